@@ -1,0 +1,45 @@
+//! The products of the first layer, forward and gradient, on numbers and on pixels.
+#![allow(
+    missing_docs,
+    reason = "criterion's macros make undocumented functions"
+)]
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use dnn_core::{Columns, Features, PixelScaling, Purpose, RandomStream};
+use ndarray::{Array2, ShapeBuilder};
+
+fn first_layer(c: &mut Criterion) {
+    let (n, n_x, m) = (20, 12_288, 128);
+    let mut stream = RandomStream::new(1, Purpose::Data, 0);
+    let weights = Array2::from_shape_simple_fn((n, n_x), || stream.uniform() as f32);
+    let dz = Array2::from_shape_simple_fn((n, m).f(), || stream.uniform() as f32);
+    let pixels = Array2::from_shape_simple_fn((n_x, m).f(), || stream.up_to(255) as u8);
+    let real = pixels.mapv(|p| f32::from(p) / 255.0);
+    let scaling = PixelScaling::default();
+    let columns = Columns::Run { start: 0, len: m };
+    let mut scratch = Vec::new();
+    let mut z = Array2::zeros((n, m).f());
+    let mut dw = Array2::zeros((n, 256));
+    for (name, x) in [
+        ("real", Features::Real(real.view())),
+        (
+            "pixels",
+            Features::Pixels {
+                values: pixels.view(),
+                scaling: &scaling,
+            },
+        ),
+    ] {
+        c.bench_function(&format!("forward {name} 20x12288x128"), |b| {
+            b.iter(|| x.multiply_into(weights.view(), columns, &mut scratch, z.view_mut()));
+        });
+        c.bench_function(&format!("gradient {name} 20x128x256"), |b| {
+            b.iter(|| {
+                x.accumulate_gradient(1.0, dz.view(), 0..256, columns, &mut scratch, dw.view_mut());
+            });
+        });
+    }
+}
+
+criterion_group!(benches, first_layer);
+criterion_main!(benches);

@@ -1,0 +1,408 @@
+//! Inputs of a network: real numbers, or 8-bit pixels that are scaled inside the first product.
+
+use std::ops::Range;
+
+use ndarray::{ArrayView2, ShapeBuilder, s};
+use serde::{Deserialize, Serialize};
+
+use crate::{CoreError, Element};
+
+/// A borrowed matrix of inputs, one example per column.
+///
+/// Pixels stay 8-bit: they are never expanded to floats as a whole, only block by block inside a
+/// product.
+///
+/// # Shapes
+/// | what | shape |
+/// |---|---|
+/// | both variants | `(n_x, m)`: features by examples |
+///
+/// Column-major arrays are fastest, since one example is then contiguous.
+#[derive(Debug, Clone, Copy)]
+pub enum Features<'a, T> {
+    /// Numbers, used as they are.
+    Real(ArrayView2<'a, T>),
+    /// Pixels 0..=255, channels interleaved: feature `i` belongs to channel `i % channels`.
+    Pixels {
+        /// The pixels, `(n_x, m)`.
+        values: ArrayView2<'a, u8>,
+        /// How a pixel becomes a number.
+        scaling: &'a PixelScaling,
+    },
+}
+
+impl<T: Element> Features<'_, T> {
+    /// Features per example, `n_x`.
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Real(values) => values.nrows(),
+            Self::Pixels { values, .. } => values.nrows(),
+        }
+    }
+
+    /// How many examples there are, `m`.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Real(values) => values.ncols(),
+            Self::Pixels { values, .. } => values.ncols(),
+        }
+    }
+
+    /// Whether there is no example.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Checks that these can be the inputs of a network with `width` inputs.
+    ///
+    /// # Errors
+    /// [`CoreError::Shape`] with another number of features, [`CoreError::NotFinite`] with a NaN or
+    /// an infinity, [`CoreError::Invalid`] if the scaling's channels do not divide the features.
+    pub fn check(&self, width: usize) -> Result<(), CoreError> {
+        if self.width() != width {
+            return Err(CoreError::Shape {
+                what: "features",
+                expected: (width, self.len()),
+                found: (self.width(), self.len()),
+            });
+        }
+        match self {
+            Self::Real(values) => check_finite("features", *values),
+            Self::Pixels { scaling, .. } => scaling.check_width(width),
+        }
+    }
+
+    /// Rows `rows` of the examples `columns` as numbers, `(rows.len(), columns.len())`: a view where
+    /// they lie in place, otherwise converted or gathered into `scratch`, column by column.
+    pub(crate) fn block<'s>(
+        &'s self,
+        rows: Range<usize>,
+        columns: Columns<'_>,
+        scratch: &'s mut Vec<T>,
+    ) -> ArrayView2<'s, T> {
+        if let (Self::Real(values), Columns::Run { start, len }) = (self, columns) {
+            return values.slice(s![rows, start..start + len]);
+        }
+        let shape = (rows.len(), columns.len());
+        // Only the first call grows the buffer; every later one reuses it.
+        scratch.resize(shape.0 * shape.1, T::zero());
+        for (position, out) in scratch.chunks_exact_mut(shape.0.max(1)).enumerate() {
+            let column = s![rows.clone(), columns.at(position)];
+            match self {
+                Self::Real(values) => {
+                    let example = values.slice(column);
+                    out.iter_mut()
+                        .zip(example)
+                        .for_each(|(out, &value)| *out = value);
+                }
+                Self::Pixels { values, scaling } => {
+                    let pixels = values.slice(column);
+                    match pixels.as_slice() {
+                        Some(pixels) => scaling.convert(rows.start, pixels.iter(), out),
+                        None => scaling.convert(rows.start, pixels.iter(), out),
+                    }
+                }
+            }
+        }
+        ArrayView2::from_shape(shape.f(), scratch).expect("the buffer was given this size above")
+    }
+}
+
+/// Finds the first value of `values` that is not finite.
+fn check_finite<T: Element>(
+    what: &'static str,
+    values: ArrayView2<'_, T>,
+) -> Result<(), CoreError> {
+    for (column, example) in values.columns().into_iter().enumerate() {
+        if let Some(row) = example.iter().position(|value| !value.is_finite()) {
+            let value = example[row].to_string();
+            return Err(CoreError::NotFinite {
+                what,
+                row,
+                column,
+                value,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Some examples of a set, by column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Columns<'a> {
+    /// `len` columns from `start` on.
+    Run {
+        /// The first column.
+        start: usize,
+        /// How many.
+        len: usize,
+    },
+    /// These columns, in this order.
+    Listed(&'a [usize]),
+}
+
+impl Columns<'_> {
+    /// How many columns.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Run { len, .. } => *len,
+            Self::Listed(columns) => columns.len(),
+        }
+    }
+
+    /// Whether there is no column.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The `position`-th column.
+    ///
+    /// # Panics
+    /// If there are not that many.
+    pub fn at(&self, position: usize) -> usize {
+        match self {
+            Self::Run { start, len } => {
+                assert!(position < *len, "column {position} of {len}");
+                start + position
+            }
+            Self::Listed(columns) => columns[position],
+        }
+    }
+
+    /// The columns at `positions`.
+    ///
+    /// # Panics
+    /// If there are not that many.
+    pub fn part(&self, positions: Range<usize>) -> Self {
+        match self {
+            Self::Run { start, len } => {
+                assert!(positions.end <= *len, "columns {positions:?} of {len}");
+                Self::Run {
+                    start: start + positions.start,
+                    len: positions.len(),
+                }
+            }
+            Self::Listed(columns) => Self::Listed(&columns[positions]),
+        }
+    }
+}
+
+/// How an 8-bit pixel becomes the number a network sees: `(pixel / 255 - mean) / deviation`, with
+/// one mean and one standard deviation per channel, in units of the full range.
+///
+/// A model carries its scaling, so that nobody can forget it.
+///
+/// # Examples
+/// ```
+/// use dnn_core::PixelScaling;
+///
+/// let scaling = PixelScaling::per_channel(&[0.5, 0.5, 0.5], &[0.25, 0.25, 0.25])?;
+/// assert_eq!(scaling.channels(), 3);
+/// assert_eq!(PixelScaling::default().channels(), 1); // 0..=255 becomes 0..=1
+/// # Ok::<(), dnn_core::CoreError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "ScalingParts", into = "ScalingParts")]
+pub struct PixelScaling {
+    mean: Vec<f64>,
+    deviation: Vec<f64>,
+}
+
+/// The serialised form, checked on the way in.
+#[derive(Serialize, Deserialize)]
+struct ScalingParts {
+    mean: Vec<f64>,
+    deviation: Vec<f64>,
+}
+
+impl TryFrom<ScalingParts> for PixelScaling {
+    type Error = CoreError;
+
+    fn try_from(parts: ScalingParts) -> Result<Self, CoreError> {
+        Self::per_channel(&parts.mean, &parts.deviation)
+    }
+}
+
+impl From<PixelScaling> for ScalingParts {
+    fn from(scaling: PixelScaling) -> Self {
+        Self {
+            mean: scaling.mean,
+            deviation: scaling.deviation,
+        }
+    }
+}
+
+impl Default for PixelScaling {
+    /// Pixels divided by 255, whatever the channel.
+    fn default() -> Self {
+        Self {
+            mean: vec![0.0],
+            deviation: vec![1.0],
+        }
+    }
+}
+
+impl PixelScaling {
+    /// One mean and one standard deviation for each channel.
+    ///
+    /// # Errors
+    /// [`CoreError::Invalid`] unless both have the same number of channels, at least one, every
+    /// mean is finite and every deviation finite and above 0.
+    pub fn per_channel(mean: &[f64], deviation: &[f64]) -> Result<Self, CoreError> {
+        let invalid = |what, expected, found: String| CoreError::Invalid {
+            what,
+            expected,
+            found,
+        };
+        if mean.is_empty() || mean.len() != deviation.len() {
+            return Err(invalid(
+                "pixel scaling",
+                "as many means as deviations, at least one",
+                format!("{} means, {} deviations", mean.len(), deviation.len()),
+            ));
+        }
+        if let Some(bad) = mean.iter().find(|mean| !mean.is_finite()) {
+            return Err(invalid("pixel mean", "a finite number", bad.to_string()));
+        }
+        if let Some(bad) = deviation.iter().find(|&&d| !(d.is_finite() && d > 0.0)) {
+            return Err(invalid(
+                "pixel deviation",
+                "a finite number above 0",
+                bad.to_string(),
+            ));
+        }
+        Ok(Self {
+            mean: mean.to_vec(),
+            deviation: deviation.to_vec(),
+        })
+    }
+
+    /// How many channels have a scaling of their own; 1 serves any number of channels.
+    pub fn channels(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// Checks that `width` features are whole pixels of this many channels.
+    fn check_width(&self, width: usize) -> Result<(), CoreError> {
+        if width.is_multiple_of(self.channels()) {
+            return Ok(());
+        }
+        Err(CoreError::Invalid {
+            what: "pixel scaling",
+            expected: "a number of channels that divides the number of features",
+            found: format!("{} channels for {width} features", self.channels()),
+        })
+    }
+
+    /// `(pixel / 255 - mean) / deviation = pixel * factor + offset`.
+    fn factor_and_offset<T: Element>(&self, channel: usize) -> (T, T) {
+        let deviation = self.deviation[channel];
+        (
+            T::from_f64(1.0 / (255.0 * deviation)),
+            T::from_f64(-self.mean[channel] / deviation),
+        )
+    }
+
+    /// Converts pixels whose first one is feature `first` of its picture.
+    fn convert<'p, T: Element>(
+        &self,
+        first: usize,
+        pixels: impl Iterator<Item = &'p u8> + Clone,
+        out: &mut [T],
+    ) {
+        let channels = self.channels();
+        for offset in 0..channels {
+            let (factor, shift) = self.factor_and_offset::<T>((first + offset) % channels);
+            let numbers = out.iter_mut().skip(offset).step_by(channels);
+            for (number, &pixel) in numbers.zip(pixels.clone().skip(offset).step_by(channels)) {
+                *number = <T as From<u8>>::from(pixel) * factor + shift;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array2, array};
+
+    fn numbers(
+        features: &Features<'_, f64>,
+        rows: Range<usize>,
+        columns: Columns<'_>,
+    ) -> Array2<f64> {
+        features.block(rows, columns, &mut Vec::new()).to_owned()
+    }
+
+    #[test]
+    fn each_channel_has_its_own_mean_and_deviation_wherever_a_block_starts() {
+        // Two pixels of two channels; (255/255 - 0)/1 = 1, (51/255 - 0.2)/0.5 = 0, and so on.
+        let scaling = PixelScaling::per_channel(&[0.0, 0.2], &[1.0, 0.5]).unwrap();
+        let values = array![[255_u8, 0], [51, 255], [0, 51], [153, 0]];
+        let features = Features::Pixels {
+            values: values.view(),
+            scaling: &scaling,
+        };
+        let all = numbers(&features, 0..4, Columns::Run { start: 0, len: 2 });
+        let expected = array![[1.0, 0.0], [0.0, 1.6], [0.0, 0.2], [0.8, -0.4]];
+        assert!(
+            (&all - &expected).iter().all(|d: &f64| d.abs() < 1e-15),
+            "{all}"
+        );
+        let tail = numbers(&features, 1..4, Columns::Listed(&[1, 0]));
+        assert_eq!(
+            tail,
+            ndarray::stack![
+                ndarray::Axis(1),
+                all.slice(ndarray::s![1.., 1]),
+                all.slice(ndarray::s![1.., 0])
+            ]
+        );
+    }
+
+    #[test]
+    fn gathered_and_viewed_real_columns_are_the_same_numbers() {
+        let values = Array2::from_shape_fn((3, 4), |(i, j)| (10 * i + j) as f64);
+        let features = Features::Real(values.view());
+        let run = numbers(&features, 0..2, Columns::Run { start: 1, len: 2 });
+        assert_eq!(run, numbers(&features, 0..2, Columns::Listed(&[1, 2])));
+        assert_eq!(run, array![[1.0, 2.0], [11.0, 12.0]]);
+    }
+
+    #[test]
+    fn bad_features_and_scalings_say_expected_and_found() {
+        let values = array![[0.0, 1.0], [f64::NAN, 0.0]];
+        let error = Features::Real(values.view())
+            .check(2)
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            error,
+            "features holds NaN in row 1, column 0; expected finite numbers"
+        );
+        let error = Features::Real(values.view())
+            .check(3)
+            .unwrap_err()
+            .to_string();
+        assert_eq!(error, "features: expected shape (3, 2), found (2, 2)");
+        for (mean, deviation) in [(&[][..], &[][..]), (&[0.0], &[0.0]), (&[f64::NAN], &[1.0])] {
+            assert!(
+                PixelScaling::per_channel(mean, deviation).is_err(),
+                "{mean:?} {deviation:?}"
+            );
+        }
+        let three = PixelScaling::per_channel(&[0.0; 3], &[1.0; 3]).unwrap();
+        let pixels = Array2::<u8>::zeros((4, 1));
+        let features: Features<'_, f32> = Features::Pixels {
+            values: pixels.view(),
+            scaling: &three,
+        };
+        assert!(
+            features
+                .check(4)
+                .unwrap_err()
+                .to_string()
+                .contains("3 channels for 4 features")
+        );
+    }
+}

@@ -1,0 +1,32 @@
+//! Initialisation, random streams and linear algebra: what every other crate of dnn stands on.
+//!
+//! The one idea: **columns are examples**. Inputs are `(n_x, m)`, weights `(n, n_prev)`, biases
+//! `(n, 1)`, and a gradient has the shape of the thing it is the gradient of.
+//!
+//! | you want to | use |
+//! |---|---|
+//! | draw the first weights of a network | [`initialize_parameters_deep`], [`Initializer`] |
+//! | draw random numbers that never change | [`RandomStream`] |
+//! | repeat a run seeded with `numpy.random.seed` | [`RandomStream::numpy_legacy`] |
+//! | hand over inputs, as numbers or as 8-bit pixels | [`Features`], [`PixelScaling`] |
+//! | compute in `f32` or `f64` | [`Element`] |
+//!
+//! What it leaves out on purpose: layers, costs, files, clocks, printing, and any global generator.
+
+mod element;
+mod error;
+mod features;
+mod init;
+mod mt19937;
+mod parameters;
+mod products;
+mod random;
+
+pub use element::{Element, Precision};
+pub use error::CoreError;
+pub use features::{Columns, Features, PixelScaling};
+pub use init::{Initializer, initialize_parameters, initialize_parameters_deep};
+pub use mt19937::Mt19937;
+pub use parameters::{LayerParameters, Parameters};
+pub use products::{FEATURE_BLOCK, kernel_path, multiply};
+pub use random::{Purpose, RandomStream};

@@ -1,0 +1,189 @@
+//! Matrix products, on ndarray's `general_mat_mul` (the matrixmultiply kernels).
+//!
+//! Every product here is cut into blocks by shape alone, and each block is summed in one fixed
+//! order. Callers run blocks on as many threads as they like; the bits do not depend on it.
+
+use std::ops::Range;
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayView2, ArrayViewMut2, s};
+
+use crate::{Columns, Element, Features};
+
+/// Features per block: a product over more features is the sum of the products over such blocks,
+/// in order. 256 is also the depth of matrixmultiply's own blocks.
+pub const FEATURE_BLOCK: usize = 256;
+
+/// `out = alpha a b + beta out`; with `beta` 0, `out` may hold anything.
+///
+/// # Shapes
+/// | `a` | `b` | `out` |
+/// |---|---|---|
+/// | `(n, k)` | `(k, m)` | `(n, m)` |
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn multiply<T: Element>(
+    alpha: T,
+    a: ArrayView2<'_, T>,
+    b: ArrayView2<'_, T>,
+    beta: T,
+    mut out: ArrayViewMut2<'_, T>,
+) {
+    general_mat_mul(alpha, &a, &b, beta, &mut out);
+}
+
+/// The kernels that [`multiply`] runs on this machine, as models record it: the same bits are
+/// promised on the same path, not across paths.
+pub fn kernel_path() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") {
+            return "matrixmultiply/x86-64/avx512f";
+        }
+        if is_x86_feature_detected!("fma") {
+            return "matrixmultiply/x86-64/fma";
+        }
+        if is_x86_feature_detected!("avx") {
+            return "matrixmultiply/x86-64/avx";
+        }
+        "matrixmultiply/x86-64/sse2"
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        concat!("matrixmultiply/", "portable")
+    }
+}
+
+/// The blocks of `0..features`, [`FEATURE_BLOCK`] long but for the last.
+fn feature_blocks(features: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..features)
+        .step_by(FEATURE_BLOCK)
+        .map(move |start| start..features.min(start + FEATURE_BLOCK))
+}
+
+impl<T: Element> Features<'_, T> {
+    /// `out = weights X`, for the examples `columns` of these features `X`.
+    ///
+    /// `scratch` is grown once to [`FEATURE_BLOCK`] times the number of columns and reused.
+    ///
+    /// # Shapes
+    /// | `weights` | `X` | `out` |
+    /// |---|---|---|
+    /// | `(n, n_x)` | `(n_x, columns)` | `(n, columns)` |
+    ///
+    /// # Panics
+    /// If the shapes do not fit or a column does not exist.
+    pub fn multiply_into(
+        &self,
+        weights: ArrayView2<'_, T>,
+        columns: Columns<'_>,
+        scratch: &mut Vec<T>,
+        mut out: ArrayViewMut2<'_, T>,
+    ) {
+        assert_eq!(
+            weights.ncols(),
+            self.width(),
+            "weights take another number of features"
+        );
+        let mut beta = T::zero();
+        for rows in feature_blocks(self.width()) {
+            let block = self.block(rows.clone(), columns, scratch);
+            multiply(
+                T::one(),
+                weights.slice(s![.., rows]),
+                block,
+                beta,
+                out.view_mut(),
+            );
+            beta = T::one();
+        }
+    }
+
+    /// `out += alpha dz X^T` for the features `rows` of `X` and the examples `columns`: a block of
+    /// the gradient of the weights.
+    ///
+    /// `scratch` is grown once to the size of the block of `X` and reused.
+    ///
+    /// # Shapes
+    /// | `dz` | `X` | `out` |
+    /// |---|---|---|
+    /// | `(n, columns)` | `(rows, columns)` | `(n, rows)` |
+    ///
+    /// # Panics
+    /// If the shapes do not fit or a row or column does not exist.
+    pub fn accumulate_gradient(
+        &self,
+        alpha: T,
+        dz: ArrayView2<'_, T>,
+        rows: Range<usize>,
+        columns: Columns<'_>,
+        scratch: &mut Vec<T>,
+        out: ArrayViewMut2<'_, T>,
+    ) {
+        let block = self.block(rows, columns, scratch);
+        multiply(alpha, dz, block.reversed_axes(), T::one(), out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{PixelScaling, Purpose, RandomStream};
+    use ndarray::{Array2, ShapeBuilder};
+    use proptest::prelude::*;
+
+    /// The definition of a product, the oracle of the fast ones.
+    fn naive(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
+        Array2::from_shape_fn((a.nrows(), b.ncols()), |(i, j)| {
+            (0..a.ncols()).map(|k| a[(i, k)] * b[(k, j)]).sum()
+        })
+    }
+
+    fn close(found: &Array2<f64>, expected: &Array2<f64>) -> bool {
+        (found - expected).iter().all(|d| d.abs() < 1e-10)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn products_over_any_block_boundary_equal_the_definition(
+            (n, features, m) in (0..6_usize, prop_oneof![0..5_usize, 250..260_usize, 510..520_usize], 0..5_usize),
+            seed in 0..1000_u64,
+            column_major: bool,
+            pixels: bool,
+        ) {
+            let mut stream = RandomStream::new(seed, Purpose::Data, 0);
+            let weights = Array2::from_shape_simple_fn((n, features), || stream.normal());
+            let dz = Array2::from_shape_simple_fn((n, m), || stream.normal());
+            let bytes = Array2::from_shape_simple_fn((features, m).set_f(column_major), || {
+                u8::try_from(stream.up_to(255)).unwrap()
+            });
+            let real = bytes.mapv(|p| (f64::from(p) / 255.0 - 0.5) / 0.25);
+            let scaling = PixelScaling::per_channel(&[0.5], &[0.25]).unwrap();
+            let x = if pixels {
+                Features::Pixels { values: bytes.view(), scaling: &scaling }
+            } else {
+                Features::Real(real.view())
+            };
+            let order = stream.permutation(m);
+            let shuffled = real.select(ndarray::Axis(1), &order);
+            let run = Columns::Run { start: 0, len: m };
+            for (columns, x_dense) in [(run, &real), (Columns::Listed(&order), &shuffled)] {
+                let mut scratch = Vec::new();
+                let mut z = Array2::from_elem((n, m), f64::NAN);
+                x.multiply_into(weights.view(), columns, &mut scratch, z.view_mut());
+                if features > 0 {
+                    prop_assert!(close(&z, &naive(weights.view(), x_dense.view())));
+                }
+                let rows = features / 3..features;
+                let mut gradient = Array2::from_elem((n, rows.len()), 1.0);
+                x.accumulate_gradient(0.5, dz.view(), rows.clone(), columns, &mut scratch, gradient.view_mut());
+                let x_rows = x_dense.slice(s![rows, ..]);
+                let expected = naive(dz.view(), x_rows.t()).mapv(|v| 1.0 + 0.5 * v);
+                prop_assert!(close(&gradient, &expected));
+            }
+        }
+    }
+}
