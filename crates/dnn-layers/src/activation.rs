@@ -1,0 +1,366 @@
+//! Activations of hidden units, each beside its derivative.
+
+use std::fmt;
+use std::str::FromStr;
+
+use dnn_core::{CoreError, Element};
+use ndarray::{ArrayView2, ArrayViewMut2, Zip};
+use serde::{Deserialize, Serialize};
+
+/// An elementwise activation `a = g(z)`.
+///
+/// | name | `g(z)` | `g'(z)` |
+/// |---|---|---|
+/// | `identity` | `z` | `1` |
+/// | `relu` | `max(z, 0)` | `1` where `z > 0`, else `0` |
+/// | `leaky-relu[:S]` | `z` where `z > 0`, else `S z` (`S` = 0.01) | `1` or `S` |
+/// | `elu[:C]` | `z` where `z > 0`, else `C (e^z - 1)` (`C` = 1) | `1` or `a + C` |
+/// | `gelu` | `z P(z)`, `P` the normal distribution function | `P(z) + z p(z)`, `p` its density |
+/// | `silu` | `z s`, `s` the sigmoid of `z` | `s (1 + z (1 - s))` |
+/// | `softplus` | `ln(1 + e^z)` | the sigmoid of `z` |
+/// | `tanh` | `tanh z` | `1 - a^2` |
+/// | `sigmoid` | `1 / (1 + e^-z)` | `a (1 - a)` |
+///
+/// # References
+/// Maas et al. 2013 (leaky `ReLU`); Clevert et al. 2016 (ELU); Hendrycks and Gimpel 2016 (GELU, the
+/// exact form); Elfwing et al. 2018 (`SiLU`).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+#[non_exhaustive]
+pub enum Activation {
+    /// `z` itself.
+    Identity,
+    /// `max(z, 0)`.
+    Relu,
+    /// `ReLU` with this slope below 0.
+    LeakyRelu(f64),
+    /// Exponential below 0, down to minus this number.
+    Elu(f64),
+    /// `z` weighted by the normal distribution function.
+    Gelu,
+    /// `z` weighted by its sigmoid, also called swish.
+    Silu,
+    /// The smooth `ReLU`, `ln(1 + e^z)`.
+    Softplus,
+    /// The hyperbolic tangent.
+    Tanh,
+    /// `1 / (1 + e^-z)`.
+    Sigmoid,
+}
+
+impl Activation {
+    /// Every activation, with the usual number where it takes one.
+    pub const ALL: [Self; 9] = [
+        Self::Identity,
+        Self::Relu,
+        Self::LeakyRelu(0.01),
+        Self::Elu(1.0),
+        Self::Gelu,
+        Self::Silu,
+        Self::Softplus,
+        Self::Tanh,
+        Self::Sigmoid,
+    ];
+
+    /// `g(z)`.
+    #[inline]
+    pub fn value<T: Element>(self, z: T) -> T {
+        let zero = T::zero();
+        match self {
+            Self::Identity => z,
+            // Written so that NaN stays NaN.
+            Self::Relu => {
+                if z <= zero {
+                    zero
+                } else {
+                    z
+                }
+            }
+            Self::LeakyRelu(slope) => {
+                if z <= zero {
+                    T::from_f64(slope) * z
+                } else {
+                    z
+                }
+            }
+            Self::Elu(scale) => {
+                if z <= zero {
+                    T::from_f64(scale) * z.exp_m1()
+                } else {
+                    z
+                }
+            }
+            Self::Gelu => z * normal_distribution(z),
+            Self::Silu => z * sigmoid(z),
+            Self::Softplus => softplus(z),
+            Self::Tanh => z.tanh(),
+            Self::Sigmoid => sigmoid(z),
+        }
+    }
+
+    /// `g'(z)`, where `a` is `g(z)`.
+    #[inline]
+    pub fn derivative<T: Element>(self, z: T, a: T) -> T {
+        let (zero, one) = (T::zero(), T::one());
+        match self {
+            Self::Identity => one,
+            Self::Relu => {
+                if z > zero {
+                    one
+                } else {
+                    zero
+                }
+            }
+            Self::LeakyRelu(slope) => {
+                if z > zero {
+                    one
+                } else {
+                    T::from_f64(slope)
+                }
+            }
+            Self::Elu(scale) => {
+                if z > zero {
+                    one
+                } else {
+                    a + T::from_f64(scale)
+                }
+            }
+            Self::Gelu => {
+                let density = (-z * z / T::from_f64(2.0)).exp()
+                    * T::from_f64(
+                        std::f64::consts::FRAC_2_SQRT_PI / std::f64::consts::SQRT_2 / 2.0,
+                    );
+                normal_distribution(z) + z * density
+            }
+            Self::Silu => {
+                let s = sigmoid(z);
+                s * (one + z * (one - s))
+            }
+            Self::Softplus => sigmoid(z),
+            Self::Tanh => one - a * a,
+            Self::Sigmoid => a * (one - a),
+        }
+    }
+}
+
+impl Activation {
+    /// `a = g(z)`, elementwise.
+    ///
+    /// # Shapes
+    /// `z` and `a` are alike.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    pub fn apply<T: Element>(self, z: ArrayView2<'_, T>, a: ArrayViewMut2<'_, T>) {
+        // A constant in place of `self` spares the commonest loops a choice per element.
+        match self {
+            Self::Relu => map(z, a, |z| Self::Relu.value(z)),
+            _ => map(z, a, |z| self.value(z)),
+        }
+    }
+
+    /// `dz = da * g'(z)`, elementwise, in place: `gradient` holds `da` before and `dz` after.
+    ///
+    /// # Shapes
+    /// All three are alike.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    pub fn apply_derivative<T: Element>(
+        self,
+        z: ArrayView2<'_, T>,
+        a: ArrayView2<'_, T>,
+        gradient: ArrayViewMut2<'_, T>,
+    ) {
+        match self {
+            Self::Identity => {}
+            Self::Relu => scale(z, a, gradient, |z, a| Self::Relu.derivative(z, a)),
+            _ => scale(z, a, gradient, |z, a| self.derivative(z, a)),
+        }
+    }
+
+    /// The name without its number.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Relu => "relu",
+            Self::LeakyRelu(_) => "leaky-relu",
+            Self::Elu(_) => "elu",
+            Self::Gelu => "gelu",
+            Self::Silu => "silu",
+            Self::Softplus => "softplus",
+            Self::Tanh => "tanh",
+            Self::Sigmoid => "sigmoid",
+        }
+    }
+}
+
+fn map<T: Element>(z: ArrayView2<'_, T>, a: ArrayViewMut2<'_, T>, g: impl Fn(T) -> T) {
+    Zip::from(a).and(z).for_each(|a, &z| *a = g(z));
+}
+
+fn scale<T: Element>(
+    z: ArrayView2<'_, T>,
+    a: ArrayView2<'_, T>,
+    gradient: ArrayViewMut2<'_, T>,
+    derivative: impl Fn(T, T) -> T,
+) {
+    Zip::from(gradient)
+        .and(z)
+        .and(a)
+        .for_each(|gradient, &z, &a| *gradient *= derivative(z, a));
+}
+
+/// `1 / (1 + e^-z)`, without overflow for any `z`.
+pub(crate) fn sigmoid<T: Element>(z: T) -> T {
+    let small = (-z.abs()).exp();
+    let upper = T::one() / (T::one() + small);
+    if z >= T::zero() { upper } else { small * upper }
+}
+
+/// `ln(1 + e^z)`, without overflow for any `z`.
+pub fn softplus<T: Element>(z: T) -> T {
+    let positive = if z <= T::zero() { T::zero() } else { z };
+    positive + (-z.abs()).exp().ln_1p()
+}
+
+/// The standard normal distribution function.
+fn normal_distribution<T: Element>(z: T) -> T {
+    let half = T::from_f64(0.5);
+    half * (T::one() + (z * T::from_f64(std::f64::consts::FRAC_1_SQRT_2)).erf())
+}
+
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LeakyRelu(number) | Self::Elu(number) => write!(f, "{}:{number}", self.name()),
+            _ => f.pad(self.name()),
+        }
+    }
+}
+
+impl FromStr for Activation {
+    type Err = CoreError;
+
+    fn from_str(text: &str) -> Result<Self, CoreError> {
+        let (name, number) = match text.split_once(':') {
+            Some((name, number)) => (name, Some(number)),
+            None => (text, None),
+        };
+        let unknown = || CoreError::UnknownName {
+            kind: "activation",
+            found: text.to_owned(),
+            expected: Self::ALL.map(Self::name).join(", "),
+        };
+        let usual = Self::ALL
+            .into_iter()
+            .find(|a| a.name() == name)
+            .ok_or_else(unknown)?;
+        let Some(number) = number else {
+            return Ok(usual);
+        };
+        let parsed: Option<f64> = number.parse().ok().filter(|n: &f64| n.is_finite());
+        match (usual, parsed) {
+            (Self::LeakyRelu(_), Some(slope)) => Ok(Self::LeakyRelu(slope)),
+            (Self::Elu(_), Some(scale)) => Ok(Self::Elu(scale)),
+            (Self::LeakyRelu(_) | Self::Elu(_), None) => Err(CoreError::Invalid {
+                what: "number of the activation",
+                expected: "a finite number",
+                found: number.to_owned(),
+            }),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+impl TryFrom<String> for Activation {
+    type Error = CoreError;
+
+    fn try_from(text: String) -> Result<Self, CoreError> {
+        text.parse()
+    }
+}
+
+impl From<Activation> for String {
+    fn from(activation: Activation) -> Self {
+        activation.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_at_points_worked_out_by_hand() {
+        for (activation, z, expected) in [
+            (Activation::Identity, -2.0, -2.0),
+            (Activation::Relu, -2.0, 0.0),
+            (Activation::Relu, 3.0, 3.0),
+            (Activation::LeakyRelu(0.01), -2.0, -0.02),
+            (Activation::Elu(2.0), -(2.0_f64.ln()), -1.0), // 2 (1/2 - 1)
+            (Activation::Gelu, 1.0, 0.841_344_746_068_542_9), // P(1)
+            (Activation::Silu, 0.0, 0.0),
+            (Activation::Silu, 3.0_f64.ln(), 0.75 * 3.0_f64.ln()), // s = 3/4
+            (Activation::Softplus, 0.0, std::f64::consts::LN_2),
+            (Activation::Tanh, 3.0_f64.ln(), 0.8), // (9 - 1) / (9 + 1)
+            (Activation::Sigmoid, 3.0_f64.ln(), 0.75),
+        ] {
+            let found = activation.value(z);
+            assert!(
+                (found - expected).abs() < 1e-15,
+                "{activation} at {z}: {found} {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn derivatives_are_the_slopes_of_the_values() {
+        let eps = 1e-5;
+        for activation in Activation::ALL {
+            // No point is a kink; 0 has an answer of its own below.
+            for z in [-30.0, -3.0, -0.7, -0.01, 0.02, 0.5, 2.0, 30.0_f64] {
+                let slope = (activation.value(z + eps) - activation.value(z - eps)) / (2.0 * eps);
+                let found = activation.derivative(z, activation.value(z));
+                assert!(
+                    (found - slope).abs() < 1e-9,
+                    "{activation} at {z}: {found} {slope}"
+                );
+            }
+        }
+        assert_eq!(Activation::Relu.derivative(0.0, 0.0), 0.0);
+    }
+
+    #[test]
+    fn nothing_overflows_and_nan_stays_nan() {
+        for activation in Activation::ALL {
+            for z in [-1e30, -1e4, -750.0, 750.0, 1e4, 1e30_f64] {
+                let a = activation.value(z);
+                assert!(a.is_finite(), "{activation} at {z}: {a}");
+                let slope = activation.derivative(z, a);
+                assert!(slope.is_finite(), "{activation} at {z}: {slope}");
+            }
+            assert!(activation.value(f64::NAN).is_nan(), "{activation}");
+        }
+        assert_eq!(Activation::Sigmoid.value(17.0_f32), 1.0);
+    }
+
+    #[test]
+    fn names_round_trip_and_bad_ones_say_what_exists() {
+        for activation in Activation::ALL.into_iter().chain([Activation::Elu(0.3)]) {
+            assert_eq!(activation.to_string().parse(), Ok(activation));
+        }
+        assert_eq!("leaky-relu".parse(), Ok(Activation::LeakyRelu(0.01)));
+        let message = |name: &str| name.parse::<Activation>().unwrap_err().to_string();
+        assert_eq!(
+            message("swish"),
+            "unknown activation `swish`; expected one of identity, relu, leaky-relu, elu, gelu, \
+             silu, softplus, tanh, sigmoid"
+        );
+        assert_eq!(
+            message("elu:x"),
+            "number of the activation: expected a finite number, found x"
+        );
+        assert!(message("relu:1").starts_with("unknown activation `relu:1`"));
+    }
+}

@@ -1,0 +1,112 @@
+//! The way to a new network.
+
+use dnn_core::{
+    Element, Initializer, Parameters, PixelScaling, RandomStream, initialize_parameters_deep,
+};
+use rand::Rng;
+
+use crate::architecture::Architecture;
+use crate::{Activation, Head, InputShape, Layer, Network, NetworkError};
+
+/// Collects what a new network is made of; start with [`Network::builder`].
+#[derive(Debug, Clone)]
+pub struct NetworkBuilder {
+    architecture: Architecture,
+    initializer: Initializer,
+}
+
+impl NetworkBuilder {
+    pub(crate) fn new(input: InputShape) -> Self {
+        let architecture = Architecture {
+            input,
+            hidden: Vec::new(),
+            outputs: 1,
+            head: Head::Identity,
+            classes: Vec::new(),
+            scaling: PixelScaling::default(),
+        };
+        Self {
+            architecture,
+            initializer: Initializer::HeNormal,
+        }
+    }
+
+    /// Adds a dense layer for each width, all with one activation.
+    pub fn hidden(mut self, widths: &[usize], activation: Activation) -> Self {
+        let dense = |&units| Layer::Dense { units, activation };
+        self.architecture.hidden.extend(widths.iter().map(dense));
+        self
+    }
+
+    /// Adds one layer.
+    pub fn layer(mut self, layer: Layer) -> Self {
+        self.architecture.hidden.push(layer);
+        self
+    }
+
+    /// Ends the network in a choice between these classes, in the order of their labels: two give
+    /// one sigmoid output (the probability of the second), more a softmax.
+    pub fn classes<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        let classes: Vec<String> = names.into_iter().map(Into::into).collect();
+        (self.architecture.head, self.architecture.outputs) = if classes.len() == 2 {
+            (Head::Sigmoid, 1)
+        } else {
+            (Head::Softmax, classes.len())
+        };
+        self.architecture.classes = classes;
+        self
+    }
+
+    /// Ends the network in `outputs` numbers instead of classes: with [`Head::Identity`] for
+    /// regression, with [`Head::Sigmoid`] for probabilities that are independent of one another.
+    pub fn outputs(mut self, outputs: usize, head: Head) -> Self {
+        self.architecture.classes.clear();
+        (self.architecture.outputs, self.architecture.head) = (outputs, head);
+        self
+    }
+
+    /// Ends the network in a softmax over these classes, even if they are two.
+    pub fn softmax<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.architecture.classes = names.into_iter().map(Into::into).collect();
+        self.architecture.outputs = self.architecture.classes.len();
+        self.architecture.head = Head::Softmax;
+        self
+    }
+
+    /// The rule for the first weights; He's normal rule if not called.
+    pub fn initializer(mut self, initializer: Initializer) -> Self {
+        self.initializer = initializer;
+        self
+    }
+
+    /// How pixels become numbers; division by 255 if not called.
+    pub fn scaling(mut self, scaling: PixelScaling) -> Self {
+        self.architecture.scaling = scaling;
+        self
+    }
+
+    /// Draws the first weights and gives the network.
+    ///
+    /// # Errors
+    /// [`NetworkError`] if the input has no size, a layer no units, the classes do not fit, a name
+    /// appears twice, the scaling is for other pictures, or there is no memory for the weights.
+    pub fn build<T: Element, R: Rng>(
+        self,
+        stream: &mut RandomStream<R>,
+    ) -> Result<Network<T>, NetworkError> {
+        let widths = self.architecture.check()?;
+        let parameters = initialize_parameters_deep(&widths, self.initializer, stream)?;
+        Network::assemble(self.architecture, parameters, None)
+    }
+
+    /// Gives the network with these parameters instead of drawn ones.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), and [`NetworkError`] with the layer if the parameters do not fit.
+    pub fn build_with<T: Element>(
+        self,
+        parameters: Parameters<T>,
+    ) -> Result<Network<T>, NetworkError> {
+        Network::assemble(self.architecture, parameters, None)
+    }
+}

@@ -1,0 +1,102 @@
+//! The errors of this crate.
+
+use dnn_core::{CoreError, Precision};
+use thiserror::Error;
+
+use crate::Head;
+
+/// What can be wrong with a network, its inputs or its file.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// Shapes, names, numbers or memory.
+    #[error(transparent)]
+    Core(#[from] CoreError),
+    /// The input has no size, or one that cannot be.
+    #[error(
+        "input shape {height} x {width} x {channels}; expected at least 1 in each direction and at most 2^48 values"
+    )]
+    InputShape {
+        /// Rows of pixels.
+        height: usize,
+        /// Columns of pixels.
+        width: usize,
+        /// Channels of a pixel.
+        channels: usize,
+    },
+    /// The classes do not fit the head.
+    #[error("a {head} head with {outputs} outputs expects {expected} classes, found {found}")]
+    Classes {
+        /// The head.
+        head: Head,
+        /// Its outputs.
+        outputs: usize,
+        /// How many classes would fit, in words.
+        expected: &'static str,
+        /// How many there are.
+        found: usize,
+    },
+    /// One class name stands for two classes.
+    #[error("class name `{name}` appears twice; expected different names")]
+    RepeatedClass {
+        /// The name.
+        name: String,
+    },
+    /// Classes were asked of a network that has none.
+    #[error(
+        "this network has no classes (its outputs are numbers); expected a network built with classes"
+    )]
+    NoClasses,
+    /// The scaling is for other pictures.
+    #[error("pixel scaling of {found} channels for pictures of {expected} channels")]
+    Scaling {
+        /// Channels of the input.
+        expected: usize,
+        /// Channels of the scaling.
+        found: usize,
+    },
+    /// A layer's parameters do not fit the architecture.
+    #[error("layer {layer}: {what}: expected shape {expected:?}, found {found:?}")]
+    Layer {
+        /// 1 is the first weight layer.
+        layer: usize,
+        /// Weights or bias.
+        what: &'static str,
+        /// The shape the architecture asks for.
+        expected: (usize, usize),
+        /// The shape that is there.
+        found: (usize, usize),
+    },
+    /// Another number of weight layers than the architecture has.
+    #[error("expected parameters for {expected} layers, found {found}")]
+    LayerCount {
+        /// Layers of the architecture.
+        expected: usize,
+        /// Layers of the parameters.
+        found: usize,
+    },
+    /// A parameter is NaN or infinite.
+    #[error("layer {layer}: {what} hold numbers that are not finite")]
+    NotFinite {
+        /// 1 is the first weight layer.
+        layer: usize,
+        /// Weights or bias.
+        what: &'static str,
+    },
+    /// The model was saved in the other precision.
+    #[error("expected a model in {expected}, found one in {found}")]
+    Precision {
+        /// The precision asked for.
+        expected: Precision,
+        /// The precision of the file.
+        found: Precision,
+    },
+    /// The tensors of a model file are not those of a network.
+    #[error("model file: expected tensor `{expected}`, found {found}")]
+    Tensor {
+        /// The name in its place.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+}

@@ -1,0 +1,40 @@
+//! Layers, networks and their forward pass; model files.
+//!
+//! The one idea: a [`Network`] cannot be wrong. Its widths chain, its classes fit its head, and its
+//! scaling fits its pictures from the moment it is built or loaded, so that nothing inside needs to
+//! check again. It carries all that is needed to classify a picture: input shape, pixel scaling,
+//! class names, and where it came from.
+//!
+//! | you want to | use |
+//! |---|---|
+//! | take the forward pass one step at a time | [`linear_forward`], [`linear_activation_forward`], [`model_forward`] |
+//! | build a network | [`Network::builder`] |
+//! | classify | [`Network::predict`], [`Network::predict_probabilities`] |
+//! | look at it | [`Network::summary`] |
+//! | keep it | [`Network::save`], [`Network::load`], [`Network::to_bytes`], [`Network::from_bytes`] |
+//!
+//! What it leaves out on purpose: costs and everything that learns (`dnn-train`), and reading
+//! pictures (`dnn-data`).
+
+mod activation;
+mod architecture;
+mod builder;
+mod error;
+mod forward;
+mod head;
+mod network;
+mod provenance;
+mod summary;
+
+pub use activation::{Activation, softplus};
+pub use architecture::{InputShape, Layer};
+pub use builder::NetworkBuilder;
+pub use error::NetworkError;
+pub use forward::{
+    ForwardCaches, LayerCache, LayerFunction, linear_activation_forward, linear_forward,
+    model_forward,
+};
+pub use head::Head;
+pub use network::{LayerParametersMut, Network};
+pub use provenance::Provenance;
+pub use summary::Summary;

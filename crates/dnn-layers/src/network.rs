@@ -1,0 +1,313 @@
+//! Networks: a checked architecture and the parameters that fit it.
+
+use dnn_core::{Columns, Element, Features, Parameters, PixelScaling};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, Zip};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+
+use crate::architecture::Architecture;
+use crate::{
+    ForwardCaches, Head, InputShape, Layer, LayerFunction, NetworkBuilder, NetworkError,
+    Provenance, Summary,
+};
+
+/// Examples that one task predicts at a time.
+const TILE: usize = 256;
+
+/// A deep network of dense layers, ready to use: see the [crate docs](crate).
+///
+/// # Examples
+/// ```
+/// use dnn_core::{Features, Purpose, RandomStream};
+/// use dnn_layers::{Activation, InputShape, Network};
+/// use ndarray::array;
+///
+/// let network: Network<f32> = Network::<f32>::builder(InputShape::flat(2))
+///     .hidden(&[8], Activation::Tanh)
+///     .classes(["left", "right"])
+///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
+/// let points = array![[0.5, -2.0, 1.0], [0.1, 0.3, -0.7]]; // three points, one per column
+/// let classes = network.predict(&Features::Real(points.view()))?;
+/// assert_eq!(classes.len(), 3);
+/// # Ok::<(), dnn_layers::NetworkError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network<T> {
+    architecture: Architecture,
+    parameters: Parameters<T>,
+    provenance: Option<Provenance>,
+}
+
+/// The parameters of one layer, to be changed in place; their shapes stay.
+#[derive(Debug)]
+pub struct LayerParametersMut<'a, T> {
+    /// `(n, n_prev)`.
+    pub weights: ArrayViewMut2<'a, T>,
+    /// `(n, 1)`.
+    pub bias: ArrayViewMut2<'a, T>,
+}
+
+impl<T: Element> Network<T> {
+    /// Starts a network for examples of this shape.
+    pub fn builder(input: InputShape) -> NetworkBuilder {
+        NetworkBuilder::new(input)
+    }
+
+    /// The one constructor: everything is checked here.
+    pub(crate) fn assemble(
+        architecture: Architecture,
+        parameters: Parameters<T>,
+        provenance: Option<Provenance>,
+    ) -> Result<Self, NetworkError> {
+        let widths = architecture.check()?;
+        let (expected, found) = (widths.len() - 1, parameters.layers.len());
+        if expected != found {
+            return Err(NetworkError::LayerCount { expected, found });
+        }
+        for (l, (layer, pair)) in parameters.layers.iter().zip(widths.windows(2)).enumerate() {
+            let weights = ("weights", (pair[1], pair[0]), &layer.weights);
+            let bias = ("bias", (pair[1], 1), &layer.bias);
+            for (what, expected, values) in [weights, bias] {
+                let (layer, found) = (l + 1, values.dim());
+                if found != expected {
+                    return Err(NetworkError::Layer {
+                        layer,
+                        what,
+                        expected,
+                        found,
+                    });
+                }
+                if !values.iter().all(|value| value.is_finite()) {
+                    return Err(NetworkError::NotFinite { layer, what });
+                }
+            }
+        }
+        Ok(Self {
+            architecture,
+            parameters,
+            provenance,
+        })
+    }
+
+    /// The shape of one example.
+    pub fn input(&self) -> InputShape {
+        self.architecture.input
+    }
+
+    /// The widths of the layers, input first: `[n_x, n_1, …, n_L]`.
+    pub fn widths(&self) -> Vec<usize> {
+        let outputs = self
+            .parameters
+            .layers
+            .iter()
+            .map(|layer| layer.weights.nrows());
+        std::iter::once(self.features()).chain(outputs).collect()
+    }
+
+    /// Features per example, `n_x`.
+    pub fn features(&self) -> usize {
+        self.parameters.layers[0].weights.ncols()
+    }
+
+    /// The hidden layers.
+    pub fn hidden(&self) -> &[Layer] {
+        &self.architecture.hidden
+    }
+
+    /// What the last layer ends in.
+    pub fn head(&self) -> Head {
+        self.architecture.head
+    }
+
+    /// Numbers per example that the last layer gives, `n_L`.
+    pub fn outputs(&self) -> usize {
+        self.architecture.outputs
+    }
+
+    /// The class names in the order of their labels; empty if the outputs are numbers.
+    pub fn classes(&self) -> &[String] {
+        &self.architecture.classes
+    }
+
+    /// How pixels become the numbers this network sees.
+    pub fn scaling(&self) -> &PixelScaling {
+        &self.architecture.scaling
+    }
+
+    /// Where the network came from, if anybody said.
+    pub fn provenance(&self) -> Option<&Provenance> {
+        self.provenance.as_ref()
+    }
+
+    /// Says where the network came from.
+    pub fn set_provenance(&mut self, provenance: Provenance) {
+        self.provenance = Some(provenance);
+    }
+
+    /// The weights and biases.
+    pub fn parameters(&self) -> &Parameters<T> {
+        &self.parameters
+    }
+
+    /// The weights and biases of each layer, to be changed in place.
+    pub fn layers_mut(&mut self) -> impl Iterator<Item = LayerParametersMut<'_, T>> {
+        self.parameters
+            .layers
+            .iter_mut()
+            .map(|layer| LayerParametersMut {
+                weights: layer.weights.view_mut(),
+                bias: layer.bias.view_mut(),
+            })
+    }
+
+    /// What turns each weight layer's `Z` into its `A`, first layer first.
+    pub fn functions(&self) -> impl Iterator<Item = LayerFunction> {
+        self.architecture.functions()
+    }
+
+    /// A table of the layers with their shapes, parameters and bytes.
+    pub fn summary(&self) -> Summary {
+        Summary::new(self)
+    }
+
+    /// The pixels of pictures as inputs of this network, scaled its own way.
+    pub fn pixels<'a>(&'a self, values: ArrayView2<'a, u8>) -> Features<'a, T> {
+        Features::Pixels {
+            values,
+            scaling: self.scaling(),
+        }
+    }
+
+    /// `Z` and `A` of every layer.
+    ///
+    /// # Shapes
+    /// `x` is `(n_x, m)`.
+    ///
+    /// # Errors
+    /// [`NetworkError::Core`] if `x` has another number of features, or one that is not finite.
+    pub fn forward(&self, x: &Features<'_, T>) -> Result<ForwardCaches<T>, NetworkError> {
+        x.check(self.features())?;
+        let mut caches = self.caches(x.len());
+        self.forward_into(
+            x,
+            Columns::Run {
+                start: 0,
+                len: x.len(),
+            },
+            &mut caches,
+        );
+        Ok(caches)
+    }
+
+    /// Buffers for [`forward_into`](Self::forward_into) with up to `capacity` examples.
+    pub fn caches(&self, capacity: usize) -> ForwardCaches<T> {
+        let layers = &self.parameters.layers;
+        ForwardCaches::new(layers.iter().map(|layer| layer.weights.nrows()), capacity)
+    }
+
+    /// As [`forward`](Self::forward) for the examples `columns` alone, into buffers that exist.
+    ///
+    /// The caller has checked `x` with [`Features::check`].
+    ///
+    /// # Panics
+    /// If the shapes do not fit, a column does not exist, or `caches` is too small.
+    pub fn forward_into(
+        &self,
+        x: &Features<'_, T>,
+        columns: Columns<'_>,
+        caches: &mut ForwardCaches<T>,
+    ) {
+        caches.fill(
+            x,
+            columns,
+            self.parameters.layers.iter().zip(self.functions()),
+        );
+    }
+
+    /// The probability of every class, for every example.
+    ///
+    /// # Shapes
+    /// `x` is `(n_x, m)`, the result `(classes, m)`; every column sums to 1.
+    ///
+    /// # Errors
+    /// [`NetworkError::NoClasses`] for a network without classes, [`NetworkError::Core`] if `x`
+    /// does not fit.
+    pub fn predict_probabilities(&self, x: &Features<'_, T>) -> Result<Array2<T>, NetworkError> {
+        if self.classes().is_empty() {
+            return Err(NetworkError::NoClasses);
+        }
+        x.check(self.features())?;
+        let mut probabilities = Array2::zeros((self.classes().len(), x.len()).f());
+        probabilities
+            .axis_chunks_iter_mut(Axis(1), TILE)
+            .into_par_iter()
+            .enumerate()
+            .for_each_init(
+                || self.caches(TILE.min(x.len())),
+                |caches, (tile, mut out)| {
+                    let columns = Columns::Run {
+                        start: tile * TILE,
+                        len: out.ncols(),
+                    };
+                    self.forward_into(x, columns, caches);
+                    self.class_probabilities(caches.output(), out.view_mut());
+                },
+            );
+        Ok(probabilities)
+    }
+
+    /// From outputs `(n_L, m)` to class probabilities `(classes, m)`.
+    fn class_probabilities(&self, output: ArrayView2<'_, T>, mut out: ArrayViewMut2<'_, T>) {
+        if self.head() == Head::Sigmoid {
+            let (first, second) = out.view_mut().split_at(Axis(0), 1);
+            Zip::from(first)
+                .and(second)
+                .and(output)
+                .for_each(|first, second, &p| {
+                    (*first, *second) = (T::one() - p, p);
+                });
+        } else {
+            out.assign(&output);
+        }
+    }
+
+    /// The class of every example, as its index in [`classes`](Self::classes).
+    ///
+    /// Of two classes the second wins with a probability strictly above 0.5; of more the most
+    /// probable one, the first of equals.
+    ///
+    /// # Shapes
+    /// `x` is `(n_x, m)`, the result has length `m`.
+    ///
+    /// # Errors
+    /// As [`predict_probabilities`](Self::predict_probabilities).
+    pub fn predict(&self, x: &Features<'_, T>) -> Result<Vec<usize>, NetworkError> {
+        let probabilities = self.predict_probabilities(x)?;
+        Ok(probabilities
+            .columns()
+            .into_iter()
+            .map(most_probable)
+            .collect())
+    }
+
+    /// The class that these outputs of one example speak for, as [`predict`](Self::predict) has it.
+    ///
+    /// # Shapes
+    /// `output` is a column of `AL`, length `n_L`.
+    pub fn decide(&self, output: ndarray::ArrayView1<'_, T>) -> usize {
+        match self.head() {
+            Head::Sigmoid => usize::from(output[0] > T::from_f64(0.5)),
+            _ => most_probable(output),
+        }
+    }
+}
+
+/// The index of the largest number, the first of equals.
+fn most_probable<T: Element>(column: ndarray::ArrayView1<'_, T>) -> usize {
+    let mut best = 0;
+    for (index, &value) in column.iter().enumerate() {
+        if value > column[best] {
+            best = index;
+        }
+    }
+    best
+}
