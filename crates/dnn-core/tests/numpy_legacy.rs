@@ -1,6 +1,9 @@
 //! The legacy generator against vectors drawn with NumPy 2.4 itself.
 
-#![allow(clippy::unwrap_used, reason = "a test may stop at a broken golden file")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may stop at a broken golden file"
+)]
 
 use dnn_core::{Mt19937, RandomStream};
 use rand::Rng;

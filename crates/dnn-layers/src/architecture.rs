@@ -3,7 +3,7 @@
 use dnn_core::{CoreError, PixelScaling};
 use serde::{Deserialize, Serialize};
 
-use crate::{Activation, Head, LayerFunction, NetworkError};
+use crate::{Activation, Head, NetworkError};
 
 /// The shape of one example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,14 +137,5 @@ impl Architecture {
             }),
             None => Ok(()),
         }
-    }
-
-    /// What turns each weight layer's `Z` into its `A`, first layer first.
-    pub(crate) fn functions(&self) -> impl Iterator<Item = LayerFunction> {
-        let hidden = self
-            .hidden
-            .iter()
-            .map(|layer| LayerFunction::Hidden(layer.activation()));
-        hidden.chain([LayerFunction::Head(self.head)])
     }
 }

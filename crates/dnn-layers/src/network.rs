@@ -161,7 +161,15 @@ impl<T: Element> Network<T> {
 
     /// What turns each weight layer's `Z` into its `A`, first layer first.
     pub fn functions(&self) -> impl Iterator<Item = LayerFunction> {
-        self.architecture.functions()
+        (0..self.parameters.layers.len()).map(|layer| self.function(layer))
+    }
+
+    /// What turns `Z` of weight layer `layer`, counted from 0, into its `A`.
+    pub fn function(&self, layer: usize) -> LayerFunction {
+        match self.architecture.hidden.get(layer) {
+            Some(hidden) => LayerFunction::Hidden(hidden.activation()),
+            None => LayerFunction::Head(self.architecture.head),
+        }
     }
 
     /// A table of the layers with their shapes, parameters and bytes.

@@ -1,0 +1,46 @@
+//! Learning: costs, the backward pass, gradient checks, optimisers, and the trainer.
+//!
+//! The one idea: the work of a step is cut by shape alone. Tiles of examples run forward and
+//! backward on their own, then each block of a gradient is summed over the tiles in one fixed
+//! order, so that a run gives the same bits on any number of threads.
+//!
+//! | you want to | use |
+//! |---|---|
+//! | take the backward pass one step at a time | [`linear_backward`], [`linear_activation_backward`], [`model_backward`], [`update_parameters`] |
+//! | repeat the course's own functions | [`course`] |
+//! | train a network | [`Trainer::fit`] |
+//! | measure it | [`evaluate`] |
+//! | prove a gradient | [`check_gradients`] |
+//!
+//! What it leaves out on purpose: reading data, printing, clocks. A trainer reports [`Event`]s;
+//! what becomes of them is the caller's choice.
+
+mod backward;
+mod cost;
+pub mod course;
+mod engine;
+mod error;
+mod evaluation;
+mod examples;
+mod gradient_check;
+mod history;
+mod optimizer;
+mod schedule;
+mod trainer;
+
+pub use backward::{
+    LinearGradients, ModelGradients, linear_activation_backward, linear_backward, model_backward,
+    relu_backward, sigmoid_backward,
+};
+pub use cost::Cost;
+pub use engine::gradients;
+pub use error::TrainError;
+pub use evaluation::{Classification, Evaluation, evaluate};
+pub use examples::{Examples, Targets};
+pub use gradient_check::{
+    GradientCheck, WorstEntry, check_gradients, compare_gradients, relative_difference,
+};
+pub use history::{EpochRecord, Event, History, Warning};
+pub use optimizer::{Optimizer, update_parameters};
+pub use schedule::Schedule;
+pub use trainer::{Batch, BatchOrder, Trainer};

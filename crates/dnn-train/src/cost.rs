@@ -1,0 +1,283 @@
+//! Costs, each beside its gradient.
+
+use std::fmt;
+use std::ops::Range;
+
+use dnn_core::{Columns, Element};
+use dnn_layers::{Head, softplus};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
+use serde::{Deserialize, Serialize};
+
+use crate::{Targets, TrainError};
+
+/// What training makes small: the mean over the examples of the cost of one.
+///
+/// The cross-entropies are computed from the logits `z`, so that they are finite for any finite
+/// logit; `y` is the target, `a` the output, `n` the number of outputs.
+///
+/// | cost | head | of one example | `dz` |
+/// |---|---|---|---|
+/// | binary cross-entropy | sigmoid | `sum(y softplus(-z) + (1 - y) softplus(z)) / n` | `(a - y) / n` |
+/// | categorical cross-entropy | softmax | `sum(y (logsumexp(z) - z))` | `a sum(y) - y` |
+/// | mean squared error | any | `sum((a - y)^2) / n` | `2 (a - y) / n` through the head |
+///
+/// With one output and `y` in {0, 1} the first is the course's
+/// `-(y ln a + (1 - y) ln(1 - a))`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Cost {
+    /// For independent probabilities; for two classes.
+    BinaryCrossEntropy,
+    /// For the probabilities of several classes.
+    CategoricalCrossEntropy,
+    /// For numbers; also, as the Brier score, for probabilities.
+    MeanSquaredError,
+}
+
+impl Cost {
+    /// Every cost.
+    pub const ALL: [Self; 3] = [
+        Self::BinaryCrossEntropy,
+        Self::CategoricalCrossEntropy,
+        Self::MeanSquaredError,
+    ];
+
+    /// The usual cost of a head: maximum likelihood.
+    pub fn of_head(head: Head) -> Self {
+        match head {
+            Head::Sigmoid => Self::BinaryCrossEntropy,
+            Head::Softmax => Self::CategoricalCrossEntropy,
+            _ => Self::MeanSquaredError,
+        }
+    }
+
+    pub(crate) fn check_head(self, found: Head) -> Result<(), TrainError> {
+        let expected = match self {
+            Self::BinaryCrossEntropy => Head::Sigmoid,
+            Self::CategoricalCrossEntropy => Head::Softmax,
+            Self::MeanSquaredError => return Ok(()),
+        };
+        if found == expected {
+            return Ok(());
+        }
+        Err(TrainError::CostHead {
+            cost: self,
+            expected,
+            found,
+        })
+    }
+
+    /// The sum of the costs of the examples `columns`, and `dz` of each.
+    ///
+    /// # Shapes
+    /// `z`, `a` and `dz` are `(n_L, columns)`; `targets` covers all examples.
+    pub(crate) fn sum_and_gradient<T: Element>(
+        self,
+        head: Head,
+        (z, a): (ArrayView2<'_, T>, ArrayView2<'_, T>),
+        targets: &Targets<'_, T>,
+        columns: Columns<'_>,
+        mut dz: ArrayViewMut2<'_, T>,
+    ) -> f64 {
+        let outputs = z.nrows();
+        let mut sum = 0.0;
+        for j in 0..columns.len() {
+            let example = columns.at(j);
+            let target = |output| targets.value(example, output, outputs);
+            let (z, a, dz) = (z.column(j), a.column(j), dz.column_mut(j));
+            let cost = match self {
+                Self::BinaryCrossEntropy => binary_cross_entropy(z, a, target, dz),
+                Self::CategoricalCrossEntropy => categorical_cross_entropy(z, a, target, dz),
+                Self::MeanSquaredError => squared_error(a, target, dz),
+            };
+            sum += cost.into();
+        }
+        if self == Self::MeanSquaredError {
+            head.apply_derivative(z, a, dz);
+        }
+        sum
+    }
+}
+
+/// The outputs of one example.
+fn outputs_of<T>(a: ArrayView1<'_, T>) -> Range<usize> {
+    0..a.len()
+}
+
+fn binary_cross_entropy<T: Element>(
+    z: ArrayView1<'_, T>,
+    a: ArrayView1<'_, T>,
+    target: impl Fn(usize) -> T,
+    mut dz: ndarray::ArrayViewMut1<'_, T>,
+) -> T {
+    let n = T::from_f64(z.len() as f64);
+    let mut cost = T::zero();
+    for i in outputs_of(z) {
+        let y = target(i);
+        cost += y * softplus(-z[i]) + (T::one() - y) * softplus(z[i]);
+        dz[i] = (a[i] - y) / n;
+    }
+    cost / n
+}
+
+fn categorical_cross_entropy<T: Element>(
+    z: ArrayView1<'_, T>,
+    a: ArrayView1<'_, T>,
+    target: impl Fn(usize) -> T,
+    mut dz: ndarray::ArrayViewMut1<'_, T>,
+) -> T {
+    let largest = z.fold(T::neg_infinity(), |largest, &z| largest.max(z));
+    let log_sum = z.fold(T::zero(), |sum, &z| sum + (z - largest).exp()).ln();
+    let (mut cost, mut weight) = (T::zero(), T::zero());
+    for i in outputs_of(z) {
+        let y = target(i);
+        weight += y;
+        // Not `0 * infinity`: a class that is not wanted adds nothing, however unlikely it is.
+        if y > T::zero() {
+            cost += y * (log_sum - (z[i] - largest));
+        }
+    }
+    for i in outputs_of(z) {
+        dz[i] = a[i] * weight - target(i);
+    }
+    cost
+}
+
+/// The squared error and `da`; the head's derivative comes after.
+fn squared_error<T: Element>(
+    a: ArrayView1<'_, T>,
+    target: impl Fn(usize) -> T,
+    mut da: ndarray::ArrayViewMut1<'_, T>,
+) -> T {
+    let n = T::from_f64(a.len() as f64);
+    let two = T::from_f64(2.0);
+    let mut cost = T::zero();
+    for i in outputs_of(a) {
+        let error = a[i] - target(i);
+        cost += error * error;
+        da[i] = two * error / n;
+    }
+    cost / n
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::BinaryCrossEntropy => "binary cross-entropy",
+            Self::CategoricalCrossEntropy => "categorical cross-entropy",
+            Self::MeanSquaredError => "mean squared error",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array2, array};
+
+    fn cost(
+        cost: Cost,
+        head: Head,
+        z: &Array2<f64>,
+        targets: Targets<'_, f64>,
+    ) -> (f64, Array2<f64>) {
+        let mut a = Array2::zeros(z.raw_dim());
+        head.apply(z.view(), a.view_mut());
+        let mut dz = Array2::zeros(z.raw_dim());
+        let columns = Columns::Run {
+            start: 0,
+            len: z.ncols(),
+        };
+        let sum =
+            cost.sum_and_gradient(head, (z.view(), a.view()), &targets, columns, dz.view_mut());
+        (sum, dz)
+    }
+
+    #[test]
+    fn costs_and_gradients_by_hand() {
+        let ln3 = 3_f64.ln();
+        // Sigmoid of ln 3 is 3/4: -ln(3/4) for label 1, -ln(1/4) for label 0.
+        let (sum, dz) = cost(
+            Cost::BinaryCrossEntropy,
+            Head::Sigmoid,
+            &array![[ln3, ln3]],
+            Targets::Classes(&[1, 0]),
+        );
+        assert!((sum - ((4.0_f64 / 3.0).ln() + 4_f64.ln())).abs() < 1e-15);
+        assert!(
+            (&dz - &array![[-0.25, 0.75]])
+                .iter()
+                .all(|d: &f64| d.abs() < 1e-15)
+        );
+        // Softmax of (0, ln 3) is (1/4, 3/4).
+        let (sum, dz) = cost(
+            Cost::CategoricalCrossEntropy,
+            Head::Softmax,
+            &array![[0.0], [ln3]],
+            Targets::Classes(&[0]),
+        );
+        assert!((sum - 4_f64.ln()).abs() < 1e-15);
+        assert!(
+            (&dz - &array![[-0.75], [0.75]])
+                .iter()
+                .all(|d: &f64| d.abs() < 1e-15)
+        );
+        // ((3 - 1)^2 + (0 - 2)^2) / 2 = 4, and 2 * 2 / 2 = 2.
+        let values = array![[1.0], [2.0]];
+        let (sum, dz) = cost(
+            Cost::MeanSquaredError,
+            Head::Identity,
+            &array![[3.0], [0.0]],
+            Targets::Values(values.view()),
+        );
+        assert_eq!((sum, dz), (4.0, array![[2.0], [-2.0]]));
+    }
+
+    #[test]
+    fn costs_are_finite_for_logits_of_ten_thousand() {
+        for z in [-1e4, 1e4] {
+            for label in [0, 1] {
+                let wrong = (z > 0.0) != (label == 1);
+                let expected = if wrong { 1e4 } else { 0.0 };
+                let targets = Targets::Classes(std::slice::from_ref(&label));
+                let (sum, _) = cost(
+                    Cost::BinaryCrossEntropy,
+                    Head::Sigmoid,
+                    &array![[z]],
+                    targets,
+                );
+                assert_eq!(sum, expected);
+                let logits = array![[0.0], [z]];
+                let (sum, _) = cost(
+                    Cost::CategoricalCrossEntropy,
+                    Head::Softmax,
+                    &logits,
+                    targets,
+                );
+                assert_eq!(sum, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_cost_for_another_head_says_so() {
+        let error = Cost::BinaryCrossEntropy
+            .check_head(Head::Softmax)
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            error,
+            "binary cross-entropy expects a sigmoid head, found a softmax head"
+        );
+        assert!(
+            Cost::CategoricalCrossEntropy
+                .check_head(Head::Sigmoid)
+                .is_err()
+        );
+        for head in Head::ALL {
+            assert!(Cost::of_head(head).check_head(head).is_ok());
+            assert!(Cost::MeanSquaredError.check_head(head).is_ok());
+        }
+    }
+}

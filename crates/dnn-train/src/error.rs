@@ -1,0 +1,89 @@
+//! The errors of this crate.
+
+use dnn_core::CoreError;
+use dnn_layers::{Head, NetworkError};
+use thiserror::Error;
+
+use crate::Cost;
+
+/// What can be wrong with a training run or an evaluation.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// Shapes, names, numbers or memory.
+    #[error(transparent)]
+    Core(#[from] CoreError),
+    /// The network or its inputs.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// Nothing to learn from or to measure on.
+    #[error("there are no examples; expected at least 1")]
+    NoExamples,
+    /// Another number of targets than of examples.
+    #[error("expected {expected} targets, one per example, found {found}")]
+    TargetCount {
+        /// Examples there are.
+        expected: usize,
+        /// Targets there are.
+        found: usize,
+    },
+    /// A label names a class that does not exist.
+    #[error("example {example} has label {label}; expected a label below {classes}")]
+    Label {
+        /// The example's column.
+        example: usize,
+        /// Its label.
+        label: u32,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// A target value cannot be.
+    #[error(
+        "example {example}, output {output}: expected a target that is {expected}, found {found}"
+    )]
+    TargetValue {
+        /// The example's column.
+        example: usize,
+        /// The output's row.
+        output: usize,
+        /// What it may be.
+        expected: &'static str,
+        /// What it is.
+        found: f64,
+    },
+    /// The cost is made for another head.
+    #[error("{cost} expects a {expected} head, found a {found} head")]
+    CostHead {
+        /// The cost.
+        cost: Cost,
+        /// The head it goes with.
+        expected: Head,
+        /// The network's head.
+        found: Head,
+    },
+    /// A number stopped being finite.
+    #[error(
+        "{what} of layer {layer} stopped being finite at step {step} (epoch {epoch}, batch {batch}); \
+         a smaller learning rate is the usual cure"
+    )]
+    NotFinite {
+        /// Which numbers.
+        what: &'static str,
+        /// 1 is the first weight layer.
+        layer: usize,
+        /// Steps since the start, this one included.
+        step: u64,
+        /// The epoch, counted from 1.
+        epoch: u64,
+        /// The batch within the epoch, counted from 1.
+        batch: usize,
+    },
+    /// The threads could not be started.
+    #[error("cannot start {threads} threads")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// The cause.
+        source: rayon::ThreadPoolBuildError,
+    },
+}

@@ -1,0 +1,225 @@
+//! How good a network is.
+
+use dnn_core::{Columns, Element};
+use dnn_layers::Network;
+use ndarray::ArrayView2;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Engine;
+use crate::examples::class_count;
+use crate::{Cost, Examples, Targets, TrainError};
+
+/// Examples that one pass takes.
+const PASS: usize = 1024;
+
+/// What [`evaluate`] finds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// How many examples were measured.
+    pub examples: usize,
+    /// Their mean cost.
+    pub cost: f64,
+    /// Right and wrong, where the targets are classes.
+    pub classification: Option<Classification>,
+}
+
+impl Evaluation {
+    /// The share of the examples that were classified rightly, 0 to 1.
+    pub fn accuracy(&self) -> Option<f64> {
+        self.classification.as_ref().map(Classification::accuracy)
+    }
+
+    /// The accuracy of always answering with the commonest class of these examples, 0 to 1.
+    pub fn baseline(&self) -> Option<f64> {
+        self.classification.as_ref().map(Classification::baseline)
+    }
+}
+
+/// Counts of classified examples.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Classification {
+    /// How many predictions were right.
+    pub correct: usize,
+    /// How many examples each class has.
+    pub actual: Vec<usize>,
+    /// How many examples were given each class.
+    pub predicted: Vec<usize>,
+}
+
+impl Classification {
+    fn share(&self, count: usize) -> f64 {
+        count as f64 / self.actual.iter().sum::<usize>() as f64
+    }
+
+    /// The share of right predictions, 0 to 1.
+    pub fn accuracy(&self) -> f64 {
+        self.share(self.correct)
+    }
+
+    /// The accuracy of always answering with the commonest class, 0 to 1.
+    pub fn baseline(&self) -> f64 {
+        self.share(self.actual.iter().copied().max().unwrap_or(0))
+    }
+
+    /// The class that every example was given, if it was one class although there are several: the
+    /// mark of a network that does not learn.
+    pub fn single_class(&self) -> Option<usize> {
+        let present = |counts: &[usize]| counts.iter().filter(|&&count| count > 0).count();
+        let stuck = present(&self.predicted) == 1 && present(&self.actual) > 1;
+        self.predicted
+            .iter()
+            .position(|&count| count > 0)
+            .filter(|_| stuck)
+    }
+}
+
+/// Sums over examples, from which an [`Evaluation`] is made.
+#[derive(Debug, Clone)]
+pub(crate) struct Tally {
+    examples: usize,
+    cost: f64,
+    counts: Classification,
+    classified: bool,
+}
+
+impl Tally {
+    pub(crate) fn new(outputs: usize) -> Self {
+        let zeros = vec![0; class_count(outputs)];
+        let counts = Classification {
+            correct: 0,
+            actual: zeros.clone(),
+            predicted: zeros,
+        };
+        Self {
+            examples: 0,
+            cost: 0.0,
+            counts,
+            classified: false,
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        (self.examples, self.cost, self.classified) = (0, 0.0, false);
+        self.counts.correct = 0;
+        self.counts.actual.fill(0);
+        self.counts.predicted.fill(0);
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.examples += other.examples;
+        self.cost += other.cost;
+        self.classified |= other.classified;
+        self.counts.correct += other.counts.correct;
+        let add = |sums: &mut [usize], counts: &[usize]| {
+            sums.iter_mut()
+                .zip(counts)
+                .for_each(|(sum, count)| *sum += count);
+        };
+        add(&mut self.counts.actual, &other.counts.actual);
+        add(&mut self.counts.predicted, &other.counts.predicted);
+    }
+
+    /// Counts the outputs `(n_L, columns)` of the examples `columns`, whose costs sum to `cost`.
+    pub(crate) fn add_outputs<T: Element>(
+        &mut self,
+        network: &Network<T>,
+        outputs: ArrayView2<'_, T>,
+        targets: &Targets<'_, T>,
+        columns: Columns<'_>,
+        cost: f64,
+    ) {
+        self.examples += columns.len();
+        self.cost += cost;
+        let Targets::Classes(labels) = targets else {
+            return;
+        };
+        self.classified = true;
+        for (position, output) in outputs.columns().into_iter().enumerate() {
+            let (predicted, actual) = (
+                network.decide(output),
+                labels[columns.at(position)] as usize,
+            );
+            self.counts.predicted[predicted] += 1;
+            self.counts.actual[actual] += 1;
+            self.counts.correct += usize::from(predicted == actual);
+        }
+    }
+
+    pub(crate) fn mean_cost(&self) -> f64 {
+        self.cost / self.examples as f64
+    }
+
+    pub(crate) fn accuracy(&self) -> Option<f64> {
+        self.classified.then(|| self.counts.accuracy())
+    }
+
+    pub(crate) fn single_class(&self) -> Option<usize> {
+        self.counts.single_class().filter(|_| self.classified)
+    }
+
+    pub(crate) fn evaluation(&self) -> Evaluation {
+        Evaluation {
+            examples: self.examples,
+            cost: self.mean_cost(),
+            classification: self.classified.then(|| self.counts.clone()),
+        }
+    }
+}
+
+/// The mean cost of the examples and, where their targets are classes, the accuracy beside the
+/// majority-class baseline.
+///
+/// # Errors
+/// [`TrainError`] if the examples or the cost do not fit the network, or something is not finite
+/// (as step 1 of epoch 1, with the number of the pass as batch).
+///
+/// # Examples
+/// ```
+/// use dnn_core::{Features, Initializer, Purpose, RandomStream};
+/// use dnn_layers::{InputShape, Network};
+/// use dnn_train::{Cost, Examples, evaluate};
+/// use ndarray::array;
+///
+/// let network: Network<f64> = Network::<f64>::builder(InputShape::flat(1))
+///     .classes(["low", "high"])
+///     .initializer(Initializer::Constant(1.0)) // z = x: the second class where x > 0
+///     .build(&mut RandomStream::new(0, Purpose::Initialization, 0))?;
+/// let x = array![[-2.0, -1.0, 1.0, 2.0]];
+/// let examples = Examples::classes(Features::Real(x.view()), &[0, 1, 1, 1]);
+/// let evaluation = evaluate(&network, &examples, Cost::BinaryCrossEntropy)?;
+/// assert_eq!(evaluation.accuracy(), Some(0.75));
+/// assert_eq!(evaluation.baseline(), Some(0.75));
+/// # Ok::<(), dnn_train::TrainError>(())
+/// ```
+pub fn evaluate<T: Element>(
+    network: &Network<T>,
+    examples: &Examples<'_, T>,
+    cost: Cost,
+) -> Result<Evaluation, TrainError> {
+    examples.check(network, cost)?;
+    let mut engine = Engine::new(network, PASS.min(examples.len()));
+    let tally = tally(&mut engine, network, examples, cost)?;
+    Ok(tally.evaluation())
+}
+
+/// Runs all examples forward, as many at a time as the engine's buffers hold.
+pub(crate) fn tally<T: Element>(
+    engine: &mut Engine<T>,
+    network: &Network<T>,
+    examples: &Examples<'_, T>,
+    cost: Cost,
+) -> Result<Tally, TrainError> {
+    let mut total = Tally::new(network.outputs());
+    let (m, pass) = (examples.len(), engine.capacity());
+    for (index, start) in (0..m).step_by(pass).enumerate() {
+        let columns = Columns::Run {
+            start,
+            len: pass.min(m - start),
+        };
+        let part = engine
+            .forward(network, cost, examples, columns)
+            .map_err(|found| found.at(1, 1, index + 1))?;
+        total.add(part);
+    }
+    Ok(total)
+}

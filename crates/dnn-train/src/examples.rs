@@ -1,0 +1,157 @@
+//! Inputs together with what they should give.
+
+use dnn_core::{Element, Features};
+use dnn_layers::Network;
+use ndarray::ArrayView2;
+
+use crate::{Cost, TrainError};
+
+/// What each example should give.
+#[derive(Debug, Clone, Copy)]
+pub enum Targets<'a, T> {
+    /// The class of each example, as an index; length `m`.
+    Classes(&'a [u32]),
+    /// The numbers of each example, `(n_L, m)`.
+    Values(ArrayView2<'a, T>),
+}
+
+impl<T: Element> Targets<'_, T> {
+    /// How many examples these are for.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Classes(labels) => labels.len(),
+            Self::Values(values) => values.ncols(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What output `output` of `outputs` should be for `example`: a class is 1 at its own output,
+    /// or, of two classes at a single output, the label itself.
+    #[inline]
+    pub(crate) fn value(&self, example: usize, output: usize, outputs: usize) -> T {
+        match self {
+            Self::Classes(labels) => {
+                let wanted = if outputs == 1 { 1 } else { output };
+                if labels[example] as usize == wanted {
+                    T::one()
+                } else {
+                    T::zero()
+                }
+            }
+            Self::Values(values) => values[(output, example)],
+        }
+    }
+}
+
+/// Inputs and targets, one example per column.
+///
+/// # Examples
+/// ```
+/// use dnn_core::Features;
+/// use dnn_train::{Examples, Targets};
+/// use ndarray::array;
+///
+/// let x = array![[0.0, 1.0, 2.0]];
+/// let labels = [0, 1, 1];
+/// let examples = Examples::classes(Features::Real(x.view()), &labels);
+/// assert_eq!(examples.len(), 3);
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Examples<'a, T> {
+    /// `(n_x, m)`.
+    pub features: Features<'a, T>,
+    /// For as many examples.
+    pub targets: Targets<'a, T>,
+}
+
+impl<'a, T: Element> Examples<'a, T> {
+    /// Examples with a class each.
+    pub fn classes(features: Features<'a, T>, labels: &'a [u32]) -> Self {
+        Self {
+            features,
+            targets: Targets::Classes(labels),
+        }
+    }
+
+    /// Examples with numbers to approach, `(n_L, m)`.
+    pub fn values(features: Features<'a, T>, values: ArrayView2<'a, T>) -> Self {
+        Self {
+            features,
+            targets: Targets::Values(values),
+        }
+    }
+
+    /// How many examples, `m`.
+    pub fn len(&self) -> usize {
+        self.features.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Checks everything that a pass over these examples relies on.
+    pub(crate) fn check(&self, network: &Network<T>, cost: Cost) -> Result<(), TrainError> {
+        cost.check_head(network.head())?;
+        self.features.check(network.features())?;
+        let (m, outputs) = (self.len(), network.outputs());
+        if m == 0 {
+            return Err(TrainError::NoExamples);
+        }
+        if self.targets.len() != m {
+            return Err(TrainError::TargetCount {
+                expected: m,
+                found: self.targets.len(),
+            });
+        }
+        match self.targets {
+            Targets::Classes(labels) => {
+                let classes = class_count(outputs);
+                match labels.iter().position(|&label| label as usize >= classes) {
+                    Some(example) => Err(TrainError::Label {
+                        example,
+                        label: labels[example],
+                        classes,
+                    }),
+                    None => Ok(()),
+                }
+            }
+            Targets::Values(values) if values.nrows() == outputs => check_values(values, cost),
+            Targets::Values(values) => Err(dnn_core::CoreError::Shape {
+                what: "targets",
+                expected: (outputs, m),
+                found: values.dim(),
+            }
+            .into()),
+        }
+    }
+}
+
+/// How many classes `outputs` outputs can tell apart.
+pub(crate) fn class_count(outputs: usize) -> usize {
+    if outputs == 1 { 2 } else { outputs }
+}
+
+fn check_values<T: Element>(values: ArrayView2<'_, T>, cost: Cost) -> Result<(), TrainError> {
+    let (expected, fits): (_, fn(f64) -> bool) = match cost {
+        Cost::MeanSquaredError => ("finite", f64::is_finite),
+        _ => ("between 0 and 1", |value| (0.0..=1.0).contains(&value)),
+    };
+    for ((output, example), &value) in values.indexed_iter() {
+        let found = value.into();
+        if !fits(found) {
+            return Err(TrainError::TargetValue {
+                example,
+                output,
+                expected,
+                found,
+            });
+        }
+    }
+    Ok(())
+}

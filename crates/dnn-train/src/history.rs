@@ -1,0 +1,91 @@
+//! What a run reports while it goes on, and keeps when it is over.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Evaluation;
+
+/// One epoch of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Counted from 1.
+    pub epoch: u64,
+    /// Steps since the start of the run, those of this epoch included.
+    pub step: u64,
+    /// The learning rate of the epoch.
+    pub learning_rate: f64,
+    /// The mean cost of the epoch's examples, each measured just before the step it was part of:
+    /// with full batches, the cost before the epoch's one step.
+    pub cost: f64,
+    /// The share of the epoch's examples that were classified rightly, measured likewise.
+    pub accuracy: Option<f64>,
+    /// The class that every example of the epoch was given, if it was only one of several.
+    pub single_class: Option<usize>,
+    /// The validation part, measured after the epoch.
+    pub validation: Option<Evaluation>,
+}
+
+/// Something that deserves a look, though the run goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Warning {
+    /// For several epochs on end, every example was given the same class.
+    SingleClass {
+        /// That class.
+        class: usize,
+        /// The epoch in which the warning was given.
+        epoch: u64,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SingleClass { class, epoch } => write!(
+                f,
+                "up to epoch {epoch} every example was given class {class}: the network does not \
+                 learn; other first weights (he-normal), another learning rate or scaled inputs \
+                 are the usual cures"
+            ),
+        }
+    }
+}
+
+/// A report from a run in progress.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A step was made.
+    Step {
+        /// The epoch, counted from 1.
+        epoch: u64,
+        /// The step, counted from 1 over the whole run.
+        step: u64,
+        /// The batch within the epoch, counted from 1.
+        batch: usize,
+        /// The mean cost of the batch before the step.
+        cost: f64,
+    },
+    /// An epoch is over.
+    Epoch(&'a EpochRecord),
+    /// Something deserves a look.
+    Warning(&'a Warning),
+}
+
+/// What a run leaves behind beside the network.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct History {
+    /// One record per epoch.
+    pub epochs: Vec<EpochRecord>,
+    /// What deserved a look.
+    pub warnings: Vec<Warning>,
+}
+
+impl History {
+    /// The cost of each epoch.
+    pub fn costs(&self) -> impl Iterator<Item = f64> {
+        self.epochs.iter().map(|record| record.cost)
+    }
+}

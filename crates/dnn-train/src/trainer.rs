@@ -1,0 +1,331 @@
+//! Full-batch and mini-batch training.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use dnn_core::{Columns, CoreError, Element, Purpose, RandomStream};
+use dnn_layers::Network;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{Engine, NotFinite};
+use crate::evaluation::{Tally, tally};
+use crate::optimizer::check_learning_rate;
+use crate::{
+    Cost, EpochRecord, Event, Examples, History, Optimizer, Schedule, TrainError, Warning,
+};
+
+/// Epochs in a row with one class predicted before a run warns.
+const STUCK_EPOCHS: u64 = 10;
+
+/// How many examples a step looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Batch {
+    /// All of them, in their own order.
+    Full,
+    /// This many, shuffled anew in every epoch; the last batch of an epoch may be smaller.
+    Size(NonZeroUsize),
+}
+
+impl fmt::Display for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.pad("full"),
+            Self::Size(size) => size.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Batch {
+    type Err = CoreError;
+
+    fn from_str(text: &str) -> Result<Self, CoreError> {
+        if text == "full" {
+            return Ok(Self::Full);
+        }
+        text.parse()
+            .map(Self::Size)
+            .map_err(|_| CoreError::Invalid {
+                what: "batch",
+                expected: "`full` or a whole number of at least 1",
+                found: text.to_owned(),
+            })
+    }
+}
+
+/// The function inside a [`BatchOrder`].
+type Order = dyn Fn(u64, &mut [usize]) + Send + Sync;
+
+/// An order of the examples for each epoch, in place of the trainer's own shuffling.
+///
+/// The function is given the epoch (counted from 1) and the columns `0..m` in ascending order, and
+/// puts them into the order in which the epoch's batches are cut.
+#[derive(Clone)]
+pub struct BatchOrder(Arc<Order>);
+
+impl BatchOrder {
+    /// The order that `order` makes.
+    pub fn new(order: impl Fn(u64, &mut [usize]) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(order))
+    }
+}
+
+impl fmt::Debug for BatchOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BatchOrder").finish_non_exhaustive()
+    }
+}
+
+/// The settings of a training run; [`fit`](Self::fit) carries it out.
+///
+/// # Examples
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// use dnn_core::{Features, Purpose, RandomStream};
+/// use dnn_layers::{Activation, InputShape, Network};
+/// use dnn_train::{Batch, Examples, Trainer};
+/// use ndarray::array;
+///
+/// let x = array![[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]];
+/// let xor = Examples::classes(Features::Real(x.view()), &[0, 1, 1, 0]);
+/// let mut network: Network<f64> = Network::<f64>::builder(InputShape::flat(2))
+///     .hidden(&[8], Activation::Tanh)
+///     .classes(["equal", "different"])
+///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
+/// let trainer = Trainer { learning_rate: 0.5, epochs: 500, batch: Batch::Full, ..Trainer::default() };
+/// let history = trainer.fit(&mut network, &xor, None, &mut |_| ControlFlow::Continue(()))?;
+/// assert!(history.epochs[499].cost < 0.05);
+/// assert_eq!(network.predict(&xor.features)?, [0, 1, 1, 0]);
+/// # Ok::<(), dnn_train::TrainError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Trainer {
+    /// What to make small; the usual cost of the network's head if `None`.
+    pub cost: Option<Cost>,
+    /// How parameters follow their gradient.
+    pub optimizer: Optimizer,
+    /// The size of a step, above 0.
+    pub learning_rate: f64,
+    /// How the learning rate changes over the epochs.
+    pub schedule: Schedule,
+    /// Examples per step.
+    pub batch: Batch,
+    /// Passes over the training examples.
+    pub epochs: u64,
+    /// Seeds the shuffling.
+    pub seed: u64,
+    /// The order of the examples, in place of shuffling.
+    pub order: Option<BatchOrder>,
+    /// Threads to run on; those of the surrounding pool if `None`. The result is the same.
+    pub threads: Option<NonZeroUsize>,
+}
+
+impl Default for Trainer {
+    /// Mini-batches of 32, learning rate 0.1, 50 epochs, seed 1.
+    fn default() -> Self {
+        Self {
+            cost: None,
+            optimizer: Optimizer::default(),
+            learning_rate: 0.1,
+            schedule: Schedule::default(),
+            batch: Batch::Size(const { NonZeroUsize::new(32).unwrap() }),
+            epochs: 50,
+            seed: 1,
+            order: None,
+            threads: None,
+        }
+    }
+}
+
+/// Hears of everything that happens in a run, and may end it.
+type Observer<'o> = dyn FnMut(Event<'_>) -> ControlFlow<()> + Send + 'o;
+
+impl Trainer {
+    /// Trains `network` on `training`; measures `validation`, if given, after every epoch.
+    ///
+    /// `observer` hears every [`Event`]; with [`ControlFlow::Break`] the run ends after the step it
+    /// was told of, and the epoch in progress leaves no record. The same settings, data and first
+    /// weights give the same bits, whatever the number of threads.
+    ///
+    /// # Errors
+    /// [`TrainError`] if a setting is out of range, the examples or the cost do not fit the network,
+    /// or a number stops being finite: then the error names layer, step, epoch and batch, and the
+    /// network holds the parameters from before that step, unless it is the update itself that went
+    /// out of range.
+    pub fn fit<T: Element>(
+        &self,
+        network: &mut Network<T>,
+        training: &Examples<'_, T>,
+        validation: Option<&Examples<'_, T>>,
+        observer: &mut Observer<'_>,
+    ) -> Result<History, TrainError> {
+        check_learning_rate(self.learning_rate)?;
+        let cost = self.cost.unwrap_or_else(|| Cost::of_head(network.head()));
+        training.check(network, cost)?;
+        if let Some(validation) = validation {
+            validation.check(network, cost)?;
+        }
+        let run = Run {
+            trainer: self,
+            cost,
+            training,
+            validation,
+            batch: match self.batch {
+                Batch::Full => training.len(),
+                Batch::Size(size) => size.get().min(training.len()),
+            },
+        };
+        let mut work = || run.all_epochs(network, observer);
+        match self.threads {
+            // Enters the surrounding pool once, for the whole run.
+            None => rayon::scope(|_| work()),
+            Some(threads) => rayon::ThreadPoolBuilder::new()
+                .num_threads(threads.get())
+                .build()
+                .map_err(|source| TrainError::Threads {
+                    threads: threads.get(),
+                    source,
+                })?
+                .install(work),
+        }
+    }
+
+    /// Puts `columns` into the order of `epoch`, counted from 1.
+    fn arrange(&self, epoch: u64, columns: &mut [usize]) {
+        columns
+            .iter_mut()
+            .enumerate()
+            .for_each(|(position, column)| *column = position);
+        match (&self.order, self.batch) {
+            (Some(order), _) => (order.0)(epoch, columns),
+            (None, Batch::Full) => {}
+            (None, Batch::Size(_)) => {
+                RandomStream::new(self.seed, Purpose::Shuffle, epoch).shuffle(columns);
+            }
+        }
+    }
+}
+
+/// A run whose settings have been checked.
+struct Run<'r, 'a, 'v, T> {
+    trainer: &'r Trainer,
+    cost: Cost,
+    training: &'r Examples<'a, T>,
+    validation: Option<&'r Examples<'v, T>>,
+    batch: usize,
+}
+
+impl<T: Element> Run<'_, '_, '_, T> {
+    fn all_epochs(
+        &self,
+        network: &mut Network<T>,
+        observer: &mut Observer<'_>,
+    ) -> Result<History, TrainError> {
+        let mut engine = Engine::new(network, self.batch);
+        let mut columns: Vec<usize> = (0..self.training.len()).collect();
+        let mut totals = Tally::new(network.outputs());
+        let mut history = History::default();
+        // So that no step grows it; a longer run grows it a few times.
+        history
+            .epochs
+            .reserve(usize::try_from(self.trainer.epochs.min(1 << 16)).unwrap_or(0));
+        let (mut step, mut stuck) = (0, 0);
+        for epoch in 1..=self.trainer.epochs {
+            self.trainer.arrange(epoch, &mut columns);
+            let learning_rate = self
+                .trainer
+                .schedule
+                .rate(self.trainer.learning_rate, epoch - 1);
+            totals.clear();
+            for (index, batch) in columns.chunks(self.batch).enumerate() {
+                step += 1;
+                let cost = self
+                    .step(network, &mut engine, batch, learning_rate, &mut totals)
+                    .map_err(|found| found.at(step, epoch, index + 1))?;
+                let event = Event::Step {
+                    epoch,
+                    step,
+                    batch: index + 1,
+                    cost,
+                };
+                if observer(event).is_break() {
+                    return Ok(history);
+                }
+            }
+            let validation = self
+                .validation
+                .map(|validation| tally(&mut engine, network, validation, self.cost))
+                .transpose()?;
+            history.epochs.push(EpochRecord {
+                epoch,
+                step,
+                learning_rate,
+                cost: totals.mean_cost(),
+                accuracy: totals.accuracy(),
+                single_class: totals.single_class(),
+                validation: validation.map(|tally| tally.evaluation()),
+            });
+            let record = &history.epochs[history.epochs.len() - 1];
+            let mut flow = observer(Event::Epoch(record));
+            stuck = if record.single_class.is_some() {
+                stuck + 1
+            } else {
+                0
+            };
+            if let Some(class) = record.single_class.filter(|_| self.warns_at(stuck)) {
+                let warning = Warning::SingleClass { class, epoch };
+                if observer(Event::Warning(&warning)).is_break() {
+                    flow = ControlFlow::Break(());
+                }
+                history.warnings.push(warning);
+            }
+            if flow.is_break() {
+                break;
+            }
+        }
+        Ok(history)
+    }
+
+    /// Whether a warning is due after this many epochs in a row with one class predicted.
+    fn warns_at(&self, stuck: u64) -> bool {
+        stuck == STUCK_EPOCHS.min(self.trainer.epochs)
+    }
+
+    /// One step on the examples `batch`; gives their mean cost before it.
+    fn step(
+        &self,
+        network: &mut Network<T>,
+        engine: &mut Engine<T>,
+        batch: &[usize],
+        learning_rate: f64,
+        totals: &mut Tally,
+    ) -> Result<f64, NotFinite> {
+        let in_order = self.trainer.order.is_none() && self.trainer.batch == Batch::Full;
+        let columns = if in_order {
+            Columns::Run {
+                start: 0,
+                len: batch.len(),
+            }
+        } else {
+            Columns::Listed(batch)
+        };
+        let tally = engine.backward(network, self.cost, self.training, columns)?;
+        let cost = tally.mean_cost();
+        totals.add(tally);
+        let rate = T::from_f64(learning_rate);
+        for (l, (layer, gradient)) in network
+            .layers_mut()
+            .zip(&engine.gradient().layers)
+            .enumerate()
+        {
+            if let Some(what) = self.trainer.optimizer.update_layer(layer, gradient, rate) {
+                return Err(NotFinite { what, layer: l + 1 });
+            }
+        }
+        Ok(cost)
+    }
+}
