@@ -1,0 +1,370 @@
+//! Every single call of the course whose numbers were published, in `f64`, to 1e-9.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may stop at a broken golden file"
+)]
+
+mod support;
+
+use dnn_core::{
+    Initializer, Parameters, RandomStream, initialize_parameters, initialize_parameters_deep,
+};
+use dnn_layers::{
+    Activation, Head, LayerCache, linear_activation_forward, linear_forward, model_forward,
+};
+use dnn_train::{Schedule, course, linear_activation_backward, linear_backward, update_parameters};
+use ndarray::{Array2, Axis};
+use serde_json::Value;
+use support::{
+    assert_close, assert_parameters, integers, labels, matrix, number, numbers, parameters,
+};
+
+const LIMIT: f64 = 1e-9;
+
+fn cases(file: &str, key: &str) -> Vec<Value> {
+    let json: Value = serde_json::from_str(file).unwrap();
+    let cases = json[key].as_array().unwrap().clone();
+    assert!(!cases.is_empty(), "no case in the golden file");
+    cases
+}
+
+#[test]
+fn building_your_network_step_by_step() {
+    for case in cases(include_str!("golden/c1w4a1_step_by_step.json"), "cases") {
+        let name = case["name"].as_str().unwrap();
+        let (inputs, expected) = (&case["inputs"], &case["expected"]);
+        match name {
+            "sigmoid_0_2" | "activations_edge_values" => activations(inputs, expected),
+            "initialize_parameters_2_2_1"
+            | "initialize_parameters_3_2_1"
+            | "initialize_parameters_deep_5_4_3" => initialization(inputs, expected, name),
+            "linear_forward" => {
+                let (a, w, b) = (
+                    matrix(&inputs["A"]),
+                    matrix(&inputs["W"]),
+                    matrix(&inputs["b"]),
+                );
+                let z = linear_forward(a.view(), w.view(), b.view()).unwrap();
+                assert_close(&z, &matrix(&expected["Z"]), LIMIT, name);
+            }
+            "linear_activation_forward" => {
+                let a_prev = matrix(&inputs["A_prev"]);
+                let (w, b) = (matrix(&inputs["W"]), matrix(&inputs["b"]));
+                for (activation, key) in [
+                    (Activation::Sigmoid, "A_sigmoid"),
+                    (Activation::Relu, "A_relu"),
+                ] {
+                    let cache =
+                        linear_activation_forward(a_prev.view(), w.view(), b.view(), activation)
+                            .unwrap();
+                    assert_close(&cache.z, &matrix(&expected["Z"]), LIMIT, name);
+                    assert_close(&cache.a, &matrix(&expected[key]), LIMIT, key);
+                }
+            }
+            "L_model_forward_1hidden" | "L_model_forward_2hidden" => {
+                let caches = forward(inputs, expected);
+                assert!(caches.len() >= 2, "{name}");
+            }
+            "full_pass_2hidden_own_labels" => full_pass(inputs, expected),
+            "compute_cost_111" | "compute_cost_110" => {
+                let (al, y) = (matrix(&inputs["AL"]), matrix(&inputs["Y"]));
+                let cost = course::compute_cost(al.view(), y.view()).unwrap();
+                assert!(
+                    (cost - number(&expected["cost"])).abs() <= LIMIT,
+                    "{name}: {cost}"
+                );
+            }
+            "linear_backward_1x2" | "linear_backward_3x4" => {
+                let (dz, w) = (matrix(&inputs["dZ"]), matrix(&inputs["W"]));
+                let a_prev = matrix(&inputs["A_prev"]);
+                let found = linear_backward(dz.view(), a_prev.view(), w.view()).unwrap();
+                assert_close(&found.da_prev, &matrix(&expected["dA_prev"]), LIMIT, name);
+                assert_close(&found.weights, &matrix(&expected["dW"]), LIMIT, name);
+                assert_close(&found.bias, &matrix(&expected["db"]), LIMIT, name);
+            }
+            "linear_activation_backward" => activation_backward(inputs, expected),
+            "L_model_backward" => literal_backward(inputs, expected),
+            "update_parameters" => update(inputs, expected, name),
+            other => panic!("a golden case without a test: {other}"),
+        }
+    }
+}
+
+fn activations(inputs: &Value, expected: &Value) {
+    let z = matrix(&inputs["Z"]);
+    let sigmoid = expected.get("sigmoid").unwrap_or(&expected["A"]);
+    assert_close(
+        &z.mapv(|z| Activation::Sigmoid.value(z)),
+        &matrix(sigmoid),
+        LIMIT,
+        "sigmoid",
+    );
+    if let Some(relu) = expected.get("relu") {
+        let a = z.mapv(|z| Activation::Relu.value(z));
+        assert_close(&a, &matrix(relu), LIMIT, "relu");
+        let ones = Array2::ones(z.raw_dim());
+        let dz = dnn_train::relu_backward(ones.view(), z.view()).unwrap();
+        assert_close(
+            &dz,
+            &matrix(&expected["relu_grad_mask"]),
+            0.0,
+            "derivative of relu",
+        );
+    }
+}
+
+/// From the seed alone.
+fn initialization(inputs: &Value, expected: &Value, name: &str) {
+    let mut stream = RandomStream::numpy_legacy(number(&inputs["seed"]) as u32);
+    let found: Parameters<f64> = match inputs.get("layer_dims") {
+        Some(dims) => initialize_parameters_deep(
+            &integers(dims),
+            Initializer::Normal(number(&inputs["scale"])),
+            &mut stream,
+        ),
+        None => {
+            let width = |key: &str| number(&inputs[key]) as usize;
+            initialize_parameters(width("n_x"), width("n_h"), width("n_y"), &mut stream)
+        }
+    }
+    .unwrap();
+    assert_parameters(&found, &parameters(expected, ""), LIMIT, name);
+}
+
+fn forward(inputs: &Value, expected: &Value) -> Vec<LayerCache<f64>> {
+    let (x, parameters) = (matrix(&inputs["X"]), parameters(&inputs["parameters"], ""));
+    let caches = model_forward(x.view(), &parameters, Activation::Relu, Head::Sigmoid).unwrap();
+    let last = &caches[caches.len() - 1];
+    assert_close(&last.a, &matrix(&expected["AL"]), LIMIT, "AL");
+    for (l, cache) in caches.iter().enumerate() {
+        if let Some(z) = expected.get(format!("Z{}", l + 1)) {
+            assert_close(&cache.z, &matrix(z), LIMIT, "Z");
+        }
+    }
+    // A network of the same parameters runs the same pass.
+    let network = course::network_of(parameters).unwrap();
+    let whole = network
+        .forward(&dnn_core::Features::Real(x.view()))
+        .unwrap();
+    assert_close(
+        &whole.output().to_owned(),
+        &last.a,
+        1e-15,
+        "AL of the network",
+    );
+    caches
+}
+
+fn full_pass(inputs: &Value, expected: &Value) {
+    let (x, y) = (matrix(&inputs["X"]), matrix(&inputs["Y"]));
+    let mut parameters_now = parameters(&inputs["parameters"], "");
+    let caches = forward(inputs, expected);
+    let al = &caches[2].a;
+    let cost = course::compute_cost(al.view(), y.view()).unwrap();
+    assert!((cost - number(&expected["cost"])).abs() <= LIMIT, "{cost}");
+    let grads = &expected["grads"];
+    let found =
+        course::model_backward(al.view(), y.view(), x.view(), &parameters_now, &caches).unwrap();
+    assert_parameters(
+        &found.parameters,
+        &parameters(grads, "d"),
+        LIMIT,
+        "gradient",
+    );
+    for (l, da) in found.da.iter().enumerate() {
+        assert_close(da, &matrix(&grads[format!("dA{l}")]), LIMIT, "dA");
+    }
+    let dal = course::cost_gradient(al.view(), y.view());
+    assert_close(&dal, &matrix(&grads["dA3"]), LIMIT, "dAL");
+    // Training goes from the logits instead, and arrives at the same numbers.
+    let network = course::network_of(parameters_now.clone()).unwrap();
+    let labels = labels(&inputs["Y"]);
+    let examples = dnn_train::Examples::classes(dnn_core::Features::Real(x.view()), &labels);
+    let (engine_cost, gradient) =
+        dnn_train::gradients(&network, &examples, dnn_train::Cost::BinaryCrossEntropy).unwrap();
+    assert!((engine_cost - cost).abs() <= LIMIT);
+    assert_parameters(
+        &gradient,
+        &parameters(grads, "d"),
+        LIMIT,
+        "gradient of the trainer",
+    );
+    update_parameters(
+        &mut parameters_now,
+        &gradient,
+        number(&inputs["learning_rate"]),
+    )
+    .unwrap();
+    assert_parameters(
+        &parameters_now,
+        &parameters(&expected["updated"], ""),
+        LIMIT,
+        "after the update",
+    );
+}
+
+fn activation_backward(inputs: &Value, expected: &Value) {
+    let (da, w) = (matrix(&inputs["dA"]), matrix(&inputs["W"]));
+    let (a_prev, z) = (matrix(&inputs["A_prev"]), matrix(&inputs["Z"]));
+    for (activation, key) in [(Activation::Sigmoid, "sigmoid"), (Activation::Relu, "relu")] {
+        let cache = LayerCache {
+            a: z.mapv(|z| activation.value(z)),
+            z: z.clone(),
+        };
+        let found =
+            linear_activation_backward(da.view(), a_prev.view(), w.view(), &cache, activation)
+                .unwrap();
+        let expect = |what: &str| matrix(&expected[format!("{key}_{what}")]);
+        assert_close(&found.da_prev, &expect("dA_prev"), LIMIT, key);
+        assert_close(&found.weights, &expect("dW"), LIMIT, key);
+        assert_close(&found.bias, &expect("db"), LIMIT, key);
+    }
+}
+
+/// The published `AL` of this case is no probability (1.79, 0.44).
+fn literal_backward(inputs: &Value, expected: &Value) {
+    let (al, y) = (matrix(&inputs["AL"]), matrix(&inputs["Y"]));
+    let parameters_given = parameters(inputs, "");
+    // The course numbers a layer's input like the layer: `A1` goes into layer 1.
+    let caches = [
+        LayerCache {
+            z: matrix(&inputs["Z1"]),
+            a: matrix(&inputs["A2"]),
+        },
+        LayerCache {
+            z: matrix(&inputs["Z2"]),
+            a: al.clone(),
+        },
+    ];
+    let x = matrix(&inputs["A1"]);
+    let found =
+        course::model_backward(al.view(), y.view(), x.view(), &parameters_given, &caches).unwrap();
+    assert_parameters(
+        &found.parameters,
+        &parameters(expected, "d"),
+        LIMIT,
+        "L_model_backward",
+    );
+    assert_close(&found.da[0], &matrix(&expected["dA0"]), LIMIT, "dA0");
+    assert_close(&found.da[1], &matrix(&expected["dA1"]), LIMIT, "dA1");
+    let dal = course::cost_gradient(al.view(), y.view());
+    assert_close(&dal, &matrix(&expected["dA2"]), LIMIT, "dAL");
+}
+
+fn update(inputs: &Value, expected: &Value, name: &str) {
+    let mut found = parameters(&inputs["parameters"], "");
+    let gradient = parameters(&inputs["grads"], "d");
+    update_parameters(&mut found, &gradient, number(&inputs["learning_rate"])).unwrap();
+    assert_parameters(&found, &parameters(expected, ""), LIMIT, name);
+}
+
+#[test]
+fn initialization_rules() {
+    for case in cases(
+        include_str!("golden/c2w1_initialization.json"),
+        "init_cases",
+    ) {
+        let name = case["name"].as_str().unwrap();
+        let rule = match name {
+            "random_x10_3_2_1" => Initializer::Normal(10.0),
+            "he_2_4_1" => Initializer::HeNormal,
+            other => panic!("a golden case without a test: {other}"),
+        };
+        let dims = integers(&case["inputs"]["layer_dims"]);
+        let found: Parameters<f64> =
+            initialize_parameters_deep(&dims, rule, &mut RandomStream::numpy_legacy(3)).unwrap();
+        assert_parameters(&found, &parameters(&case["expected"], ""), LIMIT, name);
+    }
+}
+
+#[test]
+fn optimization_methods() {
+    for case in cases(include_str!("golden/c2w2_optimization.json"), "cases") {
+        let name = case["name"].as_str().unwrap();
+        let (inputs, expected) = (&case["inputs"], &case["expected"]);
+        match name {
+            "update_parameters_with_gd" => update(inputs, expected, name),
+            "random_mini_batches_148_by_64" => mini_batches_of_148(inputs, expected),
+            "random_mini_batches_7_by_2" => mini_batches_of_7(inputs, expected),
+            "learning_rate_decay" => decay(expected),
+            // Optimisers that do not exist yet.
+            "update_parameters_with_momentum" | "update_parameters_with_adam_t2" => {}
+            other => panic!("a golden case without a test: {other}"),
+        }
+    }
+}
+
+fn mini_batches_of_148(inputs: &Value, expected: &Value) {
+    let (m, size) = (
+        number(&inputs["m"]) as usize,
+        number(&inputs["mini_batch_size"]) as usize,
+    );
+    let seed = || RandomStream::numpy_legacy(number(&inputs["seed"]) as u32);
+    let batches = course::random_mini_batches(m, size, &mut seed());
+    assert_eq!(batches.concat(), integers(&expected["permutation"]));
+    let lengths: Vec<usize> = batches.iter().map(Vec::len).collect();
+    let shapes = matrix(&expected["batch_X_shapes"]);
+    assert_eq!(lengths, shapes.column(1).mapv(|n| n as usize).to_vec());
+    // X is randn(12288, 148) after seed 1: its first row is the first 148 draws.
+    let mut draws = RandomStream::numpy_legacy(1);
+    let row: Vec<f64> = (0..m).map(|_| draws.normal()).collect();
+    let first: Vec<f64> = batches[0][..3].iter().map(|&column| row[column]).collect();
+    let published = numbers(&expected["first_batch_row0_first3"]);
+    assert!(
+        first
+            .iter()
+            .zip(&published)
+            .all(|(a, b)| (a - b).abs() <= LIMIT),
+        "{first:?}"
+    );
+}
+
+fn mini_batches_of_7(inputs: &Value, expected: &Value) {
+    let size = number(&inputs["mini_batch_size"]) as usize;
+    let mut stream = RandomStream::numpy_legacy(number(&inputs["seed"]) as u32);
+    let (x, y) = (matrix(&inputs["X"]), matrix(&inputs["Y"]));
+    let batches = course::random_mini_batches(x.ncols(), size, &mut stream);
+    assert_eq!(batches.concat(), integers(&expected["permutation"]));
+    for (k, batch) in batches.iter().enumerate() {
+        let (x, y) = (x.select(Axis(1), batch), y.select(Axis(1), batch));
+        assert_close(
+            &x,
+            &matrix(&expected["batches_X"][k]),
+            LIMIT,
+            "X of a batch",
+        );
+        assert_close(&y, &matrix(&expected["batches_Y"][k]), 0.0, "Y of a batch");
+    }
+}
+
+fn decay(expected: &Value) {
+    let staircase = |decay, interval| Schedule::Staircase { decay, interval };
+    for (key, rate) in [
+        (
+            "inverse_time lr0=0.5 epoch=2 decay=1: lr0/(1+decay*epoch)",
+            Schedule::InverseTime { decay: 1.0 }.rate(0.5, 2),
+        ),
+        (
+            "scheduled lr0=0.5 epoch=100 decay=1 interval=100: lr0/(1+decay*floor(epoch/interval))",
+            staircase(1.0, 100).rate(0.5, 100),
+        ),
+        (
+            "scheduled lr0=0.5 epoch=10 decay=1 interval=100",
+            staircase(1.0, 100).rate(0.5, 10),
+        ),
+        (
+            "scheduled lr0=0.3 epoch=1000 decay=0.25 interval=100",
+            staircase(0.25, 100).rate(0.3, 1000),
+        ),
+        (
+            "scheduled lr0=0.3 epoch=100 decay=0.25 interval=100",
+            staircase(0.25, 100).rate(0.3, 100),
+        ),
+    ] {
+        assert!(
+            (rate - number(&expected[key])).abs() <= 1e-15,
+            "{key}: {rate}"
+        );
+    }
+    assert_eq!(expected.as_object().unwrap().len(), 5);
+}
