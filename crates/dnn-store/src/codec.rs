@@ -100,6 +100,25 @@ mod tests {
     }
 
     #[test]
+    fn what_the_codec_says_is_in_the_message() {
+        struct Endless;
+        impl Serialize for Endless {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer
+                    .serialize_seq(None)
+                    .map(|_| unreachable!("a length is needed"))
+            }
+        }
+        let error = from_bytes::<bool>(&[2]).unwrap_err().to_string();
+        assert_eq!(error, "cannot decode the metadata: InvalidBooleanValue(2)");
+        let error = to_bytes(&Endless).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "cannot encode the metadata: Serde(SequenceMustHaveLength)"
+        );
+    }
+
+    #[test]
     fn items_without_bytes_cannot_be_counted_for_ever() {
         // 253 says that a u64 follows: 2^63 units, which would be a loop of centuries.
         let mut bytes = vec![253];

@@ -25,11 +25,6 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
     let failed = |source| StoreError::io(path, "read", source);
     let metadata = fs::metadata(path).map_err(failed)?;
     check_regular(path, &metadata)?;
-    let mut file = File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    // The length is the file system's word and the limit the caller's, but memory may still be
-    // scarcer than both; one byte beyond the limit shows a file that grew in the meantime.
-    let announced = usize::try_from(metadata.len().min(limit)).unwrap_or(usize::MAX);
     let too_large = |found| {
         StoreError::TooLarge {
             what: "bytes in a file",
@@ -41,11 +36,15 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
     if metadata.len() > limit {
         return Err(too_large(metadata.len()));
     }
+    let file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    // The length is only the file system's word: memory may be scarcer than that.
+    let announced = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
     bytes
         .try_reserve_exact(announced)
         .map_err(|e| failed(io::Error::other(e)))?;
-    file.by_ref()
-        .take(limit.saturating_add(1))
+    // One byte beyond the limit shows a file that has grown since it was looked at.
+    file.take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(failed)?;
     if bytes.len() as u64 > limit {
