@@ -1,0 +1,70 @@
+//! Reading a file that may be anything.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::StoreError;
+
+/// All bytes of a file, if there are at most `limit` of them.
+///
+/// A folder, a pipe or a device is refused before it is opened, so that a named pipe nobody writes
+/// to cannot hang the program. Links are followed.
+///
+/// # Errors
+/// - [`StoreError::Io`] if there is nothing at the path, or it cannot be read.
+/// - [`StoreError::NotAFile`] if there is something else than a regular file.
+/// - [`StoreError::TooLarge`], [in the file](StoreError::InFile), for more than `limit` bytes.
+///
+/// # Examples
+/// ```
+/// let error = dnn_store::read_file("no/such/model.dnn".as_ref(), 1 << 30).unwrap_err();
+/// assert_eq!(error.to_string(), "cannot read no/such/model.dnn");
+/// ```
+pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
+    let failed = |source| StoreError::io(path, "read", source);
+    let metadata = fs::metadata(path).map_err(failed)?;
+    check_regular(path, &metadata)?;
+    let too_large = |found| {
+        StoreError::TooLarge {
+            what: "bytes in a file",
+            limit,
+            found,
+        }
+        .in_file(path)
+    };
+    if metadata.len() > limit {
+        return Err(too_large(metadata.len()));
+    }
+    let file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    // The length is only the file system's word: memory may be scarcer than that.
+    let announced = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    bytes
+        .try_reserve_exact(announced)
+        .map_err(|e| failed(io::Error::other(e)))?;
+    // One byte beyond the limit shows a file that has grown since it was looked at.
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        return Err(too_large(bytes.len() as u64));
+    }
+    Ok(bytes)
+}
+
+/// Refuses what is not a regular file.
+pub(crate) fn check_regular(path: &Path, metadata: &fs::Metadata) -> Result<(), StoreError> {
+    if metadata.is_file() {
+        return Ok(());
+    }
+    let found = if metadata.is_dir() {
+        "folder"
+    } else {
+        "special file"
+    };
+    Err(StoreError::NotAFile {
+        path: path.to_path_buf(),
+        found,
+    })
+}

@@ -1,0 +1,228 @@
+//! Tensors on their way into a container and out of one.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::StoreError;
+
+/// The type of a tensor's values.
+///
+/// The order is part of the file format: new types go last.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DType {
+    /// Bytes, such as pixels.
+    U8,
+    /// Single precision.
+    F32,
+    /// Double precision.
+    F64,
+}
+
+impl DType {
+    /// The bytes of one value.
+    pub fn width(self) -> usize {
+        match self {
+            Self::U8 => 1,
+            Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::U8 => "u8",
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+        })
+    }
+}
+
+mod sealed {
+    /// What a value type has to offer to this crate alone.
+    pub trait Sealed: Copy {
+        fn wrap(values: &[Self]) -> super::Values<'_>;
+        fn read(bytes: &[u8]) -> Vec<Self>;
+    }
+}
+
+/// A type of values that a container can hold: `u8`, `f32` or `f64`.
+pub trait Scalar: sealed::Sealed {
+    /// The type's name in the file.
+    const DTYPE: DType;
+}
+
+macro_rules! scalar {
+    ($type:ty, $variant:ident) => {
+        impl Scalar for $type {
+            const DTYPE: DType = DType::$variant;
+        }
+
+        impl sealed::Sealed for $type {
+            fn wrap(values: &[Self]) -> Values<'_> {
+                Values::$variant(values)
+            }
+
+            fn read(bytes: &[u8]) -> Vec<Self> {
+                let (values, _) = bytes.as_chunks();
+                values
+                    .iter()
+                    .map(|value| Self::from_le_bytes(*value))
+                    .collect()
+            }
+        }
+    };
+}
+
+scalar!(u8, U8);
+scalar!(f32, F32);
+scalar!(f64, F64);
+
+/// The values of a tensor that is to be written, in storage order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Values<'a> {
+    /// Bytes.
+    U8(&'a [u8]),
+    /// Single precision.
+    F32(&'a [f32]),
+    /// Double precision.
+    F64(&'a [f64]),
+}
+
+impl<'a> Values<'a> {
+    /// Values of a type that the caller is generic over.
+    ///
+    /// # Examples
+    /// ```
+    /// use dnn_store::{DType, Values};
+    /// assert_eq!(Values::new(&[1.0_f32, 2.0]).dtype(), DType::F32);
+    /// ```
+    pub fn new<T: Scalar>(values: &'a [T]) -> Self {
+        T::wrap(values)
+    }
+
+    /// The type of the values.
+    pub fn dtype(&self) -> DType {
+        match self {
+            Self::U8(_) => DType::U8,
+            Self::F32(_) => DType::F32,
+            Self::F64(_) => DType::F64,
+        }
+    }
+
+    /// How many values there are.
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Self::U8(values) => values.len(),
+            Self::F32(values) => values.len(),
+            Self::F64(values) => values.len(),
+        }
+    }
+
+    /// Appends the values, little endian.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::U8(values) => out.extend_from_slice(values),
+            Self::F32(values) => values
+                .iter()
+                .for_each(|v| out.extend_from_slice(&v.to_le_bytes())),
+            Self::F64(values) => values
+                .iter()
+                .for_each(|v| out.extend_from_slice(&v.to_le_bytes())),
+        }
+    }
+}
+
+/// A tensor that is to be written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tensor<'a> {
+    /// Its name, unique in the container.
+    pub name: &'a str,
+    /// The lengths of its axes, none of them zero; no axes make a single value.
+    pub dims: &'a [usize],
+    /// Its values, as many as the product of `dims`.
+    pub values: Values<'a>,
+}
+
+/// A tensor of a decoded container: a checked view of the file's bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredTensor<'a> {
+    pub(crate) name: String,
+    pub(crate) dtype: DType,
+    pub(crate) dims: Vec<usize>,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl<'a> StoredTensor<'a> {
+    /// The tensor's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The type of its values.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The lengths of its axes.
+    pub fn dims(&self) -> &[usize] {
+        &self.dims
+    }
+
+    /// Its values as they lie in the file, little endian; for `u8`, the values themselves.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// A copy of its values.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongType`] if the values are not of type `T`.
+    pub fn to_vec<T: Scalar>(&self) -> Result<Vec<T>, StoreError> {
+        if self.dtype != T::DTYPE {
+            let (tensor, expected, found) = (self.name.clone(), T::DTYPE, self.dtype);
+            return Err(StoreError::WrongType {
+                tensor,
+                expected,
+                found,
+            });
+        }
+        Ok(T::read(self.bytes))
+    }
+}
+
+/// Refuses NaN and infinities in the bytes of a tensor.
+pub(crate) fn check_finite(name: &str, dtype: DType, bytes: &[u8]) -> Result<(), StoreError> {
+    let (singles, doubles) = (bytes.as_chunks().0, bytes.as_chunks().0);
+    let singles = || {
+        singles
+            .iter()
+            .map(|v| f64::from(f32::from_le_bytes(*v)))
+            .enumerate()
+    };
+    let doubles = || doubles.iter().map(|v| f64::from_le_bytes(*v)).enumerate();
+    let bad = match dtype {
+        DType::U8 => None,
+        DType::F32 => singles().find(|(_, value)| !value.is_finite()),
+        DType::F64 => doubles().find(|(_, value)| !value.is_finite()),
+    };
+    match bad {
+        None => Ok(()),
+        Some((index, value)) => Err(StoreError::NotFinite {
+            tensor: name.into(),
+            index,
+            value,
+        }),
+    }
+}
