@@ -1,0 +1,419 @@
+//! The checked data set and the shape of its pictures.
+
+use std::fmt;
+
+use ndarray::{Array2, ArrayView2, Axis, ShapeBuilder};
+use sha2::{Digest, Sha256};
+
+use crate::{DataError, Result};
+
+/// The shape of one picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ImageShape {
+    /// Rows of pixels.
+    pub height: usize,
+    /// Pixels in a row.
+    pub width: usize,
+    /// Values in a pixel: 1 for grey, 3 for red, green, blue.
+    pub channels: usize,
+}
+
+impl ImageShape {
+    /// The number of values in a picture, `height * width * channels`; `None` where it cannot be
+    /// addressed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let shape = dnn_data::ImageShape { height: 64, width: 64, channels: 3 };
+    /// assert_eq!(shape.features(), Some(12288));
+    /// ```
+    pub fn features(&self) -> Option<usize> {
+        self.height
+            .checked_mul(self.width)?
+            .checked_mul(self.channels)
+    }
+}
+
+impl fmt::Display for ImageShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}x{}", self.height, self.width, self.channels)
+    }
+}
+
+/// What a source of data gives: a part to train on and, where the source has one, a part to test on.
+///
+/// Both parts have the same shape and the same class names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataset {
+    /// The name of the folder, or of the embedded set.
+    pub name: String,
+    /// The examples to train on.
+    pub train: ImageDataset,
+    /// The examples to test on.
+    pub test: Option<ImageDataset>,
+}
+
+/// Labelled pictures as unsigned bytes: at least one example, and every label has a class name.
+///
+/// # Shapes
+///
+/// With `n_x = height * width * channels` and `m` examples:
+///
+/// | what | shape |
+/// |---|---|
+/// | [`pixels`](Self::pixels) | (`n_x`, `m`), one example a column, each column contiguous |
+/// | [`labels`](Self::labels) | m, each below the number of class names |
+///
+/// Pixels are 0..=255; within a picture they are row-major with channels interleaved.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ImageDataset {
+    /// Column-major, always.
+    pixels: Array2<u8>,
+    labels: Vec<u32>,
+    class_names: Vec<String>,
+    shape: ImageShape,
+}
+
+impl ImageDataset {
+    /// A data set of pixels and labels that belong together.
+    ///
+    /// Label `c` belongs to the class named `class_names[c]`. Pixels that are not column-major are
+    /// copied once into that order.
+    ///
+    /// # Shapes
+    ///
+    /// | what | shape |
+    /// |---|---|
+    /// | `pixels` | (`n_x`, `m`), 0..=255, row-major, channels interleaved |
+    /// | `labels` | m |
+    ///
+    /// # Errors
+    ///
+    /// [`Empty`](DataError::Empty) without examples; [`Shape`](DataError::Shape),
+    /// [`PixelCount`](DataError::PixelCount), [`LabelCount`](DataError::LabelCount) or
+    /// [`LabelRange`](DataError::LabelRange) where sizes or labels do not agree.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dnn_data::{ImageDataset, ImageShape};
+    /// use ndarray::array;
+    ///
+    /// // Three pictures of one row and two grey pixels, each a column.
+    /// let pixels = array![[1, 3, 5], [2, 4, 6]];
+    /// let shape = ImageShape { height: 1, width: 2, channels: 1 };
+    /// let set = ImageDataset::new(pixels, vec![1, 0, 1], vec!["cat".into(), "dog".into()], shape)?;
+    /// assert_eq!(set.class_counts(), [1, 2]);
+    /// # Ok::<(), dnn_data::DataError>(())
+    /// ```
+    pub fn new(
+        pixels: Array2<u8>,
+        labels: Vec<u32>,
+        class_names: Vec<String>,
+        shape: ImageShape,
+    ) -> Result<Self> {
+        let (rows, examples) = pixels.dim();
+        let expected = shape.features().filter(|&features| features > 0);
+        let expected = expected.ok_or(DataError::Shape { shape })?;
+        if rows != expected {
+            return Err(DataError::PixelCount {
+                expected,
+                found: rows,
+                shape,
+            });
+        }
+        if examples == 0 {
+            return Err(DataError::Empty);
+        }
+        if labels.len() != examples {
+            return Err(DataError::LabelCount {
+                expected: examples,
+                found: labels.len(),
+            });
+        }
+        let classes = class_names.len();
+        if let Some(example) = labels.iter().position(|&label| label as usize >= classes) {
+            return Err(DataError::LabelRange {
+                example,
+                classes,
+                found: labels[example],
+            });
+        }
+        Ok(Self {
+            pixels: column_major(pixels),
+            labels,
+            class_names,
+            shape,
+        })
+    }
+
+    /// The number of examples, at least 1.
+    #[expect(clippy::len_without_is_empty, reason = "a data set is never empty")]
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// The pixels, (`n_x`, `m`), one example a column; see [`ImageDataset`].
+    pub fn pixels(&self) -> ArrayView2<'_, u8> {
+        self.pixels.view()
+    }
+
+    /// The class of each example, m numbers.
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    /// The name of each class; a class can be without examples.
+    pub fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
+    /// The shape of every picture.
+    pub fn shape(&self) -> ImageShape {
+        self.shape
+    }
+
+    /// The number of examples of each class, in the order of [`class_names`](Self::class_names).
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.class_names.len()];
+        for &label in &self.labels {
+            counts[label as usize] += 1;
+        }
+        counts
+    }
+
+    /// The examples at some positions, in that order, with all class names.
+    ///
+    /// The pictures are copied, because each part of a split has to be contiguous for the first
+    /// layer's product; a part then owns what it needs and the whole can be dropped.
+    ///
+    /// # Panics
+    ///
+    /// When `examples` is empty or has a position that is not below [`len`](Self::len).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let digits = dnn_data::digits().train;
+    /// let two = digits.select(&[5, 3]);
+    /// assert_eq!(two.labels(), [5, 3]);
+    /// ```
+    pub fn select(&self, examples: &[usize]) -> Self {
+        assert!(
+            !examples.is_empty(),
+            "expected at least one example to select, found none"
+        );
+        let mut pixels = Array2::zeros((self.pixels.nrows(), examples.len()).f());
+        for (mut to, &from) in pixels.columns_mut().into_iter().zip(examples) {
+            to.assign(&self.pixels.index_axis(Axis(1), from));
+        }
+        let labels = examples
+            .iter()
+            .map(|&example| self.labels[example])
+            .collect();
+        Self {
+            pixels,
+            labels,
+            class_names: self.class_names.clone(),
+            shape: self.shape,
+        }
+    }
+
+    /// A fingerprint: equal for equal data on every machine, 64 hexadecimal digits.
+    ///
+    /// It is the SHA-256 of these bytes, every count a 64-bit little-endian number: the line
+    /// `dnn-data picture data set 1` with its line feed; height, width, channels; the number of
+    /// classes, then for each its name's length in bytes and the name in UTF-8; the number of
+    /// examples, then each label as a 32-bit little-endian number; the pixels of each picture in turn.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(dnn_data::digits().train.sha256().starts_with("86245842"));
+    /// ```
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new_with_prefix(b"dnn-data picture data set 1\n");
+        let ImageShape {
+            height,
+            width,
+            channels,
+        } = self.shape;
+        for count in [height, width, channels, self.class_names.len()] {
+            hash.update((count as u64).to_le_bytes());
+        }
+        for name in &self.class_names {
+            hash.update((name.len() as u64).to_le_bytes());
+            hash.update(name);
+        }
+        hash.update((self.len() as u64).to_le_bytes());
+        for label in &self.labels {
+            hash.update(label.to_le_bytes());
+        }
+        for picture in self.pixels.columns() {
+            hash.update(
+                picture
+                    .to_slice()
+                    .expect("columns are contiguous by construction"),
+            );
+        }
+        hash.finalize()
+            .iter()
+            .fold(String::with_capacity(64), |hex, byte| {
+                hex + &format!("{byte:02x}")
+            })
+    }
+
+    /// The same examples under a longer list of names that begins with the present one.
+    pub(crate) fn with_class_names(self, class_names: Vec<String>) -> Self {
+        debug_assert!(class_names.starts_with(&self.class_names));
+        Self {
+            class_names,
+            ..self
+        }
+    }
+}
+
+impl fmt::Debug for ImageDataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ImageDataset")
+            .field("examples", &self.len())
+            .field("shape", &format_args!("{}", self.shape))
+            .field("class_names", &self.class_names)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The same matrix with contiguous columns; copies only where they are not so yet.
+fn column_major(pixels: Array2<u8>) -> Array2<u8> {
+    if pixels.t().is_standard_layout() {
+        return pixels;
+    }
+    let mut copy = Array2::zeros(pixels.raw_dim().f());
+    copy.assign(&pixels);
+    copy
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    const SHAPE: ImageShape = ImageShape {
+        height: 1,
+        width: 2,
+        channels: 1,
+    };
+
+    fn names() -> Vec<String> {
+        vec!["cat".into(), "dög".into()]
+    }
+
+    fn three() -> ImageDataset {
+        ImageDataset::new(array![[1, 3, 5], [2, 4, 6]], vec![1, 0, 1], names(), SHAPE).unwrap()
+    }
+
+    #[test]
+    fn columns_are_contiguous_whatever_came_in() {
+        let row_major = three();
+        let columns = Array2::from_shape_vec((2, 3).f(), vec![1, 2, 3, 4, 5, 6]).unwrap();
+        let address = columns.as_ptr();
+        let kept = ImageDataset::new(columns, vec![1, 0, 1], names(), SHAPE).unwrap();
+        assert_eq!(kept, row_major);
+        assert_eq!(
+            kept.pixels().as_ptr(),
+            address,
+            "column-major pixels are not copied"
+        );
+        for set in [kept, row_major] {
+            assert_eq!(set.pixels().t().to_slice().unwrap(), [1, 2, 3, 4, 5, 6]);
+        }
+    }
+
+    #[test]
+    fn select_copies_columns_in_the_order_asked() {
+        let part = three().select(&[2, 0]);
+        assert_eq!(part.pixels(), array![[5, 1], [6, 2]]);
+        assert_eq!(
+            (part.labels(), part.class_counts()),
+            ([1, 1].as_slice(), vec![0, 2])
+        );
+        assert_eq!(part.pixels().t().to_slice().unwrap(), [5, 6, 1, 2]);
+    }
+
+    #[test]
+    #[should_panic(expected = "expected at least one example")]
+    fn select_of_nothing_panics() {
+        three().select(&[]);
+    }
+
+    #[test]
+    fn the_fingerprint_is_fixed_and_sees_every_part() {
+        let set = three();
+        // Computed in Python over the documented bytes.
+        let expected = "819a575c41c3c47d898a79474643aebcb5975f689718d6335d84fff973e05f6b";
+        assert_eq!(set.sha256(), expected);
+        let mut others = vec![set.clone(), set.clone(), set.clone(), set.clone()];
+        others[0].pixels[(0, 0)] = 9;
+        others[1].labels[0] = 0;
+        others[2].class_names[0] = "cow".into();
+        others[3].shape = ImageShape {
+            height: 2,
+            width: 1,
+            channels: 1,
+        };
+        for other in &others {
+            assert_ne!(other.sha256(), expected, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn debug_is_short() {
+        assert_eq!(
+            format!("{:?}", three()),
+            r#"ImageDataset { examples: 3, shape: 1x2x1, class_names: ["cat", "dög"], .. }"#
+        );
+    }
+
+    #[test]
+    fn what_does_not_agree_is_refused() {
+        let pixels = || array![[1, 3, 5], [2, 4, 6]];
+        let error = |pixels, labels: &[u32], names, shape| {
+            ImageDataset::new(pixels, labels.to_vec(), names, shape)
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            error(Array2::zeros((2, 0)), &[], names(), SHAPE),
+            "expected at least one example, found none; add examples or leave this part out"
+        );
+        assert_eq!(
+            error(pixels(), &[0, 1], names(), SHAPE),
+            "expected 3 labels, one for each picture, found 2"
+        );
+        assert_eq!(
+            error(pixels(), &[0, 1, 2], names(), SHAPE),
+            "expected labels below 2, the number of classes, found 2 at example 2"
+        );
+        assert_eq!(
+            error(pixels(), &[0; 3], vec![], SHAPE),
+            "expected labels below 0, the number of classes, found 0 at example 0"
+        );
+        assert_eq!(
+            error(Array2::zeros((3, 3)), &[0; 3], names(), SHAPE),
+            "expected 2 values a picture for the shape 1x2x1, found 3"
+        );
+        for (height, found) in [(0, "0x2x1"), (usize::MAX, &*format!("{}x2x1", usize::MAX))] {
+            assert_eq!(
+                error(
+                    Array2::zeros((0, 3)),
+                    &[0; 3],
+                    names(),
+                    ImageShape { height, ..SHAPE }
+                ),
+                format!("expected a picture of 1x1x1 or more that can be addressed, found {found}")
+            );
+        }
+    }
+}

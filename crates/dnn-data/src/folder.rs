@@ -1,0 +1,179 @@
+//! A folder with the files of MNIST, or of a set that is stored like it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::file::kind;
+use crate::{DataError, Dataset, ImageDataset, Result, idx};
+
+/// What a folder has to hold, for messages.
+pub(crate) const EXPECTED: &str = "train-images-idx3-ubyte and train-labels-idx1-ubyte";
+
+/// Reads a folder with IDX files that are named as MNIST's.
+///
+/// | file | holds |
+/// |---|---|
+/// | `train-images-idx3-ubyte` | the pictures to train on |
+/// | `train-labels-idx1-ubyte` | their labels |
+/// | `t10k-images-idx3-ubyte` | the pictures to test on; may be absent |
+/// | `t10k-labels-idx1-ubyte` | their labels; present if they are |
+///
+/// The spelling `train-images.idx3-ubyte`, and so on, is read too; where both are there, the first
+/// counts. Other files are left alone. The set gets the folder's name; what in it is not Unicode is
+/// replaced by `U+FFFD`. Both parts get the class names of the training part.
+///
+/// # Errors
+///
+/// For the folder: [`NotFound`](DataError::NotFound), [`Io`](DataError::Io),
+/// [`NotAFolder`](DataError::NotAFolder), [`EmptyFolder`](DataError::EmptyFolder),
+/// [`NoKnownFiles`](DataError::NoKnownFiles), [`MissingHalf`](DataError::MissingHalf),
+/// [`OnlyTest`](DataError::OnlyTest). For the files: those of [`idx::read_idx_pair`], with the path. For
+/// the two parts together: [`ShapesDiffer`](DataError::ShapesDiffer),
+/// [`LabelOnlyInTest`](DataError::LabelOnlyInTest).
+///
+/// # Examples
+///
+/// ```no_run
+/// let mnist = dnn_data::load_folder("datasets/mnist".as_ref())?;
+/// println!("{}: {:?}", mnist.name, mnist.train);
+/// # Ok::<(), dnn_data::DataError>(())
+/// ```
+pub fn load_folder(path: &Path) -> Result<Dataset> {
+    let names = list(path)?;
+    if names.is_empty() {
+        return Err(DataError::EmptyFolder {
+            path: path.to_path_buf(),
+        });
+    }
+    let train = read_part(path, &names, "train")?;
+    let test = read_part(path, &names, "t10k")?;
+    match (train, test) {
+        (Some(train), None) => Ok(Dataset {
+            name: folder_name(path),
+            train,
+            test: None,
+        }),
+        (Some(train), Some(test)) => {
+            let test = agree(path, &train, test)?;
+            Ok(Dataset {
+                name: folder_name(path),
+                train,
+                test: Some(test),
+            })
+        }
+        (None, Some(_)) => Err(DataError::OnlyTest {
+            path: path.to_path_buf(),
+        }),
+        (None, None) => Err(DataError::NoKnownFiles {
+            path: path.to_path_buf(),
+            found: some_of(&names),
+        }),
+    }
+}
+
+/// The names in a folder, sorted, since the system gives them in any order.
+fn list(path: &Path) -> Result<Vec<OsString>> {
+    let fail = |source| DataError::io(path, source);
+    let metadata = fs::metadata(path).map_err(fail)?;
+    if !metadata.is_dir() {
+        return Err(DataError::NotAFolder {
+            path: path.to_path_buf(),
+            found: kind(&metadata),
+        });
+    }
+    let entries = fs::read_dir(path).map_err(fail)?;
+    let mut names = entries
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect::<std::io::Result<Vec<_>>>()
+        .map_err(fail)?;
+    names.sort();
+    Ok(names)
+}
+
+/// One part of the set, if the folder has any of its files.
+fn read_part(folder: &Path, names: &[OsString], part: &str) -> Result<Option<ImageDataset>> {
+    let images = find(folder, names, part, "images", "idx3")?;
+    let labels = find(folder, names, part, "labels", "idx1")?;
+    let missing = |kind, beside| {
+        let expected = folder.join(format!("{part}-{kind}-ubyte"));
+        Err(DataError::MissingHalf { expected, beside })
+    };
+    match (images, labels) {
+        (Some(images), Some(labels)) => idx::read_idx_pair(&images, &labels).map(Some),
+        (Some(images), None) => missing("labels-idx1", images),
+        (None, Some(labels)) => missing("images-idx3", labels),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The path of a file in either spelling; one that is still compressed is an error that says so.
+fn find(
+    folder: &Path,
+    names: &[OsString],
+    part: &str,
+    what: &str,
+    suffix: &str,
+) -> Result<Option<PathBuf>> {
+    let there = |name: &String| names.iter().any(|found| found == name.as_str());
+    let spellings = [
+        format!("{part}-{what}-{suffix}-ubyte"),
+        format!("{part}-{what}.{suffix}-ubyte"),
+    ];
+    if let Some(name) = spellings.iter().find(|name| there(name)) {
+        return Ok(Some(folder.join(name)));
+    }
+    match spellings
+        .map(|name| name + ".gz")
+        .iter()
+        .find(|name| there(name))
+    {
+        Some(name) => Err(DataError::Gzip.in_file(&folder.join(name))),
+        None => Ok(None),
+    }
+}
+
+/// The test part, checked against the training part and with its class names.
+fn agree(path: &Path, train: &ImageDataset, test: ImageDataset) -> Result<ImageDataset> {
+    if train.shape() != test.shape() {
+        let (train, test) = (train.shape(), test.shape());
+        return Err(DataError::ShapesDiffer {
+            path: path.to_path_buf(),
+            train,
+            test,
+        });
+    }
+    let counts = train.class_counts();
+    let unknown = |label: &u32| counts.get(*label as usize).is_none_or(|&count| count == 0);
+    if let Some(label) = test.labels().iter().copied().filter(unknown).min() {
+        return Err(DataError::LabelOnlyInTest {
+            path: path.to_path_buf(),
+            label,
+        });
+    }
+    Ok(test.with_class_names(train.class_names().to_vec()))
+}
+
+/// The last part of a path, which `.` and `a/..` do not show.
+fn folder_name(path: &Path) -> String {
+    let name = |path: &Path| {
+        path.file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    };
+    name(path)
+        .or_else(|| name(&path.canonicalize().ok()?))
+        .unwrap_or_else(|| path.to_string_lossy().into_owned())
+}
+
+/// Up to five names, and how many more there are.
+fn some_of(names: &[OsString]) -> String {
+    let shown: Vec<_> = names
+        .iter()
+        .take(5)
+        .map(|name| name.to_string_lossy())
+        .collect();
+    match names.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}

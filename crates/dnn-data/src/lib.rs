@@ -1,0 +1,48 @@
+//! From picture data to a data set of unsigned bytes.
+//!
+//! The one idea: everything that can be wrong with the data is found here, once, at the border. What
+//! comes out is an [`ImageDataset`]: sizes agree, labels have names, there is at least one example.
+//! Whoever computes with it need not check again.
+//!
+//! | you have | you call |
+//! |---|---|
+//! | nothing yet | [`digits`]: 1,797 small pictures, built in |
+//! | a folder with the files of MNIST or of a set like it | [`load_folder`] |
+//! | a pair of IDX files, or their bytes | [`idx::read_idx_pair`], [`idx::dataset_from_idx`] |
+//! | pictures without labels, to predict | [`idx::read_idx_images`], [`idx::images_from_idx`] |
+//! | pixels of your own | [`ImageDataset::new`] |
+//! | one part, and you need two | [`stratified_split`], then [`ImageDataset::select`] |
+//!
+//! Pixels stay unsigned bytes, 0..=255, one example a column, each picture contiguous in memory: a data
+//! set takes a quarter of what it would take in 32-bit floats, and no step makes the large copy.
+//!
+//! Left out on purpose: scaling to floats (the first layer does it inside its product), batches (a
+//! trainer's matter), and reading compressed files.
+//!
+//! # Examples
+//!
+//! ```
+//! let digits = dnn_data::digits();
+//! let split = dnn_data::stratified_split(digits.train.labels(), 0.2, 1)?;
+//! let train = digits.train.select(&split.kept);
+//! let validation = digits.train.select(&split.held_out);
+//! assert_eq!(train.len() + validation.len(), 1797);
+//! assert_eq!(validation.len(), 359);
+//! # Ok::<(), dnn_data::DataError>(())
+//! ```
+
+pub mod idx;
+
+mod dataset;
+mod digits;
+mod error;
+mod file;
+mod folder;
+mod split;
+mod stream;
+
+pub use dataset::{Dataset, ImageDataset, ImageShape};
+pub use digits::digits;
+pub use error::{DataError, Result};
+pub use folder::load_folder;
+pub use split::{Split, stratified_split};
