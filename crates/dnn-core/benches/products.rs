@@ -3,6 +3,7 @@
     missing_docs,
     reason = "criterion's macros make undocumented functions"
 )]
+#![allow(clippy::cast_possible_truncation, reason = "made-up data")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use dnn_core::{Columns, Features, PixelScaling, Purpose, RandomStream};

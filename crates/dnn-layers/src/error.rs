@@ -1,6 +1,7 @@
 //! The errors of this crate.
 
 use dnn_core::{CoreError, Precision};
+use dnn_store::StoreError;
 use thiserror::Error;
 
 use crate::Head;
@@ -12,6 +13,9 @@ pub enum NetworkError {
     /// Shapes, names, numbers or memory.
     #[error(transparent)]
     Core(#[from] CoreError),
+    /// The file could not be read or written, or is damaged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The input has no size, or one that cannot be.
     #[error(
         "input shape {height} x {width} x {channels}; expected at least 1 in each direction and at most 2^48 values"

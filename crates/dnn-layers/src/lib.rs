@@ -22,6 +22,7 @@ mod builder;
 mod error;
 mod forward;
 mod head;
+mod model_file;
 mod network;
 mod provenance;
 mod summary;
@@ -35,6 +36,7 @@ pub use forward::{
     model_forward,
 };
 pub use head::Head;
+pub use model_file::model_precision;
 pub use network::{LayerParametersMut, Network};
 pub use provenance::Provenance;
 pub use summary::Summary;

@@ -88,6 +88,10 @@ impl<T: Element> Network<T> {
         })
     }
 
+    pub(crate) fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
     /// The shape of one example.
     pub fn input(&self) -> InputShape {
         self.architecture.input

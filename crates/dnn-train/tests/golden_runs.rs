@@ -12,7 +12,7 @@ use dnn_core::{Features, Initializer, Parameters, RandomStream, initialize_param
 use dnn_train::{Batch, BatchOrder, Cost, Event, Examples, Trainer, course, evaluate};
 use ndarray::Array2;
 use serde_json::Value;
-use support::{assert_parameters, integers, labels, matrix, number, numbers, parameters};
+use support::{assert_parameters, integer, integers, labels, matrix, number, numbers, parameters};
 
 const CURVE: f64 = 1e-8;
 
@@ -62,7 +62,7 @@ fn two_and_three_iterations_of_an_l_layer_model() {
         let labels = labels(&inputs["Y"]);
         let dims = integers(&inputs["layer_dims"]);
         let rate = number(&inputs["learning_rate"]);
-        let iterations = number(&inputs["num_iterations"]) as u64;
+        let iterations = integer(&inputs["num_iterations"]);
         let (found, costs) = course::l_layer_model(
             &Features::Real(x.view()),
             &labels,
@@ -123,7 +123,7 @@ fn circles_under_five_initializations() {
             name,
         );
         let rate = number(&inputs["learning_rate"]);
-        let iterations = number(&inputs["num_iterations"]) as u64;
+        let iterations = integer(&inputs["num_iterations"]);
         let x = Features::Real(train.0.view());
         let (found, costs) =
             course::l_layer_model(&x, &train.1, &dims, rate, iterations, rule, &mut stream())
@@ -155,7 +155,7 @@ fn football_without_regularisation() {
         &train.1,
         &integers(&inputs["layer_dims"]),
         number(&inputs["learning_rate"]),
-        number(&inputs["num_iterations"]) as u64,
+        integer(&inputs["num_iterations"]),
         Initializer::InverseSqrt,
         &mut RandomStream::numpy_legacy(3),
     )
@@ -178,11 +178,11 @@ fn moons_by_mini_batches() {
     let mut stream = RandomStream::numpy_legacy(3);
     let first = initialize_parameters_deep(&dims, Initializer::HeNormal, &mut stream).unwrap();
     let mut network = course::network_of(first).unwrap();
-    let size = number(&inputs["mini_batch_size"]) as usize;
+    let size: usize = integer(&inputs["mini_batch_size"]);
     let trainer = Trainer {
         learning_rate: number(&inputs["learning_rate"]),
         batch: Batch::Size(size.try_into().unwrap()),
-        epochs: number(&inputs["epochs"]) as u64,
+        epochs: integer(&inputs["epochs"]),
         // The course re-seeds with 10 + 1 + epoch, its epochs counted from 0.
         order: Some(BatchOrder::new(|epoch, columns| {
             RandomStream::numpy_legacy(u32::try_from(10 + epoch).unwrap()).shuffle(columns);

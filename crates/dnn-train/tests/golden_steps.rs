@@ -16,7 +16,7 @@ use dnn_train::{Schedule, course, linear_activation_backward, linear_backward, u
 use ndarray::{Array2, Axis};
 use serde_json::Value;
 use support::{
-    assert_close, assert_parameters, integers, labels, matrix, number, numbers, parameters,
+    assert_close, assert_parameters, integer, integers, labels, matrix, number, numbers, parameters,
 };
 
 const LIMIT: f64 = 1e-9;
@@ -115,19 +115,14 @@ fn activations(inputs: &Value, expected: &Value) {
 
 /// From the seed alone.
 fn initialization(inputs: &Value, expected: &Value, name: &str) {
-    let mut stream = RandomStream::numpy_legacy(number(&inputs["seed"]) as u32);
-    let found: Parameters<f64> = match inputs.get("layer_dims") {
-        Some(dims) => initialize_parameters_deep(
-            &integers(dims),
-            Initializer::Normal(number(&inputs["scale"])),
-            &mut stream,
-        ),
-        None => {
-            let width = |key: &str| number(&inputs[key]) as usize;
-            initialize_parameters(width("n_x"), width("n_h"), width("n_y"), &mut stream)
-        }
-    }
-    .unwrap();
+    let mut stream = RandomStream::numpy_legacy(integer(&inputs["seed"]));
+    let found: Parameters<f64> = if let Some(dims) = inputs.get("layer_dims") {
+        let rule = Initializer::Normal(number(&inputs["scale"]));
+        initialize_parameters_deep(&integers(dims), rule, &mut stream).unwrap()
+    } else {
+        let width = |key: &str| integer(&inputs[key]);
+        initialize_parameters(width("n_x"), width("n_h"), width("n_y"), &mut stream).unwrap()
+    };
     assert_parameters(&found, &parameters(expected, ""), LIMIT, name);
 }
 
@@ -295,16 +290,18 @@ fn optimization_methods() {
 }
 
 fn mini_batches_of_148(inputs: &Value, expected: &Value) {
-    let (m, size) = (
-        number(&inputs["m"]) as usize,
-        number(&inputs["mini_batch_size"]) as usize,
-    );
-    let seed = || RandomStream::numpy_legacy(number(&inputs["seed"]) as u32);
+    let (m, size) = (integer(&inputs["m"]), integer(&inputs["mini_batch_size"]));
+    let seed = || RandomStream::numpy_legacy(integer(&inputs["seed"]));
     let batches = course::random_mini_batches(m, size, &mut seed());
     assert_eq!(batches.concat(), integers(&expected["permutation"]));
     let lengths: Vec<usize> = batches.iter().map(Vec::len).collect();
-    let shapes = matrix(&expected["batch_X_shapes"]);
-    assert_eq!(lengths, shapes.column(1).mapv(|n| n as usize).to_vec());
+    let shapes: Vec<usize> = expected["batch_X_shapes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|shape| integer(&shape[1]))
+        .collect();
+    assert_eq!(lengths, shapes);
     // X is randn(12288, 148) after seed 1: its first row is the first 148 draws.
     let mut draws = RandomStream::numpy_legacy(1);
     let row: Vec<f64> = (0..m).map(|_| draws.normal()).collect();
@@ -320,8 +317,8 @@ fn mini_batches_of_148(inputs: &Value, expected: &Value) {
 }
 
 fn mini_batches_of_7(inputs: &Value, expected: &Value) {
-    let size = number(&inputs["mini_batch_size"]) as usize;
-    let mut stream = RandomStream::numpy_legacy(number(&inputs["seed"]) as u32);
+    let size: usize = integer(&inputs["mini_batch_size"]);
+    let mut stream = RandomStream::numpy_legacy(integer(&inputs["seed"]));
     let (x, y) = (matrix(&inputs["X"]), matrix(&inputs["Y"]));
     let batches = course::random_mini_batches(x.ncols(), size, &mut stream);
     assert_eq!(batches.concat(), integers(&expected["permutation"]));

@@ -3,7 +3,7 @@
 
 mod support;
 
-use dnn_core::{Features, Initializer, Parameters, PixelScaling, Purpose, RandomStream};
+use dnn_core::{Element, Features, Initializer, Parameters, PixelScaling, Purpose, RandomStream};
 use dnn_layers::{Activation, Head, InputShape, Network, NetworkBuilder, model_forward};
 use dnn_train::{
     Cost, Examples, check_gradients, compare_gradients, course, gradients, relative_difference,
@@ -141,7 +141,7 @@ fn f32_gradients_agree_to_a_hundredth() {
         .classes(["a", "b"])
         .build(&mut draws)
         .unwrap();
-    let x = Array2::from_shape_simple_fn((3, 7).f(), || draws.normal() as f32);
+    let x = Array2::from_shape_simple_fn((3, 7).f(), || f32::from_f64(draws.normal()));
     let examples = Examples::classes(Features::Real(x.view()), &[0, 1, 1, 0, 1, 0, 1]);
     let check = check_gradients(&network, &examples, Cost::BinaryCrossEntropy, 1e-2).unwrap();
     assert!(check.difference <= 1e-2, "{check:?}");

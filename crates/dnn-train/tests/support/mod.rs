@@ -34,9 +34,14 @@ pub(crate) fn numbers(value: &Value) -> Vec<f64> {
         .collect()
 }
 
+/// A whole number.
+pub(crate) fn integer<I: TryFrom<u64>>(value: &Value) -> I {
+    let integer = value.as_u64().expect("a whole number");
+    I::try_from(integer).ok().expect("a number that fits")
+}
+
 /// A list of whole numbers.
 pub(crate) fn integers(value: &Value) -> Vec<usize> {
-    let integer = |v: &Value| usize::try_from(v.as_u64().expect("a whole number")).expect("small");
     value
         .as_array()
         .expect("a list")
