@@ -1,0 +1,203 @@
+//! The command line.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use dnn_core::{Initializer, Precision};
+use dnn_layers::Activation;
+use dnn_train::{Batch, Optimizer};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all went well
+  1  something unexpected
+  2  the command line or a setting is wrong
+  3  the data is wrong
+  4  a file or folder cannot be read or written
+  5  a model file is damaged
+  6  training diverged: a number stopped being finite";
+
+const TRAIN_EXAMPLES: &str = "\
+Examples:
+  dnn train                                 the built-in handwritten digits, default settings
+  dnn train datasets/mnist --hidden 256,128 a folder with MNIST's files
+  dnn train --hidden none                   softmax regression: no hidden layer
+  dnn train --batch full --epochs 500       gradient descent on all examples at once
+  dnn train --json | jq .test.accuracy      for programs";
+
+const EVALUATE_EXAMPLES: &str = "\
+Examples:
+  dnn evaluate runs/digits-1/model.dnn                    on the parts of the built-in digits
+  dnn evaluate runs/mnist-1/model.dnn datasets/mnist      on a folder";
+
+const PREDICT_EXAMPLES: &str = "\
+Examples:
+  dnn predict runs/digits-1/model.dnn pictures-idx3-ubyte
+  dnn predict runs/digits-1/model.dnn pictures-idx3-ubyte --json | jq '.predictions[].class'";
+
+/// Train and use deep neural networks that classify pictures, on an ordinary CPU.
+#[derive(Debug, Parser)]
+#[command(name = "dnn", version, after_help = EXIT_CODES, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a network, measure it, and keep it in a run folder.
+    #[command(after_help = TRAIN_EXAMPLES)]
+    Train(TrainArguments),
+    /// Measure a model on data.
+    #[command(after_help = EVALUATE_EXAMPLES)]
+    Evaluate(EvaluateArguments),
+    /// Classify pictures.
+    #[command(after_help = PREDICT_EXAMPLES)]
+    Predict(PredictArguments),
+    /// Show what a model is made of and where it came from.
+    Inspect(InspectArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainArguments {
+    /// The folder with the data: IDX files named as MNIST's [default: the built-in digits]
+    pub(crate) data: Option<PathBuf>,
+    /// Widths of the hidden layers, or `none`
+    #[arg(long, value_name = "WIDTHS", default_value = "128", value_parser = parse_widths)]
+    pub(crate) hidden: Widths,
+    /// Activation of the hidden layers: identity, relu, leaky-relu[:S], elu[:C], gelu, silu,
+    /// softplus, tanh or sigmoid
+    #[arg(long, value_name = "NAME", default_value = "relu")]
+    pub(crate) activation: Activation,
+    /// First weights: he-normal, he-uniform, xavier-normal, xavier-uniform, lecun-normal,
+    /// lecun-uniform, inverse-sqrt, orthogonal, normal:S, uniform:L, constant:C or zeros
+    #[arg(long, value_name = "RULE", default_value = "he-normal")]
+    pub(crate) init: Initializer,
+    /// How parameters follow their gradient: sgd
+    #[arg(long, value_name = "NAME", default_value = "sgd")]
+    pub(crate) optimizer: Optimizer,
+    /// Size of a step
+    #[arg(long, value_name = "RATE", default_value_t = 0.1)]
+    pub(crate) learning_rate: f64,
+    /// Passes over the training examples
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) epochs: u64,
+    /// Examples per step, or `full` for all of them
+    #[arg(long, value_name = "N|full", default_value = "32")]
+    pub(crate) batch: Batch,
+    /// Share of the data kept for the test, if it has no test part of its own; 0 for none. Which
+    /// examples these are does not depend on --seed
+    #[arg(long, value_name = "SHARE", default_value = "0.2", value_parser = parse_share)]
+    pub(crate) split: f64,
+    /// Share of the training part kept for validation; 0 for none
+    #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = parse_share)]
+    pub(crate) validation: f64,
+    /// Seed of first weights, shuffling and validation part
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Numbers to compute in: f32 or f64
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    pub(crate) precision: Precision,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+    /// The run folder to make [default: runs/NAME-1, -2, …]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write one JSON object to standard output instead of a summary
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Threads {
+    /// Threads to run on; the result is the same for any number [default: one per core]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    threads: Option<NonZeroUsize>,
+}
+
+impl Threads {
+    /// Starts the program's one thread pool, and says how many threads it has.
+    pub(crate) fn start(&self) -> anyhow::Result<usize> {
+        let threads = self.threads.map_or(0, NonZeroUsize::get);
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()?;
+        Ok(rayon::current_num_threads())
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateArguments {
+    /// The model file
+    pub(crate) model: PathBuf,
+    /// The folder with the data [default: the built-in digits, if the model was trained on them]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+    /// Write one JSON object to standard output instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PredictArguments {
+    /// The model file
+    pub(crate) model: PathBuf,
+    /// IDX files of pictures
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+    /// Write one JSON object to standard output instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArguments {
+    /// The model file
+    pub(crate) model: PathBuf,
+    /// Write one JSON object to standard output instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Widths of hidden layers; a type of its own, because clap gives a plain list another meaning.
+#[derive(Debug, Clone)]
+pub(crate) struct Widths(pub(crate) Vec<usize>);
+
+fn parse_widths(text: &str) -> Result<Widths, String> {
+    if text == "none" {
+        return Ok(Widths(Vec::new()));
+    }
+    let width = |part: &str| {
+        part.trim()
+            .parse()
+            .ok()
+            .filter(|&width| width > 0)
+            .ok_or_else(|| {
+                format!("expected whole numbers of at least 1 like 20,7,5, or none; found `{part}`")
+            })
+    };
+    text.split(',')
+        .map(width)
+        .collect::<Result<_, _>>()
+        .map(Widths)
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|share| (0.0..1.0).contains(share))
+        .ok_or_else(|| {
+            format!("expected a number from 0 up to but not including 1, found `{text}`")
+        })
+}
+
+fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .ok()
+        .filter(|threads: &NonZeroUsize| threads.get() <= 1024)
+        .ok_or_else(|| format!("expected a whole number from 1 to 1024, found `{text}`"))
+}

@@ -1,0 +1,55 @@
+//! `dnn inspect`.
+
+use dnn_core::Element;
+use dnn_layers::Network;
+use dnn_store::Scalar;
+use serde_json::json;
+
+use crate::args::InspectArguments;
+use crate::model::{WithModel, with_model};
+use crate::output;
+
+pub(crate) fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
+    with_model(&arguments.model, Inspect(arguments))
+}
+
+struct Inspect<'a>(&'a InspectArguments);
+
+impl WithModel for Inspect<'_> {
+    fn run<T: Element + Scalar>(self, network: &Network<T>, sha256: &str) -> anyhow::Result<()> {
+        if self.0.json {
+            let summary = network.summary();
+            return output::print_json(&json!({
+                "input": network.input(),
+                "widths": network.widths(),
+                "hidden": network.hidden(),
+                "head": network.head().to_string(),
+                "classes": network.classes(),
+                "precision": T::PRECISION,
+                "parameters": summary.parameters(),
+                "bytes": summary.bytes(),
+                "model_sha256": sha256,
+                "provenance": network.provenance(),
+            }));
+        }
+        let mut text = network.summary().to_string();
+        let mut line = |name: &str, value: &str| text += &format!("{name:<14} {value}\n");
+        line("", "");
+        line("classes", &network.classes().join(", "));
+        line("precision", &T::PRECISION.to_string());
+        line("sha256", sha256);
+        match network.provenance() {
+            None => line("provenance", "not recorded"),
+            Some(provenance) => {
+                line("made by", &provenance.software);
+                line("kernels", &provenance.kernel_path);
+                line("data sha256", &provenance.data_sha256);
+                line("seed", &provenance.seed.to_string());
+                for (name, value) in &provenance.settings {
+                    line(&name.replace('_', " "), value);
+                }
+            }
+        }
+        Ok(output::print(&text)?)
+    }
+}

@@ -1,0 +1,36 @@
+//! The program `dnn`: train, evaluate and use picture classifiers.
+//!
+//! Results go to standard output, everything else (progress, warnings, errors) to standard error,
+//! so that output can be piped. With `--json` standard output is one JSON object and nothing else.
+
+mod args;
+mod evaluate;
+mod failure;
+mod inspect;
+mod model;
+mod output;
+mod parts;
+mod predict;
+mod progress;
+mod run_folder;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Command::Train(arguments) => train::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Predict(arguments) => predict::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&error),
+    }
+}

@@ -1,0 +1,60 @@
+//! What goes to standard output and standard error.
+
+use std::io::{self, Write as _};
+
+use dnn_train::Evaluation;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Writes `text` to standard output.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// Writes `value` as one JSON object to standard output.
+pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    Ok(print(&format!(
+        "{}\n",
+        serde_json::to_string_pretty(value)?
+    ))?)
+}
+
+/// Tells the user something on standard error; a closed one is no reason to stop.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// A part of the data as `--json` has it.
+pub(crate) fn evaluation_json(evaluation: &Evaluation) -> Value {
+    json!({
+        "cost": evaluation.cost,
+        "accuracy": evaluation.accuracy(),
+        "baseline": evaluation.baseline(),
+        "examples": evaluation.examples,
+    })
+}
+
+/// The measured parts, one per line.
+pub(crate) fn evaluation_table<'a>(
+    parts: impl IntoIterator<Item = (&'a str, &'a Evaluation)>,
+) -> String {
+    let percent =
+        |share: Option<f64>| share.map_or("-".to_owned(), |s| format!("{:.1} %", 100.0 * s));
+    let mut table = format!(
+        "{:<11} {:>8} {:>10} {:>9} {:>9}\n",
+        "part", "examples", "cost", "accuracy", "baseline"
+    );
+    for (name, evaluation) in parts {
+        let (accuracy, baseline) = (
+            percent(evaluation.accuracy()),
+            percent(evaluation.baseline()),
+        );
+        table += &format!(
+            "{name:<11} {:>8} {:>10.6} {accuracy:>9} {baseline:>9}\n",
+            evaluation.examples, evaluation.cost
+        );
+    }
+    table
+}

@@ -1,0 +1,117 @@
+//! `dnn predict`.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use dnn_core::Element;
+use dnn_layers::Network;
+use dnn_store::Scalar;
+use ndarray::Array2;
+use serde_json::{Map, Value, json};
+
+use crate::args::PredictArguments;
+use crate::evaluate::check_shape;
+use crate::model::{WithModel, with_model};
+use crate::output;
+
+pub(crate) fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
+    arguments.threads.start()?;
+    with_model(&arguments.model, Predict(arguments))
+}
+
+struct Predict<'a>(&'a PredictArguments);
+
+/// The predictions for the pictures of one file.
+struct Predictions<'a> {
+    file: &'a Path,
+    classes: Vec<usize>,
+    /// `(classes, pictures)`.
+    probabilities: Array2<f64>,
+}
+
+impl WithModel for Predict<'_> {
+    fn run<T: Element + Scalar>(self, network: &Network<T>, sha256: &str) -> anyhow::Result<()> {
+        let files: Vec<Predictions<'_>> = self
+            .0
+            .files
+            .iter()
+            .map(|file| predict(network, file))
+            .collect::<anyhow::Result<_>>()?;
+        if self.0.json {
+            let predictions: Vec<Value> = files
+                .iter()
+                .flat_map(|file| as_json(network, file))
+                .collect();
+            return output::print_json(&json!({
+                "model_sha256": sha256,
+                "predictions": predictions,
+            }));
+        }
+        Ok(output::print(&table(network, &files))?)
+    }
+}
+
+fn predict<'a, T: Element>(
+    network: &Network<T>,
+    file: &'a Path,
+) -> anyhow::Result<Predictions<'a>> {
+    let (pixels, shape) = dnn_data::idx::read_idx_images(file)?;
+    check_shape(network, shape).with_context(|| file.display().to_string())?;
+    let features = network.pixels(pixels.view());
+    let probabilities = network.predict_probabilities(&features)?;
+    let classes = network.predict(&features)?;
+    Ok(Predictions {
+        file,
+        classes,
+        probabilities: probabilities.mapv(Into::into),
+    })
+}
+
+fn as_json<T: Element>(network: &Network<T>, file: &Predictions<'_>) -> Vec<Value> {
+    let name = |class: usize| &network.classes()[class];
+    let one = |(index, &class): (usize, &usize)| {
+        let probabilities: Map<String, Value> = file
+            .probabilities
+            .column(index)
+            .iter()
+            .enumerate()
+            .map(|(class, &p)| (name(class).clone(), p.into()))
+            .collect();
+        json!({
+            "file": file.file.display().to_string(),
+            "picture": index + 1,
+            "class": name(class),
+            "probability": file.probabilities[(class, index)],
+            "probabilities": probabilities,
+        })
+    };
+    file.classes.iter().enumerate().map(one).collect()
+}
+
+fn table<T: Element>(network: &Network<T>, files: &[Predictions<'_>]) -> String {
+    let longest =
+        |texts: &mut dyn Iterator<Item = usize>, least| texts.max().unwrap_or(0).max(least);
+    let file_width = longest(
+        &mut files
+            .iter()
+            .map(|f| f.file.display().to_string().chars().count()),
+        4,
+    );
+    let class_width = longest(&mut network.classes().iter().map(|c| c.chars().count()), 5);
+    let mut table = format!(
+        "{:<file_width$}  {:>7}  {:<class_width$}  {:>11}\n",
+        "file", "picture", "class", "probability"
+    );
+    for file in files {
+        let name = file.file.display().to_string();
+        for (index, &class) in file.classes.iter().enumerate() {
+            table += &format!(
+                "{name:<file_width$}  {:>7}  {:<class_width$}  {:>9.1} %\n",
+                index + 1,
+                network.classes()[class],
+                100.0 * file.probabilities[(class, index)]
+            );
+        }
+    }
+    table
+}

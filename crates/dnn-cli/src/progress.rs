@@ -1,0 +1,72 @@
+//! How far a run has come, on standard error.
+
+use dnn_train::EpochRecord;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::output::note;
+
+/// Lines in all where there is no terminal to draw a bar on.
+const LINES: u64 = 10;
+
+/// A bar on a terminal, otherwise a line now and then.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    epochs: u64,
+}
+
+impl Progress {
+    pub(crate) fn new(epochs: u64) -> Self {
+        let style = "epoch {pos}/{len} [{wide_bar}] {msg} {eta}";
+        let style = ProgressStyle::with_template(style)
+            .expect("the template is a constant that the tests draw")
+            .progress_chars("=> ");
+        let target = ProgressDrawTarget::stderr();
+        let bar = ProgressBar::with_draw_target(Some(epochs), target).with_style(style);
+        Self { bar, epochs }
+    }
+
+    pub(crate) fn epoch(&self, record: &EpochRecord) {
+        let mut message = format!("cost {:.4}", record.cost);
+        let validation = record
+            .validation
+            .as_ref()
+            .and_then(dnn_train::Evaluation::accuracy);
+        for (name, accuracy) in [("accuracy", record.accuracy), ("validation", validation)] {
+            if let Some(accuracy) = accuracy {
+                message += &format!("  {name} {:.1} %", 100.0 * accuracy);
+            }
+        }
+        if self.bar.is_hidden() {
+            let every = self.epochs.div_ceil(LINES).max(1);
+            if record.epoch.is_multiple_of(every) || record.epoch == self.epochs {
+                note(&format!(
+                    "epoch {}/{}  {message}",
+                    record.epoch, self.epochs
+                ));
+            }
+        } else {
+            self.bar.set_message(message);
+            self.bar.set_position(record.epoch);
+        }
+    }
+
+    /// Says something without spoiling the bar.
+    pub(crate) fn note(&self, text: &str) {
+        self.bar.suspend(|| note(text));
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_is_right() {
+        Progress::new(3).finish();
+    }
+}

@@ -1,0 +1,253 @@
+//! `dnn train`.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use dnn_core::{Element, Precision, Purpose, RandomStream, kernel_path};
+use dnn_data::{Dataset, ImageDataset};
+use dnn_layers::{InputShape, Network, Provenance};
+use dnn_store::Scalar;
+use dnn_train::{Evaluation, Event, Trainer};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::args::TrainArguments;
+use crate::output::{self, note};
+use crate::parts::{self, Parts, Plan};
+use crate::progress::Progress;
+use crate::run_folder::RunFolder;
+
+/// This program and its version, as models record it.
+pub(crate) const SOFTWARE: &str = concat!("dnn ", env!("CARGO_PKG_VERSION"));
+
+/// The settings that a model's numbers follow from, with the data, seed and kernels.
+#[derive(Debug, Serialize)]
+struct Settings {
+    hidden: String,
+    activation: String,
+    init: String,
+    optimizer: String,
+    learning_rate: String,
+    epochs: String,
+    batch: String,
+    split: String,
+    validation: String,
+    precision: String,
+}
+
+impl Settings {
+    fn new(arguments: &TrainArguments) -> Self {
+        let widths: Vec<String> = arguments.hidden.0.iter().map(usize::to_string).collect();
+        Self {
+            hidden: if widths.is_empty() {
+                "none".to_owned()
+            } else {
+                widths.join(",")
+            },
+            activation: arguments.activation.to_string(),
+            init: arguments.init.to_string(),
+            optimizer: arguments.optimizer.to_string(),
+            learning_rate: arguments.learning_rate.to_string(),
+            epochs: arguments.epochs.to_string(),
+            batch: arguments.batch.to_string(),
+            split: arguments.split.to_string(),
+            validation: arguments.validation.to_string(),
+            precision: arguments.precision.to_string(),
+        }
+    }
+
+    /// The settings by name, as provenance keeps them.
+    fn by_name(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        Ok(serde_json::from_value(serde_json::to_value(self)?)?)
+    }
+}
+
+/// `config.json`: all that was chosen for a run.
+#[derive(Debug, Serialize)]
+struct Config<'a> {
+    software: &'static str,
+    kernel_path: &'static str,
+    data: &'a str,
+    data_sha256: &'a str,
+    seed: u64,
+    threads: usize,
+    settings: &'a Settings,
+}
+
+pub(crate) fn run(arguments: &TrainArguments) -> anyhow::Result<()> {
+    if cfg!(debug_assertions) {
+        note("warning: this is a debug build; cargo run --release is several times faster");
+    }
+    match arguments.precision {
+        Precision::F32 => train::<f32>(arguments),
+        Precision::F64 => train::<f64>(arguments),
+    }
+}
+
+fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<()> {
+    let threads = arguments.threads.start()?;
+    let data = parts::load(arguments.data.as_deref())?;
+    let data_sha256 = parts::fingerprint(&data);
+    let name = data.name.clone();
+    let parts = divide(data, arguments)?;
+    let mut network = build::<T>(arguments, &parts.train)?;
+    let folder = RunFolder::create(arguments.out.as_deref(), &name)?;
+    let settings = Settings::new(arguments);
+    folder.write_config(&Config {
+        software: SOFTWARE,
+        kernel_path: kernel_path(),
+        data: &name,
+        data_sha256: &data_sha256,
+        seed: arguments.seed,
+        threads,
+        settings: &settings,
+    })?;
+
+    let seconds = fit(arguments, &mut network, &parts, &folder)?;
+
+    let measured = parts::measure(&network, &parts)?;
+    network.set_provenance(Provenance {
+        software: SOFTWARE.to_owned(),
+        kernel_path: kernel_path().to_owned(),
+        data_sha256,
+        seed: arguments.seed,
+        settings: settings.by_name()?,
+    });
+    let bytes = network.to_bytes()?;
+    dnn_store::commit(&folder.model(), &bytes)?;
+    let trained = parts.train.len() as u64 * arguments.epochs;
+    let outcome = Outcome {
+        measured: &measured,
+        model_sha256: dnn_store::sha256_hex(&bytes),
+        seconds,
+        examples_per_second: trained as f64 / seconds,
+        threads,
+        folder: &folder,
+    };
+    outcome.print(arguments.json)
+}
+
+fn divide(data: Dataset, arguments: &TrainArguments) -> anyhow::Result<Parts> {
+    let plan = Plan {
+        split: arguments.split,
+        validation: arguments.validation,
+        seed: arguments.seed,
+    };
+    let (name, shape) = (data.name.clone(), data.train.shape());
+    let parts = Parts::divide(data, plan)?;
+    let counts: Vec<String> = parts
+        .each()
+        .map(|(name, part)| format!("{} {name}", part.len()))
+        .collect();
+    let classes = parts.train.class_names().len();
+    note(&format!(
+        "{name}: pictures of {shape}, {classes} classes; {}",
+        counts.join(", ")
+    ));
+    Ok(parts)
+}
+
+fn build<T: Element>(
+    arguments: &TrainArguments,
+    train: &ImageDataset,
+) -> anyhow::Result<Network<T>> {
+    let shape = train.shape();
+    let input = InputShape::picture(shape.height, shape.width, shape.channels);
+    let mut stream = RandomStream::new(arguments.seed, Purpose::Initialization, 0);
+    let network = Network::<T>::builder(input)
+        .hidden(&arguments.hidden.0, arguments.activation)
+        .classes(train.class_names())
+        .initializer(arguments.init)
+        .build(&mut stream)?;
+    Ok(network)
+}
+
+/// Trains, and gives the seconds it took.
+fn fit<T: Element>(
+    arguments: &TrainArguments,
+    network: &mut Network<T>,
+    parts: &Parts,
+    folder: &RunFolder,
+) -> anyhow::Result<f64> {
+    let trainer = Trainer {
+        optimizer: arguments.optimizer,
+        learning_rate: arguments.learning_rate,
+        batch: arguments.batch,
+        epochs: arguments.epochs,
+        seed: arguments.seed,
+        ..Trainer::default()
+    };
+    let mut history = folder.start_history()?;
+    let progress = Progress::new(arguments.epochs);
+    let mut unwritten = None;
+    // The trainer changes the network, so the pixels take their scaling from a copy of it.
+    let scaling = network.scaling().clone();
+    let examples = |part| parts::examples(&scaling, part);
+    let validation = parts.validation.as_ref().map(examples);
+    let start = Instant::now();
+    let outcome = trainer.fit(
+        network,
+        &examples(&parts.train),
+        validation.as_ref(),
+        &mut |event| {
+            match event {
+                Event::Epoch(record) => {
+                    progress.epoch(record);
+                    if let Err(error) = history.append(record) {
+                        unwritten = Some(error);
+                        return ControlFlow::Break(());
+                    }
+                }
+                Event::Warning(warning) => progress.note(&format!("warning: {warning}")),
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        },
+    );
+    let seconds = start.elapsed().as_secs_f64();
+    progress.finish();
+    outcome?;
+    unwritten.map_or(Ok(seconds), Err)
+}
+
+/// What a run has come to.
+struct Outcome<'a> {
+    measured: &'a [(&'static str, Evaluation)],
+    model_sha256: String,
+    seconds: f64,
+    examples_per_second: f64,
+    threads: usize,
+    folder: &'a RunFolder,
+}
+
+impl Outcome<'_> {
+    fn print(&self, as_json: bool) -> anyhow::Result<()> {
+        if as_json {
+            let part = |wanted: &str| {
+                let found = self.measured.iter().find(|(name, _)| *name == wanted);
+                found.map(|(_, evaluation)| output::evaluation_json(evaluation))
+            };
+            return output::print_json(&json!({
+                "train": part("train"),
+                "validation": part("validation"),
+                "test": part("test"),
+                "model_sha256": self.model_sha256,
+                "seconds": self.seconds,
+                "examples_per_second": self.examples_per_second,
+                "run": self.folder.path().display().to_string(),
+            }));
+        }
+        let table =
+            output::evaluation_table(self.measured.iter().map(|(name, part)| (*name, part)));
+        let text = format!(
+            "{table}\ntime     {:.2} s on {} threads, {:.0} examples/s\nmodel    {}\nsha256   {}\n",
+            self.seconds,
+            self.threads,
+            self.examples_per_second,
+            self.folder.model().display(),
+            self.model_sha256
+        );
+        Ok(output::print(&text)?)
+    }
+}
