@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use dnn_core::{Initializer, Precision};
 use dnn_layers::Activation;
-use dnn_train::{Batch, Optimizer};
+use dnn_train::{Batch, Optimizer, Trainer};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -64,7 +64,7 @@ pub(crate) struct TrainArguments {
     /// The folder with the data: IDX files named as MNIST's [default: the built-in digits]
     pub(crate) data: Option<PathBuf>,
     /// Widths of the hidden layers, or `none`
-    #[arg(long, value_name = "WIDTHS", default_value = "128", value_parser = parse_widths)]
+    #[arg(long, value_name = "WIDTHS", default_value = "256,128", value_parser = parse_widths)]
     pub(crate) hidden: Widths,
     /// Activation of the hidden layers: identity, relu, leaky-relu[:S], elu[:C], gelu, silu,
     /// softplus, tanh or sigmoid
@@ -75,16 +75,16 @@ pub(crate) struct TrainArguments {
     #[arg(long, value_name = "RULE", default_value = "he-normal")]
     pub(crate) init: Initializer,
     /// How parameters follow their gradient: sgd
-    #[arg(long, value_name = "NAME", default_value = "sgd")]
+    #[arg(long, value_name = "NAME", default_value_t = Optimizer::default())]
     pub(crate) optimizer: Optimizer,
     /// Size of a step
-    #[arg(long, value_name = "RATE", default_value_t = 0.1)]
+    #[arg(long, value_name = "RATE", default_value_t = Trainer::default().learning_rate)]
     pub(crate) learning_rate: f64,
     /// Passes over the training examples
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = Trainer::default().epochs)]
     pub(crate) epochs: u64,
     /// Examples per step, or `full` for all of them
-    #[arg(long, value_name = "N|full", default_value = "32")]
+    #[arg(long, value_name = "N|full", default_value_t = Trainer::default().batch)]
     pub(crate) batch: Batch,
     /// Share of the data kept for the test, if it has no test part of its own; 0 for none. Which
     /// examples these are does not depend on --seed
@@ -94,7 +94,7 @@ pub(crate) struct TrainArguments {
     #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = parse_share)]
     pub(crate) validation: f64,
     /// Seed of first weights, shuffling and validation part
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = Trainer::default().seed)]
     pub(crate) seed: u64,
     /// Numbers to compute in: f32 or f64
     #[arg(long, value_name = "TYPE", default_value = "f32")]

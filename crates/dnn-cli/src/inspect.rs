@@ -32,9 +32,8 @@ impl WithModel for Inspect<'_> {
                 "provenance": network.provenance(),
             }));
         }
-        let mut text = network.summary().to_string();
+        let mut text = format!("{}\n", network.summary());
         let mut line = |name: &str, value: &str| text += &format!("{name:<14} {value}\n");
-        line("", "");
         line("classes", &network.classes().join(", "));
         line("precision", &T::PRECISION.to_string());
         line("sha256", sha256);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use dnn_core::Element;
-use dnn_layers::Network;
+use dnn_layers::{Network, most_probable};
 use dnn_store::Scalar;
 use ndarray::Array2;
 use serde_json::{Map, Value, json};
@@ -57,9 +57,12 @@ fn predict<'a, T: Element>(
 ) -> anyhow::Result<Predictions<'a>> {
     let (pixels, shape) = dnn_data::idx::read_idx_images(file)?;
     check_shape(network, shape).with_context(|| file.display().to_string())?;
-    let features = network.pixels(pixels.view());
-    let probabilities = network.predict_probabilities(&features)?;
-    let classes = network.predict(&features)?;
+    let probabilities = network.predict_probabilities(&network.pixels(pixels.view()))?;
+    let classes = probabilities
+        .columns()
+        .into_iter()
+        .map(most_probable)
+        .collect();
     Ok(Predictions {
         file,
         classes,

@@ -37,6 +37,6 @@ pub use forward::{
 };
 pub use head::Head;
 pub use model_file::model_precision;
-pub use network::{LayerParametersMut, Network};
+pub use network::{LayerParametersMut, Network, most_probable};
 pub use provenance::Provenance;
 pub use summary::Summary;

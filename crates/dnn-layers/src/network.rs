@@ -1,7 +1,7 @@
 //! Networks: a checked architecture and the parameters that fit it.
 
 use dnn_core::{Columns, Element, Features, Parameters, PixelScaling};
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, Zip};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, Zip};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::architecture::Architecture;
@@ -305,7 +305,7 @@ impl<T: Element> Network<T> {
     ///
     /// # Shapes
     /// `output` is a column of `AL`, length `n_L`.
-    pub fn decide(&self, output: ndarray::ArrayView1<'_, T>) -> usize {
+    pub fn decide(&self, output: ArrayView1<'_, T>) -> usize {
         match self.head() {
             Head::Sigmoid => usize::from(output[0] > T::from_f64(0.5)),
             _ => most_probable(output),
@@ -313,8 +313,12 @@ impl<T: Element> Network<T> {
     }
 }
 
-/// The index of the largest number, the first of equals.
-fn most_probable<T: Element>(column: ndarray::ArrayView1<'_, T>) -> usize {
+/// The index of the largest of these class probabilities, the first of equals: the class that
+/// [`Network::predict`] gives for a column of [`Network::predict_probabilities`].
+///
+/// # Panics
+/// If there is no number.
+pub fn most_probable<T: Element>(column: ArrayView1<'_, T>) -> usize {
     let mut best = 0;
     for (index, &value) in column.iter().enumerate() {
         if value > column[best] {

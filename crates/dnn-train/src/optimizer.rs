@@ -153,7 +153,7 @@ pub(crate) fn check_learning_rate(learning_rate: f64) -> Result<(), CoreError> {
 impl fmt::Display for Optimizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::GradientDescent => "gradient-descent",
+            Self::GradientDescent => "sgd",
         })
     }
 }
@@ -163,11 +163,11 @@ impl FromStr for Optimizer {
 
     fn from_str(name: &str) -> Result<Self, CoreError> {
         match name {
-            "gradient-descent" | "sgd" => Ok(Self::GradientDescent),
+            "sgd" | "gradient-descent" => Ok(Self::GradientDescent),
             _ => Err(CoreError::UnknownName {
                 kind: "optimiser",
                 found: name.to_owned(),
-                expected: "gradient-descent (or sgd)".to_owned(),
+                expected: "sgd".to_owned(),
             }),
         }
     }
@@ -196,10 +196,7 @@ mod tests {
             assert_eq!(optimizer.to_string().parse(), Ok(optimizer));
         }
         let error = "sdg".parse::<Optimizer>().unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "unknown optimiser `sdg`; expected one of gradient-descent (or sgd)"
-        );
+        assert_eq!(error, "unknown optimiser `sdg`; expected one of sgd");
         let layer = |units| LayerParameters::<f64> {
             weights: Array2::zeros((units, 2)),
             bias: Array2::zeros((units, 1)),

@@ -125,14 +125,14 @@ pub struct Trainer {
 }
 
 impl Default for Trainer {
-    /// Mini-batches of 32, learning rate 0.1, 50 epochs, seed 1.
+    /// Mini-batches of 16, learning rate 0.1, 50 epochs, seed 1.
     fn default() -> Self {
         Self {
             cost: None,
             optimizer: Optimizer::default(),
             learning_rate: 0.1,
             schedule: Schedule::default(),
-            batch: Batch::Size(const { NonZeroUsize::new(32).unwrap() }),
+            batch: Batch::Size(const { NonZeroUsize::new(16).unwrap() }),
             epochs: 50,
             seed: 1,
             order: None,
