@@ -8,11 +8,12 @@ use dnn_core::{Element, Precision, Purpose, RandomStream, kernel_path};
 use dnn_data::{Dataset, ImageDataset};
 use dnn_layers::{InputShape, Network, Provenance};
 use dnn_store::Scalar;
-use dnn_train::{Evaluation, Event, Trainer};
+use dnn_train::{Evaluation, Event, TrainError, Trainer};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::args::TrainArguments;
+use crate::failure::UnfitData;
 use crate::output::{self, note};
 use crate::parts::{self, Parts, Plan};
 use crate::progress::Progress;
@@ -86,6 +87,7 @@ pub(crate) fn run(arguments: &TrainArguments) -> anyhow::Result<()> {
 }
 
 fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<()> {
+    let trainer = trainer(arguments)?;
     let threads = arguments.threads.start()?;
     let data = parts::load(arguments.data.as_deref())?;
     let data_sha256 = parts::fingerprint(&data);
@@ -104,7 +106,7 @@ fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<()> 
         settings: &settings,
     })?;
 
-    let seconds = fit(arguments, &mut network, &parts, &folder)?;
+    let seconds = fit(&trainer, &mut network, &parts, &folder)?;
 
     let measured = parts::measure(&network, &parts)?;
     network.set_provenance(Provenance {
@@ -141,6 +143,12 @@ fn divide(data: Dataset, arguments: &TrainArguments) -> anyhow::Result<Parts> {
         .map(|(name, part)| format!("{} {name}", part.len()))
         .collect();
     let classes = parts.train.class_names().len();
+    if classes < 2 {
+        let found = parts.train.class_names().join(", ");
+        let message =
+            format!("{name}: expected examples of at least 2 classes, found only {found}");
+        return Err(UnfitData(message).into());
+    }
     note(&format!(
         "{name}: pictures of {shape}, {classes} classes; {}",
         counts.join(", ")
@@ -163,13 +171,8 @@ fn build<T: Element>(
     Ok(network)
 }
 
-/// Trains, and gives the seconds it took.
-fn fit<T: Element>(
-    arguments: &TrainArguments,
-    network: &mut Network<T>,
-    parts: &Parts,
-    folder: &RunFolder,
-) -> anyhow::Result<f64> {
+/// The run that was asked for.
+fn trainer(arguments: &TrainArguments) -> Result<Trainer, TrainError> {
     let trainer = Trainer {
         optimizer: arguments.optimizer,
         learning_rate: arguments.learning_rate,
@@ -178,8 +181,19 @@ fn fit<T: Element>(
         seed: arguments.seed,
         ..Trainer::default()
     };
+    trainer.check()?;
+    Ok(trainer)
+}
+
+/// Trains, and gives the seconds it took.
+fn fit<T: Element>(
+    trainer: &Trainer,
+    network: &mut Network<T>,
+    parts: &Parts,
+    folder: &RunFolder,
+) -> anyhow::Result<f64> {
     let mut history = folder.start_history()?;
-    let progress = Progress::new(arguments.epochs);
+    let progress = Progress::new(trainer.epochs);
     let mut unwritten = None;
     // The trainer changes the network, so the pixels take their scaling from a copy of it.
     let scaling = network.scaling().clone();

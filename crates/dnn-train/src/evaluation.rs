@@ -64,13 +64,17 @@ impl Classification {
     /// The class that every example was given, if it was one class although there are several: the
     /// mark of a network that does not learn.
     pub fn single_class(&self) -> Option<usize> {
-        let present = |counts: &[usize]| counts.iter().filter(|&&count| count > 0).count();
         let stuck = present(&self.predicted) == 1 && present(&self.actual) > 1;
         self.predicted
             .iter()
             .position(|&count| count > 0)
             .filter(|_| stuck)
     }
+}
+
+/// How many classes were counted at all.
+fn present(counts: &[usize]) -> usize {
+    counts.iter().filter(|&&count| count > 0).count()
 }
 
 /// Sums over examples, from which an [`Evaluation`] is made.
@@ -155,6 +159,10 @@ impl Tally {
 
     pub(crate) fn single_class(&self) -> Option<usize> {
         self.counts.single_class().filter(|_| self.classified)
+    }
+
+    pub(crate) fn has_several_classes(&self) -> bool {
+        self.classified && present(&self.counts.actual) > 1
     }
 
     pub(crate) fn evaluation(&self) -> Evaluation {

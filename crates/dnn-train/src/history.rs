@@ -20,7 +20,8 @@ pub struct EpochRecord {
     pub cost: f64,
     /// The share of the epoch's examples that were classified rightly, measured likewise.
     pub accuracy: Option<f64>,
-    /// The class that every example of the epoch was given, if it was only one of several.
+    /// Set if within every batch of the epoch all examples were given one class, though they have
+    /// several: the class of the last batch.
     pub single_class: Option<usize>,
     /// The validation part, measured after the epoch.
     pub validation: Option<Evaluation>,
@@ -31,9 +32,9 @@ pub struct EpochRecord {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Warning {
-    /// For several epochs on end, every example was given the same class.
+    /// For several epochs on end, all examples of a batch were given the same class.
     SingleClass {
-        /// That class.
+        /// The class of the last batch.
         class: usize,
         /// The epoch in which the warning was given.
         epoch: u64,
@@ -45,9 +46,9 @@ impl fmt::Display for Warning {
         match self {
             Self::SingleClass { class, epoch } => write!(
                 f,
-                "up to epoch {epoch} every example was given class {class}: the network does not \
-                 learn; other first weights (he-normal), another learning rate or scaled inputs \
-                 are the usual cures"
+                "up to epoch {epoch} all examples of a batch were given one class, at last class \
+                 {class}: the network does not learn; other first weights (he-normal), another \
+                 learning rate or scaled inputs are the usual cures"
             ),
         }
     }

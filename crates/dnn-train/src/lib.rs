@@ -26,6 +26,7 @@ mod gradient_check;
 mod history;
 mod optimizer;
 mod schedule;
+mod totals;
 mod trainer;
 
 pub use backward::{

@@ -11,10 +11,11 @@ use dnn_layers::Network;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Engine, NotFinite};
-use crate::evaluation::{Tally, tally};
+use crate::evaluation::tally;
 use crate::optimizer::check_learning_rate;
+use crate::totals::Totals;
 use crate::{
-    Cost, EpochRecord, Event, Examples, History, Optimizer, Schedule, TrainError, Warning,
+    Cost, Event, Examples, History, Optimizer, Schedule, TrainError, Warning,
 };
 
 /// Epochs in a row with one class predicted before a run warns.
@@ -145,6 +146,14 @@ impl Default for Trainer {
 type Observer<'o> = dyn FnMut(Event<'_>) -> ControlFlow<()> + Send + 'o;
 
 impl Trainer {
+    /// Checks the settings themselves; [`fit`](Self::fit) does so first of all.
+    ///
+    /// # Errors
+    /// [`TrainError::Core`] if the learning rate is not a finite number above 0.
+    pub fn check(&self) -> Result<(), TrainError> {
+        Ok(check_learning_rate(self.learning_rate)?)
+    }
+
     /// Trains `network` on `training`; measures `validation`, if given, after every epoch.
     ///
     /// `observer` hears every [`Event`]; with [`ControlFlow::Break`] the run ends after the step it
@@ -163,7 +172,7 @@ impl Trainer {
         validation: Option<&Examples<'_, T>>,
         observer: &mut Observer<'_>,
     ) -> Result<History, TrainError> {
-        check_learning_rate(self.learning_rate)?;
+        self.check()?;
         let cost = self.cost.unwrap_or_else(|| Cost::of_head(network.head()));
         training.check(network, cost)?;
         if let Some(validation) = validation {
@@ -227,22 +236,22 @@ impl<T: Element> Run<'_, '_, '_, T> {
     ) -> Result<History, TrainError> {
         let mut engine = Engine::new(network, self.batch);
         let mut columns: Vec<usize> = (0..self.training.len()).collect();
-        let mut totals = Tally::new(network.outputs());
         let mut history = History::default();
         // So that no step grows it; a longer run grows it a few times.
         history
             .epochs
             .reserve(usize::try_from(self.trainer.epochs.min(1 << 16)).unwrap_or(0));
-        let (mut step, mut stuck) = (0, 0);
+        let mut totals = Totals::new(network.outputs());
+        let mut stuck = 0;
         for epoch in 1..=self.trainer.epochs {
             self.trainer.arrange(epoch, &mut columns);
             let learning_rate = self
                 .trainer
                 .schedule
                 .rate(self.trainer.learning_rate, epoch - 1);
-            totals.clear();
+            totals.start_epoch();
             for (index, batch) in columns.chunks(self.batch).enumerate() {
-                step += 1;
+                let step = totals.steps() + 1;
                 let cost = self
                     .step(network, &mut engine, batch, learning_rate, &mut totals)
                     .map_err(|found| found.at(step, epoch, index + 1))?;
@@ -260,15 +269,10 @@ impl<T: Element> Run<'_, '_, '_, T> {
                 .validation
                 .map(|validation| tally(&mut engine, network, validation, self.cost))
                 .transpose()?;
-            history.epochs.push(EpochRecord {
-                epoch,
-                step,
-                learning_rate,
-                cost: totals.mean_cost(),
-                accuracy: totals.accuracy(),
-                single_class: totals.single_class(),
-                validation: validation.map(|tally| tally.evaluation()),
-            });
+            let validation = validation.map(|tally| tally.evaluation());
+            history
+                .epochs
+                .push(totals.record(epoch, learning_rate, validation));
             let record = &history.epochs[history.epochs.len() - 1];
             let mut flow = observer(Event::Epoch(record));
             stuck = if record.single_class.is_some() {
@@ -302,7 +306,7 @@ impl<T: Element> Run<'_, '_, '_, T> {
         engine: &mut Engine<T>,
         batch: &[usize],
         learning_rate: f64,
-        totals: &mut Tally,
+        totals: &mut Totals,
     ) -> Result<f64, NotFinite> {
         let in_order = self.trainer.order.is_none() && self.trainer.batch == Batch::Full;
         let columns = if in_order {
