@@ -33,13 +33,13 @@ impl WithModel for Evaluate<'_> {
             return Err(Usage(message.to_owned()).into());
         }
         check_fit(network, &data.train)?;
-        let measured = match provenance.and_then(plan_of) {
-            Some(plan) => parts::measure(network, &Parts::divide(data, plan)?)?,
-            None => {
-                note("this is not the data that the model was trained on");
-                parts::measure(network, &whole(data))?
-            }
+        let parts = if let Some(plan) = provenance.and_then(plan_of) {
+            Parts::divide(data, plan)?
+        } else {
+            note("this is not the data that the model was trained on");
+            whole(data)
         };
+        let measured = parts::measure(network, &parts)?;
         if arguments.json {
             let parts: Map<String, Value> = measured
                 .iter()

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dnn_core::{Element, Features, PixelScaling};
+use dnn_core::Element;
 use dnn_data::{DataError, Dataset, ImageDataset, stratified_split};
 use dnn_layers::Network;
 use dnn_train::{Cost, Evaluation, Examples, TrainError, evaluate};
@@ -85,18 +85,12 @@ fn hold_out(
     Ok((data.select(&split.kept), Some(data.select(&split.held_out))))
 }
 
-/// A part as examples, its pixels scaled by `scaling`.
+/// A part as examples for `network`.
 pub(crate) fn examples<'a, T: Element>(
-    scaling: &'a PixelScaling,
+    network: &Network<T>,
     part: &'a ImageDataset,
 ) -> Examples<'a, T> {
-    Examples::classes(
-        Features::Pixels {
-            values: part.pixels(),
-            scaling,
-        },
-        part.labels(),
-    )
+    Examples::classes(network.pixels(part.pixels()), part.labels())
 }
 
 /// Measures every part.
@@ -107,11 +101,6 @@ pub(crate) fn measure<T: Element>(
     let cost = Cost::of_head(network.head());
     parts
         .each()
-        .map(|(name, part)| {
-            Ok((
-                name,
-                evaluate(network, &examples(network.scaling(), part), cost)?,
-            ))
-        })
+        .map(|(name, part)| Ok((name, evaluate(network, &examples(network, part), cost)?)))
         .collect()
 }

@@ -195,30 +195,26 @@ fn fit<T: Element>(
     let mut history = folder.start_history()?;
     let progress = Progress::new(trainer.epochs);
     let mut unwritten = None;
-    // The trainer changes the network, so the pixels take their scaling from a copy of it.
-    let scaling = network.scaling().clone();
-    let examples = |part| parts::examples(&scaling, part);
-    let validation = parts.validation.as_ref().map(examples);
+    let training = parts::examples(network, &parts.train);
+    let validation = parts
+        .validation
+        .as_ref()
+        .map(|part| parts::examples(network, part));
     let start = Instant::now();
-    let outcome = trainer.fit(
-        network,
-        &examples(&parts.train),
-        validation.as_ref(),
-        &mut |event| {
-            match event {
-                Event::Epoch(record) => {
-                    progress.epoch(record);
-                    if let Err(error) = history.append(record) {
-                        unwritten = Some(error);
-                        return ControlFlow::Break(());
-                    }
+    let outcome = trainer.fit(network, &training, validation.as_ref(), &mut |event| {
+        match event {
+            Event::Epoch(record) => {
+                progress.epoch(record);
+                if let Err(error) = history.append(record) {
+                    unwritten = Some(error);
+                    return ControlFlow::Break(());
                 }
-                Event::Warning(warning) => progress.note(&format!("warning: {warning}")),
-                _ => {}
             }
-            ControlFlow::Continue(())
-        },
-    );
+            Event::Warning(warning) => progress.note(&format!("warning: {warning}")),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    });
     let seconds = start.elapsed().as_secs_f64();
     progress.finish();
     outcome?;

@@ -27,7 +27,7 @@ fn first_layer(c: &mut Criterion) {
             "pixels",
             Features::Pixels {
                 values: pixels.view(),
-                scaling: &scaling,
+                scaling,
             },
         ),
     ] {

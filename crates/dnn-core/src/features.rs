@@ -27,7 +27,7 @@ pub enum Features<'a, T> {
         /// The pixels, `(n_x, m)`.
         values: ArrayView2<'a, u8>,
         /// How a pixel becomes a number.
-        scaling: &'a PixelScaling,
+        scaling: PixelScaling,
     },
 }
 
@@ -201,12 +201,16 @@ impl Columns<'_> {
 /// assert_eq!(PixelScaling::default().channels(), 1); // 0..=255 becomes 0..=1
 /// # Ok::<(), dnn_core::CoreError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "ScalingParts", into = "ScalingParts")]
 pub struct PixelScaling {
-    mean: Vec<f64>,
-    deviation: Vec<f64>,
+    channels: usize,
+    mean: [f64; MOST_CHANNELS],
+    deviation: [f64; MOST_CHANNELS],
 }
+
+/// The most channels that can have a scaling of their own.
+const MOST_CHANNELS: usize = 8;
 
 /// The serialised form, checked on the way in.
 #[derive(Serialize, Deserialize)]
@@ -226,8 +230,8 @@ impl TryFrom<ScalingParts> for PixelScaling {
 impl From<PixelScaling> for ScalingParts {
     fn from(scaling: PixelScaling) -> Self {
         Self {
-            mean: scaling.mean,
-            deviation: scaling.deviation,
+            mean: scaling.mean[..scaling.channels].to_vec(),
+            deviation: scaling.deviation[..scaling.channels].to_vec(),
         }
     }
 }
@@ -236,8 +240,9 @@ impl Default for PixelScaling {
     /// Pixels divided by 255, whatever the channel.
     fn default() -> Self {
         Self {
-            mean: vec![0.0],
-            deviation: vec![1.0],
+            channels: 1,
+            mean: [0.0; MOST_CHANNELS],
+            deviation: [1.0; MOST_CHANNELS],
         }
     }
 }
@@ -246,18 +251,18 @@ impl PixelScaling {
     /// One mean and one standard deviation for each channel.
     ///
     /// # Errors
-    /// [`CoreError::Invalid`] unless both have the same number of channels, at least one, every
-    /// mean is finite and every deviation finite and above 0.
+    /// [`CoreError::Invalid`] unless both have the same number of channels, from 1 to 8, every mean
+    /// is finite and every deviation finite and above 0.
     pub fn per_channel(mean: &[f64], deviation: &[f64]) -> Result<Self, CoreError> {
         let invalid = |what, expected, found: String| CoreError::Invalid {
             what,
             expected,
             found,
         };
-        if mean.is_empty() || mean.len() != deviation.len() {
+        if !(1..=MOST_CHANNELS).contains(&mean.len()) || mean.len() != deviation.len() {
             return Err(invalid(
                 "pixel scaling",
-                "as many means as deviations, at least one",
+                "as many means as deviations, from 1 to 8",
                 format!("{} means, {} deviations", mean.len(), deviation.len()),
             ));
         }
@@ -271,15 +276,18 @@ impl PixelScaling {
                 bad.to_string(),
             ));
         }
-        Ok(Self {
-            mean: mean.to_vec(),
-            deviation: deviation.to_vec(),
-        })
+        let mut scaling = Self {
+            channels: mean.len(),
+            ..Self::default()
+        };
+        scaling.mean[..mean.len()].copy_from_slice(mean);
+        scaling.deviation[..mean.len()].copy_from_slice(deviation);
+        Ok(scaling)
     }
 
     /// How many channels have a scaling of their own; 1 serves any number of channels.
     pub fn channels(&self) -> usize {
-        self.mean.len()
+        self.channels
     }
 
     /// Checks that `width` features are whole pixels of this many channels.
@@ -341,7 +349,7 @@ mod tests {
         let values = array![[255_u8, 0], [51, 255], [0, 51], [153, 0]];
         let features = Features::Pixels {
             values: values.view(),
-            scaling: &scaling,
+            scaling,
         };
         let all = numbers(&features, 0..4, Columns::Run { start: 0, len: 2 });
         let expected = array![[1.0, 0.0], [0.0, 1.6], [0.0, 0.2], [0.8, -0.4]];
@@ -385,7 +393,12 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert_eq!(error, "features: expected shape (3, 2), found (2, 2)");
-        for (mean, deviation) in [(&[][..], &[][..]), (&[0.0], &[0.0]), (&[f64::NAN], &[1.0])] {
+        for (mean, deviation) in [
+            (&[][..], &[][..]),
+            (&[0.0], &[0.0]),
+            (&[f64::NAN], &[1.0]),
+            (&[0.0; 9], &[1.0; 9]),
+        ] {
             assert!(
                 PixelScaling::per_channel(mean, deviation).is_err(),
                 "{mean:?} {deviation:?}"
@@ -395,7 +408,7 @@ mod tests {
         let pixels = Array2::<u8>::zeros((4, 1));
         let features: Features<'_, f32> = Features::Pixels {
             values: pixels.view(),
-            scaling: &three,
+            scaling: three,
         };
         assert!(
             features

@@ -163,7 +163,7 @@ mod tests {
             let real = bytes.mapv(|p| (f64::from(p) / 255.0 - 0.5) / 0.25);
             let scaling = PixelScaling::per_channel(&[0.5], &[0.25]).unwrap();
             let x = if pixels {
-                Features::Pixels { values: bytes.view(), scaling: &scaling }
+                Features::Pixels { values: bytes.view(), scaling }
             } else {
                 Features::Real(real.view())
             };

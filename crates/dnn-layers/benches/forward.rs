@@ -16,7 +16,7 @@ fn predict(c: &mut Criterion) {
         ("big", 12_288, &[100, 20][..], 2),
         ("mnist", 784, &[256, 128], 10),
     ] {
-        let network: Network<f32> = Network::<f32>::builder(InputShape::flat(features))
+        let network = Network::<f32>::builder(InputShape::flat(features))
             .hidden(hidden, Activation::Relu)
             .classes((0..classes).map(|class| class.to_string()))
             .build(&mut stream)

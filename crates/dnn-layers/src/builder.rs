@@ -1,5 +1,7 @@
 //! The way to a new network.
 
+use std::marker::PhantomData;
+
 use dnn_core::{
     Element, Initializer, Parameters, PixelScaling, RandomStream, initialize_parameters_deep,
 };
@@ -10,12 +12,13 @@ use crate::{Activation, Head, InputShape, Layer, Network, NetworkError};
 
 /// Collects what a new network is made of; start with [`Network::builder`].
 #[derive(Debug, Clone)]
-pub struct NetworkBuilder {
+pub struct NetworkBuilder<T> {
     architecture: Architecture,
     initializer: Initializer,
+    element: PhantomData<T>,
 }
 
-impl NetworkBuilder {
+impl<T: Element> NetworkBuilder<T> {
     pub(crate) fn new(input: InputShape) -> Self {
         let architecture = Architecture {
             input,
@@ -28,6 +31,7 @@ impl NetworkBuilder {
         Self {
             architecture,
             initializer: Initializer::HeNormal,
+            element: PhantomData,
         }
     }
 
@@ -90,10 +94,7 @@ impl NetworkBuilder {
     /// # Errors
     /// [`NetworkError`] if the input has no size, a layer no units, the classes do not fit, a name
     /// appears twice, the scaling is for other pictures, or there is no memory for the weights.
-    pub fn build<T: Element, R: Rng>(
-        self,
-        stream: &mut RandomStream<R>,
-    ) -> Result<Network<T>, NetworkError> {
+    pub fn build<R: Rng>(self, stream: &mut RandomStream<R>) -> Result<Network<T>, NetworkError> {
         let widths = self.architecture.check()?;
         let parameters = initialize_parameters_deep(&widths, self.initializer, stream)?;
         Network::assemble(self.architecture, parameters, None)
@@ -103,10 +104,7 @@ impl NetworkBuilder {
     ///
     /// # Errors
     /// As [`build`](Self::build), and [`NetworkError`] with the layer if the parameters do not fit.
-    pub fn build_with<T: Element>(
-        self,
-        parameters: Parameters<T>,
-    ) -> Result<Network<T>, NetworkError> {
+    pub fn build_with(self, parameters: Parameters<T>) -> Result<Network<T>, NetworkError> {
         Network::assemble(self.architecture, parameters, None)
     }
 }

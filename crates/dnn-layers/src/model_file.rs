@@ -120,7 +120,7 @@ impl<T: Element + Scalar> Network<T> {
     ///
     /// # let folder = tempfile::tempdir().unwrap();
     /// # let path = folder.path().join("model.dnn");
-    /// let network: Network<f32> = Network::<f32>::builder(InputShape::picture(8, 8, 1))
+    /// let network = Network::<f32>::builder(InputShape::picture(8, 8, 1))
     ///     .classes(["cat", "dog"])
     ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
     /// network.save(&path)?;

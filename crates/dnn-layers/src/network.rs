@@ -21,7 +21,7 @@ const TILE: usize = 256;
 /// use dnn_layers::{Activation, InputShape, Network};
 /// use ndarray::array;
 ///
-/// let network: Network<f32> = Network::<f32>::builder(InputShape::flat(2))
+/// let network = Network::<f32>::builder(InputShape::flat(2))
 ///     .hidden(&[8], Activation::Tanh)
 ///     .classes(["left", "right"])
 ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
@@ -48,7 +48,7 @@ pub struct LayerParametersMut<'a, T> {
 
 impl<T: Element> Network<T> {
     /// Starts a network for examples of this shape.
-    pub fn builder(input: InputShape) -> NetworkBuilder {
+    pub fn builder(input: InputShape) -> NetworkBuilder<T> {
         NetworkBuilder::new(input)
     }
 
@@ -133,8 +133,8 @@ impl<T: Element> Network<T> {
     }
 
     /// How pixels become the numbers this network sees.
-    pub fn scaling(&self) -> &PixelScaling {
-        &self.architecture.scaling
+    pub fn scaling(&self) -> PixelScaling {
+        self.architecture.scaling
     }
 
     /// Where the network came from, if anybody said.
@@ -182,7 +182,7 @@ impl<T: Element> Network<T> {
     }
 
     /// The pixels of pictures as inputs of this network, scaled its own way.
-    pub fn pixels<'a>(&'a self, values: ArrayView2<'a, u8>) -> Features<'a, T> {
+    pub fn pixels<'a>(&self, values: ArrayView2<'a, u8>) -> Features<'a, T> {
         Features::Pixels {
             values,
             scaling: self.scaling(),

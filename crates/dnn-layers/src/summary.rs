@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn counts_and_bytes_of_a_small_network_by_hand() {
-        let network: Network<f32> = Network::<f32>::builder(InputShape::picture(8, 8, 3))
+        let network = Network::<f32>::builder(InputShape::picture(8, 8, 3))
             .hidden(&[20], Activation::LeakyRelu(0.01))
             .classes(["a", "b", "c"])
             .build(&mut RandomStream::new(0, Purpose::Initialization, 0))

@@ -12,7 +12,7 @@ use dnn_store::Hasher;
 use ndarray::Array2;
 
 fn network() -> Network<f32> {
-    let mut network: Network<f32> = Network::<f32>::builder(InputShape::picture(2, 1, 3))
+    let mut network = Network::<f32>::builder(InputShape::picture(2, 1, 3))
         .layer(Layer::Dense {
             units: 2,
             activation: Activation::LeakyRelu(0.1),

@@ -15,7 +15,7 @@ fn stream(seed: u64) -> RandomStream {
     RandomStream::new(seed, Purpose::Initialization, 0)
 }
 
-fn builder(features: usize) -> NetworkBuilder {
+fn builder(features: usize) -> NetworkBuilder<f64> {
     Network::<f64>::builder(InputShape::flat(features))
 }
 
@@ -65,7 +65,7 @@ fn exactly_one_half_is_the_first_class() {
     let network = builder(1)
         .classes(["a", "b"])
         .initializer(Initializer::Zeros)
-        .build::<f64, _>(&mut stream(0))
+        .build(&mut stream(0))
         .unwrap();
     assert_eq!(
         network
@@ -82,7 +82,7 @@ fn pixels_and_their_scaled_numbers_predict_alike() {
         .hidden(&[9], Activation::Gelu)
         .classes(["x", "y", "z"])
         .scaling(scaling)
-        .build::<f64, _>(&mut stream(4))
+        .build(&mut stream(4))
         .unwrap();
     // More pictures than one tile holds.
     let mut draws = RandomStream::new(5, Purpose::Data, 0);
@@ -116,7 +116,7 @@ fn pixels_and_their_scaled_numbers_predict_alike() {
 fn heads_follow_from_the_classes() {
     let two = builder(3)
         .classes(["cat", "dog"])
-        .build::<f64, _>(&mut stream(0))
+        .build(&mut stream(0))
         .unwrap();
     assert_eq!(
         (two.head(), two.outputs(), two.widths()),
@@ -124,7 +124,7 @@ fn heads_follow_from_the_classes() {
     );
     let ten = builder(3)
         .classes((0..10).map(|digit| digit.to_string()))
-        .build::<f64, _>(&mut stream(0))
+        .build(&mut stream(0))
         .unwrap();
     assert_eq!(
         (ten.head(), ten.outputs(), ten.widths()),
@@ -132,12 +132,12 @@ fn heads_follow_from_the_classes() {
     );
     let softmax = builder(3)
         .softmax(["cat", "dog"])
-        .build::<f64, _>(&mut stream(0))
+        .build(&mut stream(0))
         .unwrap();
     assert_eq!((softmax.head(), softmax.outputs()), (Head::Softmax, 2));
     let numbers = builder(3)
         .outputs(2, Head::Identity)
-        .build::<f64, _>(&mut stream(0))
+        .build(&mut stream(0))
         .unwrap();
     let error = numbers
         .predict(&Features::Real(Array2::zeros((3, 1)).view()))
@@ -189,10 +189,7 @@ fn every_wrong_network_says_expected_and_found() {
             "pixel scaling of 3 channels for pictures of 1 channels",
         ),
     ] {
-        let error = wrong
-            .build::<f64, _>(&mut stream(0))
-            .unwrap_err()
-            .to_string();
+        let error = wrong.build(&mut stream(0)).unwrap_err().to_string();
         assert!(error.contains(message), "{error} does not say: {message}");
     }
 }
@@ -232,7 +229,7 @@ fn parameters_that_do_not_fit_name_the_layer() {
 fn bad_inputs_say_expected_and_found() {
     let network = builder(3)
         .classes(["a", "b"])
-        .build::<f64, _>(&mut stream(0))
+        .build(&mut stream(0))
         .unwrap();
     let predict = |x: Array2<f64>| network.predict(&Features::Real(x.view()));
     let error = predict(Array2::zeros((2, 5))).unwrap_err().to_string();
@@ -273,7 +270,7 @@ proptest! {
         let network = builder(5)
             .hidden(&hidden, Activation::ALL[which])
             .classes(["a", "b", "c"])
-            .build::<f64, _>(&mut stream(seed))
+            .build(&mut stream(seed))
             .unwrap();
         let mut draws = RandomStream::new(seed, Purpose::Data, 0);
         let x = Array2::from_shape_simple_fn((5, m).f(), || draws.normal());

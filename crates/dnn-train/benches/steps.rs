@@ -10,12 +10,11 @@
 )]
 
 use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use dnn_core::{Purpose, RandomStream};
 use dnn_layers::{Activation, InputShape, Network};
-use dnn_train::{Batch, Examples, Trainer};
+use dnn_train::{Batch, Examples, Trainer, unobserved};
 use ndarray::{Array2, ShapeBuilder};
 
 fn epochs(c: &mut Criterion) {
@@ -41,7 +40,7 @@ fn epochs(c: &mut Criterion) {
         ),
     ] {
         let input = InputShape::picture(side, side, channels);
-        let network: Network<f32> = Network::<f32>::builder(input)
+        let network = Network::<f32>::builder(input)
             .hidden(hidden, Activation::Relu)
             .classes((0..classes).map(|class| class.to_string()))
             .build(&mut stream)
@@ -62,9 +61,7 @@ fn epochs(c: &mut Criterion) {
             b.iter(|| {
                 let mut trained = network.clone();
                 let examples = Examples::classes(network.pixels(pixels.view()), &labels);
-                trainer.fit(&mut trained, &examples, None, &mut |_| {
-                    ControlFlow::Continue(())
-                })
+                trainer.fit(&mut trained, &examples, None, &mut unobserved)
             });
         });
     }

@@ -4,8 +4,6 @@
 //! that is no probability, and divide by what they are told to. Training itself goes from the
 //! logits, where nothing divides by 0 and no logarithm of 0 is taken.
 
-use std::ops::ControlFlow;
-
 use dnn_core::{
     CoreError, Element, Features, Initializer, Parameters, RandomStream, initialize_parameters_deep,
 };
@@ -13,7 +11,7 @@ use dnn_layers::{Activation, Head, InputShape, LayerCache, Network, model_forwar
 use ndarray::{Array2, ArrayView2, Zip};
 use rand::Rng;
 
-use crate::{Batch, Examples, ModelGradients, TrainError, Trainer, sigmoid_backward};
+use crate::{Batch, Examples, ModelGradients, TrainError, Trainer, sigmoid_backward, unobserved};
 
 fn expect_labels(al: (usize, usize), y: (usize, usize)) -> Result<(), CoreError> {
     if al == y {
@@ -138,9 +136,7 @@ pub fn l_layer_model<'a, T: Element, R: Rng>(
         ..Trainer::default()
     };
     let examples = Examples::classes(*x, labels);
-    let history = trainer.fit(&mut network, &examples, None, &mut |_| {
-        ControlFlow::Continue(())
-    })?;
+    let history = trainer.fit(&mut network, &examples, None, &mut unobserved)?;
     Ok((network.parameters().clone(), history.costs().collect()))
 }
 

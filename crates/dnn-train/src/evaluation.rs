@@ -188,7 +188,7 @@ impl Tally {
 /// use dnn_train::{Cost, Examples, evaluate};
 /// use ndarray::array;
 ///
-/// let network: Network<f64> = Network::<f64>::builder(InputShape::flat(1))
+/// let network = Network::<f64>::builder(InputShape::flat(1))
 ///     .classes(["low", "high"])
 ///     .initializer(Initializer::Constant(1.0)) // z = x: the second class where x > 0
 ///     .build(&mut RandomStream::new(0, Purpose::Initialization, 0))?;

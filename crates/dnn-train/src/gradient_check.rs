@@ -67,7 +67,7 @@ pub fn relative_difference(analytic: &[f64], numeric: &[f64]) -> f64 {
 /// use dnn_train::{Cost, Examples, check_gradients};
 /// use ndarray::array;
 ///
-/// let network: Network<f64> = Network::<f64>::builder(InputShape::flat(2))
+/// let network = Network::<f64>::builder(InputShape::flat(2))
 ///     .hidden(&[3], Activation::Tanh)
 ///     .classes(["a", "b"])
 ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;

@@ -1,6 +1,7 @@
 //! What a run reports while it goes on, and keeps when it is over.
 
 use std::fmt;
+use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +74,11 @@ pub enum Event<'a> {
     Epoch(&'a EpochRecord),
     /// Something deserves a look.
     Warning(&'a Warning),
+}
+
+/// The observer for those who only want the result: hears nothing, ends nothing.
+pub fn unobserved(_: Event<'_>) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 /// What a run leaves behind beside the network.

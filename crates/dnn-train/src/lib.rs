@@ -41,7 +41,7 @@ pub use examples::{Examples, Targets};
 pub use gradient_check::{
     GradientCheck, WorstEntry, check_gradients, compare_gradients, relative_difference,
 };
-pub use history::{EpochRecord, Event, History, Warning};
+pub use history::{EpochRecord, Event, History, Warning, unobserved};
 pub use optimizer::{Optimizer, update_parameters};
 pub use schedule::Schedule;
 pub use trainer::{Batch, BatchOrder, Trainer};

@@ -14,9 +14,7 @@ use crate::engine::{Engine, NotFinite};
 use crate::evaluation::tally;
 use crate::optimizer::check_learning_rate;
 use crate::totals::Totals;
-use crate::{
-    Cost, Event, Examples, History, Optimizer, Schedule, TrainError, Warning,
-};
+use crate::{Cost, Event, Examples, History, Optimizer, Schedule, TrainError, Warning};
 
 /// Epochs in a row with one class predicted before a run warns.
 const STUCK_EPOCHS: u64 = 10;
@@ -84,21 +82,19 @@ impl fmt::Debug for BatchOrder {
 ///
 /// # Examples
 /// ```
-/// use std::ops::ControlFlow;
-///
 /// use dnn_core::{Features, Purpose, RandomStream};
 /// use dnn_layers::{Activation, InputShape, Network};
-/// use dnn_train::{Batch, Examples, Trainer};
+/// use dnn_train::{Batch, Examples, Trainer, unobserved};
 /// use ndarray::array;
 ///
 /// let x = array![[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]];
 /// let xor = Examples::classes(Features::Real(x.view()), &[0, 1, 1, 0]);
-/// let mut network: Network<f64> = Network::<f64>::builder(InputShape::flat(2))
+/// let mut network = Network::<f64>::builder(InputShape::flat(2))
 ///     .hidden(&[8], Activation::Tanh)
 ///     .classes(["equal", "different"])
 ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
 /// let trainer = Trainer { learning_rate: 0.5, epochs: 500, batch: Batch::Full, ..Trainer::default() };
-/// let history = trainer.fit(&mut network, &xor, None, &mut |_| ControlFlow::Continue(()))?;
+/// let history = trainer.fit(&mut network, &xor, None, &mut unobserved)?;
 /// assert!(history.epochs[499].cost < 0.05);
 /// assert_eq!(network.predict(&xor.features)?, [0, 1, 1, 0]);
 /// # Ok::<(), dnn_train::TrainError>(())

@@ -25,7 +25,7 @@ fn costs_and_heads() -> Vec<(Cost, Head)> {
     pairs
 }
 
-fn with_head(builder: NetworkBuilder, head: Head) -> NetworkBuilder {
+fn with_head(builder: NetworkBuilder<f64>, head: Head) -> NetworkBuilder<f64> {
     match head {
         Head::Sigmoid => builder.classes(["a", "b"]),
         Head::Softmax => builder.classes(["a", "b", "c"]),
@@ -79,8 +79,8 @@ fn numbers_and_shares_as_targets_pixels_as_inputs_and_many_tiles() {
     for (cost, head) in costs_and_heads() {
         let builder = Network::<f64>::builder(InputShape::picture(10, 10, 3))
             .hidden(&[2], Activation::Tanh)
-            .scaling(scaling.clone());
-        let network: Network<f64> = match head {
+            .scaling(scaling);
+        let network = match head {
             Head::Softmax => builder.softmax(["a", "b"]),
             _ => builder.outputs(2, head),
         }
@@ -97,7 +97,7 @@ fn numbers_and_shares_as_targets_pixels_as_inputs_and_many_tiles() {
 #[test]
 fn planted_errors_are_caught_and_named() {
     let mut draws = RandomStream::new(3, Purpose::Data, 0);
-    let network: Network<f64> = Network::<f64>::builder(InputShape::flat(3))
+    let network = Network::<f64>::builder(InputShape::flat(3))
         .hidden(&[4, 4], Activation::Silu)
         .classes(["a", "b", "c"])
         .build(&mut draws)
@@ -136,7 +136,7 @@ fn planted_errors_are_caught_and_named() {
 #[test]
 fn f32_gradients_agree_to_a_hundredth() {
     let mut draws = RandomStream::new(5, Purpose::Data, 0);
-    let network: Network<f32> = Network::<f32>::builder(InputShape::flat(3))
+    let network = Network::<f32>::builder(InputShape::flat(3))
         .hidden(&[4], Activation::Tanh)
         .classes(["a", "b"])
         .build(&mut draws)
@@ -248,7 +248,7 @@ fn literal_difference(
 fn bad_calls_say_expected_and_found() {
     let network = Network::<f64>::builder(InputShape::flat(1))
         .classes(["a", "b"])
-        .build::<f64, _>(&mut RandomStream::new(0, Purpose::Data, 0))
+        .build(&mut RandomStream::new(0, Purpose::Data, 0))
         .unwrap();
     let x = ndarray::array![[1.0]];
     let examples = Examples::classes(Features::Real(x.view()), &[1]);
