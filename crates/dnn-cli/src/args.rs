@@ -87,9 +87,9 @@ pub(crate) struct TrainArguments {
     #[arg(long, value_name = "N|full", default_value_t = Trainer::default().batch)]
     pub(crate) batch: Batch,
     /// Share of the data kept for the test, if it has no test part of its own; 0 for none. Which
-    /// examples these are does not depend on --seed
-    #[arg(long, value_name = "SHARE", default_value = "0.2", value_parser = parse_share)]
-    pub(crate) split: f64,
+    /// examples these are does not depend on --seed [default: 0.2]
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+    pub(crate) split: Option<f64>,
     /// Share of the training part kept for validation; 0 for none
     #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = parse_share)]
     pub(crate) validation: f64,

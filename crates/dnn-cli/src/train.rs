@@ -8,7 +8,7 @@ use dnn_core::{Element, Precision, Purpose, RandomStream, kernel_path};
 use dnn_data::{Dataset, ImageDataset};
 use dnn_layers::{InputShape, Network, Provenance};
 use dnn_store::Scalar;
-use dnn_train::{Evaluation, Event, TrainError, Trainer};
+use dnn_train::{Evaluation, Event, TrainError, Trainer, Warning};
 use serde::Serialize;
 use serde_json::json;
 
@@ -21,6 +21,9 @@ use crate::run_folder::RunFolder;
 
 /// This program and its version, as models record it.
 pub(crate) const SOFTWARE: &str = concat!("dnn ", env!("CARGO_PKG_VERSION"));
+
+/// The share of the test part, unless the command line or the data says otherwise.
+const DEFAULT_SPLIT: f64 = 0.2;
 
 /// The settings that a model's numbers follow from, with the data, seed and kernels.
 #[derive(Debug, Serialize)]
@@ -52,7 +55,7 @@ impl Settings {
             learning_rate: arguments.learning_rate.to_string(),
             epochs: arguments.epochs.to_string(),
             batch: arguments.batch.to_string(),
-            split: arguments.split.to_string(),
+            split: plan(arguments).split.to_string(),
             validation: arguments.validation.to_string(),
             precision: arguments.precision.to_string(),
         }
@@ -118,26 +121,35 @@ fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<()> 
     });
     let bytes = network.to_bytes()?;
     dnn_store::commit(&folder.model(), &bytes)?;
-    let trained = parts.train.len() as u64 * arguments.epochs;
+    let trained = parts.train.len() as f64 * arguments.epochs as f64;
     let outcome = Outcome {
         measured: &measured,
         model_sha256: dnn_store::sha256_hex(&bytes),
         seconds,
-        examples_per_second: trained as f64 / seconds,
+        examples_per_second: trained / seconds,
         threads,
         folder: &folder,
     };
     outcome.print(arguments.json)
 }
 
-fn divide(data: Dataset, arguments: &TrainArguments) -> anyhow::Result<Parts> {
-    let plan = Plan {
-        split: arguments.split,
+fn plan(arguments: &TrainArguments) -> Plan {
+    Plan {
+        split: arguments.split.unwrap_or(DEFAULT_SPLIT),
         validation: arguments.validation,
         seed: arguments.seed,
-    };
+    }
+}
+
+fn divide(data: Dataset, arguments: &TrainArguments) -> anyhow::Result<Parts> {
+    if data.test.is_some() && arguments.split.is_some() {
+        note(&format!(
+            "note: {} has a test part of its own; --split is not used",
+            data.name
+        ));
+    }
     let (name, shape) = (data.name.clone(), data.train.shape());
-    let parts = Parts::divide(data, plan)?;
+    let parts = Parts::divide(data, plan(arguments))?;
     let counts: Vec<String> = parts
         .each()
         .map(|(name, part)| format!("{} {name}", part.len()))
@@ -200,6 +212,7 @@ fn fit<T: Element>(
         .validation
         .as_ref()
         .map(|part| parts::examples(network, part));
+    let classes = parts.train.class_names();
     let start = Instant::now();
     let outcome = trainer.fit(network, &training, validation.as_ref(), &mut |event| {
         match event {
@@ -210,7 +223,7 @@ fn fit<T: Element>(
                     return ControlFlow::Break(());
                 }
             }
-            Event::Warning(warning) => progress.note(&format!("warning: {warning}")),
+            Event::Warning(warning) => progress.note(&warning_text(warning, classes)),
             _ => {}
         }
         ControlFlow::Continue(())
@@ -219,6 +232,19 @@ fn fit<T: Element>(
     progress.finish();
     outcome?;
     unwritten.map_or(Ok(seconds), Err)
+}
+
+/// A warning, with the name of the class that it gives by number.
+fn warning_text(warning: &Warning, classes: &[String]) -> String {
+    match warning {
+        Warning::SingleClass { class, .. } => {
+            format!(
+                "warning: {warning} (class {class} is `{}`)",
+                classes[*class]
+            )
+        }
+        _ => format!("warning: {warning}"),
+    }
 }
 
 /// What a run has come to.

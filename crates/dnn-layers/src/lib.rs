@@ -11,7 +11,7 @@
 //! | build a network | [`Network::builder`] |
 //! | classify | [`Network::predict`], [`Network::predict_probabilities`] |
 //! | look at it | [`Network::summary`] |
-//! | keep it | [`Network::save`], [`Network::load`], [`Network::to_bytes`], [`Network::from_bytes`] |
+//! | keep it | [`Network::save`], [`Network::load`], [`Network::to_bytes`], [`Network::from_bytes`], [`ModelFile`] |
 //!
 //! What it leaves out on purpose: costs and everything that learns (`dnn-train`), and reading
 //! pictures (`dnn-data`).
@@ -36,7 +36,7 @@ pub use forward::{
     model_forward,
 };
 pub use head::Head;
-pub use model_file::model_precision;
+pub use model_file::ModelFile;
 pub use network::{LayerParametersMut, Network, most_probable};
 pub use provenance::Provenance;
 pub use summary::Summary;

@@ -1,6 +1,6 @@
 //! Model files: a network in dnn's container.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dnn_core::{Element, LayerParameters, Parameters, Precision};
 use dnn_store::{Container, DType, Format, Scalar, StoredTensor, Tensor, Values};
@@ -137,21 +137,81 @@ impl<T: Element + Scalar> Network<T> {
     /// As [`from_bytes`](Self::from_bytes), and [`NetworkError::Store`] with the path if it cannot
     /// be read.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, NetworkError> {
-        let path = path.as_ref();
-        let bytes = dnn_store::read_file(path, LARGEST_FILE)?;
-        Self::from_bytes(&bytes).map_err(|error| match error {
-            NetworkError::Store(error) => error.in_file(path).into(),
-            other => other,
-        })
+        ModelFile::read(path)?.network()
     }
 }
 
-/// The precision of the model in `bytes`, for a caller who takes either.
+/// The bytes of a model file, for a caller who takes either precision or wants their digest.
 ///
-/// # Errors
-/// [`NetworkError::Store`] if the bytes are not a whole, undamaged model file.
-pub fn model_precision(bytes: &[u8]) -> Result<Precision, NetworkError> {
-    precision_of(&dnn_store::decode::<Content>(&FORMAT, bytes)?)
+/// # Examples
+/// ```
+/// use dnn_core::{Precision, Purpose, RandomStream};
+/// use dnn_layers::{InputShape, ModelFile, Network};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("model.dnn");
+/// # Network::<f32>::builder(InputShape::picture(8, 8, 1))
+/// #     .classes(["cat", "dog"])
+/// #     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?
+/// #     .save(&path)?;
+/// let file = ModelFile::read(&path)?;
+/// match file.precision() {
+///     Precision::F32 => println!("{}", file.network::<f32>()?.summary()),
+///     Precision::F64 => println!("{}", file.network::<f64>()?.summary()),
+/// }
+/// # Ok::<(), dnn_layers::NetworkError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ModelFile {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    precision: Precision,
+}
+
+impl ModelFile {
+    /// Reads the file at `path` and checks that it is whole and undamaged.
+    ///
+    /// # Errors
+    /// [`NetworkError::Store`] with the path if it cannot be read or is no such file.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, NetworkError> {
+        let path = path.as_ref().to_owned();
+        let bytes = dnn_store::read_file(&path, LARGEST_FILE)?;
+        let precision = dnn_store::decode::<Content>(&FORMAT, &bytes)
+            .map_err(NetworkError::from)
+            .and_then(|container| precision_of(&container))
+            .map_err(|error| in_file(error, &path))?;
+        Ok(Self {
+            path,
+            bytes,
+            precision,
+        })
+    }
+
+    /// The precision of the network's numbers.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// SHA-256 of the whole file, in hexadecimal: equal runs give equal files.
+    pub fn sha256(&self) -> String {
+        dnn_store::sha256_hex(&self.bytes)
+    }
+
+    /// The network.
+    ///
+    /// # Errors
+    /// As [`Network::from_bytes`].
+    pub fn network<T: Element + Scalar>(&self) -> Result<Network<T>, NetworkError> {
+        Network::from_bytes(&self.bytes).map_err(|error| in_file(error, &self.path))
+    }
+}
+
+/// Puts the path into an error about the file's bytes.
+fn in_file(error: NetworkError, path: &Path) -> NetworkError {
+    match error {
+        NetworkError::Store(error) => error.in_file(path).into(),
+        other => other,
+    }
 }
 
 /// The precision of the first tensor; the others are compared with it as they are read.

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::panic::catch_unwind;
 
 use dnn_core::{Features, PixelScaling, Precision, Purpose, RandomStream};
-use dnn_layers::{
-    Activation, InputShape, Layer, Network, NetworkError, Provenance, model_precision,
-};
+use dnn_layers::{Activation, InputShape, Layer, ModelFile, Network, NetworkError, Provenance};
 use dnn_store::Hasher;
 use ndarray::Array2;
 
@@ -68,6 +66,13 @@ fn saving_replaces_a_file_and_loading_names_it() {
     let error = Network::<f32>::load(&path).unwrap_err().to_string();
     assert!(error.contains("model.dnn"), "{error}");
     network().save(&path).unwrap();
+    let file = ModelFile::read(&path).unwrap();
+    assert_eq!(file.precision(), Precision::F32);
+    assert_eq!(
+        file.sha256(),
+        dnn_store::sha256_hex(&network().to_bytes().unwrap())
+    );
+    assert!(file.network::<f64>().is_err());
     assert_eq!(Network::<f32>::load(&path).unwrap(), network());
     let error = Network::<f32>::load(folder.path().join("none.dnn")).unwrap_err();
     assert!(error.to_string().contains("none.dnn"), "{error}");
@@ -80,7 +85,6 @@ fn saving_replaces_a_file_and_loading_names_it() {
 #[test]
 fn the_other_precision_is_refused_by_name() {
     let bytes = network().to_bytes().unwrap();
-    assert_eq!(model_precision(&bytes).unwrap(), Precision::F32);
     let error = Network::<f64>::from_bytes(&bytes).unwrap_err().to_string();
     assert_eq!(error, "expected a model in f64, found one in f32");
 }
@@ -123,6 +127,30 @@ fn a_file_with_any_bit_flipped_is_refused_and_never_a_panic_even_with_its_hash_r
     }
     // With a right hash a changed weight, letter or seed is a valid network of its own.
     assert!(accepted > 0);
+}
+
+/// As a larger change than a bit: bytes set, runs copied, pieces cut out, all with a right hash.
+#[test]
+fn twenty_thousand_changes_with_a_repaired_hash_never_panic() {
+    let bytes = network().to_bytes().unwrap();
+    let mut draws = RandomStream::new(11, Purpose::Data, 0);
+    let mut below = |bound: usize| draws.up_to(u32::try_from(bound - 1).unwrap()) as usize;
+    for change in 0..20_000 {
+        let mut changed = bytes.clone();
+        for _ in 0..=below(4) {
+            let (from, to) = (below(changed.len() - 8), below(changed.len() - 8));
+            match below(4) {
+                0 => changed[to] = u8::try_from(below(256)).unwrap(),
+                // Lengths as bincode and the header write them.
+                1 => changed[to..to + 8].fill(0xff),
+                2 => changed.copy_within(from..from + 8, to),
+                _ => drop(changed.drain(to.max(62)..(to + below(8)).max(62))),
+            }
+        }
+        repair(&mut changed);
+        let outcome = catch_unwind(|| Network::<f32>::from_bytes(&changed).is_ok());
+        assert!(outcome.is_ok(), "panic at change {change}");
+    }
 }
 
 #[test]
