@@ -120,9 +120,7 @@ impl Threads {
     /// Starts the program's one thread pool, and says how many threads it has.
     pub(crate) fn start(&self) -> anyhow::Result<usize> {
         let threads = self.threads.map_or(0, NonZeroUsize::get);
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build_global()?;
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
         Ok(rayon::current_num_threads())
     }
 }
@@ -172,27 +170,17 @@ fn parse_widths(text: &str) -> Result<Widths, String> {
         return Ok(Widths(Vec::new()));
     }
     let width = |part: &str| {
-        part.trim()
-            .parse()
-            .ok()
-            .filter(|&width| width > 0)
-            .ok_or_else(|| {
-                format!("expected whole numbers of at least 1 like 20,7,5, or none; found `{part}`")
-            })
+        part.trim().parse().ok().filter(|&width| width > 0).ok_or_else(|| {
+            format!("expected whole numbers of at least 1 like 20,7,5, or none; found `{part}`")
+        })
     };
-    text.split(',')
-        .map(width)
-        .collect::<Result<_, _>>()
-        .map(Widths)
+    text.split(',').map(width).collect::<Result<_, _>>().map(Widths)
 }
 
 fn parse_share(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|share| (0.0..1.0).contains(share))
-        .ok_or_else(|| {
-            format!("expected a number from 0 up to but not including 1, found `{text}`")
-        })
+    text.parse().ok().filter(|share| (0.0..1.0).contains(share)).ok_or_else(|| {
+        format!("expected a number from 0 up to but not including 1, found `{text}`")
+    })
 }
 
 fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {

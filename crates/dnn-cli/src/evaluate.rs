@@ -24,9 +24,7 @@ impl WithModel for Evaluate<'_> {
         let arguments = self.0;
         let data = parts::load(arguments.data.as_deref())?;
         let fingerprint = parts::fingerprint(&data);
-        let provenance = network
-            .provenance()
-            .filter(|p| p.data_sha256 == fingerprint);
+        let provenance = network.provenance().filter(|p| p.data_sha256 == fingerprint);
         if provenance.is_none() && arguments.data.is_none() {
             let message = "the model was not trained on the built-in digits; name the data to \
                            evaluate it on";
@@ -55,20 +53,12 @@ impl WithModel for Evaluate<'_> {
 /// How the data was divided in training.
 fn plan_of(provenance: &Provenance) -> Option<Plan> {
     let share = |name: &str| provenance.settings.get(name)?.parse().ok();
-    Some(Plan {
-        split: share("split")?,
-        validation: share("validation")?,
-        seed: provenance.seed,
-    })
+    Some(Plan { split: share("split")?, validation: share("validation")?, seed: provenance.seed })
 }
 
 /// The data as it is, all of it for the test if it is in one part.
 fn whole(data: Dataset) -> Parts {
-    Parts {
-        train: data.train,
-        validation: None,
-        test: data.test,
-    }
+    Parts { train: data.train, validation: None, test: data.test }
 }
 
 /// Checks that the pictures and classes are those of the model.

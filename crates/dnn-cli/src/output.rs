@@ -15,10 +15,7 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
 
 /// Writes `value` as one JSON object to standard output.
 pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    Ok(print(&format!(
-        "{}\n",
-        serde_json::to_string_pretty(value)?
-    ))?)
+    Ok(print(&format!("{}\n", serde_json::to_string_pretty(value)?))?)
 }
 
 /// Tells the user something on standard error; a closed one is no reason to stop.
@@ -47,10 +44,7 @@ pub(crate) fn evaluation_table<'a>(
         "part", "examples", "cost", "accuracy", "baseline"
     );
     for (name, evaluation) in parts {
-        let (accuracy, baseline) = (
-            percent(evaluation.accuracy()),
-            percent(evaluation.baseline()),
-        );
+        let (accuracy, baseline) = (percent(evaluation.accuracy()), percent(evaluation.baseline()));
         table += &format!(
             "{name:<11} {:>8} {:>10.6} {accuracy:>9} {baseline:>9}\n",
             evaluation.examples, evaluation.cost

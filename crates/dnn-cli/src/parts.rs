@@ -53,23 +53,15 @@ impl Parts {
             None => hold_out(data.train, plan.split, TEST_SPLIT_SEED)?,
         };
         let (train, validation) = hold_out(train, plan.validation, plan.seed)?;
-        Ok(Self {
-            train,
-            validation,
-            test,
-        })
+        Ok(Self { train, validation, test })
     }
 
     /// The parts there are, with their names.
     pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, &ImageDataset)> {
         let train = ("train", Some(&self.train));
-        [
-            train,
-            ("validation", self.validation.as_ref()),
-            ("test", self.test.as_ref()),
-        ]
-        .into_iter()
-        .filter_map(|(name, part)| Some((name, part?)))
+        [train, ("validation", self.validation.as_ref()), ("test", self.test.as_ref())]
+            .into_iter()
+            .filter_map(|(name, part)| Some((name, part?)))
     }
 }
 

@@ -38,10 +38,8 @@ impl WithModel for Predict<'_> {
             .map(|file| predict(network, file))
             .collect::<anyhow::Result<_>>()?;
         if self.0.json {
-            let predictions: Vec<Value> = files
-                .iter()
-                .flat_map(|file| as_json(network, file))
-                .collect();
+            let predictions: Vec<Value> =
+                files.iter().flat_map(|file| as_json(network, file)).collect();
             return output::print_json(&json!({
                 "model_sha256": sha256,
                 "predictions": predictions,
@@ -58,16 +56,8 @@ fn predict<'a, T: Element>(
     let (pixels, shape) = dnn_data::idx::read_idx_images(file)?;
     check_shape(network, shape).with_context(|| file.display().to_string())?;
     let probabilities = network.predict_probabilities(&network.pixels(pixels.view()))?;
-    let classes = probabilities
-        .columns()
-        .into_iter()
-        .map(most_probable)
-        .collect();
-    Ok(Predictions {
-        file,
-        classes,
-        probabilities: probabilities.mapv(Into::into),
-    })
+    let classes = probabilities.columns().into_iter().map(most_probable).collect();
+    Ok(Predictions { file, classes, probabilities: probabilities.mapv(Into::into) })
 }
 
 fn as_json<T: Element>(network: &Network<T>, file: &Predictions<'_>) -> Vec<Value> {
@@ -94,12 +84,8 @@ fn as_json<T: Element>(network: &Network<T>, file: &Predictions<'_>) -> Vec<Valu
 fn table<T: Element>(network: &Network<T>, files: &[Predictions<'_>]) -> String {
     let longest =
         |texts: &mut dyn Iterator<Item = usize>, least| texts.max().unwrap_or(0).max(least);
-    let file_width = longest(
-        &mut files
-            .iter()
-            .map(|f| f.file.display().to_string().chars().count()),
-        4,
-    );
+    let file_width =
+        longest(&mut files.iter().map(|f| f.file.display().to_string().chars().count()), 4);
     let class_width = longest(&mut network.classes().iter().map(|c| c.chars().count()), 5);
     let mut table = format!(
         "{:<file_width$}  {:>7}  {:<class_width$}  {:>11}\n",

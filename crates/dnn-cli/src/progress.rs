@@ -28,10 +28,7 @@ impl Progress {
 
     pub(crate) fn epoch(&self, record: &EpochRecord) {
         let mut message = format!("cost {:.4}", record.cost);
-        let validation = record
-            .validation
-            .as_ref()
-            .and_then(dnn_train::Evaluation::accuracy);
+        let validation = record.validation.as_ref().and_then(dnn_train::Evaluation::accuracy);
         for (name, accuracy) in [("accuracy", record.accuracy), ("validation", validation)] {
             if let Some(accuracy) = accuracy {
                 message += &format!("  {name} {:.1} %", 100.0 * accuracy);
@@ -40,10 +37,7 @@ impl Progress {
         if self.bar.is_hidden() {
             let every = self.epochs.div_ceil(LINES).max(1);
             if record.epoch.is_multiple_of(every) || record.epoch == self.epochs {
-                note(&format!(
-                    "epoch {}/{}  {message}",
-                    record.epoch, self.epochs
-                ));
+                note(&format!("epoch {}/{}  {message}", record.epoch, self.epochs));
             }
         } else {
             self.bar.set_message(message);

@@ -37,10 +37,7 @@ impl RunFolder {
     /// Writes `config.json`.
     pub(crate) fn write_config(&self, config: &impl Serialize) -> anyhow::Result<()> {
         let text = format!("{}\n", serde_json::to_string_pretty(config)?);
-        Ok(dnn_store::commit(
-            &self.path.join("config.json"),
-            text.as_bytes(),
-        )?)
+        Ok(dnn_store::commit(&self.path.join("config.json"), text.as_bytes())?)
     }
 
     /// Starts `history.jsonl`.
@@ -48,10 +45,7 @@ impl RunFolder {
         let path = self.path.join("history.jsonl");
         let file =
             File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(HistoryFile {
-            file: BufWriter::new(file),
-            path,
-        })
+        Ok(HistoryFile { file: BufWriter::new(file), path })
     }
 }
 
@@ -78,28 +72,17 @@ fn next_free(runs: &Path, name: &str) -> anyhow::Result<PathBuf> {
             Err(error) => return Err(error).with_context(context),
         }
     }
-    anyhow::bail!(
-        "all run folders of this name are taken in {}",
-        runs.display()
-    )
+    anyhow::bail!("all run folders of this name are taken in {}", runs.display())
 }
 
 /// A name of letters, digits, `.`, `_` and `-` alone, and not hidden.
 fn file_name(name: &str) -> String {
     let plain = |c: char| {
-        if c.is_alphanumeric() || "._-".contains(c) {
-            c
-        } else {
-            '-'
-        }
+        if c.is_alphanumeric() || "._-".contains(c) { c } else { '-' }
     };
     let name: String = name.chars().map(plain).collect();
     let name = name.trim_start_matches('.');
-    if name.is_empty() {
-        "data".to_owned()
-    } else {
-        name.to_owned()
-    }
+    if name.is_empty() { "data".to_owned() } else { name.to_owned() }
 }
 
 /// `history.jsonl`: one line per epoch, each written out as soon as the epoch is over.
@@ -113,9 +96,7 @@ impl HistoryFile {
     pub(crate) fn append(&mut self, record: &EpochRecord) -> anyhow::Result<()> {
         let context = || format!("cannot write {}", self.path.display());
         let line = serde_json::to_string(record)?;
-        writeln!(self.file, "{line}")
-            .and_then(|()| self.file.flush())
-            .with_context(context)
+        writeln!(self.file, "{line}").and_then(|()| self.file.flush()).with_context(context)
     }
 }
 
@@ -142,9 +123,6 @@ mod tests {
         assert_eq!(claim(&path).unwrap(), path, "empty is as good as new");
         fs::write(path.join("model.dnn"), "").unwrap();
         let error = claim(&path).unwrap_err().to_string();
-        assert!(
-            error.ends_with("is not empty; name another one with --out"),
-            "{error}"
-        );
+        assert!(error.ends_with("is not empty; name another one with --out"), "{error}");
     }
 }

@@ -44,11 +44,7 @@ impl Settings {
     fn new(arguments: &TrainArguments) -> Self {
         let widths: Vec<String> = arguments.hidden.0.iter().map(usize::to_string).collect();
         Self {
-            hidden: if widths.is_empty() {
-                "none".to_owned()
-            } else {
-                widths.join(",")
-            },
+            hidden: if widths.is_empty() { "none".to_owned() } else { widths.join(",") },
             activation: arguments.activation.to_string(),
             init: arguments.init.to_string(),
             optimizer: arguments.optimizer.to_string(),
@@ -143,17 +139,12 @@ fn plan(arguments: &TrainArguments) -> Plan {
 
 fn divide(data: Dataset, arguments: &TrainArguments) -> anyhow::Result<Parts> {
     if data.test.is_some() && arguments.split.is_some() {
-        note(&format!(
-            "note: {} has a test part of its own; --split is not used",
-            data.name
-        ));
+        note(&format!("note: {} has a test part of its own; --split is not used", data.name));
     }
     let (name, shape) = (data.name.clone(), data.train.shape());
     let parts = Parts::divide(data, plan(arguments))?;
-    let counts: Vec<String> = parts
-        .each()
-        .map(|(name, part)| format!("{} {name}", part.len()))
-        .collect();
+    let counts: Vec<String> =
+        parts.each().map(|(name, part)| format!("{} {name}", part.len())).collect();
     let classes = parts.train.class_names().len();
     if classes < 2 {
         let found = parts.train.class_names().join(", ");
@@ -161,10 +152,7 @@ fn divide(data: Dataset, arguments: &TrainArguments) -> anyhow::Result<Parts> {
             format!("{name}: expected examples of at least 2 classes, found only {found}");
         return Err(UnfitData(message).into());
     }
-    note(&format!(
-        "{name}: pictures of {shape}, {classes} classes; {}",
-        counts.join(", ")
-    ));
+    note(&format!("{name}: pictures of {shape}, {classes} classes; {}", counts.join(", ")));
     Ok(parts)
 }
 
@@ -208,10 +196,7 @@ fn fit<T: Element>(
     let progress = Progress::new(trainer.epochs);
     let mut unwritten = None;
     let training = parts::examples(network, &parts.train);
-    let validation = parts
-        .validation
-        .as_ref()
-        .map(|part| parts::examples(network, part));
+    let validation = parts.validation.as_ref().map(|part| parts::examples(network, part));
     let classes = parts.train.class_names();
     let start = Instant::now();
     let outcome = trainer.fit(network, &training, validation.as_ref(), &mut |event| {
@@ -238,10 +223,7 @@ fn fit<T: Element>(
 fn warning_text(warning: &Warning, classes: &[String]) -> String {
     match warning {
         Warning::SingleClass { class, .. } => {
-            format!(
-                "warning: {warning} (class {class} is `{}`)",
-                classes[*class]
-            )
+            format!("warning: {warning} (class {class} is `{}`)", classes[*class])
         }
         _ => format!("warning: {warning}"),
     }

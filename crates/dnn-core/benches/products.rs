@@ -1,8 +1,5 @@
 //! The products of the first layer, forward and gradient, on numbers and on pixels.
-#![allow(
-    missing_docs,
-    reason = "criterion's macros make undocumented functions"
-)]
+#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 #![allow(clippy::cast_possible_truncation, reason = "made-up data")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -23,13 +20,7 @@ fn first_layer(c: &mut Criterion) {
     let mut dw = Array2::zeros((n, 256));
     for (name, x) in [
         ("real", Features::Real(real.view())),
-        (
-            "pixels",
-            Features::Pixels {
-                values: pixels.view(),
-                scaling,
-            },
-        ),
+        ("pixels", Features::Pixels { values: pixels.view(), scaling }),
     ] {
         c.bench_function(&format!("forward {name} 20x12288x128"), |b| {
             b.iter(|| x.multiply_into(weights.view(), columns, &mut scratch, z.view_mut()));

@@ -31,10 +31,7 @@ pub trait Element: NdFloat + From<u8> + Into<f64> + Default + sealed::Sealed {
 impl Element for f32 {
     const PRECISION: Precision = Precision::F32;
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "rounding to the nearest f32 is the job"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "rounding to the nearest f32 is the job")]
     fn from_f64(value: f64) -> Self {
         value as Self
     }
@@ -111,10 +108,7 @@ mod tests {
             assert_eq!(precision.to_string().parse(), Ok(precision));
         }
         let error = "f16".parse::<Precision>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "unknown precision `f16`; expected one of f32, f64"
-        );
+        assert_eq!(error.to_string(), "unknown precision `f16`; expected one of f32, f64");
     }
 
     #[test]

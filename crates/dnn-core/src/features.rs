@@ -91,9 +91,7 @@ impl<T: Element> Features<'_, T> {
             match self {
                 Self::Real(values) => {
                     let example = values.slice(column);
-                    out.iter_mut()
-                        .zip(example)
-                        .for_each(|(out, &value)| *out = value);
+                    out.iter_mut().zip(example).for_each(|(out, &value)| *out = value);
                 }
                 Self::Pixels { values, scaling } => {
                     let pixels = values.slice(column);
@@ -116,12 +114,7 @@ fn check_finite<T: Element>(
     for (column, example) in values.columns().into_iter().enumerate() {
         if let Some(row) = example.iter().position(|value| !value.is_finite()) {
             let value = example[row].to_string();
-            return Err(CoreError::NotFinite {
-                what,
-                row,
-                column,
-                value,
-            });
+            return Err(CoreError::NotFinite { what, row, column, value });
         }
     }
     Ok(())
@@ -177,10 +170,7 @@ impl Columns<'_> {
         match self {
             Self::Run { start, len } => {
                 assert!(positions.end <= *len, "columns {positions:?} of {len}");
-                Self::Run {
-                    start: start + positions.start,
-                    len: positions.len(),
-                }
+                Self::Run { start: start + positions.start, len: positions.len() }
             }
             Self::Listed(columns) => Self::Listed(&columns[positions]),
         }
@@ -239,11 +229,7 @@ impl From<PixelScaling> for ScalingParts {
 impl Default for PixelScaling {
     /// Pixels divided by 255, whatever the channel.
     fn default() -> Self {
-        Self {
-            channels: 1,
-            mean: [0.0; MOST_CHANNELS],
-            deviation: [1.0; MOST_CHANNELS],
-        }
+        Self { channels: 1, mean: [0.0; MOST_CHANNELS], deviation: [1.0; MOST_CHANNELS] }
     }
 }
 
@@ -254,11 +240,7 @@ impl PixelScaling {
     /// [`CoreError::Invalid`] unless both have the same number of channels, from 1 to 8, every mean
     /// is finite and every deviation finite and above 0.
     pub fn per_channel(mean: &[f64], deviation: &[f64]) -> Result<Self, CoreError> {
-        let invalid = |what, expected, found: String| CoreError::Invalid {
-            what,
-            expected,
-            found,
-        };
+        let invalid = |what, expected, found: String| CoreError::Invalid { what, expected, found };
         if !(1..=MOST_CHANNELS).contains(&mean.len()) || mean.len() != deviation.len() {
             return Err(invalid(
                 "pixel scaling",
@@ -270,16 +252,9 @@ impl PixelScaling {
             return Err(invalid("pixel mean", "a finite number", bad.to_string()));
         }
         if let Some(bad) = deviation.iter().find(|&&d| !(d.is_finite() && d > 0.0)) {
-            return Err(invalid(
-                "pixel deviation",
-                "a finite number above 0",
-                bad.to_string(),
-            ));
+            return Err(invalid("pixel deviation", "a finite number above 0", bad.to_string()));
         }
-        let mut scaling = Self {
-            channels: mean.len(),
-            ..Self::default()
-        };
+        let mut scaling = Self { channels: mean.len(), ..Self::default() };
         scaling.mean[..mean.len()].copy_from_slice(mean);
         scaling.deviation[..mean.len()].copy_from_slice(deviation);
         Ok(scaling)
@@ -305,10 +280,7 @@ impl PixelScaling {
     /// `(pixel / 255 - mean) / deviation = pixel * factor + offset`.
     fn factor_and_offset<T: Element>(&self, channel: usize) -> (T, T) {
         let deviation = self.deviation[channel];
-        (
-            T::from_f64(1.0 / (255.0 * deviation)),
-            T::from_f64(-self.mean[channel] / deviation),
-        )
+        (T::from_f64(1.0 / (255.0 * deviation)), T::from_f64(-self.mean[channel] / deviation))
     }
 
     /// Converts pixels whose first one is feature `first` of its picture.
@@ -347,16 +319,10 @@ mod tests {
         // Two pixels of two channels; (255/255 - 0)/1 = 1, (51/255 - 0.2)/0.5 = 0, and so on.
         let scaling = PixelScaling::per_channel(&[0.0, 0.2], &[1.0, 0.5]).unwrap();
         let values = array![[255_u8, 0], [51, 255], [0, 51], [153, 0]];
-        let features = Features::Pixels {
-            values: values.view(),
-            scaling,
-        };
+        let features = Features::Pixels { values: values.view(), scaling };
         let all = numbers(&features, 0..4, Columns::Run { start: 0, len: 2 });
         let expected = array![[1.0, 0.0], [0.0, 1.6], [0.0, 0.2], [0.8, -0.4]];
-        assert!(
-            (&all - &expected).iter().all(|d: &f64| d.abs() < 1e-15),
-            "{all}"
-        );
+        assert!((&all - &expected).iter().all(|d: &f64| d.abs() < 1e-15), "{all}");
         let tail = numbers(&features, 1..4, Columns::Listed(&[1, 0]));
         assert_eq!(
             tail,
@@ -380,42 +346,19 @@ mod tests {
     #[test]
     fn bad_features_and_scalings_say_expected_and_found() {
         let values = array![[0.0, 1.0], [f64::NAN, 0.0]];
-        let error = Features::Real(values.view())
-            .check(2)
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            error,
-            "features holds NaN in row 1, column 0; expected finite numbers"
-        );
-        let error = Features::Real(values.view())
-            .check(3)
-            .unwrap_err()
-            .to_string();
+        let error = Features::Real(values.view()).check(2).unwrap_err().to_string();
+        assert_eq!(error, "features holds NaN in row 1, column 0; expected finite numbers");
+        let error = Features::Real(values.view()).check(3).unwrap_err().to_string();
         assert_eq!(error, "features: expected shape (3, 2), found (2, 2)");
-        for (mean, deviation) in [
-            (&[][..], &[][..]),
-            (&[0.0], &[0.0]),
-            (&[f64::NAN], &[1.0]),
-            (&[0.0; 9], &[1.0; 9]),
-        ] {
-            assert!(
-                PixelScaling::per_channel(mean, deviation).is_err(),
-                "{mean:?} {deviation:?}"
-            );
+        for (mean, deviation) in
+            [(&[][..], &[][..]), (&[0.0], &[0.0]), (&[f64::NAN], &[1.0]), (&[0.0; 9], &[1.0; 9])]
+        {
+            assert!(PixelScaling::per_channel(mean, deviation).is_err(), "{mean:?} {deviation:?}");
         }
         let three = PixelScaling::per_channel(&[0.0; 3], &[1.0; 3]).unwrap();
         let pixels = Array2::<u8>::zeros((4, 1));
-        let features: Features<'_, f32> = Features::Pixels {
-            values: pixels.view(),
-            scaling: three,
-        };
-        assert!(
-            features
-                .check(4)
-                .unwrap_err()
-                .to_string()
-                .contains("3 channels for 4 features")
-        );
+        let features: Features<'_, f32> =
+            Features::Pixels { values: pixels.view(), scaling: three };
+        assert!(features.check(4).unwrap_err().to_string().contains("3 channels for 4 features"));
     }
 }

@@ -97,12 +97,9 @@ impl Initializer {
 
     fn check(self) -> Result<(), CoreError> {
         let (what, expected, value, usable) = match self {
-            Self::Constant(value) => (
-                "constant of the initialiser",
-                "a finite number",
-                value,
-                value.is_finite(),
-            ),
+            Self::Constant(value) => {
+                ("constant of the initialiser", "a finite number", value, value.is_finite())
+            }
             Self::Normal(value) => (
                 "standard deviation of the initialiser",
                 "a finite number of at least 0",
@@ -120,11 +117,7 @@ impl Initializer {
         if usable {
             return Ok(());
         }
-        Err(CoreError::Invalid {
-            what,
-            expected,
-            found: value.to_string(),
-        })
+        Err(CoreError::Invalid { what, expected, found: value.to_string() })
     }
 }
 
@@ -179,15 +172,9 @@ fn orthogonal<T: Element, R: Rng>(
         let norm = vector.dot(&vector).sqrt();
         vector /= norm;
     }
-    let oriented = if rows <= columns {
-        basis
-    } else {
-        basis.reversed_axes()
-    };
+    let oriented = if rows <= columns { basis } else { basis.reversed_axes() };
     let mut values = oriented.iter();
-    fill(rows, columns, || {
-        *values.next().expect("as many values as the matrix has")
-    })
+    fill(rows, columns, || *values.next().expect("as many values as the matrix has"))
 }
 
 /// The names and rules of [`Initializer`] that take no number.
@@ -210,10 +197,8 @@ impl fmt::Display for Initializer {
             Self::Normal(deviation) => write!(f, "normal:{deviation}"),
             Self::Uniform(limit) => write!(f, "uniform:{limit}"),
             plain => {
-                let name = PLAIN
-                    .iter()
-                    .find(|(_, rule)| rule == plain)
-                    .map_or("", |(name, _)| name);
+                let name =
+                    PLAIN.iter().find(|(_, rule)| rule == plain).map_or("", |(name, _)| name);
                 f.pad(name)
             }
         }
@@ -303,9 +288,7 @@ pub fn initialize_parameters_deep<T: Element, R: Rng>(
     stream: &mut RandomStream<R>,
 ) -> Result<Parameters<T>, CoreError> {
     if layer_dims.len() < 2 {
-        return Err(CoreError::TooFewWidths {
-            found: layer_dims.len(),
-        });
+        return Err(CoreError::TooFewWidths { found: layer_dims.len() });
     }
     if let Some(layer) = layer_dims.iter().position(|&width| width == 0) {
         return Err(CoreError::ZeroWidth { layer });
@@ -314,10 +297,7 @@ pub fn initialize_parameters_deep<T: Element, R: Rng>(
         .windows(2)
         .map(|pair| {
             let weights = initializer.weights(pair[1], pair[0], stream)?;
-            Ok(LayerParameters {
-                weights,
-                bias: Array2::zeros((pair[1], 1)),
-            })
+            Ok(LayerParameters { weights, bias: Array2::zeros((pair[1], 1)) })
         })
         .collect::<Result<_, CoreError>>()?;
     Ok(Parameters { layers })
@@ -329,8 +309,7 @@ mod tests {
     use crate::Purpose;
 
     fn draw(rule: Initializer, fan_out: usize, fan_in: usize) -> Array2<f64> {
-        rule.weights(fan_out, fan_in, &mut RandomStream::new(9, Purpose::Data, 0))
-            .unwrap()
+        rule.weights(fan_out, fan_in, &mut RandomStream::new(9, Purpose::Data, 0)).unwrap()
     }
 
     #[test]
@@ -353,32 +332,19 @@ mod tests {
             let weights = draw(rule, fan_out, fan_in);
             let found = weights.std(0.0);
             // 30,000 numbers: the standard error of a deviation is below 0.6 %.
-            assert!(
-                (found / deviation - 1.0).abs() < 0.025,
-                "{rule}: {found} {deviation}"
-            );
-            assert!(
-                weights.mean().unwrap().abs() < 5.0 * deviation / 30_000_f64.sqrt(),
-                "{rule}"
-            );
+            assert!((found / deviation - 1.0).abs() < 0.025, "{rule}: {found} {deviation}");
+            assert!(weights.mean().unwrap().abs() < 5.0 * deviation / 30_000_f64.sqrt(), "{rule}");
         }
         let limit =
             draw(Initializer::LeCunUniform, fan_out, fan_in).fold(0.0, |a: f64, b| a.max(b.abs()));
-        assert!(
-            limit <= (3.0 / n).sqrt() && limit > 0.99 * (3.0 / n).sqrt(),
-            "{limit}"
-        );
+        assert!(limit <= (3.0 / n).sqrt() && limit > 0.99 * (3.0 / n).sqrt(), "{limit}");
     }
 
     #[test]
     fn orthogonal_rows_or_columns_are_orthonormal() {
         for (rows, columns) in [(1, 1), (3, 7), (7, 3), (40, 40)] {
             let w = draw(Initializer::Orthogonal, rows, columns);
-            let gram = if rows <= columns {
-                w.dot(&w.t())
-            } else {
-                w.t().dot(&w)
-            };
+            let gram = if rows <= columns { w.dot(&w.t()) } else { w.t().dot(&w) };
             let error = (&gram - &Array2::<f64>::eye(rows.min(columns)))
                 .fold(0.0, |a: f64, b| a.max(b.abs()));
             assert!(error < 1e-13, "{rows} x {columns}: {error}");
@@ -389,19 +355,13 @@ mod tests {
     fn both_precisions_start_from_the_same_draws() {
         let mut stream = RandomStream::new(9, Purpose::Data, 0);
         let single: Array2<f32> = Initializer::HeNormal.weights(3, 5, &mut stream).unwrap();
-        assert_eq!(
-            single,
-            draw(Initializer::HeNormal, 3, 5).mapv(f32::from_f64)
-        );
+        assert_eq!(single, draw(Initializer::HeNormal, 3, 5).mapv(f32::from_f64));
     }
 
     #[test]
     fn names_round_trip() {
-        let numbered = [
-            Initializer::Constant(-1.5),
-            Initializer::Normal(0.01),
-            Initializer::Uniform(2.0),
-        ];
+        let numbered =
+            [Initializer::Constant(-1.5), Initializer::Normal(0.01), Initializer::Uniform(2.0)];
         for rule in PLAIN.iter().map(|(_, rule)| *rule).chain(numbered) {
             assert_eq!(rule.to_string().parse(), Ok(rule));
         }
@@ -422,14 +382,8 @@ mod tests {
                 .unwrap_err()
                 .to_string()
         };
-        assert_eq!(
-            deep(&[3]),
-            "expected at least 2 layer widths (input and output), found 1"
-        );
-        assert_eq!(
-            deep(&[3, 0, 1]),
-            "layer 1 has width 0; expected at least 1 unit"
-        );
+        assert_eq!(deep(&[3]), "expected at least 2 layer widths (input and output), found 1");
+        assert_eq!(deep(&[3, 0, 1]), "layer 1 has width 0; expected at least 1 unit");
         assert!(deep(&[usize::MAX, 2, 1]).contains("does not fit in memory"));
         assert!(deep(&[1 << 30, 1 << 30]).contains("4611686018427387904 bytes"));
     }

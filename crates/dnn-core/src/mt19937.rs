@@ -29,9 +29,7 @@ impl Mt19937 {
         let mut word = seed;
         state[0] = word;
         for (i, slot) in (1_u32..).zip(&mut state[1..]) {
-            word = 1_812_433_253_u32
-                .wrapping_mul(word ^ (word >> 30))
-                .wrapping_add(i);
+            word = 1_812_433_253_u32.wrapping_mul(word ^ (word >> 30)).wrapping_add(i);
             *slot = word;
         }
         Self { state, next: WORDS }

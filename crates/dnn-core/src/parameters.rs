@@ -45,13 +45,7 @@ pub struct Parameters<T> {
 impl<T: Element> Parameters<T> {
     /// Zeros in the shapes of `self`.
     pub fn zeros_like(&self) -> Self {
-        Self {
-            layers: self
-                .layers
-                .iter()
-                .map(LayerParameters::zeros_like)
-                .collect(),
-        }
+        Self { layers: self.layers.iter().map(LayerParameters::zeros_like).collect() }
     }
 
     /// How many numbers these are.
@@ -65,18 +59,11 @@ impl<T: Element> Parameters<T> {
     /// [`CoreError::TooFewWidths`] without a layer, [`CoreError::Shape`] if a bias does not fit its
     /// weights or a layer does not take what the one before it gives.
     pub fn widths(&self) -> Result<Vec<usize>, CoreError> {
-        let first = self
-            .layers
-            .first()
-            .ok_or(CoreError::TooFewWidths { found: 0 })?;
+        let first = self.layers.first().ok_or(CoreError::TooFewWidths { found: 0 })?;
         let mut widths = vec![first.weights.ncols()];
         for layer in &self.layers {
             let (units, inputs) = layer.weights.dim();
-            let shape = |what, expected, found| CoreError::Shape {
-                what,
-                expected,
-                found,
-            };
+            let shape = |what, expected, found| CoreError::Shape { what, expected, found };
             let expected_inputs = widths[widths.len() - 1];
             if inputs != expected_inputs {
                 return Err(shape("weights", (units, expected_inputs), (units, inputs)));
@@ -95,17 +82,12 @@ mod tests {
     use super::*;
 
     fn layer(units: usize, inputs: usize) -> LayerParameters<f32> {
-        LayerParameters {
-            weights: Array2::zeros((units, inputs)),
-            bias: Array2::zeros((units, 1)),
-        }
+        LayerParameters { weights: Array2::zeros((units, inputs)), bias: Array2::zeros((units, 1)) }
     }
 
     #[test]
     fn widths_chain_or_the_layer_that_does_not_fit_is_named() {
-        let mut parameters = Parameters {
-            layers: vec![layer(4, 2), layer(1, 4)],
-        };
+        let mut parameters = Parameters { layers: vec![layer(4, 2), layer(1, 4)] };
         assert_eq!(parameters.widths(), Ok(vec![2, 4, 1]));
         assert_eq!(parameters.count(), 4 * 2 + 4 + 4 + 1);
         parameters.layers[1] = layer(1, 3);
@@ -115,9 +97,6 @@ mod tests {
         let error = parameters.widths().unwrap_err().to_string();
         assert_eq!(error, "bias: expected shape (4, 1), found (1, 4)");
         parameters.layers.clear();
-        assert_eq!(
-            parameters.widths(),
-            Err(CoreError::TooFewWidths { found: 0 })
-        );
+        assert_eq!(parameters.widths(), Err(CoreError::TooFewWidths { found: 0 }));
     }
 }

@@ -81,21 +81,11 @@ impl<T: Element> Features<'_, T> {
         scratch: &mut Vec<T>,
         mut out: ArrayViewMut2<'_, T>,
     ) {
-        assert_eq!(
-            weights.ncols(),
-            self.width(),
-            "weights take another number of features"
-        );
+        assert_eq!(weights.ncols(), self.width(), "weights take another number of features");
         let mut beta = T::zero();
         for rows in feature_blocks(self.width()) {
             let block = self.block(rows.clone(), columns, scratch);
-            multiply(
-                T::one(),
-                weights.slice(s![.., rows]),
-                block,
-                beta,
-                out.view_mut(),
-            );
+            multiply(T::one(), weights.slice(s![.., rows]), block, beta, out.view_mut());
             beta = T::one();
         }
     }

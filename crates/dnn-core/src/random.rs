@@ -79,10 +79,7 @@ impl RandomStream<Mt19937> {
 impl<R: Rng> RandomStream<R> {
     /// A stream over any generator of 32-bit words.
     pub fn from_words(words: R) -> Self {
-        Self {
-            words,
-            spare_normal: None,
-        }
+        Self { words, spare_normal: None }
     }
 
     /// A number in `[0, 1)` with 53 random bits: `(a * 2^26 + b) / 2^53`, where `a` is the upper 27
@@ -169,16 +166,10 @@ mod tests {
     }
 
     // From a second implementation of ChaCha8 and of the formulas above, in Python.
-    const FIXED_UNIFORM: [f64; 3] = [
-        0.613_464_150_759_255_4,
-        0.769_651_823_872_034_8,
-        0.916_818_130_752_831_5,
-    ];
-    const FIXED_NORMAL: [f64; 3] = [
-        0.368_524_648_286_344_4,
-        0.921_002_468_105_431_8,
-        1.545_202_602_693_486_9,
-    ];
+    const FIXED_UNIFORM: [f64; 3] =
+        [0.613_464_150_759_255_4, 0.769_651_823_872_034_8, 0.916_818_130_752_831_5];
+    const FIXED_NORMAL: [f64; 3] =
+        [0.368_524_648_286_344_4, 0.921_002_468_105_431_8, 1.545_202_602_693_486_9];
     const FIXED_PERMUTATION: [usize; 10] = [2, 6, 3, 0, 7, 1, 8, 4, 9, 5];
 
     #[test]
@@ -210,10 +201,7 @@ mod tests {
         // Four standard errors: 1/sqrt(12 n), 1/sqrt(n) and sqrt(2/n).
         assert!((mean - 0.5).abs() < 4.0 * 0.000_92, "{mean}");
         assert!((sum / f64::from(n)).abs() < 4.0 * 0.0032, "{sum}");
-        assert!(
-            (squares / f64::from(n) - 1.0).abs() < 4.0 * 0.0045,
-            "{squares}"
-        );
+        assert!((squares / f64::from(n) - 1.0).abs() < 4.0 * 0.0045, "{squares}");
     }
 
     #[test]
@@ -224,10 +212,7 @@ mod tests {
             seen[stream.up_to(5) as usize] += 1;
         }
         // Binomial(6000, 1/6): mean 1000, standard deviation 29.
-        assert!(
-            seen.iter().all(|&count| count.abs_diff(1000) < 120),
-            "{seen:?}"
-        );
+        assert!(seen.iter().all(|&count| count.abs_diff(1000) < 120), "{seen:?}");
         assert_eq!(stream.up_to(0), 0);
     }
 }

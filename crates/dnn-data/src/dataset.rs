@@ -29,9 +29,7 @@ impl ImageShape {
     /// assert_eq!(shape.features(), Some(12288));
     /// ```
     pub fn features(&self) -> Option<usize> {
-        self.height
-            .checked_mul(self.width)?
-            .checked_mul(self.channels)
+        self.height.checked_mul(self.width)?.checked_mul(self.channels)
     }
 }
 
@@ -117,35 +115,19 @@ impl ImageDataset {
         let expected = shape.features().filter(|&features| features > 0);
         let expected = expected.ok_or(DataError::Shape { shape })?;
         if rows != expected {
-            return Err(DataError::PixelCount {
-                expected,
-                found: rows,
-                shape,
-            });
+            return Err(DataError::PixelCount { expected, found: rows, shape });
         }
         if examples == 0 {
             return Err(DataError::Empty);
         }
         if labels.len() != examples {
-            return Err(DataError::LabelCount {
-                expected: examples,
-                found: labels.len(),
-            });
+            return Err(DataError::LabelCount { expected: examples, found: labels.len() });
         }
         let classes = class_names.len();
         if let Some(example) = labels.iter().position(|&label| label as usize >= classes) {
-            return Err(DataError::LabelRange {
-                example,
-                classes,
-                found: labels[example],
-            });
+            return Err(DataError::LabelRange { example, classes, found: labels[example] });
         }
-        Ok(Self {
-            pixels: column_major(pixels),
-            labels,
-            class_names,
-            shape,
-        })
+        Ok(Self { pixels: column_major(pixels), labels, class_names, shape })
     }
 
     /// The number of examples, at least 1.
@@ -200,24 +182,13 @@ impl ImageDataset {
     /// assert_eq!(two.labels(), [5, 3]);
     /// ```
     pub fn select(&self, examples: &[usize]) -> Self {
-        assert!(
-            !examples.is_empty(),
-            "expected at least one example to select, found none"
-        );
+        assert!(!examples.is_empty(), "expected at least one example to select, found none");
         let mut pixels = Array2::zeros((self.pixels.nrows(), examples.len()).f());
         for (mut to, &from) in pixels.columns_mut().into_iter().zip(examples) {
             to.assign(&self.pixels.index_axis(Axis(1), from));
         }
-        let labels = examples
-            .iter()
-            .map(|&example| self.labels[example])
-            .collect();
-        Self {
-            pixels,
-            labels,
-            class_names: self.class_names.clone(),
-            shape: self.shape,
-        }
+        let labels = examples.iter().map(|&example| self.labels[example]).collect();
+        Self { pixels, labels, class_names: self.class_names.clone(), shape: self.shape }
     }
 
     /// A fingerprint: equal for equal data on every machine, 64 hexadecimal digits.
@@ -234,11 +205,7 @@ impl ImageDataset {
     /// ```
     pub fn sha256(&self) -> String {
         let mut hash = Sha256::new_with_prefix(b"dnn-data picture data set 1\n");
-        let ImageShape {
-            height,
-            width,
-            channels,
-        } = self.shape;
+        let ImageShape { height, width, channels } = self.shape;
         for count in [height, width, channels, self.class_names.len()] {
             hash.update((count as u64).to_le_bytes());
         }
@@ -251,26 +218,17 @@ impl ImageDataset {
             hash.update(label.to_le_bytes());
         }
         for picture in self.pixels.columns() {
-            hash.update(
-                picture
-                    .to_slice()
-                    .expect("columns are contiguous by construction"),
-            );
+            hash.update(picture.to_slice().expect("columns are contiguous by construction"));
         }
         hash.finalize()
             .iter()
-            .fold(String::with_capacity(64), |hex, byte| {
-                hex + &format!("{byte:02x}")
-            })
+            .fold(String::with_capacity(64), |hex, byte| hex + &format!("{byte:02x}"))
     }
 
     /// The same examples under a longer list of names that begins with the present one.
     pub(crate) fn with_class_names(self, class_names: Vec<String>) -> Self {
         debug_assert!(class_names.starts_with(&self.class_names));
-        Self {
-            class_names,
-            ..self
-        }
+        Self { class_names, ..self }
     }
 }
 
@@ -300,11 +258,7 @@ mod tests {
 
     use super::*;
 
-    const SHAPE: ImageShape = ImageShape {
-        height: 1,
-        width: 2,
-        channels: 1,
-    };
+    const SHAPE: ImageShape = ImageShape { height: 1, width: 2, channels: 1 };
 
     fn names() -> Vec<String> {
         vec!["cat".into(), "dög".into()]
@@ -321,11 +275,7 @@ mod tests {
         let address = columns.as_ptr();
         let kept = ImageDataset::new(columns, vec![1, 0, 1], names(), SHAPE).unwrap();
         assert_eq!(kept, row_major);
-        assert_eq!(
-            kept.pixels().as_ptr(),
-            address,
-            "column-major pixels are not copied"
-        );
+        assert_eq!(kept.pixels().as_ptr(), address, "column-major pixels are not copied");
         for set in [kept, row_major] {
             assert_eq!(set.pixels().t().to_slice().unwrap(), [1, 2, 3, 4, 5, 6]);
         }
@@ -335,10 +285,7 @@ mod tests {
     fn select_copies_columns_in_the_order_asked() {
         let part = three().select(&[2, 0]);
         assert_eq!(part.pixels(), array![[5, 1], [6, 2]]);
-        assert_eq!(
-            (part.labels(), part.class_counts()),
-            ([1, 1].as_slice(), vec![0, 2])
-        );
+        assert_eq!((part.labels(), part.class_counts()), ([1, 1].as_slice(), vec![0, 2]));
         assert_eq!(part.pixels().t().to_slice().unwrap(), [5, 6, 1, 2]);
     }
 
@@ -358,11 +305,7 @@ mod tests {
         others[0].pixels[(0, 0)] = 9;
         others[1].labels[0] = 0;
         others[2].class_names[0] = "cow".into();
-        others[3].shape = ImageShape {
-            height: 2,
-            width: 1,
-            channels: 1,
-        };
+        others[3].shape = ImageShape { height: 2, width: 1, channels: 1 };
         for other in &others {
             assert_ne!(other.sha256(), expected, "{other:?}");
         }
@@ -380,9 +323,7 @@ mod tests {
     fn what_does_not_agree_is_refused() {
         let pixels = || array![[1, 3, 5], [2, 4, 6]];
         let error = |pixels, labels: &[u32], names, shape| {
-            ImageDataset::new(pixels, labels.to_vec(), names, shape)
-                .unwrap_err()
-                .to_string()
+            ImageDataset::new(pixels, labels.to_vec(), names, shape).unwrap_err().to_string()
         };
         assert_eq!(
             error(Array2::zeros((2, 0)), &[], names(), SHAPE),
@@ -406,12 +347,7 @@ mod tests {
         );
         for (height, found) in [(0, "0x2x1"), (usize::MAX, &*format!("{}x2x1", usize::MAX))] {
             assert_eq!(
-                error(
-                    Array2::zeros((0, 3)),
-                    &[0; 3],
-                    names(),
-                    ImageShape { height, ..SHAPE }
-                ),
+                error(Array2::zeros((0, 3)), &[0; 3], names(), ImageShape { height, ..SHAPE }),
                 format!("expected a picture of 1x1x1 or more that can be addressed, found {found}")
             );
         }

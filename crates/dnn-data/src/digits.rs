@@ -25,11 +25,7 @@ use crate::{Dataset, idx};
 pub fn digits() -> Dataset {
     let train = idx::dataset_from_idx(dnn_digits::IMAGES, dnn_digits::LABELS)
         .expect("the embedded files are constants, and the test below reads them");
-    Dataset {
-        name: "digits".into(),
-        train,
-        test: None,
-    }
+    Dataset { name: "digits".into(), train, test: None }
 }
 
 #[cfg(test)]
@@ -39,24 +35,11 @@ mod tests {
     #[test]
     fn the_embedded_files_make_a_data_set_of_ten_classes() {
         let digits = digits();
-        assert_eq!(
-            (digits.name.as_str(), digits.test.is_none()),
-            ("digits", true)
-        );
+        assert_eq!((digits.name.as_str(), digits.test.is_none()), ("digits", true));
         assert_eq!(digits.train.pixels().dim(), (64, 1797));
-        assert_eq!(
-            digits.train.class_counts(),
-            [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
-        );
+        assert_eq!(digits.train.class_counts(), [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
         // Row 0 of the first picture: levels 0 0 5 13 9 1 0 0 of 16, as (v * 255 + 8) / 16.
-        let row: Vec<u8> = digits
-            .train
-            .pixels()
-            .column(0)
-            .iter()
-            .take(8)
-            .copied()
-            .collect();
+        let row: Vec<u8> = digits.train.pixels().column(0).iter().take(8).copied().collect();
         assert_eq!(row, [0, 0, 80, 207, 143, 16, 0, 0]);
         // Computed a second time in Python over the same bytes.
         assert_eq!(

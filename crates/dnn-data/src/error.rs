@@ -243,25 +243,16 @@ impl DataError {
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         let path = path.to_path_buf();
         if source.kind() == io::ErrorKind::NotFound {
-            let current_folder = if path.is_relative() {
-                std::env::current_dir().ok()
-            } else {
-                None
-            };
-            return Self::NotFound {
-                path,
-                current_folder,
-            };
+            let current_folder =
+                if path.is_relative() { std::env::current_dir().ok() } else { None };
+            return Self::NotFound { path, current_folder };
         }
         Self::Io { path, source }
     }
 
     /// The same error, said of a file.
     pub(crate) fn in_file(self, path: &Path) -> Self {
-        Self::InFile {
-            path: path.to_path_buf(),
-            reason: Box::new(self),
-        }
+        Self::InFile { path: path.to_path_buf(), reason: Box::new(self) }
     }
 }
 
@@ -300,10 +291,7 @@ mod tests {
         let here = std::env::current_dir().unwrap();
         assert_eq!(
             DataError::io(Path::new("a/b"), missing()).to_string(),
-            format!(
-                "no such file or folder: a/b (the current folder is {})",
-                here.display()
-            )
+            format!("no such file or folder: a/b (the current folder is {})", here.display())
         );
         let absolute = here.join("a");
         assert_eq!(
@@ -316,10 +304,7 @@ mod tests {
     fn a_refused_read_keeps_its_cause() {
         let error = DataError::io(Path::new("a"), io::Error::other("the disk is on fire"));
         assert_eq!(error.to_string(), "cannot read a");
-        assert_eq!(
-            std::error::Error::source(&error).unwrap().to_string(),
-            "the disk is on fire"
-        );
+        assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the disk is on fire");
         assert!(error.is_io());
         assert!(error.in_file(Path::new("b")).is_io());
         assert!(!DataError::Empty.in_file(Path::new("b")).is_io());

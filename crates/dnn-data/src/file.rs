@@ -11,31 +11,20 @@ use crate::{DataError, Result};
 /// A pipe or a device is refused before it is opened, because opening one can wait for ever.
 pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let fail = |source| DataError::io(path, source);
-    let too_large = |found| DataError::TooLarge {
-        path: path.to_path_buf(),
-        limit,
-        found,
-    };
+    let too_large = |found| DataError::TooLarge { path: path.to_path_buf(), limit, found };
     let metadata = fs::metadata(path).map_err(fail)?;
     if !metadata.is_file() {
-        return Err(DataError::NotAFile {
-            path: path.to_path_buf(),
-            found: kind(&metadata),
-        });
+        return Err(DataError::NotAFile { path: path.to_path_buf(), found: kind(&metadata) });
     }
     if metadata.len() > limit {
         return Err(too_large(metadata.len()));
     }
     let mut bytes = Vec::new();
     let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
-    bytes
-        .try_reserve_exact(length)
-        .map_err(|_| fail(io::ErrorKind::OutOfMemory.into()))?;
+    bytes.try_reserve_exact(length).map_err(|_| fail(io::ErrorKind::OutOfMemory.into()))?;
     // One byte more than the limit shows that a file grew while it was read.
     let file = File::open(path).map_err(fail)?;
-    file.take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(fail)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(fail)?;
     if bytes.len() as u64 > limit {
         return Err(too_large(bytes.len() as u64));
     }
@@ -64,33 +53,14 @@ mod tests {
         fs::write(&path, [1, 2, 3, 4, 5]).unwrap();
         assert_eq!(read_file(&path, 5).unwrap(), [1, 2, 3, 4, 5]);
         let error = read_file(&path, 4).unwrap_err();
-        assert!(
-            matches!(
-                error,
-                DataError::TooLarge {
-                    limit: 4,
-                    found: 5,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, DataError::TooLarge { limit: 4, found: 5, .. }), "{error}");
     }
 
     #[test]
     fn a_folder_and_a_missing_file_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let error = read_file(folder.path(), 5).unwrap_err();
-        assert!(
-            matches!(
-                error,
-                DataError::NotAFile {
-                    found: "a folder",
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, DataError::NotAFile { found: "a folder", .. }), "{error}");
         let error = read_file(&folder.path().join("none"), 5).unwrap_err();
         assert!(matches!(error, DataError::NotFound { .. }), "{error}");
     }
@@ -106,12 +76,6 @@ mod tests {
             return;
         }
         let error = read_file(&path, 5).unwrap_err();
-        assert!(matches!(
-            error,
-            DataError::NotAFile {
-                found: "a pipe, socket or device",
-                ..
-            }
-        ));
+        assert!(matches!(error, DataError::NotAFile { found: "a pipe, socket or device", .. }));
     }
 }

@@ -42,33 +42,20 @@ pub(crate) const EXPECTED: &str = "train-images-idx3-ubyte and train-labels-idx1
 pub fn load_folder(path: &Path) -> Result<Dataset> {
     let names = list(path)?;
     if names.is_empty() {
-        return Err(DataError::EmptyFolder {
-            path: path.to_path_buf(),
-        });
+        return Err(DataError::EmptyFolder { path: path.to_path_buf() });
     }
     let train = read_part(path, &names, "train")?;
     let test = read_part(path, &names, "t10k")?;
     match (train, test) {
-        (Some(train), None) => Ok(Dataset {
-            name: folder_name(path),
-            train,
-            test: None,
-        }),
+        (Some(train), None) => Ok(Dataset { name: folder_name(path), train, test: None }),
         (Some(train), Some(test)) => {
             let test = agree(path, &train, test)?;
-            Ok(Dataset {
-                name: folder_name(path),
-                train,
-                test: Some(test),
-            })
+            Ok(Dataset { name: folder_name(path), train, test: Some(test) })
         }
-        (None, Some(_)) => Err(DataError::OnlyTest {
-            path: path.to_path_buf(),
-        }),
-        (None, None) => Err(DataError::NoKnownFiles {
-            path: path.to_path_buf(),
-            found: some_of(&names),
-        }),
+        (None, Some(_)) => Err(DataError::OnlyTest { path: path.to_path_buf() }),
+        (None, None) => {
+            Err(DataError::NoKnownFiles { path: path.to_path_buf(), found: some_of(&names) })
+        }
     }
 }
 
@@ -77,10 +64,7 @@ fn list(path: &Path) -> Result<Vec<OsString>> {
     let fail = |source| DataError::io(path, source);
     let metadata = fs::metadata(path).map_err(fail)?;
     if !metadata.is_dir() {
-        return Err(DataError::NotAFolder {
-            path: path.to_path_buf(),
-            found: kind(&metadata),
-        });
+        return Err(DataError::NotAFolder { path: path.to_path_buf(), found: kind(&metadata) });
     }
     let entries = fs::read_dir(path).map_err(fail)?;
     let mut names = entries
@@ -116,18 +100,12 @@ fn find(
     suffix: &str,
 ) -> Result<Option<PathBuf>> {
     let there = |name: &String| names.iter().any(|found| found == name.as_str());
-    let spellings = [
-        format!("{part}-{what}-{suffix}-ubyte"),
-        format!("{part}-{what}.{suffix}-ubyte"),
-    ];
+    let spellings =
+        [format!("{part}-{what}-{suffix}-ubyte"), format!("{part}-{what}.{suffix}-ubyte")];
     if let Some(name) = spellings.iter().find(|name| there(name)) {
         return Ok(Some(folder.join(name)));
     }
-    match spellings
-        .map(|name| name + ".gz")
-        .iter()
-        .find(|name| there(name))
-    {
+    match spellings.map(|name| name + ".gz").iter().find(|name| there(name)) {
         Some(name) => Err(DataError::Gzip.in_file(&folder.join(name))),
         None => Ok(None),
     }
@@ -137,29 +115,19 @@ fn find(
 fn agree(path: &Path, train: &ImageDataset, test: ImageDataset) -> Result<ImageDataset> {
     if train.shape() != test.shape() {
         let (train, test) = (train.shape(), test.shape());
-        return Err(DataError::ShapesDiffer {
-            path: path.to_path_buf(),
-            train,
-            test,
-        });
+        return Err(DataError::ShapesDiffer { path: path.to_path_buf(), train, test });
     }
     let counts = train.class_counts();
     let unknown = |label: &u32| counts.get(*label as usize).is_none_or(|&count| count == 0);
     if let Some(label) = test.labels().iter().copied().filter(unknown).min() {
-        return Err(DataError::LabelOnlyInTest {
-            path: path.to_path_buf(),
-            label,
-        });
+        return Err(DataError::LabelOnlyInTest { path: path.to_path_buf(), label });
     }
     Ok(test.with_class_names(train.class_names().to_vec()))
 }
 
 /// The last part of a path, which `.` and `a/..` do not show.
 fn folder_name(path: &Path) -> String {
-    let name = |path: &Path| {
-        path.file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-    };
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     name(path)
         .or_else(|| name(&path.canonicalize().ok()?))
         .unwrap_or_else(|| path.to_string_lossy().into_owned())
@@ -167,11 +135,7 @@ fn folder_name(path: &Path) -> String {
 
 /// Up to five names, and how many more there are.
 fn some_of(names: &[OsString]) -> String {
-    let shown: Vec<_> = names
-        .iter()
-        .take(5)
-        .map(|name| name.to_string_lossy())
-        .collect();
+    let shown: Vec<_> = names.iter().take(5).map(|name| name.to_string_lossy()).collect();
     match names.len() - shown.len() {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),

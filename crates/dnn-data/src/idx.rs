@@ -81,10 +81,7 @@ pub fn parse_idx(bytes: &[u8]) -> Result<IdxArray<'_>> {
     }
     let count = usize::from(count);
     if !(1..=4).contains(&count) {
-        return Err(DataError::IdxDimensions {
-            expected: "1 to 4 dimensions",
-            found: count,
-        });
+        return Err(DataError::IdxDimensions { expected: "1 to 4 dimensions", found: count });
     }
     let header = count.saturating_mul(4).saturating_add(4);
     let mut dims = Vec::with_capacity(count);
@@ -93,9 +90,7 @@ pub fn parse_idx(bytes: &[u8]) -> Result<IdxArray<'_>> {
         dims.push(u32::from_be_bytes(*size) as usize);
         rest = tail;
     }
-    let product = dims
-        .iter()
-        .try_fold(1_usize, |product, &size| product.checked_mul(size));
+    let product = dims.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
     let Some(expected) = product.and_then(|values| values.checked_add(header)) else {
         return Err(DataError::IdxSize { dims });
     };
@@ -208,28 +203,11 @@ pub fn read_idx_pair(images: &Path, labels: &Path) -> Result<ImageDataset> {
 /// The shape and the number of pictures, at least one each.
 fn picture_shape(dims: &[usize]) -> Result<(ImageShape, usize)> {
     let (count, shape) = match *dims {
-        [count, height, width] => (
-            count,
-            ImageShape {
-                height,
-                width,
-                channels: 1,
-            },
-        ),
-        [count, height, width, channels] => (
-            count,
-            ImageShape {
-                height,
-                width,
-                channels,
-            },
-        ),
+        [count, height, width] => (count, ImageShape { height, width, channels: 1 }),
+        [count, height, width, channels] => (count, ImageShape { height, width, channels }),
         _ => {
             let expected = "pictures of 3 dimensions (grey) or 4 (with channels)";
-            return Err(DataError::IdxDimensions {
-                expected,
-                found: dims.len(),
-            });
+            return Err(DataError::IdxDimensions { expected, found: dims.len() });
         }
     };
     if count == 0 {
@@ -258,10 +236,7 @@ fn with_labels(pixels: Array2<u8>, shape: ImageShape, labels: &[u8]) -> Result<I
     let labels = parse_idx(labels)?;
     if labels.dims.len() != 1 {
         let expected = "labels of 1 dimension";
-        return Err(DataError::IdxDimensions {
-            expected,
-            found: labels.dims.len(),
-        });
+        return Err(DataError::IdxDimensions { expected, found: labels.dims.len() });
     }
     let largest = labels.values.iter().copied().max().unwrap_or(0);
     let class_names = (0..=largest).map(|class| class.to_string()).collect();

@@ -51,16 +51,12 @@ pub fn stratified_split(labels: &[u32], fraction: f64, seed: u64) -> Result<Spli
     // Grouped by class, ascending within each: a stable sort, since labels can be any numbers.
     let mut examples: Vec<usize> = (0..labels.len()).collect();
     examples.sort_by_key(|&example| labels[example]);
-    let mut classes: Vec<&mut [usize]> = examples
-        .chunk_by_mut(|&a, &b| labels[a] == labels[b])
-        .collect();
+    let mut classes: Vec<&mut [usize]> =
+        examples.chunk_by_mut(|&a, &b| labels[a] == labels[b]).collect();
 
     let sizes: Vec<usize> = classes.iter().map(|class| class.len()).collect();
     let mut stream = Stream::new(seed, *b"split\0\0\0");
-    let mut split = Split {
-        kept: Vec::new(),
-        held_out: Vec::new(),
-    };
+    let mut split = Split { kept: Vec::new(), held_out: Vec::new() };
     for (class, count) in classes.iter_mut().zip(held_out_counts(&sizes, fraction)) {
         stream.shuffle(class);
         let (held_out, kept) = class.split_at(count);
@@ -68,10 +64,7 @@ pub fn stratified_split(labels: &[u32], fraction: f64, seed: u64) -> Result<Spli
         split.kept.extend_from_slice(kept);
     }
     if split.held_out.is_empty() {
-        return Err(DataError::NothingHeldOut {
-            examples: labels.len(),
-            fraction,
-        });
+        return Err(DataError::NothingHeldOut { examples: labels.len(), fraction });
     }
     split.held_out.sort_unstable();
     split.kept.sort_unstable();
@@ -82,10 +75,7 @@ pub fn stratified_split(labels: &[u32], fraction: f64, seed: u64) -> Result<Spli
 fn held_out_counts(sizes: &[usize], fraction: f64) -> Vec<usize> {
     let share = |size: usize| size as f64 * fraction;
     // Below the size: the float product of a count and a number below 1 is below the count.
-    let mut counts: Vec<usize> = sizes
-        .iter()
-        .map(|&size| whole(share(size).floor()))
-        .collect();
+    let mut counts: Vec<usize> = sizes.iter().map(|&size| whole(share(size).floor())).collect();
     let total = whole(share(sizes.iter().sum()).round());
     let mut missing = total.saturating_sub(counts.iter().sum());
 
@@ -120,14 +110,8 @@ mod tests {
     fn splits_of_a_seed_are_fixed() {
         // These never change; computed a second time in Python with a ChaCha8 of its own.
         let labels = [0, 0, 0, 0, 0, 1, 1, 1, 1, 1];
-        assert_eq!(
-            stratified_split(&labels, 0.4, 1).unwrap().held_out,
-            [0, 1, 5, 6]
-        );
-        assert_eq!(
-            stratified_split(&labels, 0.4, 2).unwrap().held_out,
-            [0, 1, 6, 9]
-        );
+        assert_eq!(stratified_split(&labels, 0.4, 1).unwrap().held_out, [0, 1, 5, 6]);
+        assert_eq!(stratified_split(&labels, 0.4, 2).unwrap().held_out, [0, 1, 6, 9]);
         let labels = [2, 0, 1, 0, 1, 2, 0, 0, 1, 7];
         let split = stratified_split(&labels, 0.3, 42).unwrap();
         assert_eq!(split.held_out, [1, 5, 8]);
@@ -152,17 +136,11 @@ mod tests {
 
     #[test]
     fn fractions_outside_0_and_1_are_refused() {
-        for (fraction, found) in [
-            (0.0, "0"),
-            (1.0, "1"),
-            (-0.5, "-0.5"),
-            (f64::NAN, "NaN"),
-            (f64::INFINITY, "inf"),
-        ] {
+        for (fraction, found) in
+            [(0.0, "0"), (1.0, "1"), (-0.5, "-0.5"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")]
+        {
             assert_eq!(
-                stratified_split(&[0, 0, 1, 1], fraction, 1)
-                    .unwrap_err()
-                    .to_string(),
+                stratified_split(&[0, 0, 1, 1], fraction, 1).unwrap_err().to_string(),
                 format!("expected a fraction above 0 and below 1, found {found}")
             );
         }
@@ -170,10 +148,7 @@ mod tests {
 
     #[test]
     fn too_few_examples_are_refused_with_the_reason() {
-        assert!(matches!(
-            stratified_split(&[], 0.5, 1),
-            Err(DataError::Empty)
-        ));
+        assert!(matches!(stratified_split(&[], 0.5, 1), Err(DataError::Empty)));
         for labels in [&[0][..], &[0, 1, 2], &[0, 0]] {
             assert_eq!(
                 stratified_split(labels, 0.1, 1).unwrap_err().to_string(),

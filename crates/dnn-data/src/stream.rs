@@ -25,16 +25,10 @@ impl Stream {
     /// bound above 2^32 takes a second draw for the high bits.
     fn below(&mut self, bound: u64) -> u64 {
         debug_assert!(bound > 0);
-        let mask = u64::MAX
-            .checked_shr((bound - 1).leading_zeros())
-            .unwrap_or(0);
+        let mask = u64::MAX.checked_shr((bound - 1).leading_zeros()).unwrap_or(0);
         loop {
             let low = u64::from(self.0.next_u32());
-            let high = if mask > u64::from(u32::MAX) {
-                u64::from(self.0.next_u32())
-            } else {
-                0
-            };
+            let high = if mask > u64::from(u32::MAX) { u64::from(self.0.next_u32()) } else { 0 };
             let number = (high << 32 | low) & mask;
             if number < bound {
                 return number;
@@ -104,10 +98,7 @@ mod tests {
         for _ in 0..6000 {
             counts[usize::try_from(stream.below(6)).unwrap()] += 1;
         }
-        assert!(
-            counts.iter().all(|count| (880..1120).contains(count)),
-            "{counts:?}"
-        );
+        assert!(counts.iter().all(|count| (880..1120).contains(count)), "{counts:?}");
         assert_eq!(stream.below(1), 0);
     }
 }

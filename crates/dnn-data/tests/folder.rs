@@ -35,10 +35,7 @@ fn both_parts_are_read_with_the_names_of_the_training_part() {
     write_part(folder.path(), TRAIN, 2, &[0, 1, 2]);
     write_part(folder.path(), TEST, 2, &[1, 0]);
     let set = load_folder(folder.path()).unwrap();
-    assert_eq!(
-        set.name,
-        folder.path().file_name().unwrap().to_str().unwrap()
-    );
+    assert_eq!(set.name, folder.path().file_name().unwrap().to_str().unwrap());
     assert_eq!(set.train.labels(), [0, 1, 2]);
     let test = set.test.unwrap();
     assert_eq!((test.labels(), test.len()), ([1, 0].as_slice(), 2));
@@ -48,12 +45,7 @@ fn both_parts_are_read_with_the_names_of_the_training_part() {
 #[test]
 fn the_other_spelling_is_read_and_other_files_are_left_alone() {
     let folder = folder();
-    write_part(
-        folder.path(),
-        ["train-images.idx3-ubyte", "train-labels.idx1-ubyte"],
-        2,
-        &[0, 1],
-    );
+    write_part(folder.path(), ["train-images.idx3-ubyte", "train-labels.idx1-ubyte"], 2, &[0, 1]);
     for name in [".DS_Store", "line\nfeed", "\u{1f600}", &"n".repeat(255)] {
         fs::write(folder.path().join(name), b"not read").unwrap();
     }
@@ -65,15 +57,9 @@ fn the_other_spelling_is_read_and_other_files_are_left_alone() {
 fn one_class_and_a_single_example_of_a_class_are_read_and_counted() {
     let folder = folder();
     write_part(folder.path(), TRAIN, 1, &[1, 1]);
-    assert_eq!(
-        load_folder(folder.path()).unwrap().train.class_counts(),
-        [0, 2]
-    );
+    assert_eq!(load_folder(folder.path()).unwrap().train.class_counts(), [0, 2]);
     write_part(folder.path(), TRAIN, 1, &[1, 1, 0]);
-    assert_eq!(
-        load_folder(folder.path()).unwrap().train.class_counts(),
-        [1, 2]
-    );
+    assert_eq!(load_folder(folder.path()).unwrap().train.class_counts(), [1, 2]);
 }
 
 #[cfg(unix)]
@@ -96,10 +82,7 @@ fn a_path_that_ends_in_dots_gets_the_name_of_its_folder() {
     write_part(folder.path(), TRAIN, 2, &[0, 1]);
     fs::create_dir(folder.path().join("inner")).unwrap();
     let set = load_folder(&folder.path().join("inner/..")).unwrap();
-    assert_eq!(
-        set.name,
-        folder.path().file_name().unwrap().to_str().unwrap()
-    );
+    assert_eq!(set.name, folder.path().file_name().unwrap().to_str().unwrap());
 }
 
 #[test]
@@ -116,10 +99,7 @@ fn what_is_not_a_folder_is_refused() {
     let folder = folder();
     let file = folder.path().join("file");
     fs::write(&file, b"").unwrap();
-    assert_eq!(
-        message(&file),
-        format!("expected a folder, found a file: {}", file.display())
-    );
+    assert_eq!(message(&file), format!("expected a folder, found a file: {}", file.display()));
     let error = load_folder(&file.join("inner")).unwrap_err();
     assert!(error.is_io(), "{error}");
 }
@@ -129,23 +109,14 @@ fn folders_without_a_set_say_what_is_expected() {
     let folder = folder();
     let at = folder.path().display().to_string();
     let expected = format!("expected train-images-idx3-ubyte and train-labels-idx1-ubyte in {at}");
-    assert_eq!(
-        message(folder.path()),
-        format!("{expected}, found an empty folder")
-    );
+    assert_eq!(message(folder.path()), format!("{expected}, found an empty folder"));
     for name in ["g", "f", "e", "d", "c", "b", "a"] {
         fs::write(folder.path().join(name), b"").unwrap();
     }
-    assert_eq!(
-        message(folder.path()),
-        format!("{expected}, found a, b, c, d, e and 2 more")
-    );
+    assert_eq!(message(folder.path()), format!("{expected}, found a, b, c, d, e and 2 more"));
     fs::remove_file(folder.path().join("f")).unwrap();
     fs::remove_file(folder.path().join("g")).unwrap();
-    assert_eq!(
-        message(folder.path()),
-        format!("{expected}, found a, b, c, d, e")
-    );
+    assert_eq!(message(folder.path()), format!("{expected}, found a, b, c, d, e"));
 }
 
 #[test]
@@ -158,11 +129,7 @@ fn half_a_part_is_refused() {
         fs::remove_file(&gone).unwrap();
         assert_eq!(
             message(folder.path()),
-            format!(
-                "expected {} beside {}, found no such file",
-                gone.display(),
-                kept.display()
-            )
+            format!("expected {} beside {}, found no such file", gone.display(), kept.display())
         );
     }
 }
@@ -229,8 +196,5 @@ fn links_are_followed_and_a_dangling_one_is_named() {
     assert_eq!(load_folder(folder.path()).unwrap().train.len(), 2);
     fs::remove_file(&real).unwrap();
     let error = load_folder(folder.path()).unwrap_err();
-    assert!(
-        matches!(&error, DataError::NotFound { path, .. } if *path == images),
-        "{error}"
-    );
+    assert!(matches!(&error, DataError::NotFound { path, .. } if *path == images), "{error}");
 }

@@ -32,33 +32,16 @@ fn message<T: std::fmt::Debug>(result: Result<T, DataError>) -> String {
 fn pictures_become_columns_in_their_order() {
     let (images, labels) = small();
     let set = dataset_from_idx(&images, &labels).unwrap();
-    assert_eq!(
-        set.pixels(),
-        ndarray::array![[1, 5, 9], [2, 6, 10], [3, 7, 11], [4, 8, 12]]
-    );
+    assert_eq!(set.pixels(), ndarray::array![[1, 5, 9], [2, 6, 10], [3, 7, 11], [4, 8, 12]]);
     assert_eq!(set.labels(), [1, 0, 2]);
     assert_eq!(set.class_names(), ["0", "1", "2"]);
-    assert_eq!(
-        set.shape(),
-        ImageShape {
-            height: 2,
-            width: 2,
-            channels: 1
-        }
-    );
+    assert_eq!(set.shape(), ImageShape { height: 2, width: 2, channels: 1 });
 }
 
 #[test]
 fn a_fourth_dimension_is_the_channels() {
     let (pixels, shape) = images_from_idx(&idx(&[1, 1, 2, 3], &[1, 2, 3, 4, 5, 6])).unwrap();
-    assert_eq!(
-        shape,
-        ImageShape {
-            height: 1,
-            width: 2,
-            channels: 3
-        }
-    );
+    assert_eq!(shape, ImageShape { height: 1, width: 2, channels: 3 });
     assert_eq!(pixels.into_raw_vec_and_offset().0, [1, 2, 3, 4, 5, 6]);
 }
 
@@ -67,17 +50,11 @@ fn every_cut_is_refused() {
     let (images, labels) = small();
     for length in 0..images.len() {
         let error = dataset_from_idx(&images[..length], &labels).unwrap_err();
-        assert!(
-            matches!(error, DataError::IdxCut { found, .. } if found == length),
-            "{error}"
-        );
+        assert!(matches!(error, DataError::IdxCut { found, .. } if found == length), "{error}");
     }
     for length in 0..labels.len() {
         let error = dataset_from_idx(&images, &labels[..length]).unwrap_err();
-        assert!(
-            matches!(error, DataError::IdxCut { found, .. } if found == length),
-            "{error}"
-        );
+        assert!(matches!(error, DataError::IdxCut { found, .. } if found == length), "{error}");
     }
     let text = "the IDX data is cut short: expected at least 28 bytes, found 27";
     assert_eq!(message(parse_idx(&images[..27])), text);
@@ -89,18 +66,12 @@ fn every_flipped_bit_of_a_header_is_refused() {
     for bit in 0..16 * 8 {
         let mut bad = images.clone();
         bad[bit / 8] ^= 1 << (bit % 8);
-        assert!(
-            dataset_from_idx(&bad, &labels).is_err(),
-            "bit {bit} of the images"
-        );
+        assert!(dataset_from_idx(&bad, &labels).is_err(), "bit {bit} of the images");
     }
     for bit in 0..8 * 8 {
         let mut bad = labels.clone();
         bad[bit / 8] ^= 1 << (bit % 8);
-        assert!(
-            dataset_from_idx(&images, &bad).is_err(),
-            "bit {bit} of the labels"
-        );
+        assert!(dataset_from_idx(&images, &bad).is_err(), "bit {bit} of the labels");
     }
 }
 
@@ -113,10 +84,7 @@ fn huge_sizes_are_refused_before_anything_is_allocated() {
                 let mut dims = vec![1; count];
                 dims[axis] = size;
                 let error = parse_idx(&idx(&dims, &[7; 5])).unwrap_err();
-                assert!(
-                    matches!(error, DataError::IdxCut { .. }),
-                    "{dims:?}: {error}"
-                );
+                assert!(matches!(error, DataError::IdxCut { .. }), "{dims:?}: {error}");
             }
         }
         let error = images_from_idx(&idx(&[size; 4], &[7; 5])).unwrap_err();
@@ -154,14 +122,8 @@ fn other_kinds_of_data_are_refused_by_name() {
         message(parse_idx(b"<!doctype html>")),
         "expected IDX data, which begins with the bytes 00 00, found [3c, 21, 64, 6f]"
     );
-    assert_eq!(
-        message(parse_idx(&[0, 0, 8, 0])),
-        "expected 1 to 4 dimensions, found 0"
-    );
-    assert_eq!(
-        message(parse_idx(&[0, 0, 8, 5])),
-        "expected 1 to 4 dimensions, found 5"
-    );
+    assert_eq!(message(parse_idx(&[0, 0, 8, 0])), "expected 1 to 4 dimensions, found 0");
+    assert_eq!(message(parse_idx(&[0, 0, 8, 5])), "expected 1 to 4 dimensions, found 5");
     assert_eq!(
         message(parse_idx(&[0, 0, 8, 1, 0, 0, 0, 1, 7, 7])),
         "the IDX data has bytes after its last value: expected 9 bytes, found 10"
@@ -193,11 +155,7 @@ fn five_thousand_mutations_never_panic() {
     let mut refused = 0;
     for _ in 0..5000 {
         let (mut bad_images, mut bad_labels) = (images.clone(), labels.clone());
-        let bad = if below(2) == 0 {
-            &mut bad_images
-        } else {
-            &mut bad_labels
-        };
+        let bad = if below(2) == 0 { &mut bad_images } else { &mut bad_labels };
         for _ in 0..=below(4) {
             let place = below(bad.len());
             match below(4) {
@@ -236,10 +194,7 @@ fn files_are_read_and_errors_name_the_file_at_fault() {
     assert!(!error.is_io());
     fs::write(&images, b"").unwrap();
     let text = "the IDX data is cut short: expected at least 4 bytes, found 0";
-    assert_eq!(
-        message(read_idx_pair(&images, &labels)),
-        format!("{}: {text}", images.display())
-    );
+    assert_eq!(message(read_idx_pair(&images, &labels)), format!("{}: {text}", images.display()));
 }
 
 #[test]
@@ -247,10 +202,7 @@ fn a_file_above_two_gibibytes_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large");
     // Only the size is set; a file system with sparse files stores nothing.
-    fs::File::create(&path)
-        .unwrap()
-        .set_len((2 << 30) + 1)
-        .unwrap();
+    fs::File::create(&path).unwrap().set_len((2 << 30) + 1).unwrap();
     assert_eq!(
         message(read_idx_images(&path)),
         format!(

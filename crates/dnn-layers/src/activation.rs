@@ -205,10 +205,7 @@ fn scale<T: Element>(
     gradient: ArrayViewMut2<'_, T>,
     derivative: impl Fn(T, T) -> T,
 ) {
-    Zip::from(gradient)
-        .and(z)
-        .and(a)
-        .for_each(|gradient, &z, &a| *gradient *= derivative(z, a));
+    Zip::from(gradient).and(z).and(a).for_each(|gradient, &z, &a| *gradient *= derivative(z, a));
 }
 
 /// `1 / (1 + e^-z)`, without overflow for any `z`.
@@ -252,10 +249,7 @@ impl FromStr for Activation {
             found: text.to_owned(),
             expected: Self::ALL.map(Self::name).join(", "),
         };
-        let usual = Self::ALL
-            .into_iter()
-            .find(|a| a.name() == name)
-            .ok_or_else(unknown)?;
+        let usual = Self::ALL.into_iter().find(|a| a.name() == name).ok_or_else(unknown)?;
         let Some(number) = number else {
             return Ok(usual);
         };
@@ -307,10 +301,7 @@ mod tests {
             (Activation::Sigmoid, 3.0_f64.ln(), 0.75),
         ] {
             let found = activation.value(z);
-            assert!(
-                (found - expected).abs() < 1e-15,
-                "{activation} at {z}: {found} {expected}"
-            );
+            assert!((found - expected).abs() < 1e-15, "{activation} at {z}: {found} {expected}");
         }
     }
 
@@ -322,10 +313,7 @@ mod tests {
             for z in [-30.0, -3.0, -0.7, -0.01, 0.02, 0.5, 2.0, 30.0_f64] {
                 let slope = (activation.value(z + eps) - activation.value(z - eps)) / (2.0 * eps);
                 let found = activation.derivative(z, activation.value(z));
-                assert!(
-                    (found - slope).abs() < 1e-9,
-                    "{activation} at {z}: {found} {slope}"
-                );
+                assert!((found - slope).abs() < 1e-9, "{activation} at {z}: {found} {slope}");
             }
         }
         assert_eq!(Activation::Relu.derivative(0.0, 0.0), 0.0);
@@ -357,10 +345,7 @@ mod tests {
             "unknown activation `swish`; expected one of identity, relu, leaky-relu, elu, gelu, \
              silu, softplus, tanh, sigmoid"
         );
-        assert_eq!(
-            message("elu:x"),
-            "number of the activation: expected a finite number, found x"
-        );
+        assert_eq!(message("elu:x"), "number of the activation: expected a finite number, found x");
         assert!(message("relu:1").starts_with("unknown activation `relu:1`"));
     }
 }

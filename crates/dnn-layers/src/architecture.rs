@@ -19,11 +19,7 @@ pub struct InputShape {
 impl InputShape {
     /// Pictures of `height` rows, `width` columns and `channels` interleaved channels.
     pub const fn picture(height: usize, width: usize, channels: usize) -> Self {
-        Self {
-            height,
-            width,
-            channels,
-        }
+        Self { height, width, channels }
     }
 
     /// Plain lists of `features` numbers.
@@ -36,20 +32,12 @@ impl InputShape {
     /// # Errors
     /// [`NetworkError::InputShape`] if one of them is 0 or the product is above 2^48.
     pub fn features(self) -> Result<usize, NetworkError> {
-        let Self {
-            height,
-            width,
-            channels,
-        } = self;
+        let Self { height, width, channels } = self;
         height
             .checked_mul(width)
             .and_then(|pixels| pixels.checked_mul(channels))
             .filter(|&features| features > 0 && features as u64 <= 1 << 48)
-            .ok_or(NetworkError::InputShape {
-                height,
-                width,
-                channels,
-            })
+            .ok_or(NetworkError::InputShape { height, width, channels })
     }
 }
 
@@ -105,10 +93,7 @@ impl Architecture {
         self.check_classes()?;
         let channels = self.scaling.channels();
         if channels != 1 && channels != self.input.channels {
-            return Err(NetworkError::Scaling {
-                expected: self.input.channels,
-                found: channels,
-            });
+            return Err(NetworkError::Scaling { expected: self.input.channels, found: channels });
         }
         Ok(widths)
     }
@@ -122,19 +107,12 @@ impl Architecture {
         };
         if !fits {
             let (head, outputs) = (self.head, self.outputs);
-            return Err(NetworkError::Classes {
-                head,
-                outputs,
-                expected,
-                found,
-            });
+            return Err(NetworkError::Classes { head, outputs, expected, found });
         }
         let mut sorted: Vec<&String> = self.classes.iter().collect();
         sorted.sort();
         match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(NetworkError::RepeatedClass {
-                name: pair[0].clone(),
-            }),
+            Some(pair) => Err(NetworkError::RepeatedClass { name: pair[0].clone() }),
             None => Ok(()),
         }
     }

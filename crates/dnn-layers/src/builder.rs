@@ -28,11 +28,7 @@ impl<T: Element> NetworkBuilder<T> {
             classes: Vec::new(),
             scaling: PixelScaling::default(),
         };
-        Self {
-            architecture,
-            initializer: Initializer::HeNormal,
-            element: PhantomData,
-        }
+        Self { architecture, initializer: Initializer::HeNormal, element: PhantomData }
     }
 
     /// Adds a dense layer for each width, all with one activation.
@@ -52,11 +48,8 @@ impl<T: Element> NetworkBuilder<T> {
     /// one sigmoid output (the probability of the second), more a softmax.
     pub fn classes<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         let classes: Vec<String> = names.into_iter().map(Into::into).collect();
-        (self.architecture.head, self.architecture.outputs) = if classes.len() == 2 {
-            (Head::Sigmoid, 1)
-        } else {
-            (Head::Softmax, classes.len())
-        };
+        (self.architecture.head, self.architecture.outputs) =
+            if classes.len() == 2 { (Head::Sigmoid, 1) } else { (Head::Softmax, classes.len()) };
         self.architecture.classes = classes;
         self
     }

@@ -36,13 +36,7 @@ pub fn linear_forward<T: Element>(
 ) -> Result<Array2<T>, CoreError> {
     let (n, n_prev) = weights.dim();
     let m = a_prev.ncols();
-    let shape = |what, expected, found| {
-        Err(CoreError::Shape {
-            what,
-            expected,
-            found,
-        })
-    };
+    let shape = |what, expected, found| Err(CoreError::Shape { what, expected, found });
     if a_prev.nrows() != n_prev {
         return shape("A_prev", (n_prev, m), a_prev.dim());
     }
@@ -52,14 +46,7 @@ pub fn linear_forward<T: Element>(
     let mut z = Array2::zeros((n, m).f());
     let columns = Columns::Run { start: 0, len: m };
     let features = Features::Real(a_prev);
-    linear_into(
-        &features,
-        columns,
-        weights,
-        bias,
-        &mut Vec::new(),
-        z.view_mut(),
-    );
+    linear_into(&features, columns, weights, bias, &mut Vec::new(), z.view_mut());
     Ok(z)
 }
 
@@ -111,17 +98,13 @@ pub fn model_forward<T: Element>(
     activation: Activation,
     head: Head,
 ) -> Result<Vec<LayerCache<T>>, CoreError> {
-    let (last, hidden) = parameters
-        .layers
-        .split_last()
-        .ok_or(CoreError::TooFewWidths { found: 0 })?;
+    let (last, hidden) =
+        parameters.layers.split_last().ok_or(CoreError::TooFewWidths { found: 0 })?;
     let mut caches: Vec<LayerCache<T>> = Vec::with_capacity(parameters.layers.len());
     for layer in hidden {
         let a_prev = caches.last().map_or(x, |cache| cache.a.view());
         let (weights, bias) = (layer.weights.view(), layer.bias.view());
-        caches.push(linear_activation_forward(
-            a_prev, weights, bias, activation,
-        )?);
+        caches.push(linear_activation_forward(a_prev, weights, bias, activation)?);
     }
     let a_prev = caches.last().map_or(x, |cache| cache.a.view());
     let z = linear_forward(a_prev, last.weights.view(), last.bias.view())?;
@@ -162,16 +145,9 @@ impl<T: Element> ForwardCaches<T> {
         let buffer = |width: usize| Array2::zeros((width, capacity).f());
         let layers = widths
             .into_iter()
-            .map(|width| LayerCache {
-                z: buffer(width),
-                a: buffer(width),
-            })
+            .map(|width| LayerCache { z: buffer(width), a: buffer(width) })
             .collect();
-        Self {
-            layers,
-            scratch: Vec::new(),
-            examples: 0,
-        }
+        Self { layers, scratch: Vec::new(), examples: 0 }
     }
 
     /// How many examples the caches hold now.
@@ -247,10 +223,7 @@ impl<T: Element> ForwardCaches<T> {
                 None => linear_into(x, columns, weights, bias, &mut self.scratch, z.view_mut()),
                 Some(previous) => {
                     let a_prev = Features::Real(previous.a.slice(used));
-                    let all = Columns::Run {
-                        start: 0,
-                        len: columns.len(),
-                    };
+                    let all = Columns::Run { start: 0, len: columns.len() };
                     linear_into(&a_prev, all, weights, bias, &mut self.scratch, z.view_mut());
                 }
             }

@@ -39,9 +39,7 @@ impl Head {
                 for (z, mut a) in z.columns().into_iter().zip(a.columns_mut()) {
                     // Less the largest logit, so that no exponential overflows.
                     let largest = z.fold(T::neg_infinity(), |largest, &z| largest.max(z));
-                    Zip::from(&mut a)
-                        .and(z)
-                        .for_each(|a, &z| *a = (z - largest).exp());
+                    Zip::from(&mut a).and(z).for_each(|a, &z| *a = (z - largest).exp());
                     let sum = a.sum();
                     a.map_inplace(|a| *a /= sum);
                 }
@@ -69,9 +67,7 @@ impl Head {
             Self::Softmax => {
                 for (a, mut gradient) in a.columns().into_iter().zip(gradient.columns_mut()) {
                     let mean = a.dot(&gradient);
-                    Zip::from(&mut gradient)
-                        .and(a)
-                        .for_each(|g, &a| *g = a * (*g - mean));
+                    Zip::from(&mut gradient).and(a).for_each(|g, &a| *g = a * (*g - mean));
                 }
             }
         }
@@ -105,11 +101,7 @@ mod tests {
         // e^0 : e^ln 3 = 1 : 3, and equal logits share equally however large.
         let z = array![[0.0, 1e4], [3_f64.ln(), 1e4]];
         let expected = array![[0.25, 0.5], [0.75, 0.5]];
-        assert!(
-            (apply(Head::Softmax, &z) - expected)
-                .iter()
-                .all(|d| d.abs() < 1e-15)
-        );
+        assert!((apply(Head::Softmax, &z) - expected).iter().all(|d| d.abs() < 1e-15));
     }
 
     #[test]

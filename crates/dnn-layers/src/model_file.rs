@@ -11,12 +11,7 @@ use crate::architecture::Architecture;
 use crate::{Network, NetworkError, Provenance};
 
 /// What marks a model file. Files of major version 1 are read for ever.
-const FORMAT: Format = Format {
-    magic: *b"dnnmodel",
-    name: "model file",
-    major: 1,
-    minor: 0,
-};
+const FORMAT: Format = Format { magic: *b"dnnmodel", name: "model file", major: 1, minor: 0 };
 
 /// No model file is larger: 16 GiB.
 const LARGEST_FILE: u64 = 16 << 30;
@@ -58,22 +53,14 @@ impl<T: Element + Scalar> Network<T> {
             for (array, values) in [("weights", &layer.weights), ("bias", &layer.bias)] {
                 // A copy only where a caller's parameters came in another order of memory.
                 let values = values.as_standard_layout();
-                arrays.push((
-                    tensor_name(l + 1, array),
-                    [values.nrows(), values.ncols()],
-                    values,
-                ));
+                arrays.push((tensor_name(l + 1, array), [values.nrows(), values.ncols()], values));
             }
         }
         let tensors: Vec<Tensor<'_>> = arrays
             .iter()
             .map(|(name, dims, values)| {
                 let values = values.as_slice().expect("the standard layout is a slice");
-                Tensor {
-                    name,
-                    dims,
-                    values: Values::new(values),
-                }
+                Tensor { name, dims, values: Values::new(values) }
             })
             .collect();
         Ok(dnn_store::encode(&FORMAT, &content, &tensors)?)
@@ -89,10 +76,7 @@ impl<T: Element + Scalar> Network<T> {
         let container = dnn_store::decode::<Content>(&FORMAT, bytes)?;
         let found = precision_of(&container)?;
         if found != T::PRECISION {
-            return Err(NetworkError::Precision {
-                expected: T::PRECISION,
-                found,
-            });
+            return Err(NetworkError::Precision { expected: T::PRECISION, found });
         }
         let layers = container
             .tensors()
@@ -100,10 +84,7 @@ impl<T: Element + Scalar> Network<T> {
             .enumerate()
             .map(|(l, pair)| read_layer(l + 1, pair))
             .collect::<Result<_, _>>()?;
-        let Content {
-            architecture,
-            provenance,
-        } = container.content;
+        let Content { architecture, provenance } = container.content;
         Self::assemble(architecture, Parameters { layers }, provenance)
     }
 
@@ -180,11 +161,7 @@ impl ModelFile {
             .map_err(NetworkError::from)
             .and_then(|container| precision_of(&container))
             .map_err(|error| in_file(error, &path))?;
-        Ok(Self {
-            path,
-            bytes,
-            precision,
-        })
+        Ok(Self { path, bytes, precision })
     }
 
     /// The precision of the network's numbers.
@@ -216,14 +193,8 @@ fn in_file(error: NetworkError, path: &Path) -> NetworkError {
 
 /// The precision of the first tensor; the others are compared with it as they are read.
 fn precision_of(container: &Container<'_, Content>) -> Result<Precision, NetworkError> {
-    let unfit = |found: String| NetworkError::Tensor {
-        expected: tensor_name(1, "weights"),
-        found,
-    };
-    let first = container
-        .tensors()
-        .first()
-        .ok_or_else(|| unfit("no tensor".to_owned()))?;
+    let unfit = |found: String| NetworkError::Tensor { expected: tensor_name(1, "weights"), found };
+    let first = container.tensors().first().ok_or_else(|| unfit("no tensor".to_owned()))?;
     [Precision::F32, Precision::F64]
         .into_iter()
         .find(|&precision| dtype(precision) == first.dtype())
@@ -237,27 +208,16 @@ fn read_layer<T: Element + Scalar>(
 ) -> Result<LayerParameters<T>, NetworkError> {
     let read = |position: usize, array: &str| {
         let expected = tensor_name(layer, array);
-        let unfit = |found: String| NetworkError::Tensor {
-            expected: expected.clone(),
-            found,
-        };
-        let tensor = pair
-            .get(position)
-            .ok_or_else(|| unfit("no tensor".to_owned()))?;
+        let unfit = |found: String| NetworkError::Tensor { expected: expected.clone(), found };
+        let tensor = pair.get(position).ok_or_else(|| unfit("no tensor".to_owned()))?;
         if tensor.name() != expected {
             return Err(unfit(format!("`{}`", tensor.name())));
         }
         let [rows, columns] = *tensor.dims() else {
-            return Err(unfit(format!(
-                "one with {} axes instead of 2",
-                tensor.dims().len()
-            )));
+            return Err(unfit(format!("one with {} axes instead of 2", tensor.dims().len())));
         };
         Array2::from_shape_vec((rows, columns), tensor.to_vec()?)
             .map_err(|error| unfit(error.to_string()))
     };
-    Ok(LayerParameters {
-        weights: read(0, "weights")?,
-        bias: read(1, "bias")?,
-    })
+    Ok(LayerParameters { weights: read(0, "weights")?, bias: read(1, "bias")? })
 }

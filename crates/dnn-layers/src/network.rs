@@ -69,23 +69,14 @@ impl<T: Element> Network<T> {
             for (what, expected, values) in [weights, bias] {
                 let (layer, found) = (l + 1, values.dim());
                 if found != expected {
-                    return Err(NetworkError::Layer {
-                        layer,
-                        what,
-                        expected,
-                        found,
-                    });
+                    return Err(NetworkError::Layer { layer, what, expected, found });
                 }
                 if !values.iter().all(|value| value.is_finite()) {
                     return Err(NetworkError::NotFinite { layer, what });
                 }
             }
         }
-        Ok(Self {
-            architecture,
-            parameters,
-            provenance,
-        })
+        Ok(Self { architecture, parameters, provenance })
     }
 
     pub(crate) fn architecture(&self) -> &Architecture {
@@ -99,11 +90,7 @@ impl<T: Element> Network<T> {
 
     /// The widths of the layers, input first: `[n_x, n_1, …, n_L]`.
     pub fn widths(&self) -> Vec<usize> {
-        let outputs = self
-            .parameters
-            .layers
-            .iter()
-            .map(|layer| layer.weights.nrows());
+        let outputs = self.parameters.layers.iter().map(|layer| layer.weights.nrows());
         std::iter::once(self.features()).chain(outputs).collect()
     }
 
@@ -154,13 +141,10 @@ impl<T: Element> Network<T> {
 
     /// The weights and biases of each layer, to be changed in place.
     pub fn layers_mut(&mut self) -> impl Iterator<Item = LayerParametersMut<'_, T>> {
-        self.parameters
-            .layers
-            .iter_mut()
-            .map(|layer| LayerParametersMut {
-                weights: layer.weights.view_mut(),
-                bias: layer.bias.view_mut(),
-            })
+        self.parameters.layers.iter_mut().map(|layer| LayerParametersMut {
+            weights: layer.weights.view_mut(),
+            bias: layer.bias.view_mut(),
+        })
     }
 
     /// What turns each weight layer's `Z` into its `A`, first layer first.
@@ -183,10 +167,7 @@ impl<T: Element> Network<T> {
 
     /// The pixels of pictures as inputs of this network, scaled its own way.
     pub fn pixels<'a>(&self, values: ArrayView2<'a, u8>) -> Features<'a, T> {
-        Features::Pixels {
-            values,
-            scaling: self.scaling(),
-        }
+        Features::Pixels { values, scaling: self.scaling() }
     }
 
     /// `Z` and `A` of every layer.
@@ -199,14 +180,7 @@ impl<T: Element> Network<T> {
     pub fn forward(&self, x: &Features<'_, T>) -> Result<ForwardCaches<T>, NetworkError> {
         x.check(self.features())?;
         let mut caches = self.caches(x.len());
-        self.forward_into(
-            x,
-            Columns::Run {
-                start: 0,
-                len: x.len(),
-            },
-            &mut caches,
-        );
+        self.forward_into(x, Columns::Run { start: 0, len: x.len() }, &mut caches);
         Ok(caches)
     }
 
@@ -228,11 +202,7 @@ impl<T: Element> Network<T> {
         columns: Columns<'_>,
         caches: &mut ForwardCaches<T>,
     ) {
-        caches.fill(
-            x,
-            columns,
-            self.parameters.layers.iter().zip(self.functions()),
-        );
+        caches.fill(x, columns, self.parameters.layers.iter().zip(self.functions()));
     }
 
     /// The probability of every class, for every example.
@@ -256,10 +226,7 @@ impl<T: Element> Network<T> {
             .for_each_init(
                 || self.caches(TILE.min(x.len())),
                 |caches, (tile, mut out)| {
-                    let columns = Columns::Run {
-                        start: tile * TILE,
-                        len: out.ncols(),
-                    };
+                    let columns = Columns::Run { start: tile * TILE, len: out.ncols() };
                     self.forward_into(x, columns, caches);
                     self.class_probabilities(caches.output(), out.view_mut());
                 },
@@ -271,12 +238,9 @@ impl<T: Element> Network<T> {
     fn class_probabilities(&self, output: ArrayView2<'_, T>, mut out: ArrayViewMut2<'_, T>) {
         if self.head() == Head::Sigmoid {
             let (first, second) = out.view_mut().split_at(Axis(0), 1);
-            Zip::from(first)
-                .and(second)
-                .and(output)
-                .for_each(|first, second, &p| {
-                    (*first, *second) = (T::one() - p, p);
-                });
+            Zip::from(first).and(second).and(output).for_each(|first, second, &p| {
+                (*first, *second) = (T::one() - p, p);
+            });
         } else {
             out.assign(&output);
         }
@@ -294,11 +258,7 @@ impl<T: Element> Network<T> {
     /// As [`predict_probabilities`](Self::predict_probabilities).
     pub fn predict(&self, x: &Features<'_, T>) -> Result<Vec<usize>, NetworkError> {
         let probabilities = self.predict_probabilities(x)?;
-        Ok(probabilities
-            .columns()
-            .into_iter()
-            .map(most_probable)
-            .collect())
+        Ok(probabilities.columns().into_iter().map(most_probable).collect())
     }
 
     /// The class that these outputs of one example speak for, as [`predict`](Self::predict) has it.

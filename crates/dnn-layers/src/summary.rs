@@ -52,11 +52,7 @@ impl Summary {
             });
         }
         let parameters = network.parameters().count();
-        Self {
-            rows,
-            parameters,
-            bytes: parameters * T::PRECISION.bytes(),
-        }
+        Self { rows, parameters, bytes: parameters * T::PRECISION.bytes() }
     }
 
     /// How many parameters there are in all.
@@ -86,23 +82,14 @@ fn grouped(number: usize) -> String {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = |layer: &str, output: &str, function: &str, count: &str, bytes: &str| {
-            writeln!(
-                f,
-                "{layer:<10}  {output:<14}  {function:<15}  {count:>13}  {bytes:>14}"
-            )
+            writeln!(f, "{layer:<10}  {output:<14}  {function:<15}  {count:>13}  {bytes:>14}")
         };
         line("layer", "output", "function", "parameters", "bytes")?;
         for row in &self.rows {
             let (count, bytes) = (grouped(row.parameters), grouped(row.bytes));
             line(&row.layer, &row.output, &row.function, &count, &bytes)?;
         }
-        line(
-            "total",
-            "",
-            "",
-            &grouped(self.parameters),
-            &grouped(self.bytes),
-        )
+        line("total", "", "", &grouped(self.parameters), &grouped(self.bytes))
     }
 }
 
@@ -120,23 +107,14 @@ mod tests {
             .unwrap();
         // 192 * 20 + 20 = 3860; 20 * 3 + 3 = 63.
         let text = network.summary().to_string();
-        let lines: Vec<Vec<&str>> = text
-            .lines()
-            .map(|l| l.split_whitespace().collect())
-            .collect();
+        let lines: Vec<Vec<&str>> = text.lines().map(|l| l.split_whitespace().collect()).collect();
         assert_eq!(lines[1], ["input", "8", "x", "8", "x", "3", "0", "0"]);
-        assert_eq!(
-            lines[2],
-            ["dense", "1", "20", "leaky-relu:0.01", "3,860", "15,440"]
-        );
+        assert_eq!(lines[2], ["dense", "1", "20", "leaky-relu:0.01", "3,860", "15,440"]);
         assert_eq!(lines[3], ["dense", "2", "3", "softmax", "63", "252"]);
         assert_eq!(lines[4], ["total", "3,923", "15,692"]);
         assert_eq!(network.summary().parameters(), 3923);
         assert_eq!(network.summary().bytes(), 15_692);
         let widths: Vec<usize> = text.lines().map(|line| line.chars().count()).collect();
-        assert!(
-            widths.windows(2).all(|pair| pair[0] == pair[1]),
-            "the columns line up: {text}"
-        );
+        assert!(widths.windows(2).all(|pair| pair[0] == pair[1]), "the columns line up: {text}");
     }
 }

@@ -11,10 +11,7 @@ use ndarray::Array2;
 
 fn network() -> Network<f32> {
     let mut network = Network::<f32>::builder(InputShape::picture(2, 1, 3))
-        .layer(Layer::Dense {
-            units: 2,
-            activation: Activation::LeakyRelu(0.1),
-        })
+        .layer(Layer::Dense { units: 2, activation: Activation::LeakyRelu(0.1) })
         .classes(["cat", "dog", "übrig"])
         .scaling(PixelScaling::per_channel(&[0.4, 0.5, 0.6], &[0.2, 0.3, 0.25]).unwrap())
         .build(&mut RandomStream::new(1, Purpose::Initialization, 0))
@@ -46,10 +43,7 @@ fn what_goes_in_comes_out_to_the_last_bit() {
     let read = Network::<f32>::from_bytes(&bytes).unwrap();
     assert_eq!(read, network);
     assert_eq!(read.to_bytes().unwrap(), bytes);
-    assert_eq!(
-        read.parameters().layers[0].weights[(0, 0)].to_bits(),
-        (-0.0_f32).to_bits()
-    );
+    assert_eq!(read.parameters().layers[0].weights[(0, 0)].to_bits(), (-0.0_f32).to_bits());
     let x = Array2::from_elem((6, 2), 0.5);
     let features = Features::Real(x.view());
     assert_eq!(
@@ -68,17 +62,12 @@ fn saving_replaces_a_file_and_loading_names_it() {
     network().save(&path).unwrap();
     let file = ModelFile::read(&path).unwrap();
     assert_eq!(file.precision(), Precision::F32);
-    assert_eq!(
-        file.sha256(),
-        dnn_store::sha256_hex(&network().to_bytes().unwrap())
-    );
+    assert_eq!(file.sha256(), dnn_store::sha256_hex(&network().to_bytes().unwrap()));
     assert!(file.network::<f64>().is_err());
     assert_eq!(Network::<f32>::load(&path).unwrap(), network());
     let error = Network::<f32>::load(folder.path().join("none.dnn")).unwrap_err();
     assert!(error.to_string().contains("none.dnn"), "{error}");
-    let error = network()
-        .save(folder.path().join("no/such/model.dnn"))
-        .unwrap_err();
+    let error = network().save(folder.path().join("no/such/model.dnn")).unwrap_err();
     assert!(error.to_string().contains("no/such"), "{error}");
 }
 
@@ -108,21 +97,14 @@ fn a_file_with_any_bit_flipped_is_refused_and_never_a_panic_even_with_its_hash_r
         flipped[bit / 8] ^= 1 << (bit % 8);
         let outcome = catch_unwind(|| Network::<f32>::from_bytes(&flipped).unwrap_err());
         let error = outcome.unwrap_or_else(|_| panic!("panic or accepted: bit {bit}"));
-        assert!(
-            matches!(error, NetworkError::Store(_)),
-            "bit {bit}: {error}"
-        );
+        assert!(matches!(error, NetworkError::Store(_)), "bit {bit}: {error}");
         repair(&mut flipped);
         let outcome = catch_unwind(|| Network::<f32>::from_bytes(&flipped))
             .unwrap_or_else(|_| panic!("panic: bit {bit} with the hash repaired"));
         if let Ok(network) = outcome {
             accepted += 1;
             let numbers = &network.parameters().layers;
-            assert!(
-                numbers
-                    .iter()
-                    .all(|layer| layer.weights.iter().all(|w| w.is_finite()))
-            );
+            assert!(numbers.iter().all(|layer| layer.weights.iter().all(|w| w.is_finite())));
         }
     }
     // With a right hash a changed weight, letter or seed is a valid network of its own.

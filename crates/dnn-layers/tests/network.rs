@@ -28,10 +28,7 @@ fn a_network_by_hand() {
                 weights: array![[1.0, -1.0], [0.0, 2.0]],
                 bias: array![[0.0], [1.0]],
             },
-            LayerParameters {
-                weights: array![[1.0, 1.0]],
-                bias: array![[-3.0]],
-            },
+            LayerParameters { weights: array![[1.0, 1.0]], bias: array![[-3.0]] },
         ],
     };
     let network = builder(2)
@@ -45,14 +42,8 @@ fn a_network_by_hand() {
     assert_eq!(caches.a(0), array![[0.0, 0.0], [5.0, 1.0]]);
     assert_eq!(caches.logits(), array![[2.0, -2.0]]);
     let p = 1.0 / (1.0 + (-2.0_f64).exp());
-    let probabilities = network
-        .predict_probabilities(&Features::Real(x.view()))
-        .unwrap();
-    assert!(
-        (probabilities - array![[1.0 - p, p], [p, 1.0 - p]])
-            .iter()
-            .all(|d| d.abs() < 1e-15)
-    );
+    let probabilities = network.predict_probabilities(&Features::Real(x.view())).unwrap();
+    assert!((probabilities - array![[1.0 - p, p], [p, 1.0 - p]]).iter().all(|d| d.abs() < 1e-15));
     assert_eq!(network.predict(&Features::Real(x.view())).unwrap(), [1, 0]);
     // The step-by-step functions are the same computation.
     let steps = model_forward(x.view(), &parameters, Activation::Relu, Head::Sigmoid).unwrap();
@@ -67,12 +58,7 @@ fn exactly_one_half_is_the_first_class() {
         .initializer(Initializer::Zeros)
         .build(&mut stream(0))
         .unwrap();
-    assert_eq!(
-        network
-            .predict(&Features::Real(array![[7.0]].view()))
-            .unwrap(),
-        [0]
-    );
+    assert_eq!(network.predict(&Features::Real(array![[7.0]].view())).unwrap(), [0]);
 }
 
 #[test]
@@ -92,96 +78,43 @@ fn pixels_and_their_scaled_numbers_predict_alike() {
     let real = Array2::from_shape_fn((330, 300), |(i, j)| {
         (f64::from(pixels[(i, j)]) / 255.0 - mean[i % 3]) / deviation[i % 3]
     });
-    let from_pixels = network
-        .predict_probabilities(&network.pixels(pixels.view()))
-        .unwrap();
-    let from_numbers = network
-        .predict_probabilities(&Features::Real(real.view()))
-        .unwrap();
-    assert!(
-        (&from_pixels - &from_numbers)
-            .iter()
-            .all(|d| d.abs() < 1e-12)
-    );
-    assert!(
-        from_pixels
-            .sum_axis(Axis(0))
-            .iter()
-            .all(|sum| (sum - 1.0).abs() < 1e-12)
-    );
+    let from_pixels = network.predict_probabilities(&network.pixels(pixels.view())).unwrap();
+    let from_numbers = network.predict_probabilities(&Features::Real(real.view())).unwrap();
+    assert!((&from_pixels - &from_numbers).iter().all(|d| d.abs() < 1e-12));
+    assert!(from_pixels.sum_axis(Axis(0)).iter().all(|sum| (sum - 1.0).abs() < 1e-12));
     assert_ne!(from_pixels.column(0), from_pixels.column(299));
 }
 
 #[test]
 fn heads_follow_from_the_classes() {
-    let two = builder(3)
-        .classes(["cat", "dog"])
-        .build(&mut stream(0))
-        .unwrap();
-    assert_eq!(
-        (two.head(), two.outputs(), two.widths()),
-        (Head::Sigmoid, 1, vec![3, 1])
-    );
-    let ten = builder(3)
-        .classes((0..10).map(|digit| digit.to_string()))
-        .build(&mut stream(0))
-        .unwrap();
-    assert_eq!(
-        (ten.head(), ten.outputs(), ten.widths()),
-        (Head::Softmax, 10, vec![3, 10])
-    );
-    let softmax = builder(3)
-        .softmax(["cat", "dog"])
-        .build(&mut stream(0))
-        .unwrap();
+    let two = builder(3).classes(["cat", "dog"]).build(&mut stream(0)).unwrap();
+    assert_eq!((two.head(), two.outputs(), two.widths()), (Head::Sigmoid, 1, vec![3, 1]));
+    let ten =
+        builder(3).classes((0..10).map(|digit| digit.to_string())).build(&mut stream(0)).unwrap();
+    assert_eq!((ten.head(), ten.outputs(), ten.widths()), (Head::Softmax, 10, vec![3, 10]));
+    let softmax = builder(3).softmax(["cat", "dog"]).build(&mut stream(0)).unwrap();
     assert_eq!((softmax.head(), softmax.outputs()), (Head::Softmax, 2));
-    let numbers = builder(3)
-        .outputs(2, Head::Identity)
-        .build(&mut stream(0))
-        .unwrap();
-    let error = numbers
-        .predict(&Features::Real(Array2::zeros((3, 1)).view()))
-        .unwrap_err();
-    assert!(
-        error.to_string().starts_with("this network has no classes"),
-        "{error}"
-    );
+    let numbers = builder(3).outputs(2, Head::Identity).build(&mut stream(0)).unwrap();
+    let error = numbers.predict(&Features::Real(Array2::zeros((3, 1)).view())).unwrap_err();
+    assert!(error.to_string().starts_with("this network has no classes"), "{error}");
 }
 
 #[test]
 fn every_wrong_network_says_expected_and_found() {
-    let dense = |units| Layer::Dense {
-        units,
-        activation: Activation::Relu,
-    };
+    let dense = |units| Layer::Dense { units, activation: Activation::Relu };
     let classes = ["a", "b"];
     for (wrong, message) in [
-        (
-            builder(0).classes(classes),
-            "input shape 1 x 0 x 1; expected at least 1",
-        ),
+        (builder(0).classes(classes), "input shape 1 x 0 x 1; expected at least 1"),
         (builder(usize::MAX).classes(classes), "at most 2^48 values"),
-        (
-            builder(2).layer(dense(4)).layer(dense(0)).classes(classes),
-            "layer 2 has width 0",
-        ),
-        (
-            builder(2).layer(dense(usize::MAX / 2)).classes(classes),
-            "does not fit in memory",
-        ),
+        (builder(2).layer(dense(4)).layer(dense(0)).classes(classes), "layer 2 has width 0"),
+        (builder(2).layer(dense(usize::MAX / 2)).classes(classes), "does not fit in memory"),
         (
             builder(2).classes(["only"]),
             "a softmax head with 1 outputs expects as many, at least 2, classes, found 1",
         ),
-        (
-            builder(2).classes(Vec::<String>::new()),
-            "layer 1 has width 0",
-        ),
+        (builder(2).classes(Vec::<String>::new()), "layer 1 has width 0"),
         (builder(2).outputs(2, Head::Softmax), "classes, found 0"),
-        (
-            builder(2).classes(["a", "b", "a"]),
-            "class name `a` appears twice",
-        ),
+        (builder(2).classes(["a", "b", "a"]), "class name `a` appears twice"),
         (
             builder(6)
                 .classes(classes)
@@ -201,60 +134,35 @@ fn parameters_that_do_not_fit_name_the_layer() {
         bias: Array2::zeros((units, 1)),
     };
     let build = |layers| {
-        let network = builder(2)
-            .hidden(&[3], Activation::Relu)
-            .classes(["a", "b"]);
-        network
-            .build_with(Parameters { layers })
-            .unwrap_err()
-            .to_string()
+        let network = builder(2).hidden(&[3], Activation::Relu).classes(["a", "b"]);
+        network.build_with(Parameters { layers }).unwrap_err().to_string()
     };
     assert_eq!(
         build(vec![layer(3, 2), layer(1, 4)]),
         "layer 2: weights: expected shape (1, 3), found (1, 4)"
     );
-    assert_eq!(
-        build(vec![layer(3, 2)]),
-        "expected parameters for 2 layers, found 1"
-    );
+    assert_eq!(build(vec![layer(3, 2)]), "expected parameters for 2 layers, found 1");
     let mut bad = layer(1, 3);
     bad.bias[(0, 0)] = f64::NAN;
-    assert_eq!(
-        build(vec![layer(3, 2), bad]),
-        "layer 2: bias hold numbers that are not finite"
-    );
+    assert_eq!(build(vec![layer(3, 2), bad]), "layer 2: bias hold numbers that are not finite");
 }
 
 #[test]
 fn bad_inputs_say_expected_and_found() {
-    let network = builder(3)
-        .classes(["a", "b"])
-        .build(&mut stream(0))
-        .unwrap();
+    let network = builder(3).classes(["a", "b"]).build(&mut stream(0)).unwrap();
     let predict = |x: Array2<f64>| network.predict(&Features::Real(x.view()));
     let error = predict(Array2::zeros((2, 5))).unwrap_err().to_string();
     assert_eq!(error, "features: expected shape (3, 5), found (2, 5)");
-    let error = predict(array![[0.0], [f64::INFINITY], [0.0]])
-        .unwrap_err()
-        .to_string();
-    assert_eq!(
-        error,
-        "features holds inf in row 1, column 0; expected finite numbers"
-    );
+    let error = predict(array![[0.0], [f64::INFINITY], [0.0]]).unwrap_err().to_string();
+    assert_eq!(error, "features holds inf in row 1, column 0; expected finite numbers");
     assert_eq!(predict(Array2::zeros((3, 0))).unwrap(), Vec::<usize>::new());
     let weights = array![[1.0, 2.0]];
     let bias = array![[1.0], [2.0]];
     let a_prev = array![[1.0], [2.0]];
     let error = linear_forward(a_prev.view(), weights.view(), bias.view()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "bias: expected shape (1, 1), found (2, 1)"
-    );
+    assert_eq!(error.to_string(), "bias: expected shape (1, 1), found (2, 1)");
     let error = linear_forward(bias.t(), weights.view(), bias.view()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "A_prev: expected shape (2, 2), found (1, 2)"
-    );
+    assert_eq!(error.to_string(), "A_prev: expected shape (2, 2), found (1, 2)");
 }
 
 proptest! {

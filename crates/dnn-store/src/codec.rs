@@ -30,33 +30,20 @@ const LIMIT: usize = 16 * MAX_METADATA;
 
 /// Puts metadata into bytes.
 pub(crate) fn to_bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
-    bincode::serde::encode_to_vec(value, standard()).map_err(|e| StoreError::Metadata {
-        action: "encode",
-        reason: e.to_string(),
-    })
+    bincode::serde::encode_to_vec(value, standard())
+        .map_err(|e| StoreError::Metadata { action: "encode", reason: e.to_string() })
 }
 
 /// Takes metadata out of bytes, all of which must be used.
 pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
     let budget = Cell::new(bytes.len());
-    let seed = Seed {
-        budget: &budget,
-        value: PhantomData,
-    };
+    let seed = Seed { budget: &budget, value: PhantomData };
     let config = standard().with_limit::<LIMIT>();
-    let (value, used) =
-        bincode::serde::seed_decode_from_slice(seed, bytes, config).map_err(|e| {
-            StoreError::Metadata {
-                action: "decode",
-                reason: e.to_string(),
-            }
-        })?;
+    let (value, used) = bincode::serde::seed_decode_from_slice(seed, bytes, config)
+        .map_err(|e| StoreError::Metadata { action: "decode", reason: e.to_string() })?;
     // bincode is content with a value followed by anything at all.
     if used != bytes.len() {
-        return Err(StoreError::TrailingMetadata {
-            expected: used,
-            found: bytes.len(),
-        });
+        return Err(StoreError::TrailingMetadata { expected: used, found: bytes.len() });
     }
     Ok(value)
 }
@@ -71,10 +58,7 @@ impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for Seed<'_, T> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<T, D::Error> {
-        T::deserialize(Frugal {
-            inner,
-            budget: self.budget,
-        })
+        T::deserialize(Frugal { inner, budget: self.budget })
     }
 }
 
@@ -104,18 +88,13 @@ mod tests {
         struct Endless;
         impl Serialize for Endless {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer
-                    .serialize_seq(None)
-                    .map(|_| unreachable!("a length is needed"))
+                serializer.serialize_seq(None).map(|_| unreachable!("a length is needed"))
             }
         }
         let error = from_bytes::<bool>(&[2]).unwrap_err().to_string();
         assert_eq!(error, "cannot decode the metadata: InvalidBooleanValue(2)");
         let error = to_bytes(&Endless).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "cannot encode the metadata: Serde(SequenceMustHaveLength)"
-        );
+        assert_eq!(error, "cannot encode the metadata: Serde(SequenceMustHaveLength)");
     }
 
     #[test]
@@ -124,9 +103,6 @@ mod tests {
         let mut bytes = vec![253];
         bytes.extend((1_u64 << 63).to_le_bytes());
         let error = from_bytes::<Vec<()>>(&bytes).unwrap_err().to_string();
-        assert!(
-            error.contains("expected at most 9 items, found 9223372036854775808"),
-            "{error}"
-        );
+        assert!(error.contains("expected at most 9 items, found 9223372036854775808"), "{error}");
     }
 }

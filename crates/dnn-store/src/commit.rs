@@ -86,14 +86,10 @@ pub fn commit_with<F: FileSystem>(
 
 /// The folder and the file name of a path.
 fn split(path: &Path) -> Result<(&Path, &OsStr), StoreError> {
-    let no_name = || StoreError::NotAFile {
-        path: path.to_path_buf(),
-        found: "path without a file name",
-    };
+    let no_name =
+        || StoreError::NotAFile { path: path.to_path_buf(), found: "path without a file name" };
     let name = path.file_name().ok_or_else(no_name)?;
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     Ok((folder.unwrap_or(Path::new(".")), name))
 }
 

@@ -42,21 +42,13 @@ impl<'a, M> Container<'a, M> {
         self.tensors
             .iter()
             .find(|tensor| tensor.name == name)
-            .ok_or_else(|| StoreError::MissingTensor {
-                tensor: name.into(),
-                found: self.names(),
-            })
+            .ok_or_else(|| StoreError::MissingTensor { tensor: name.into(), found: self.names() })
     }
 
     /// The names that are there, the first few of them, for a message.
     fn names(&self) -> String {
         const SHOWN: usize = 8;
-        let names: Vec<_> = self
-            .tensors
-            .iter()
-            .take(SHOWN)
-            .map(StoredTensor::name)
-            .collect();
+        let names: Vec<_> = self.tensors.iter().take(SHOWN).map(StoredTensor::name).collect();
         match self.tensors.len().saturating_sub(names.len()) {
             0 if names.is_empty() => "none".to_string(),
             0 => names.join(", "),
@@ -106,10 +98,7 @@ pub fn decode<'a, M: DeserializeOwned>(
     let ranges = table::place(&entries)?;
     let expected = ranges.last().map_or(0, |range| range.end);
     if expected != header.data_len {
-        return Err(StoreError::WrongDataLength {
-            expected,
-            found: header.data_len,
-        });
+        return Err(StoreError::WrongDataLength { expected, found: header.data_len });
     }
     check_padding(bytes, meta_end, header.data_start(), &ranges)?;
     let tensors = entries
@@ -117,11 +106,7 @@ pub fn decode<'a, M: DeserializeOwned>(
         .zip(&ranges)
         .map(|(entry, range)| view(entry, part(data, range)))
         .collect::<Result<_, _>>()?;
-    Ok(Container {
-        minor: header.minor,
-        content,
-        tensors,
-    })
+    Ok(Container { minor: header.minor, content, tensors })
 }
 
 /// The bytes of a range, cut to those that are there.
@@ -151,16 +136,9 @@ fn check_padding(
 /// Holds the bytes of one gap to zero.
 fn check_zero(bytes: &[u8], gap: &Range<u64>) -> Result<(), StoreError> {
     let start = usize::try_from(gap.start).unwrap_or(usize::MAX);
-    match part(bytes, gap)
-        .iter()
-        .enumerate()
-        .find(|(_, byte)| **byte != 0)
-    {
+    match part(bytes, gap).iter().enumerate().find(|(_, byte)| **byte != 0) {
         None => Ok(()),
-        Some((at, &found)) => Err(StoreError::Padding {
-            offset: start.saturating_add(at),
-            found,
-        }),
+        Some((at, &found)) => Err(StoreError::Padding { offset: start.saturating_add(at), found }),
     }
 }
 
@@ -169,14 +147,6 @@ fn view(entry: Entry, bytes: &[u8]) -> Result<StoredTensor<'_>, StoreError> {
     let Entry { name, dtype, dims } = entry;
     check_finite(&name, dtype, bytes)?;
     // No axis is longer than the data, which are in memory.
-    let dims = dims
-        .iter()
-        .map(|&len| usize::try_from(len).unwrap_or(usize::MAX))
-        .collect();
-    Ok(StoredTensor {
-        name,
-        dtype,
-        dims,
-        bytes,
-    })
+    let dims = dims.iter().map(|&len| usize::try_from(len).unwrap_or(usize::MAX)).collect();
+    Ok(StoredTensor { name, dtype, dims, bytes })
 }

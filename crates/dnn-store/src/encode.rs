@@ -38,21 +38,13 @@ pub fn encode<M: Serialize>(
 ) -> Result<Vec<u8>, StoreError> {
     let entries: Vec<_> = tensors.iter().map(entry).collect();
     let ranges = table::place(&entries)?;
-    entries
-        .iter()
-        .zip(tensors)
-        .try_for_each(|(entry, tensor)| check_count(entry, tensor))?;
+    entries.iter().zip(tensors).try_for_each(|(entry, tensor)| check_count(entry, tensor))?;
     let metadata = codec::to_bytes(&(&entries, content))?;
     header::check_metadata_len(metadata.len() as u64)?;
 
     let meta_len = metadata.len() as u64;
     let data_len = ranges.last().map_or(0, |range| range.end);
-    let header = Header {
-        minor: format.minor,
-        meta_len,
-        data_len,
-        hash: [0; 32],
-    };
+    let header = Header { minor: format.minor, meta_len, data_len, hash: [0; 32] };
     // The values are in memory and the padding is less than 64 bytes for each of the tensors.
     let start = usize::try_from(header.data_start()).expect("16 MiB and a header fit");
     let data = usize::try_from(data_len).expect("the values lie in memory, one after another");
@@ -89,8 +81,5 @@ fn check_count(entry: &Entry, tensor: &Tensor<'_>) -> Result<(), StoreError> {
     }
     let dims = &entry.dims;
     let reason = format!("expected {expected} values by dimensions {dims:?}, found {found}");
-    Err(StoreError::BadTable {
-        tensor: entry.name.clone(),
-        reason,
-    })
+    Err(StoreError::BadTable { tensor: entry.name.clone(), reason })
 }

@@ -194,10 +194,7 @@ impl StoreError {
     /// assert_eq!(error.to_string(), "cannot use a.example");
     /// ```
     pub fn in_file(self, path: impl AsRef<Path>) -> Self {
-        Self::InFile {
-            path: path.as_ref().to_path_buf(),
-            source: Box::new(self),
-        }
+        Self::InFile { path: path.as_ref().to_path_buf(), source: Box::new(self) }
     }
 
     /// Whether the bytes are at fault (damaged, of another kind, of another version) rather than
@@ -220,10 +217,6 @@ impl StoreError {
 
     /// Names the operation and the path that an I/O error came from.
     pub(crate) fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
-        Self::Io {
-            path: path.to_path_buf(),
-            action,
-            source,
-        }
+        Self::Io { path: path.to_path_buf(), action, source }
     }
 }

@@ -35,10 +35,7 @@ pub(crate) struct Frugal<'b, I> {
 impl<'b, I> Frugal<'b, I> {
     /// The same budget around another part.
     fn around<J>(&self, inner: J) -> Frugal<'b, J> {
-        Frugal {
-            inner,
-            budget: self.budget,
-        }
+        Frugal { inner, budget: self.budget }
     }
 
     /// Takes the items that a sequence announces out of the budget.
@@ -269,10 +266,7 @@ impl<'de, 'b, A: EnumAccess<'de>> EnumAccess<'de> for Frugal<'b, A> {
         seed: S,
     ) -> Result<(S::Value, Self::Variant), A::Error> {
         let budget = self.budget;
-        let (value, inner) = self.inner.variant_seed(Frugal {
-            inner: seed,
-            budget,
-        })?;
+        let (value, inner) = self.inner.variant_seed(Frugal { inner: seed, budget })?;
         Ok((value, Frugal { inner, budget }))
     }
 }

@@ -47,11 +47,8 @@ pub(crate) struct Header {
 impl Header {
     /// Reads a header and checks all of it that can be checked without looking further.
     pub(crate) fn read(format: &Format, bytes: &[u8]) -> Result<Self, StoreError> {
-        let too_short = StoreError::TooShort {
-            format: format.name,
-            expected: HEADER,
-            found: bytes.len(),
-        };
+        let too_short =
+            StoreError::TooShort { format: format.name, expected: HEADER, found: bytes.len() };
         let Some(mut rest) = bytes.get(..HEADER) else {
             return Err(too_short);
         };
@@ -62,12 +59,7 @@ impl Header {
             let [codec, flags] = take(&mut rest)?;
             let meta_len = u64::from_le_bytes(take(&mut rest)?);
             let data_len = u64::from_le_bytes(take(&mut rest)?);
-            let header = Self {
-                minor,
-                meta_len,
-                data_len,
-                hash: take(&mut rest)?,
-            };
+            let header = Self { minor, meta_len, data_len, hash: take(&mut rest)? };
             Some((magic, major, codec, flags, header))
         })();
         let Some((magic, major, codec, flags, header)) = fields else {
@@ -78,18 +70,10 @@ impl Header {
         }
         if major != format.major {
             let (format, expected, minor) = (format.name, format.major, header.minor);
-            return Err(StoreError::UnsupportedMajor {
-                format,
-                expected,
-                major,
-                minor,
-            });
+            return Err(StoreError::UnsupportedMajor { format, expected, major, minor });
         }
         if codec != CODEC {
-            return Err(StoreError::UnknownCodec {
-                expected: CODEC,
-                found: codec,
-            });
+            return Err(StoreError::UnknownCodec { expected: CODEC, found: codec });
         }
         if flags != 0 {
             return Err(StoreError::UnknownFlags { found: flags });
@@ -118,10 +102,7 @@ impl Header {
     pub(crate) fn check_lengths(&self, found: usize) -> Result<(), StoreError> {
         let expected = self.data_start().saturating_add(self.data_len);
         if expected != found as u64 {
-            return Err(StoreError::WrongLength {
-                expected,
-                found: found as u64,
-            });
+            return Err(StoreError::WrongLength { expected, found: found as u64 });
         }
         check_metadata_len(self.meta_len)
     }
@@ -131,11 +112,7 @@ impl Header {
 pub(crate) fn check_metadata_len(found: u64) -> Result<(), StoreError> {
     let limit = MAX_METADATA as u64;
     if found > limit {
-        return Err(StoreError::TooLarge {
-            what: "bytes of metadata",
-            limit,
-            found,
-        });
+        return Err(StoreError::TooLarge { what: "bytes of metadata", limit, found });
     }
     Ok(())
 }
@@ -152,10 +129,7 @@ pub(crate) fn hash(file: &[u8]) -> [u8; 32] {
 pub(crate) fn check_hash(expected: &[u8; 32], file: &[u8]) -> Result<(), StoreError> {
     let found = hash(file);
     if *expected != found {
-        return Err(StoreError::WrongHash {
-            expected: hex(expected),
-            found: hex(&found),
-        });
+        return Err(StoreError::WrongHash { expected: hex(expected), found: hex(&found) });
     }
     Ok(())
 }
@@ -189,10 +163,7 @@ fn wrong_magic(format: &Format, bytes: &[u8]) -> StoreError {
         (b"<", "HTML or XML"),
     ];
     let start = bytes.get(..8).unwrap_or_default();
-    let kind = KNOWN
-        .iter()
-        .find(|(first, _)| bytes.starts_with(first))
-        .map(|(_, kind)| *kind);
+    let kind = KNOWN.iter().find(|(first, _)| bytes.starts_with(first)).map(|(_, kind)| *kind);
     // A safetensors file has the length of a JSON header first, so the brace is the ninth byte.
     let kind = kind.or((bytes.get(8) == Some(&b'{')).then_some("a safetensors file"));
     let kind = kind.unwrap_or("another kind of file");
@@ -207,20 +178,12 @@ fn wrong_magic(format: &Format, bytes: &[u8]) -> StoreError {
 mod tests {
     use super::*;
 
-    const FORMAT: Format = Format {
-        magic: *b"HEADTEST",
-        name: "test file",
-        major: 1,
-        minor: 0,
-    };
+    const FORMAT: Format = Format { magic: *b"HEADTEST", name: "test file", major: 1, minor: 0 };
 
     fn message(first: &[u8]) -> String {
         let mut bytes = first.to_vec();
         bytes.resize(HEADER, b' ');
-        Header::read(&FORMAT, &bytes)
-            .map(|_| ())
-            .unwrap_err()
-            .to_string()
+        Header::read(&FORMAT, &bytes).map(|_| ()).unwrap_err().to_string()
     }
 
     #[test]
@@ -236,19 +199,8 @@ mod tests {
 
     #[test]
     fn lengths_that_wrap_saturate() {
-        let header = Header {
-            minor: 0,
-            meta_len: u64::MAX - 61,
-            data_len: 62,
-            hash: [0; 32],
-        };
+        let header = Header { minor: 0, meta_len: u64::MAX - 61, data_len: 62, hash: [0; 32] };
         let error = header.check_lengths(100).unwrap_err();
-        assert!(matches!(
-            error,
-            StoreError::WrongLength {
-                expected: u64::MAX,
-                found: 100
-            }
-        ));
+        assert!(matches!(error, StoreError::WrongLength { expected: u64::MAX, found: 100 }));
     }
 }

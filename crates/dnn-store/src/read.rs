@@ -25,14 +25,8 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
     let failed = |source| StoreError::io(path, "read", source);
     let metadata = fs::metadata(path).map_err(failed)?;
     check_regular(path, &metadata)?;
-    let too_large = |found| {
-        StoreError::TooLarge {
-            what: "bytes in a file",
-            limit,
-            found,
-        }
-        .in_file(path)
-    };
+    let too_large =
+        |found| StoreError::TooLarge { what: "bytes in a file", limit, found }.in_file(path);
     if metadata.len() > limit {
         return Err(too_large(metadata.len()));
     }
@@ -40,13 +34,9 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
     let mut bytes = Vec::new();
     // The length is only the file system's word: memory may be scarcer than that.
     let announced = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
-    bytes
-        .try_reserve_exact(announced)
-        .map_err(|e| failed(io::Error::other(e)))?;
+    bytes.try_reserve_exact(announced).map_err(|e| failed(io::Error::other(e)))?;
     // One byte beyond the limit shows a file that has grown since it was looked at.
-    file.take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > limit {
         return Err(too_large(bytes.len() as u64));
     }
@@ -58,13 +48,6 @@ pub(crate) fn check_regular(path: &Path, metadata: &fs::Metadata) -> Result<(), 
     if metadata.is_file() {
         return Ok(());
     }
-    let found = if metadata.is_dir() {
-        "folder"
-    } else {
-        "special file"
-    };
-    Err(StoreError::NotAFile {
-        path: path.to_path_buf(),
-        found,
-    })
+    let found = if metadata.is_dir() { "folder" } else { "special file" };
+    Err(StoreError::NotAFile { path: path.to_path_buf(), found })
 }

@@ -36,9 +36,7 @@ pub(crate) struct Entry {
 
 /// The next offset at which a tensor may start; saturates.
 pub(crate) fn align(offset: u64) -> u64 {
-    offset
-        .checked_next_multiple_of(ALIGNMENT)
-        .unwrap_or(u64::MAX)
+    offset.checked_next_multiple_of(ALIGNMENT).unwrap_or(u64::MAX)
 }
 
 /// Checks the table and says where each tensor lies, counted from the start of the first. Writing
@@ -46,31 +44,20 @@ pub(crate) fn align(offset: u64) -> u64 {
 pub(crate) fn place(entries: &[Entry]) -> Result<Vec<Range<u64>>, StoreError> {
     if entries.len() > MAX_TENSORS {
         let (limit, found) = (MAX_TENSORS as u64, entries.len() as u64);
-        return Err(StoreError::TooLarge {
-            what: "tensors",
-            limit,
-            found,
-        });
+        return Err(StoreError::TooLarge { what: "tensors", limit, found });
     }
     let mut names = HashSet::new();
     let mut ranges = Vec::with_capacity(entries.len());
     let mut end = 0_u64;
     for entry in entries {
-        let bad = |reason| StoreError::BadTable {
-            tensor: entry.name.clone(),
-            reason,
-        };
+        let bad = |reason| StoreError::BadTable { tensor: entry.name.clone(), reason };
         if !names.insert(&entry.name) {
-            return Err(bad(
-                "expected unique names, found this one twice".to_string()
-            ));
+            return Err(bad("expected unique names, found this one twice".to_string()));
         }
         let len = byte_len(entry).map_err(bad)?;
         let start = align(end);
         end = start.checked_add(len).ok_or_else(|| {
-            bad(format!(
-                "{len} bytes from offset {start} on do not fit in 64 bits"
-            ))
+            bad(format!("{len} bytes from offset {start} on do not fit in 64 bits"))
         })?;
         ranges.push(start..end);
     }
@@ -85,16 +72,12 @@ fn byte_len(entry: &Entry) -> Result<u64, String> {
     }
     // An empty tensor holds nothing worth a name, and a zero would hide a product that wraps.
     if let Some(axis) = entry.dims.iter().position(|&len| len == 0) {
-        return Err(format!(
-            "expected lengths of at least 1, found 0 on axis {axis}"
-        ));
+        return Err(format!("expected lengths of at least 1, found 0 on axis {axis}"));
     }
     entry
         .dims
         .iter()
-        .try_fold(entry.dtype.width() as u64, |bytes, &len| {
-            bytes.checked_mul(len)
-        })
+        .try_fold(entry.dtype.width() as u64, |bytes, &len| bytes.checked_mul(len))
         .ok_or_else(|| format!("dimensions {:?} do not fit in 64 bits", entry.dims))
 }
 
@@ -103,11 +86,7 @@ mod tests {
     use super::*;
 
     fn entry(name: &str, dtype: DType, dims: &[u64]) -> Entry {
-        Entry {
-            name: name.to_string(),
-            dtype,
-            dims: dims.to_vec(),
-        }
+        Entry { name: name.to_string(), dtype, dims: dims.to_vec() }
     }
 
     #[test]
@@ -131,19 +110,12 @@ mod tests {
         );
         assert!(one(&[2, 0, u64::MAX]).ends_with("at least 1, found 0 on axis 1"));
         assert!(one(&[1; 9]).ends_with("expected at most 8 axes, found 9"));
-        let huge = [
-            entry("a", DType::U8, &[1 << 63]),
-            entry("b", DType::U8, &[1 << 63]),
-        ];
+        let huge = [entry("a", DType::U8, &[1 << 63]), entry("b", DType::U8, &[1 << 63])];
         assert!(message(&huge).contains("bad tensor \"b\": 9223372036854775808 bytes from offset"));
         let twice = [entry("a", DType::U8, &[1]), entry("a", DType::F32, &[2])];
         assert!(message(&twice).contains("expected unique names"));
-        let many: Vec<_> = (0..=MAX_TENSORS)
-            .map(|i| entry(&i.to_string(), DType::U8, &[]))
-            .collect();
-        assert_eq!(
-            message(&many),
-            "expected at most 65536 tensors, found 65537"
-        );
+        let many: Vec<_> =
+            (0..=MAX_TENSORS).map(|i| entry(&i.to_string(), DType::U8, &[])).collect();
+        assert_eq!(message(&many), "expected at most 65536 tensors, found 65537");
     }
 }

@@ -76,10 +76,7 @@ macro_rules! scalar {
 
             fn read(bytes: &[u8]) -> Vec<Self> {
                 let (values, _) = bytes.as_chunks();
-                values
-                    .iter()
-                    .map(|value| Self::from_le_bytes(*value))
-                    .collect()
+                values.iter().map(|value| Self::from_le_bytes(*value)).collect()
             }
         }
     };
@@ -134,12 +131,12 @@ impl<'a> Values<'a> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::U8(values) => out.extend_from_slice(values),
-            Self::F32(values) => values
-                .iter()
-                .for_each(|v| out.extend_from_slice(&v.to_le_bytes())),
-            Self::F64(values) => values
-                .iter()
-                .for_each(|v| out.extend_from_slice(&v.to_le_bytes())),
+            Self::F32(values) => {
+                values.iter().for_each(|v| out.extend_from_slice(&v.to_le_bytes()));
+            }
+            Self::F64(values) => {
+                values.iter().for_each(|v| out.extend_from_slice(&v.to_le_bytes()));
+            }
         }
     }
 }
@@ -192,11 +189,7 @@ impl<'a> StoredTensor<'a> {
     pub fn to_vec<T: Scalar>(&self) -> Result<Vec<T>, StoreError> {
         if self.dtype != T::DTYPE {
             let (tensor, expected, found) = (self.name.clone(), T::DTYPE, self.dtype);
-            return Err(StoreError::WrongType {
-                tensor,
-                expected,
-                found,
-            });
+            return Err(StoreError::WrongType { tensor, expected, found });
         }
         Ok(T::read(self.bytes))
     }
@@ -205,12 +198,7 @@ impl<'a> StoredTensor<'a> {
 /// Refuses NaN and infinities in the bytes of a tensor.
 pub(crate) fn check_finite(name: &str, dtype: DType, bytes: &[u8]) -> Result<(), StoreError> {
     let (singles, doubles) = (bytes.as_chunks().0, bytes.as_chunks().0);
-    let singles = || {
-        singles
-            .iter()
-            .map(|v| f64::from(f32::from_le_bytes(*v)))
-            .enumerate()
-    };
+    let singles = || singles.iter().map(|v| f64::from(f32::from_le_bytes(*v))).enumerate();
     let doubles = || doubles.iter().map(|v| f64::from_le_bytes(*v)).enumerate();
     let bad = match dtype {
         DType::U8 => None,
@@ -219,10 +207,6 @@ pub(crate) fn check_finite(name: &str, dtype: DType, bytes: &[u8]) -> Result<(),
     };
     match bad {
         None => Ok(()),
-        Some((index, value)) => Err(StoreError::NotFinite {
-            tensor: name.into(),
-            index,
-            value,
-        }),
+        Some((index, value)) => Err(StoreError::NotFinite { tensor: name.into(), index, value }),
     }
 }

@@ -3,10 +3,7 @@
 //! One test alone in its program, because the allocator counts for the whole program. The promise:
 //! at most twice the bytes of the file, and 16 KiB for messages and the first rows of the table.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-#![allow(
-    unsafe_code,
-    reason = "an allocator that counts is an unsafe trait to implement"
-)]
+#![allow(unsafe_code, reason = "an allocator that counts is an unsafe trait to implement")]
 
 mod common;
 
@@ -46,11 +43,7 @@ fn decode_within_bounds(bytes: &[u8], what: &str) -> bool {
     let refused = try_decode(bytes).is_err();
     let peak = PEAK.load(Relaxed) - before;
     let bound = 2 * bytes.len() + 16 * 1024;
-    assert!(
-        peak <= bound,
-        "{what}: {peak} bytes at once for a file of {}",
-        bytes.len()
-    );
+    assert!(peak <= bound, "{what}: {peak} bytes at once for a file of {}", bytes.len());
     refused
 }
 

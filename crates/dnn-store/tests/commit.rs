@@ -26,21 +26,14 @@ struct Faulty {
 
 impl Faulty {
     fn new(fault: Option<(usize, Fault)>) -> Self {
-        Self {
-            fault,
-            record: Vec::new(),
-        }
+        Self { fault, record: Vec::new() }
     }
 
     /// Notes an operation; gives its fault if it is the one to have it.
     fn step(&mut self, name: &'static str) -> io::Result<Option<Fault>> {
         let now = self.record.len();
         self.record.push(name);
-        match self
-            .fault
-            .filter(|(at, _)| *at == now)
-            .map(|(_, fault)| fault)
-        {
+        match self.fault.filter(|(at, _)| *at == now).map(|(_, fault)| fault) {
             Some(Fault::Error(kind)) => Err(kind.into()),
             other => Ok(other),
         }
@@ -101,22 +94,14 @@ fn folder() -> tempfile::TempDir {
 /// The names in a folder, hidden ones too.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<_> = entries
-        .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<_> =
+        entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
 
-const REPLACING: [&str; 7] = [
-    "look",
-    "create_new",
-    "adopt_mode",
-    "write",
-    "sync",
-    "rename",
-    "sync_folder",
-];
+const REPLACING: [&str; 7] =
+    ["look", "create_new", "adopt_mode", "write", "sync", "rename", "sync_folder"];
 
 #[test]
 fn the_bytes_are_on_the_medium_before_they_have_the_name() {
@@ -126,14 +111,7 @@ fn the_bytes_are_on_the_medium_before_they_have_the_name() {
     commit_with(&mut fresh, &path, b"old").unwrap();
     assert_eq!(
         fresh.record,
-        [
-            "look",
-            "create_new",
-            "write",
-            "sync",
-            "rename",
-            "sync_folder"
-        ],
+        ["look", "create_new", "write", "sync", "rename", "sync_folder"],
         "a new file has no mode to adopt"
     );
     let mut again = Faulty::new(None);
@@ -144,11 +122,7 @@ fn the_bytes_are_on_the_medium_before_they_have_the_name() {
 
 #[test]
 fn whichever_operation_fails_the_old_file_or_the_new_one_is_whole() {
-    let kinds = [
-        ErrorKind::Other,
-        ErrorKind::StorageFull,
-        ErrorKind::PermissionDenied,
-    ];
+    let kinds = [ErrorKind::Other, ErrorKind::StorageFull, ErrorKind::PermissionDenied];
     for kind in kinds {
         for (at, operation) in REPLACING.into_iter().enumerate() {
             let folder = folder();
@@ -157,19 +131,9 @@ fn whichever_operation_fails_the_old_file_or_the_new_one_is_whole() {
             let mut system = Faulty::new(Some((at, Fault::Error(kind))));
             let error = commit_with(&mut system, &path, b"new bytes").unwrap_err();
 
-            let StoreError::Io {
-                path: named,
-                source,
-                ..
-            } = &error
-            else {
-                panic!("{error}")
-            };
+            let StoreError::Io { path: named, source, .. } = &error else { panic!("{error}") };
             assert_eq!(source.kind(), kind);
-            assert!(
-                error.to_string().contains(named.to_str().unwrap()),
-                "{error}"
-            );
+            assert!(error.to_string().contains(named.to_str().unwrap()), "{error}");
             let renamed = operation == "sync_folder";
             assert_eq!(named, if renamed { folder.path() } else { &path });
             let expected: &[u8] = if renamed { b"new bytes" } else { b"old" };
@@ -210,10 +174,8 @@ fn a_write_of_nothing_is_an_error_and_not_a_loop() {
     let path = folder.path().join("model.dnn");
     let error =
         commit_with(&mut Faulty::new(Some((2, Fault::Nothing))), &path, b"new").unwrap_err();
-    assert!(
-        matches!(&error, StoreError::Io { source, action: "write", .. }
-        if source.kind() == ErrorKind::WriteZero)
-    );
+    assert!(matches!(&error, StoreError::Io { source, action: "write", .. }
+        if source.kind() == ErrorKind::WriteZero));
     assert_eq!(names(folder.path()), [""; 0]);
 }
 
@@ -252,12 +214,7 @@ fn two_threads_on_one_name_leave_one_whole_file() {
 fn a_folder_at_the_name_and_a_missing_folder_are_clear_errors() {
     let folder = folder();
     let error = commit(folder.path(), b"new").unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("expected a regular file, found a folder: "),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("expected a regular file, found a folder: "), "{error}");
     assert!(!error.is_corrupt());
 
     let path = folder.path().join("missing/model.dnn");
@@ -284,24 +241,12 @@ fn reading_is_bounded_and_refuses_what_is_not_a_file() {
     assert_eq!(read_file(&path, 10).unwrap(), [7; 10]);
     let large = read_file(&path, 9).unwrap_err();
     assert!(large.is_corrupt());
-    let StoreError::InFile {
-        source,
-        path: named,
-    } = large
-    else {
-        panic!("{large}")
-    };
+    let StoreError::InFile { source, path: named } = large else { panic!("{large}") };
     assert_eq!(named, path);
-    assert_eq!(
-        source.to_string(),
-        "expected at most 9 bytes in a file, found 10"
-    );
+    assert_eq!(source.to_string(), "expected at most 9 bytes in a file, found 10");
 
     let error = read_file(folder.path(), 10).unwrap_err().to_string();
-    assert!(
-        error.starts_with("expected a regular file, found a folder: "),
-        "{error}"
-    );
+    assert!(error.starts_with("expected a regular file, found a folder: "), "{error}");
 }
 
 #[cfg(unix)]
@@ -342,10 +287,7 @@ mod unix {
 
         fs::remove_file(&file).unwrap();
         let error = commit(&link, b"new").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("cannot look at {}", link.display())
-        );
+        assert_eq!(error.to_string(), format!("cannot look at {}", link.display()));
     }
 
     #[test]
@@ -357,22 +299,12 @@ mod unix {
 
         let folder = folder();
         let pipe = folder.path().join("pipe");
-        if !Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .is_ok_and(|status| status.success())
-        {
+        if !Command::new("mkfifo").arg(&pipe).status().is_ok_and(|status| status.success()) {
             eprintln!("SKIPPED the half about pipes: there is no mkfifo here");
             return;
         }
-        assert!(matches!(
-            read_file(&pipe, 10),
-            Err(StoreError::NotAFile { .. })
-        ));
-        assert!(matches!(
-            commit(&pipe, b"new"),
-            Err(StoreError::NotAFile { .. })
-        ));
+        assert!(matches!(read_file(&pipe, 10), Err(StoreError::NotAFile { .. })));
+        assert!(matches!(commit(&pipe, b"new"), Err(StoreError::NotAFile { .. })));
     }
 
     #[test]

@@ -15,11 +15,7 @@ fn a_file_cut_at_any_byte_is_refused() {
     let bytes = sample();
     for len in 0..bytes.len() {
         match try_decode(&bytes[..len]).unwrap_err() {
-            StoreError::TooShort {
-                expected: HEADER,
-                found,
-                ..
-            } if len < HEADER => {
+            StoreError::TooShort { expected: HEADER, found, .. } if len < HEADER => {
                 assert_eq!(found, len);
             }
             StoreError::WrongLength { expected, found } if len >= HEADER => {
@@ -55,10 +51,7 @@ fn a_file_with_any_bit_flipped_and_its_hash_repaired_is_refused_or_sound() {
     }
     // Most bits of values and text are as good as before, and that must be reached for the test to
     // say anything.
-    assert!(
-        still_read > 100,
-        "only {still_read} flips got past the checks"
-    );
+    assert!(still_read > 100, "only {still_read} flips got past the checks");
 }
 
 #[test]
@@ -84,10 +77,7 @@ fn random_and_structured_mutations_with_a_repaired_hash_are_refused_or_sound() {
         };
         still_read += usize::from(error_or_sound(&bytes));
     }
-    assert!(
-        still_read > 100,
-        "only {still_read} mutations got past the checks"
-    );
+    assert!(still_read > 100, "only {still_read} mutations got past the checks");
 }
 
 /// One to four changes: a byte, a run of random bytes, a splice, an insertion, a cut, a huge number.
@@ -101,9 +91,7 @@ fn scribble(dice: &mut Dice, bytes: &mut Vec<u8>) {
             0 => bytes[at] = dice.roll().to_le_bytes()[0],
             1 => {
                 let end = bytes.len().min(at + 16);
-                bytes[at..end]
-                    .iter_mut()
-                    .for_each(|byte| *byte = dice.roll().to_le_bytes()[0]);
+                bytes[at..end].iter_mut().for_each(|byte| *byte = dice.roll().to_le_bytes()[0]);
             }
             2 => {
                 let (from, len) = (dice.below(bytes.len()), dice.below(16));
@@ -125,19 +113,13 @@ fn forged(table: &[(&str, DType, &[u64])], data: &[u8]) -> String {
     // The encoder's own empty table is the first byte.
     let (metadata, _) = parts(&whole);
     let bytes = rebuild(&metadata[1..], data);
-    dnn_store::decode::<()>(&FORMAT, &bytes)
-        .map(|_| ())
-        .unwrap_err()
-        .to_string()
+    dnn_store::decode::<()>(&FORMAT, &bytes).map(|_| ()).unwrap_err().to_string()
 }
 
 #[test]
 fn tables_that_lie_are_refused_with_the_reason() {
     let wraps = forged(&[("w", DType::F32, &[1 << 32, 1 << 32])], &[]);
-    assert!(
-        wraps.contains("dimensions [4294967296, 4294967296] do not fit in 64 bits"),
-        "{wraps}"
-    );
+    assert!(wraps.contains("dimensions [4294967296, 4294967296] do not fit in 64 bits"), "{wraps}");
     // 2^62 values of four bytes wrap to nothing.
     let wraps = forged(&[("w", DType::F32, &[1 << 62])], &[]);
     assert!(wraps.contains("do not fit in 64 bits"), "{wraps}");
@@ -149,34 +131,16 @@ fn tables_that_lie_are_refused_with_the_reason() {
     assert!(forged(&[("w", DType::U8, &[0, 3])], &[]).contains("found 0 on axis 0"));
     assert!(forged(&[("w", DType::U8, &[1; 9])], &[1]).contains("at most 8 axes, found 9"));
     let twice = forged(&[("w", DType::U8, &[1]), ("w", DType::U8, &[1])], &[0; 65]);
-    assert_eq!(
-        twice,
-        "bad tensor \"w\": expected unique names, found this one twice"
-    );
+    assert_eq!(twice, "bad tensor \"w\": expected unique names, found this one twice");
     let more = forged(&[("w", DType::U8, &[2])], &[1]);
-    assert_eq!(
-        more,
-        "expected 2 bytes of data by the table of tensors, found 1"
-    );
+    assert_eq!(more, "expected 2 bytes of data by the table of tensors, found 1");
     let less = forged(&[("w", DType::U8, &[1])], &[1, 0]);
-    assert_eq!(
-        less,
-        "expected 1 bytes of data by the table of tensors, found 2"
-    );
+    assert_eq!(less, "expected 1 bytes of data by the table of tensors, found 2");
     let nan = forged(&[("w", DType::F32, &[2])], &[0, 0, 0, 0, 0, 0, 0xc0, 0x7f]);
-    assert_eq!(
-        nan,
-        "expected finite values in tensor \"w\", found NaN at index 1"
-    );
+    assert_eq!(nan, "expected finite values in tensor \"w\", found NaN at index 1");
     let many: Vec<_> = (0..65_537).map(|i| format!("{i}")).collect();
-    let many: Vec<_> = many
-        .iter()
-        .map(|name| (name.as_str(), DType::U8, &[1_u64][..]))
-        .collect();
-    assert_eq!(
-        forged(&many, &[]),
-        "expected at most 65536 tensors, found 65537"
-    );
+    let many: Vec<_> = many.iter().map(|name| (name.as_str(), DType::U8, &[1_u64][..])).collect();
+    assert_eq!(forged(&many, &[]), "expected at most 65536 tensors, found 65537");
 }
 
 #[test]
@@ -186,10 +150,7 @@ fn huge_lengths_in_the_header_are_refused() {
             let mut bytes = sample();
             bytes[field..field + 8].copy_from_slice(&huge.to_le_bytes());
             repair(&mut bytes);
-            assert!(matches!(
-                try_decode(&bytes),
-                Err(StoreError::WrongLength { .. })
-            ));
+            assert!(matches!(try_decode(&bytes), Err(StoreError::WrongLength { .. })));
         }
     }
 }
@@ -199,15 +160,9 @@ fn metadata_over_the_cap_are_refused_both_ways() {
     let long = "x".repeat(dnn_store::MAX_METADATA);
     let error = encode(&FORMAT, &long, &[]).unwrap_err().to_string();
     // The empty table, 253 and eight bytes or 252 and four: here one and five more.
-    assert_eq!(
-        error,
-        "expected at most 16777216 bytes of metadata, found 16777222"
-    );
+    assert_eq!(error, "expected at most 16777216 bytes of metadata, found 16777222");
     let bytes = rebuild(&vec![0; dnn_store::MAX_METADATA + 1], &[]);
-    assert_eq!(
-        message(&bytes),
-        "expected at most 16777216 bytes of metadata, found 16777217"
-    );
+    assert_eq!(message(&bytes), "expected at most 16777216 bytes of metadata, found 16777217");
 }
 
 #[test]
@@ -223,10 +178,7 @@ fn bytes_that_belong_to_nothing_are_refused() {
     let (gap, first) = (HEADER + len, (HEADER + len).next_multiple_of(64));
     metadata.push(0);
     let trailing = message(&rebuild(&metadata, &data));
-    assert_eq!(
-        trailing,
-        format!("expected {len} bytes of metadata, found {}", len + 1)
-    );
+    assert_eq!(trailing, format!("expected {len} bytes of metadata, found {}", len + 1));
 
     // After the metadata, and after the six bytes of the first tensor.
     for offset in [gap, first - 1, first + 6, first + 63] {
@@ -240,10 +192,7 @@ fn bytes_that_belong_to_nothing_are_refused() {
     bare[63] = 1;
     repair(&mut bare);
     let error = dnn_store::decode::<()>(&FORMAT, &bare).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "expected zero padding, found 0x01 at offset 63"
-    );
+    assert_eq!(error.to_string(), "expected zero padding, found 0x01 at offset 63");
 }
 
 #[test]
@@ -265,17 +214,11 @@ fn each_field_of_the_header_has_its_own_message() {
         "expected a test file starting with \"DNNTEST\\x00\", \
          found another kind of file starting with \"XNNTEST\\x00\""
     );
-    assert_eq!(
-        message(b"DNN"),
-        "expected a test file of at least 62 bytes, found 3 bytes"
-    );
+    assert_eq!(message(b"DNN"), "expected a test file of at least 62 bytes, found 3 bytes");
     let mut damaged = sample();
     *damaged.last_mut().unwrap() ^= 1;
     let error = message(&damaged);
-    assert!(
-        error.starts_with("expected sha256 ") && error.contains(", found "),
-        "{error}"
-    );
+    assert!(error.starts_with("expected sha256 ") && error.contains(", found "), "{error}");
 }
 
 #[test]
@@ -292,48 +235,20 @@ fn the_writer_refuses_what_the_reader_would() {
     let write = |name, dims: &[usize], values: &[f32]| {
         let values = Values::new(values);
         let tensors = [
-            Tensor {
-                name: "a",
-                dims: &[1],
-                values: Values::U8(&[1]),
-            },
+            Tensor { name: "a", dims: &[1], values: Values::U8(&[1]) },
             Tensor { name, dims, values },
         ];
-        encode(&FORMAT, &(), &tensors)
-            .map(|_| ())
-            .map_err(|e| e.to_string())
+        encode(&FORMAT, &(), &tensors).map(|_| ()).map_err(|e| e.to_string())
     };
     assert_eq!(write("w", &[2], &[1.0, 2.0]), Ok(()));
     let error = write("w", &[2], &[1.0]).unwrap_err();
-    assert_eq!(
-        error,
-        "bad tensor \"w\": expected 2 values by dimensions [2], found 1"
-    );
-    assert!(
-        write("a", &[1], &[1.0])
-            .unwrap_err()
-            .contains("unique names")
-    );
-    assert!(
-        write("w", &[0], &[])
-            .unwrap_err()
-            .contains("found 0 on axis 0")
-    );
-    assert!(
-        write("w", &[usize::MAX, 2], &[1.0])
-            .unwrap_err()
-            .contains("do not fit")
-    );
+    assert_eq!(error, "bad tensor \"w\": expected 2 values by dimensions [2], found 1");
+    assert!(write("a", &[1], &[1.0]).unwrap_err().contains("unique names"));
+    assert!(write("w", &[0], &[]).unwrap_err().contains("found 0 on axis 0"));
+    assert!(write("w", &[usize::MAX, 2], &[1.0]).unwrap_err().contains("do not fit"));
     let error = write("w", &[2], &[0.0, f32::NEG_INFINITY]).unwrap_err();
-    assert_eq!(
-        error,
-        "expected finite values in tensor \"w\", found -inf at index 1"
-    );
-    assert!(
-        write("w", &[1], &[f32::NAN])
-            .unwrap_err()
-            .contains("NaN at index 0")
-    );
+    assert_eq!(error, "expected finite values in tensor \"w\", found -inf at index 1");
+    assert!(write("w", &[1], &[f32::NAN]).unwrap_err().contains("NaN at index 0"));
 }
 
 #[test]
@@ -341,15 +256,7 @@ fn asking_for_the_wrong_tensor_says_what_there_is() {
     let bytes = sample();
     let container = dnn_store::decode::<common::Content>(&FORMAT, &bytes).unwrap();
     let missing = container.tensor("bias").unwrap_err().to_string();
-    assert_eq!(
-        missing,
-        "expected a tensor \"bias\", found pixels, w, b, rate"
-    );
-    let wrong = container
-        .tensor("w")
-        .unwrap()
-        .to_vec::<f64>()
-        .unwrap_err()
-        .to_string();
+    assert_eq!(missing, "expected a tensor \"bias\", found pixels, w, b, rate");
+    let wrong = container.tensor("w").unwrap().to_vec::<f64>().unwrap_err().to_string();
     assert_eq!(wrong, "expected f64 values in tensor \"w\", found f32");
 }

@@ -16,33 +16,16 @@ const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/v1.0.
 fn check_sample(bytes: &[u8]) {
     let container = decode::<Content>(&FORMAT, bytes).unwrap();
     assert_eq!(container.content, content());
-    let names: Vec<_> = container
-        .tensors()
-        .iter()
-        .map(|t| (t.name(), t.dims()))
-        .collect();
-    let expected: [(_, &[usize]); 4] = [
-        ("pixels", &[2, 3]),
-        ("w", &[3, 2]),
-        ("b", &[3]),
-        ("rate", &[]),
-    ];
+    let names: Vec<_> = container.tensors().iter().map(|t| (t.name(), t.dims())).collect();
+    let expected: [(_, &[usize]); 4] =
+        [("pixels", &[2, 3]), ("w", &[3, 2]), ("b", &[3]), ("rate", &[])];
     assert_eq!(names, expected);
-    assert_eq!(
-        container.tensor("pixels").unwrap().to_vec::<u8>().unwrap(),
-        PIXELS
-    );
+    assert_eq!(container.tensor("pixels").unwrap().to_vec::<u8>().unwrap(), PIXELS);
     let singles = container.tensor("w").unwrap().to_vec::<f32>().unwrap();
     assert_eq!(bits(&singles), SINGLES.map(f32::to_bits));
     let doubles = container.tensor("b").unwrap().to_vec::<f64>().unwrap();
-    assert_eq!(
-        doubles.iter().map(|v| v.to_bits()).collect::<Vec<_>>(),
-        DOUBLES.map(f64::to_bits)
-    );
-    assert_eq!(
-        container.tensor("rate").unwrap().to_vec::<f64>().unwrap(),
-        DOUBLES[..1]
-    );
+    assert_eq!(doubles.iter().map(|v| v.to_bits()).collect::<Vec<_>>(), DOUBLES.map(f64::to_bits));
+    assert_eq!(container.tensor("rate").unwrap().to_vec::<f64>().unwrap(), DOUBLES[..1]);
 }
 
 fn bits(values: &[f32]) -> Vec<u32> {
@@ -91,21 +74,9 @@ fn values(kind: u8, bits: &[u64]) -> (Vec<u8>, Vec<f32>, Vec<f64>) {
     let finite = |v: f64| if v.is_finite() { v } else { -0.0 };
     let single = |b: &u64| Some(f32::from_bits((b >> 32) as u32)).filter(|v| v.is_finite());
     match kind {
-        0 => (
-            bits.iter().map(|b| b.to_le_bytes()[0]).collect(),
-            vec![],
-            vec![],
-        ),
-        1 => (
-            vec![],
-            bits.iter().map(|b| single(b).unwrap_or(-0.0)).collect(),
-            vec![],
-        ),
-        _ => (
-            vec![],
-            vec![],
-            bits.iter().map(|b| finite(f64::from_bits(*b))).collect(),
-        ),
+        0 => (bits.iter().map(|b| b.to_le_bytes()[0]).collect(), vec![], vec![]),
+        1 => (vec![], bits.iter().map(|b| single(b).unwrap_or(-0.0)).collect(), vec![]),
+        _ => (vec![], vec![], bits.iter().map(|b| finite(f64::from_bits(*b))).collect()),
     }
 }
 

@@ -1,13 +1,6 @@
 //! Whole training steps, full-batch and mini-batch.
-#![allow(
-    missing_docs,
-    reason = "criterion's macros make undocumented functions"
-)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    reason = "made-up data"
-)]
+#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "made-up data")]
 
 use std::num::NonZeroUsize;
 
@@ -20,24 +13,8 @@ use ndarray::{Array2, ShapeBuilder};
 fn epochs(c: &mut Criterion) {
     let mut stream = RandomStream::new(1, Purpose::Data, 0);
     for (name, side, channels, hidden, classes, m, batch) in [
-        (
-            "digits 64-64-10 batch 32",
-            8,
-            1,
-            &[64][..],
-            10,
-            1280,
-            Some(32),
-        ),
-        (
-            "cats 12288-20-7-5-1 full batch of 209",
-            64,
-            3,
-            &[20, 7, 5],
-            2,
-            209,
-            None,
-        ),
+        ("digits 64-64-10 batch 32", 8, 1, &[64][..], 10, 1280, Some(32)),
+        ("cats 12288-20-7-5-1 full batch of 209", 64, 3, &[20, 7, 5], 2, 209, None),
     ] {
         let input = InputShape::picture(side, side, channels);
         let network = Network::<f32>::builder(input)
@@ -49,14 +26,8 @@ fn epochs(c: &mut Criterion) {
             stream.up_to(255) as u8
         });
         let labels: Vec<u32> = (0..m).map(|_| stream.up_to(classes - 1)).collect();
-        let batch = batch.map_or(Batch::Full, |size| {
-            Batch::Size(NonZeroUsize::new(size).unwrap())
-        });
-        let trainer = Trainer {
-            batch,
-            epochs: 1,
-            ..Trainer::default()
-        };
+        let batch = batch.map_or(Batch::Full, |size| Batch::Size(NonZeroUsize::new(size).unwrap()));
+        let trainer = Trainer { batch, epochs: 1, ..Trainer::default() };
         c.bench_function(&format!("one epoch {name}"), |b| {
             b.iter(|| {
                 let mut trained = network.clone();

@@ -12,8 +12,7 @@
 //! commonest answer: the two-layer network knows its training pictures by heart and is barely above
 //! it on new ones. The third network is the four-layer one again, with smaller first weights: its
 //! cost falls too, but only to the entropy of the classes, where it says "not a cat" to everything,
-//! and most of the test pictures are cats. The trainer's warning comes after ten steps of one
-//! answer: the two-layer network gets over it, the third one never does.
+//! and most of the test pictures are cats. The trainer warns of the third one.
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 
 #[path = "../tests/support/cat_non_cat.rs"]
@@ -45,10 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (train, test) = (read(&folder, TRAIN)?, read(&folder, TEST)?);
     for (part, pictures) in [("training", &train), ("test", &test)] {
         let cats: u32 = pictures.labels.iter().sum();
-        println!(
-            "{} {part} pictures, {cats} of them cats",
-            pictures.labels.len()
-        );
+        println!("{} {part} pictures, {cats} of them cats", pictures.labels.len());
     }
     let parts = [&train, &test];
 
@@ -79,11 +75,7 @@ fn folder() -> Result<PathBuf, String> {
         .nth(1)
         .or_else(|| env::var_os("DNN_TEST_DATA"))
         .map(PathBuf::from)
-        .filter(|folder| {
-            [TRAIN, TEST]
-                .iter()
-                .all(|(file, _)| folder.join(file).is_file())
-        })
+        .filter(|folder| [TRAIN, TEST].iter().all(|(file, _)| folder.join(file).is_file()))
         .ok_or_else(|| {
             format!(
                 "name a folder with the course's {} and {}, as the argument or in DNN_TEST_DATA",
@@ -98,8 +90,6 @@ fn run(
     initializer: Initializer,
     [train, test]: [&Pictures; 2],
 ) -> Result<Vec<f64>, Box<dyn Error>> {
-    let scaling = PixelScaling::default();
-    let examples = |pictures| examples(pictures, &scaling);
     let mut network = Network::<f64>::builder(InputShape::picture(64, 64, 3))
         .hidden(hidden, Activation::Relu)
         .classes(["not a cat", "cat"])
@@ -125,8 +115,8 @@ fn run(
     Ok(history.costs().collect())
 }
 
-fn examples<'a>(pictures: &'a Pictures, scaling: &'a PixelScaling) -> Examples<'a, f64> {
-    let values = pictures.pixels.view();
+fn examples(pictures: &Pictures) -> Examples<'_, f64> {
+    let (values, scaling) = (pictures.pixels.view(), PixelScaling::default());
     Examples::classes(Features::Pixels { values, scaling }, &pictures.labels)
 }
 

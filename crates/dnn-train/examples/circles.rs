@@ -92,9 +92,8 @@ const PUBLISHED: [Published; 3] = [
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let path = env::args_os()
-        .nth(1)
-        .map_or_else(|| PathBuf::from("target/circles.svg"), PathBuf::from);
+    let path =
+        env::args_os().nth(1).map_or_else(|| PathBuf::from("target/circles.svg"), PathBuf::from);
     let (train, test) = (circles(1, 300), circles(2, 100));
     println!("{WIDTHS:?}, learning rate {LEARNING_RATE}, {ITERATIONS} iterations");
     println!("300 training and 100 test points, half of each on either circle: baseline 0.5");
@@ -151,10 +150,9 @@ fn report(published: &Published, costs: &[f64], [train, test]: [f64; 2]) {
     for ((iteration, cost), expected) in found.zip(published.costs) {
         println!("  {iteration:>14}  {cost:>9.6}  {expected:>9.6}");
     }
-    for (part, found, expected) in [
-        ("train", train, published.train),
-        ("test", test, published.test),
-    ] {
+    for (part, found, expected) in
+        [("train", train, published.train), ("test", test, published.test)]
+    {
         let name = format!("{part} accuracy");
         println!("  {name:>14}  {found:>9.4}  {expected:>9.4}");
     }

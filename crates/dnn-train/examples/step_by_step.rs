@@ -47,9 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         weights: draw(pair[1], pair[0], &mut stream),
         bias: draw(pair[1], 1, &mut stream),
     });
-    let mut parameters = Parameters {
-        layers: layers.collect(),
-    };
+    let mut parameters = Parameters { layers: layers.collect() };
     let y = array![[1.0, 0.0, 1.0, 0.0]];
     show("X", "four examples of five features", &x);
     show("Y", "what AL should become", &y);
@@ -66,9 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     heading("5. One step of gradient descent");
     update_parameters(&mut parameters, &gradients, LEARNING_RATE)?;
-    show_parameters(&parameters, |name| {
-        format!("{name} - {LEARNING_RATE} d{name}")
-    });
+    show_parameters(&parameters, |name| format!("{name} - {LEARNING_RATE} d{name}"));
     let caches = model_forward(x.view(), &parameters, Activation::Relu, Head::Sigmoid)?;
     let after = course::compute_cost(caches[2].a.view(), y.view())?;
     println!("\ncost before the step {cost:.8}, after it {after:.8}");
@@ -131,11 +127,7 @@ fn backward(
             (relu_backward(da.view(), z)?, derivative)
         };
         show(&format!("dZ{l}"), &derivative, &dz);
-        let a_prev = if l == 1 {
-            x.view()
-        } else {
-            caches[l - 2].a.view()
-        };
+        let a_prev = if l == 1 { x.view() } else { caches[l - 2].a.view() };
         let found = linear_backward(dz.view(), a_prev, parameters.layers[l - 1].weights.view())?;
         let input = input_name(l);
         let (weights, bias) = (format!("dZ{l} {input}^T / m"), format!("rowsum(dZ{l}) / m"));
@@ -143,10 +135,7 @@ fn backward(
         show(&format!("db{l}"), &bias, &found.bias);
         da = found.da_prev;
         rule = format!("W{l}^T dZ{l}");
-        gradients.layers[l - 1] = LayerParameters {
-            weights: found.weights,
-            bias: found.bias,
-        };
+        gradients.layers[l - 1] = LayerParameters { weights: found.weights, bias: found.bias };
     }
     let at_once = course::model_backward(al, y.view(), x.view(), parameters, caches)?;
     println!("\ncourse::model_backward gives all of this in one call:");
@@ -156,11 +145,7 @@ fn backward(
 
 /// What layer `l` takes in.
 fn input_name(l: usize) -> String {
-    if l == 1 {
-        "X".to_owned()
-    } else {
-        format!("A{}", l - 1)
-    }
+    if l == 1 { "X".to_owned() } else { format!("A{}", l - 1) }
 }
 
 fn heading(text: &str) {
@@ -188,9 +173,5 @@ fn show(name: &str, formula: &str, values: &Array2<f64>) {
 
 /// A number in a column of its own; an exact 0 without decimals, so that it catches the eye.
 fn cell(value: f64) -> String {
-    if value == 0.0 {
-        format!("{:13}", 0)
-    } else {
-        format!("{value:13.8}")
-    }
+    if value == 0.0 { format!("{:13}", 0) } else { format!("{value:13.8}") }
 }

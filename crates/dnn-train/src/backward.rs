@@ -37,15 +37,7 @@ fn expect_shape(
     expected: (usize, usize),
     found: (usize, usize),
 ) -> Result<(), CoreError> {
-    if expected == found {
-        Ok(())
-    } else {
-        Err(CoreError::Shape {
-            what,
-            expected,
-            found,
-        })
-    }
+    if expected == found { Ok(()) } else { Err(CoreError::Shape { what, expected, found }) }
 }
 
 /// From `dZ` to `dA_prev`, `dW` and `db`.
@@ -86,22 +78,11 @@ pub fn linear_backward<T: Element>(
     let mut dw = Array2::zeros((n, n_prev));
     let columns = Columns::Run { start: 0, len: m };
     let features = Features::Real(a_prev);
-    features.accumulate_gradient(
-        share,
-        dz,
-        0..n_prev,
-        columns,
-        &mut Vec::new(),
-        dw.view_mut(),
-    );
+    features.accumulate_gradient(share, dz, 0..n_prev, columns, &mut Vec::new(), dw.view_mut());
     let mut db = Array2::zeros((n, 1));
     accumulate_bias(dz, db.view_mut());
     db *= share;
-    Ok(LinearGradients {
-        da_prev,
-        weights: dw,
-        bias: db,
-    })
+    Ok(LinearGradients { da_prev, weights: dw, bias: db })
 }
 
 /// `1 / m`, the share of one example in the mean.
@@ -224,11 +205,7 @@ pub fn model_backward<T: Element>(
     for l in (0..depth).rev() {
         let weights = parameters.layers[l].weights.view();
         let a_prev = if l == 0 { x } else { caches[l - 1].a.view() };
-        let LinearGradients {
-            da_prev,
-            weights,
-            bias,
-        } = match da.last() {
+        let LinearGradients { da_prev, weights, bias } = match da.last() {
             None => linear_backward(dz_last, a_prev, weights)?,
             Some(da) => {
                 linear_activation_backward(da.view(), a_prev, weights, &caches[l], activation)?
@@ -239,8 +216,5 @@ pub fn model_backward<T: Element>(
     }
     layers.reverse();
     da.reverse();
-    Ok(ModelGradients {
-        da,
-        parameters: Parameters { layers },
-    })
+    Ok(ModelGradients { da, parameters: Parameters { layers } })
 }

@@ -37,11 +37,8 @@ pub enum Cost {
 
 impl Cost {
     /// Every cost.
-    pub const ALL: [Self; 3] = [
-        Self::BinaryCrossEntropy,
-        Self::CategoricalCrossEntropy,
-        Self::MeanSquaredError,
-    ];
+    pub const ALL: [Self; 3] =
+        [Self::BinaryCrossEntropy, Self::CategoricalCrossEntropy, Self::MeanSquaredError];
 
     /// The usual cost of a head: maximum likelihood.
     pub fn of_head(head: Head) -> Self {
@@ -61,11 +58,7 @@ impl Cost {
         if found == expected {
             return Ok(());
         }
-        Err(TrainError::CostHead {
-            cost: self,
-            expected,
-            found,
-        })
+        Err(TrainError::CostHead { cost: self, expected, found })
     }
 
     /// The sum of the costs of the examples `columns`, and `dz` of each.
@@ -185,10 +178,7 @@ mod tests {
         let mut a = Array2::zeros(z.raw_dim());
         head.apply(z.view(), a.view_mut());
         let mut dz = Array2::zeros(z.raw_dim());
-        let columns = Columns::Run {
-            start: 0,
-            len: z.ncols(),
-        };
+        let columns = Columns::Run { start: 0, len: z.ncols() };
         let sum =
             cost.sum_and_gradient(head, (z.view(), a.view()), &targets, columns, dz.view_mut());
         (sum, dz)
@@ -205,11 +195,7 @@ mod tests {
             Targets::Classes(&[1, 0]),
         );
         assert!((sum - ((4.0_f64 / 3.0).ln() + 4_f64.ln())).abs() < 1e-15);
-        assert!(
-            (&dz - &array![[-0.25, 0.75]])
-                .iter()
-                .all(|d: &f64| d.abs() < 1e-15)
-        );
+        assert!((&dz - &array![[-0.25, 0.75]]).iter().all(|d: &f64| d.abs() < 1e-15));
         // Softmax of (0, ln 3) is (1/4, 3/4).
         let (sum, dz) = cost(
             Cost::CategoricalCrossEntropy,
@@ -218,11 +204,7 @@ mod tests {
             Targets::Classes(&[0]),
         );
         assert!((sum - 4_f64.ln()).abs() < 1e-15);
-        assert!(
-            (&dz - &array![[-0.75], [0.75]])
-                .iter()
-                .all(|d: &f64| d.abs() < 1e-15)
-        );
+        assert!((&dz - &array![[-0.75], [0.75]]).iter().all(|d: &f64| d.abs() < 1e-15));
         // ((3 - 1)^2 + (0 - 2)^2) / 2 = 4, and 2 * 2 / 2 = 2.
         let values = array![[1.0], [2.0]];
         let (sum, dz) = cost(
@@ -241,20 +223,10 @@ mod tests {
                 let wrong = (z > 0.0) != (label == 1);
                 let expected = if wrong { 1e4 } else { 0.0 };
                 let targets = Targets::Classes(std::slice::from_ref(&label));
-                let (sum, _) = cost(
-                    Cost::BinaryCrossEntropy,
-                    Head::Sigmoid,
-                    &array![[z]],
-                    targets,
-                );
+                let (sum, _) = cost(Cost::BinaryCrossEntropy, Head::Sigmoid, &array![[z]], targets);
                 assert_eq!(sum, expected);
                 let logits = array![[0.0], [z]];
-                let (sum, _) = cost(
-                    Cost::CategoricalCrossEntropy,
-                    Head::Softmax,
-                    &logits,
-                    targets,
-                );
+                let (sum, _) = cost(Cost::CategoricalCrossEntropy, Head::Softmax, &logits, targets);
                 assert_eq!(sum, expected);
             }
         }
@@ -262,19 +234,9 @@ mod tests {
 
     #[test]
     fn a_cost_for_another_head_says_so() {
-        let error = Cost::BinaryCrossEntropy
-            .check_head(Head::Softmax)
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            error,
-            "binary cross-entropy expects a sigmoid head, found a softmax head"
-        );
-        assert!(
-            Cost::CategoricalCrossEntropy
-                .check_head(Head::Sigmoid)
-                .is_err()
-        );
+        let error = Cost::BinaryCrossEntropy.check_head(Head::Softmax).unwrap_err().to_string();
+        assert_eq!(error, "binary cross-entropy expects a sigmoid head, found a softmax head");
+        assert!(Cost::CategoricalCrossEntropy.check_head(Head::Sigmoid).is_err());
         for head in Head::ALL {
             assert!(Cost::of_head(head).check_head(head).is_ok());
             assert!(Cost::MeanSquaredError.check_head(head).is_ok());

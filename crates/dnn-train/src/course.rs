@@ -14,15 +14,7 @@ use rand::Rng;
 use crate::{Batch, Examples, ModelGradients, TrainError, Trainer, sigmoid_backward, unobserved};
 
 fn expect_labels(al: (usize, usize), y: (usize, usize)) -> Result<(), CoreError> {
-    if al == y {
-        Ok(())
-    } else {
-        Err(CoreError::Shape {
-            what: "Y",
-            expected: al,
-            found: y,
-        })
-    }
+    if al == y { Ok(()) } else { Err(CoreError::Shape { what: "Y", expected: al, found: y }) }
 }
 
 /// `-(1/m) sum(Y ln AL + (1 - Y) ln(1 - AL))`, as written: infinite for a sure and wrong answer.
@@ -48,9 +40,9 @@ pub fn compute_cost<T: Element>(
 ) -> Result<T, CoreError> {
     expect_labels(al.dim(), y.dim())?;
     let one = T::one();
-    let sum = Zip::from(al).and(y).fold(T::zero(), |sum, &a, &y| {
-        sum + y * a.ln() + (one - y) * (one - a).ln()
-    });
+    let sum = Zip::from(al)
+        .and(y)
+        .fold(T::zero(), |sum, &a, &y| sum + y * a.ln() + (one - y) * (one - a).ln());
     Ok(-sum / T::from_f64(al.ncols() as f64))
 }
 
@@ -87,9 +79,7 @@ pub fn model_backward<T: Element>(
 /// If the shapes differ.
 pub fn cost_gradient<T: Element>(al: ArrayView2<'_, T>, y: ArrayView2<'_, T>) -> Array2<T> {
     let one = T::one();
-    Zip::from(al)
-        .and(y)
-        .map_collect(|&a, &y| -(y / a - (one - y) / (one - a)))
+    Zip::from(al).and(y).map_collect(|&a, &y| -(y / a - (one - y) / (one - a)))
 }
 
 /// The course's `L_layer_model`: full-batch gradient descent on `[linear -> ReLU] x (L-1) -> linear
@@ -129,12 +119,8 @@ pub fn l_layer_model<'a, T: Element, R: Rng>(
 ) -> Result<(Parameters<T>, Vec<f64>), TrainError> {
     let parameters = initialize_parameters_deep(layer_dims, initializer, stream)?;
     let mut network = network_of(parameters)?;
-    let trainer = Trainer {
-        learning_rate,
-        epochs: iterations,
-        batch: Batch::Full,
-        ..Trainer::default()
-    };
+    let trainer =
+        Trainer { learning_rate, epochs: iterations, batch: Batch::Full, ..Trainer::default() };
     let examples = Examples::classes(*x, labels);
     let history = trainer.fit(&mut network, &examples, None, &mut unobserved)?;
     Ok((network.parameters().clone(), history.costs().collect()))
@@ -166,13 +152,7 @@ pub fn predict<T: Element>(
 ) -> Result<Array2<T>, CoreError> {
     let caches = model_forward(x, parameters, Activation::Relu, Head::Sigmoid)?;
     let al = &caches[caches.len() - 1].a;
-    Ok(al.mapv(|p| {
-        if p > T::from_f64(0.5) {
-            T::one()
-        } else {
-            T::zero()
-        }
-    }))
+    Ok(al.mapv(|p| if p > T::from_f64(0.5) { T::one() } else { T::zero() }))
 }
 
 /// The course's `random_mini_batches`: the columns `0..m` in random order, cut into batches of
@@ -185,9 +165,5 @@ pub fn random_mini_batches<R: Rng>(
     size: usize,
     stream: &mut RandomStream<R>,
 ) -> Vec<Vec<usize>> {
-    stream
-        .permutation(m)
-        .chunks(size)
-        .map(<[usize]>::to_vec)
-        .collect()
+    stream.permutation(m).chunks(size).map(<[usize]>::to_vec).collect()
 }

@@ -28,13 +28,7 @@ pub(crate) struct NotFinite {
 impl NotFinite {
     pub(crate) fn at(self, step: u64, epoch: u64, batch: usize) -> TrainError {
         let Self { what, layer } = self;
-        TrainError::NotFinite {
-            what,
-            layer,
-            step,
-            epoch,
-            batch,
-        }
+        TrainError::NotFinite { what, layer, step, epoch, batch }
     }
 }
 
@@ -60,12 +54,7 @@ struct Tile<T> {
 /// The number of examples per tile: a function of shapes alone.
 fn tile_width(parameters: usize, batch: usize) -> usize {
     let worthwhile = (LEAST_WORK / parameters.max(1)).max(16);
-    batch
-        .div_ceil(8)
-        .max(worthwhile)
-        .next_multiple_of(8)
-        .min(256)
-        .min(batch.max(1))
+    batch.div_ceil(8).max(worthwhile).next_multiple_of(8).min(256).min(batch.max(1))
 }
 
 impl<T: Element> Engine<T> {
@@ -123,9 +112,7 @@ impl<T: Element> Engine<T> {
         let (width, m) = (self.tile_width, columns.len());
         let tiles = &self.tiles[..m.div_ceil(width)];
         for (l, gradient) in self.gradient.layers.iter_mut().enumerate() {
-            let blocks = gradient
-                .weights
-                .axis_chunks_iter_mut(Axis(1), FEATURE_BLOCK);
+            let blocks = gradient.weights.axis_chunks_iter_mut(Axis(1), FEATURE_BLOCK);
             let finite = blocks
                 .into_par_iter()
                 .zip(self.scratch.par_iter_mut())
@@ -142,10 +129,7 @@ impl<T: Element> Engine<T> {
             }
             gradient.bias *= share_of::<T>(m);
             if !finite || !all_finite(gradient.bias.view()) {
-                return Err(NotFinite {
-                    what: "the gradient",
-                    layer: l + 1,
-                });
+                return Err(NotFinite { what: "the gradient", layer: l + 1 });
             }
         }
         Ok(&self.tally)
@@ -159,10 +143,7 @@ impl<T: Element> Engine<T> {
         columns: Columns<'_>,
         backward: bool,
     ) -> Result<&Tally, NotFinite> {
-        debug_assert!(
-            columns.len() <= self.capacity(),
-            "a batch larger than the buffers"
-        );
+        debug_assert!(columns.len() <= self.capacity(), "a batch larger than the buffers");
         let (width, m) = (self.tile_width, columns.len());
         let tiles = &mut self.tiles[..m.div_ceil(width)];
         tiles.par_iter_mut().enumerate().for_each(|(index, tile)| {
@@ -185,11 +166,7 @@ impl<T: Element> Engine<T> {
 
 /// The most blocks of features that any layer has.
 fn largest_layer_blocks<T: Element>(network: &Network<T>) -> usize {
-    let inputs = network
-        .parameters()
-        .layers
-        .iter()
-        .map(|layer| layer.weights.ncols());
+    let inputs = network.parameters().layers.iter().map(|layer| layer.weights.ncols());
     inputs.max().unwrap_or(0).div_ceil(FEATURE_BLOCK)
 }
 
@@ -211,9 +188,7 @@ fn weight_gradient<T: Element>(
         let len = tile.caches.examples();
         if l == 0 {
             let columns = columns.part(start..start + len);
-            examples
-                .features
-                .accumulate_gradient(share, dz, rows, columns, scratch, dw);
+            examples.features.accumulate_gradient(share, dz, rows, columns, scratch, dw);
         } else {
             let a_prev = Features::Real(tile.caches.a(l - 1));
             let columns = Columns::Run { start: 0, len };
@@ -242,19 +217,13 @@ impl<T: Element> Tile<T> {
         let depth = self.caches.len();
         self.not_finite = (0..depth)
             .find(|&l| !all_finite(self.caches.z(l)))
-            .map(|l| NotFinite {
-                what: "the output Z",
-                layer: l + 1,
-            });
+            .map(|l| NotFinite { what: "the output Z", layer: l + 1 });
         let (z, a) = (self.caches.logits(), self.caches.output());
         let dz = self.dz[depth - 1].slice_mut(s![.., ..columns.len()]);
         let targets = &examples.targets;
         let sum = cost.sum_and_gradient(network.head(), (z, a), targets, columns, dz);
         if self.not_finite.is_none() && !sum.is_finite() {
-            self.not_finite = Some(NotFinite {
-                what: "the cost",
-                layer: depth,
-            });
+            self.not_finite = Some(NotFinite { what: "the cost", layer: depth });
         }
         self.tally.clear();
         self.tally.add_outputs(network, a, targets, columns, sum);
@@ -293,13 +262,8 @@ pub fn gradients<T: Element>(
 ) -> Result<(f64, Parameters<T>), TrainError> {
     examples.check(network, cost)?;
     let mut engine = Engine::new(network, examples.len());
-    let all = Columns::Run {
-        start: 0,
-        len: examples.len(),
-    };
-    let tally = engine
-        .backward(network, cost, examples, all)
-        .map_err(|found| found.at(1, 1, 1))?;
+    let all = Columns::Run { start: 0, len: examples.len() };
+    let tally = engine.backward(network, cost, examples, all).map_err(|found| found.at(1, 1, 1))?;
     let mean = tally.mean_cost();
     Ok((mean, engine.gradient))
 }

@@ -65,10 +65,7 @@ impl Classification {
     /// mark of a network that does not learn.
     pub fn single_class(&self) -> Option<usize> {
         let stuck = present(&self.predicted) == 1 && present(&self.actual) > 1;
-        self.predicted
-            .iter()
-            .position(|&count| count > 0)
-            .filter(|_| stuck)
+        self.predicted.iter().position(|&count| count > 0).filter(|_| stuck)
     }
 }
 
@@ -89,17 +86,8 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn new(outputs: usize) -> Self {
         let zeros = vec![0; class_count(outputs)];
-        let counts = Classification {
-            correct: 0,
-            actual: zeros.clone(),
-            predicted: zeros,
-        };
-        Self {
-            examples: 0,
-            cost: 0.0,
-            counts,
-            classified: false,
-        }
+        let counts = Classification { correct: 0, actual: zeros.clone(), predicted: zeros };
+        Self { examples: 0, cost: 0.0, counts, classified: false }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -115,9 +103,7 @@ impl Tally {
         self.classified |= other.classified;
         self.counts.correct += other.counts.correct;
         let add = |sums: &mut [usize], counts: &[usize]| {
-            sums.iter_mut()
-                .zip(counts)
-                .for_each(|(sum, count)| *sum += count);
+            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         };
         add(&mut self.counts.actual, &other.counts.actual);
         add(&mut self.counts.predicted, &other.counts.predicted);
@@ -139,10 +125,8 @@ impl Tally {
         };
         self.classified = true;
         for (position, output) in outputs.columns().into_iter().enumerate() {
-            let (predicted, actual) = (
-                network.decide(output),
-                labels[columns.at(position)] as usize,
-            );
+            let (predicted, actual) =
+                (network.decide(output), labels[columns.at(position)] as usize);
             self.counts.predicted[predicted] += 1;
             self.counts.actual[actual] += 1;
             self.counts.correct += usize::from(predicted == actual);
@@ -220,10 +204,7 @@ pub(crate) fn tally<T: Element>(
     let mut total = Tally::new(network.outputs());
     let (m, pass) = (examples.len(), engine.capacity());
     for (index, start) in (0..m).step_by(pass).enumerate() {
-        let columns = Columns::Run {
-            start,
-            len: pass.min(m - start),
-        };
+        let columns = Columns::Run { start, len: pass.min(m - start) };
         let part = engine
             .forward(network, cost, examples, columns)
             .map_err(|found| found.at(1, 1, index + 1))?;

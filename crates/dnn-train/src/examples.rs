@@ -36,11 +36,7 @@ impl<T: Element> Targets<'_, T> {
         match self {
             Self::Classes(labels) => {
                 let wanted = if outputs == 1 { 1 } else { output };
-                if labels[example] as usize == wanted {
-                    T::one()
-                } else {
-                    T::zero()
-                }
+                if labels[example] as usize == wanted { T::one() } else { T::zero() }
             }
             Self::Values(values) => values[(output, example)],
         }
@@ -71,18 +67,12 @@ pub struct Examples<'a, T> {
 impl<'a, T: Element> Examples<'a, T> {
     /// Examples with a class each.
     pub fn classes(features: Features<'a, T>, labels: &'a [u32]) -> Self {
-        Self {
-            features,
-            targets: Targets::Classes(labels),
-        }
+        Self { features, targets: Targets::Classes(labels) }
     }
 
     /// Examples with numbers to approach, `(n_L, m)`.
     pub fn values(features: Features<'a, T>, values: ArrayView2<'a, T>) -> Self {
-        Self {
-            features,
-            targets: Targets::Values(values),
-        }
+        Self { features, targets: Targets::Values(values) }
     }
 
     /// How many examples, `m`.
@@ -104,20 +94,15 @@ impl<'a, T: Element> Examples<'a, T> {
             return Err(TrainError::NoExamples);
         }
         if self.targets.len() != m {
-            return Err(TrainError::TargetCount {
-                expected: m,
-                found: self.targets.len(),
-            });
+            return Err(TrainError::TargetCount { expected: m, found: self.targets.len() });
         }
         match self.targets {
             Targets::Classes(labels) => {
                 let classes = class_count(outputs);
                 match labels.iter().position(|&label| label as usize >= classes) {
-                    Some(example) => Err(TrainError::Label {
-                        example,
-                        label: labels[example],
-                        classes,
-                    }),
+                    Some(example) => {
+                        Err(TrainError::Label { example, label: labels[example], classes })
+                    }
                     None => Ok(()),
                 }
             }
@@ -145,12 +130,7 @@ fn check_values<T: Element>(values: ArrayView2<'_, T>, cost: Cost) -> Result<(),
     for ((output, example), &value) in values.indexed_iter() {
         let found = value.into();
         if !fits(found) {
-            return Err(TrainError::TargetValue {
-                example,
-                output,
-                expected,
-                found,
-            });
+            return Err(TrainError::TargetValue { example, output, expected, found });
         }
     }
     Ok(())

@@ -40,11 +40,7 @@ pub struct WorstEntry {
 /// # Panics
 /// If the lengths differ.
 pub fn relative_difference(analytic: &[f64], numeric: &[f64]) -> f64 {
-    assert_eq!(
-        analytic.len(),
-        numeric.len(),
-        "one slope for every entry of the gradient"
-    );
+    assert_eq!(analytic.len(), numeric.len(), "one slope for every entry of the gradient");
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
     let apart = norm(&mut analytic.iter().zip(numeric).map(|(a, b)| a - b));
     let sum = norm(&mut analytic.iter().copied()) + norm(&mut numeric.iter().copied());
@@ -58,7 +54,7 @@ pub fn relative_difference(analytic: &[f64], numeric: &[f64]) -> f64 {
 ///
 /// # Errors
 /// [`TrainError`] if the examples or the cost do not fit the network, something is not finite, or
-/// `epsilon` is not a finite number above 0.
+/// `epsilon` is not a finite number above 0 or too small to change a parameter.
 ///
 /// # Examples
 /// ```
@@ -113,18 +109,10 @@ pub fn compare_gradients<T: Element>(
                 analytic.push(entry);
                 numeric.push(slope);
                 let apart = (entry - slope).abs();
-                if worst
-                    .as_ref()
-                    .is_none_or(|w| apart > (w.analytic - w.numeric).abs())
-                {
+                if worst.as_ref().is_none_or(|w| apart > (w.analytic - w.numeric).abs()) {
                     let layer = l + 1;
-                    worst = Some(WorstEntry {
-                        layer,
-                        array,
-                        index,
-                        analytic: entry,
-                        numeric: slope,
-                    });
+                    worst =
+                        Some(WorstEntry { layer, array, index, analytic: entry, numeric: slope });
                 }
             }
         }
@@ -154,10 +142,7 @@ fn check_shapes<T: Element>(
     gradient: &Parameters<T>,
 ) -> Result<(), CoreError> {
     let shapes = |of: &Parameters<T>| -> Vec<_> {
-        of.layers
-            .iter()
-            .map(|layer| (layer.weights.dim(), layer.bias.dim()))
-            .collect()
+        of.layers.iter().map(|layer| (layer.weights.dim(), layer.bias.dim())).collect()
     };
     let (expected, found) = (shapes(parameters), shapes(gradient));
     if expected == found {
@@ -182,13 +167,7 @@ struct Slopes<'e, 'a, T> {
 impl<'e, 'a, T: Element> Slopes<'e, 'a, T> {
     fn new(network: Network<T>, examples: &'e Examples<'a, T>, cost: Cost, epsilon: f64) -> Self {
         let engine = Engine::new(&network, examples.len());
-        Self {
-            network,
-            examples,
-            cost,
-            engine,
-            epsilon: T::from_f64(epsilon),
-        }
+        Self { network, examples, cost, engine, epsilon: T::from_f64(epsilon) }
     }
 
     fn at(
@@ -199,13 +178,21 @@ impl<'e, 'a, T: Element> Slopes<'e, 'a, T> {
     ) -> Result<f64, TrainError> {
         let value = self.set(layer, array, index, None);
         let (above, below) = (value + self.epsilon, value - self.epsilon);
+        // The step that is really taken, after rounding.
+        let step: f64 = (above - below).into();
+        if step == 0.0 {
+            return Err(CoreError::Invalid {
+                what: "epsilon",
+                expected: "a step that changes every parameter",
+                found: format!("{}, too small beside a parameter of {value}", self.epsilon),
+            }
+            .into());
+        }
         self.set(layer, array, index, Some(above));
         let cost_above = self.mean_cost()?;
         self.set(layer, array, index, Some(below));
         let cost_below = self.mean_cost()?;
         self.set(layer, array, index, Some(value));
-        // The step that was really taken, after rounding.
-        let step: f64 = (above - below).into();
         Ok((cost_above - cost_below) / step)
     }
 
@@ -217,16 +204,8 @@ impl<'e, 'a, T: Element> Slopes<'e, 'a, T> {
         index: (usize, usize),
         value: Option<T>,
     ) -> T {
-        let layer = self
-            .network
-            .layers_mut()
-            .nth(layer)
-            .expect("the gradient has the same layers");
-        let mut values = if array == "weights" {
-            layer.weights
-        } else {
-            layer.bias
-        };
+        let layer = self.network.layers_mut().nth(layer).expect("the gradient has the same layers");
+        let mut values = if array == "weights" { layer.weights } else { layer.bias };
         let entry = &mut values[index];
         if let Some(value) = value {
             *entry = value;
@@ -235,10 +214,7 @@ impl<'e, 'a, T: Element> Slopes<'e, 'a, T> {
     }
 
     fn mean_cost(&mut self) -> Result<f64, TrainError> {
-        let all = Columns::Run {
-            start: 0,
-            len: self.examples.len(),
-        };
+        let all = Columns::Run { start: 0, len: self.examples.len() };
         self.engine
             .forward(&self.network, self.cost, self.examples, all)
             .map(crate::evaluation::Tally::mean_cost)

@@ -48,8 +48,8 @@ impl fmt::Display for Warning {
             Self::SingleClass { class, epoch } => write!(
                 f,
                 "up to epoch {epoch} all examples of a batch were given one class, at last class \
-                 {class}: the network does not learn; other first weights (he-normal), another \
-                 learning rate or scaled inputs are the usual cures"
+                 {class}: the network has not learned so far; other first weights (he-normal), \
+                 another learning rate or scaled inputs are the usual cures"
             ),
         }
     }

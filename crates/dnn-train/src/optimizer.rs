@@ -62,12 +62,10 @@ impl Optimizer {
             .zip(gradient.axis_chunks_iter(Axis(0), rows).into_par_iter())
             .map(|(parameter, gradient)| {
                 let mut finite = true;
-                Zip::from(parameter)
-                    .and(gradient)
-                    .for_each(|parameter, &gradient| {
-                        *parameter = self.step(*parameter, gradient, learning_rate);
-                        finite &= parameter.is_finite();
-                    });
+                Zip::from(parameter).and(gradient).for_each(|parameter, &gradient| {
+                    *parameter = self.step(*parameter, gradient, learning_rate);
+                    finite &= parameter.is_finite();
+                });
                 finite
             })
             .reduce(|| true, |a, b| a && b)
@@ -108,31 +106,17 @@ pub fn update_parameters<T: Element>(
     }
     for (layer, gradient) in parameters.layers.iter().zip(&gradients.layers) {
         for (what, expected, found) in [
-            (
-                "gradient of the weights",
-                layer.weights.dim(),
-                gradient.weights.dim(),
-            ),
-            (
-                "gradient of the bias",
-                layer.bias.dim(),
-                gradient.bias.dim(),
-            ),
+            ("gradient of the weights", layer.weights.dim(), gradient.weights.dim()),
+            ("gradient of the bias", layer.bias.dim(), gradient.bias.dim()),
         ] {
             if expected != found {
-                return Err(CoreError::Shape {
-                    what,
-                    expected,
-                    found,
-                });
+                return Err(CoreError::Shape { what, expected, found });
             }
         }
     }
     for (layer, gradient) in parameters.layers.iter_mut().zip(&gradients.layers) {
-        let layer = LayerParametersMut {
-            weights: layer.weights.view_mut(),
-            bias: layer.bias.view_mut(),
-        };
+        let layer =
+            LayerParametersMut { weights: layer.weights.view_mut(), bias: layer.bias.view_mut() };
         Optimizer::GradientDescent.update_layer(layer, gradient, T::from_f64(learning_rate));
     }
     Ok(())
@@ -201,13 +185,10 @@ mod tests {
             weights: Array2::zeros((units, 2)),
             bias: Array2::zeros((units, 1)),
         };
-        let of = |layers: Vec<usize>| Parameters {
-            layers: layers.into_iter().map(layer).collect(),
-        };
+        let of =
+            |layers: Vec<usize>| Parameters { layers: layers.into_iter().map(layer).collect() };
         let update = |gradients: &Parameters<f64>, rate| {
-            update_parameters(&mut of(vec![3]), gradients, rate)
-                .unwrap_err()
-                .to_string()
+            update_parameters(&mut of(vec![3]), gradients, rate).unwrap_err().to_string()
         };
         assert_eq!(
             update(&of(vec![3]), f64::NAN),

@@ -1,7 +1,12 @@
 //! What the steps of a run add up to.
 
 use crate::evaluation::Tally;
-use crate::{EpochRecord, Evaluation};
+use crate::{EpochRecord, Evaluation, Warning};
+
+/// Epochs in a row, and steps in them, in which every batch was given one class before a run warns:
+/// many networks start like that and get over it.
+const STUCK_EPOCHS: u64 = 10;
+const STUCK_STEPS: u64 = 100;
 
 /// The steps of a run so far, and the examples of the epoch in progress.
 #[derive(Debug)]
@@ -24,11 +29,7 @@ enum Answers {
 
 impl Totals {
     pub(crate) fn new(outputs: usize) -> Self {
-        Self {
-            steps: 0,
-            epoch: Tally::new(outputs),
-            answers: Answers::Unknown,
-        }
+        Self { steps: 0, epoch: Tally::new(outputs), answers: Answers::Unknown }
     }
 
     /// Steps since the start of the run.
@@ -73,5 +74,31 @@ impl Totals {
             },
             validation,
         }
+    }
+}
+
+/// Looks out for a network that does not learn.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// Epochs in a row in which every batch was given one class.
+    stuck: u64,
+    warned: bool,
+}
+
+impl Watch {
+    /// The warning that is due after this epoch of `epochs`, if any; there is one per run.
+    pub(crate) fn warning(&mut self, record: &EpochRecord, epochs: u64) -> Option<Warning> {
+        let class = record.single_class;
+        self.stuck = if class.is_some() { self.stuck + 1 } else { 0 };
+        let steps = self.stuck * (record.step / record.epoch);
+        let long = self.stuck >= STUCK_EPOCHS && steps >= STUCK_STEPS;
+        // A short run has no time for more, and must not end in silence.
+        let at_the_end = record.epoch == epochs && self.stuck >= STUCK_EPOCHS.min(epochs);
+        if self.warned || !(long || at_the_end) {
+            return None;
+        }
+        let class = class?;
+        self.warned = true;
+        Some(Warning::SingleClass { class, epoch: record.epoch })
     }
 }

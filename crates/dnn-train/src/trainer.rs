@@ -13,11 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Engine, NotFinite};
 use crate::evaluation::tally;
 use crate::optimizer::check_learning_rate;
-use crate::totals::Totals;
-use crate::{Cost, Event, Examples, History, Optimizer, Schedule, TrainError, Warning};
-
-/// Epochs in a row with one class predicted before a run warns.
-const STUCK_EPOCHS: u64 = 10;
+use crate::totals::{Totals, Watch};
+use crate::{Cost, Event, Examples, History, Optimizer, Schedule, TrainError};
 
 /// How many examples a step looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,13 +42,11 @@ impl FromStr for Batch {
         if text == "full" {
             return Ok(Self::Full);
         }
-        text.parse()
-            .map(Self::Size)
-            .map_err(|_| CoreError::Invalid {
-                what: "batch",
-                expected: "`full` or a whole number of at least 1",
-                found: text.to_owned(),
-            })
+        text.parse().map(Self::Size).map_err(|_| CoreError::Invalid {
+            what: "batch",
+            expected: "`full` or a whole number of at least 1",
+            found: text.to_owned(),
+        })
     }
 }
 
@@ -191,20 +186,14 @@ impl Trainer {
             Some(threads) => rayon::ThreadPoolBuilder::new()
                 .num_threads(threads.get())
                 .build()
-                .map_err(|source| TrainError::Threads {
-                    threads: threads.get(),
-                    source,
-                })?
+                .map_err(|source| TrainError::Threads { threads: threads.get(), source })?
                 .install(work),
         }
     }
 
     /// Puts `columns` into the order of `epoch`, counted from 1.
     fn arrange(&self, epoch: u64, columns: &mut [usize]) {
-        columns
-            .iter_mut()
-            .enumerate()
-            .for_each(|(position, column)| *column = position);
+        columns.iter_mut().enumerate().for_each(|(position, column)| *column = position);
         match (&self.order, self.batch) {
             (Some(order), _) => (order.0)(epoch, columns),
             (None, Batch::Full) => {}
@@ -234,29 +223,19 @@ impl<T: Element> Run<'_, '_, '_, T> {
         let mut columns: Vec<usize> = (0..self.training.len()).collect();
         let mut history = History::default();
         // So that no step grows it; a longer run grows it a few times.
-        history
-            .epochs
-            .reserve(usize::try_from(self.trainer.epochs.min(1 << 16)).unwrap_or(0));
+        history.epochs.reserve(usize::try_from(self.trainer.epochs.min(1 << 16)).unwrap_or(0));
         let mut totals = Totals::new(network.outputs());
-        let mut stuck = 0;
+        let mut watch = Watch::default();
         for epoch in 1..=self.trainer.epochs {
             self.trainer.arrange(epoch, &mut columns);
-            let learning_rate = self
-                .trainer
-                .schedule
-                .rate(self.trainer.learning_rate, epoch - 1);
+            let learning_rate = self.trainer.schedule.rate(self.trainer.learning_rate, epoch - 1);
             totals.start_epoch();
             for (index, batch) in columns.chunks(self.batch).enumerate() {
                 let step = totals.steps() + 1;
                 let cost = self
                     .step(network, &mut engine, batch, learning_rate, &mut totals)
                     .map_err(|found| found.at(step, epoch, index + 1))?;
-                let event = Event::Step {
-                    epoch,
-                    step,
-                    batch: index + 1,
-                    cost,
-                };
+                let event = Event::Step { epoch, step, batch: index + 1, cost };
                 if observer(event).is_break() {
                     return Ok(history);
                 }
@@ -266,18 +245,10 @@ impl<T: Element> Run<'_, '_, '_, T> {
                 .map(|validation| tally(&mut engine, network, validation, self.cost))
                 .transpose()?;
             let validation = validation.map(|tally| tally.evaluation());
-            history
-                .epochs
-                .push(totals.record(epoch, learning_rate, validation));
+            history.epochs.push(totals.record(epoch, learning_rate, validation));
             let record = &history.epochs[history.epochs.len() - 1];
             let mut flow = observer(Event::Epoch(record));
-            stuck = if record.single_class.is_some() {
-                stuck + 1
-            } else {
-                0
-            };
-            if let Some(class) = record.single_class.filter(|_| self.warns_at(stuck)) {
-                let warning = Warning::SingleClass { class, epoch };
+            if let Some(warning) = watch.warning(record, self.trainer.epochs) {
                 if observer(Event::Warning(&warning)).is_break() {
                     flow = ControlFlow::Break(());
                 }
@@ -288,11 +259,6 @@ impl<T: Element> Run<'_, '_, '_, T> {
             }
         }
         Ok(history)
-    }
-
-    /// Whether a warning is due after this many epochs in a row with one class predicted.
-    fn warns_at(&self, stuck: u64) -> bool {
-        stuck == STUCK_EPOCHS.min(self.trainer.epochs)
     }
 
     /// One step on the examples `batch`; gives their mean cost before it.
@@ -306,10 +272,7 @@ impl<T: Element> Run<'_, '_, '_, T> {
     ) -> Result<f64, NotFinite> {
         let in_order = self.trainer.order.is_none() && self.trainer.batch == Batch::Full;
         let columns = if in_order {
-            Columns::Run {
-                start: 0,
-                len: batch.len(),
-            }
+            Columns::Run { start: 0, len: batch.len() }
         } else {
             Columns::Listed(batch)
         };
@@ -317,10 +280,8 @@ impl<T: Element> Run<'_, '_, '_, T> {
         let cost = tally.mean_cost();
         totals.add(tally);
         let rate = T::from_f64(learning_rate);
-        for (l, (layer, gradient)) in network
-            .layers_mut()
-            .zip(&engine.gradient().layers)
-            .enumerate()
+        for (l, (layer, gradient)) in
+            network.layers_mut().zip(&engine.gradient().layers).enumerate()
         {
             if let Some(what) = self.trainer.optimizer.update_layer(layer, gradient, rate) {
                 return Err(NotFinite { what, layer: l + 1 });

@@ -3,10 +3,7 @@
 //! The pictures are not part of this repository. Set `DNN_TEST_DATA` to a folder with
 //! `train_catvnoncat.h5` and `test_catvnoncat.h5`; without it the three runs say that they are
 //! skipped.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test may stop at a broken golden file"
-)]
+#![allow(clippy::unwrap_used, reason = "a test may stop at a broken golden file")]
 
 #[path = "support/cat_non_cat.rs"]
 mod cat_non_cat;
@@ -67,13 +64,9 @@ fn run(name: &str, rule: Initializer) {
 
     let dims = integers(&inputs["layer_dims"]);
     let stream = || RandomStream::numpy_legacy(1);
-    assert_first(
-        &initialize_parameters_deep(&dims, rule, &mut stream()).unwrap(),
-        expected,
-    );
-    let scaling = PixelScaling::default();
+    assert_first(&initialize_parameters_deep(&dims, rule, &mut stream()).unwrap(), expected);
     let (parameters, costs) = course::l_layer_model(
-        &features(&train, &scaling),
+        &features(&train),
         &train.labels,
         &dims,
         number(&inputs["learning_rate"]),
@@ -89,11 +82,8 @@ fn run(name: &str, rule: Initializer) {
     assert_answers(parameters, (&train, &test), expected);
 }
 
-fn features<'a>(pictures: &'a Pictures, scaling: &'a PixelScaling) -> Features<'a, f64> {
-    Features::Pixels {
-        values: pictures.pixels.view(),
-        scaling,
-    }
+fn features(pictures: &Pictures) -> Features<'_, f64> {
+    Features::Pixels { values: pictures.pixels.view(), scaling: PixelScaling::default() }
 }
 
 /// Costs, accuracies, predictions and probabilities of the trained network.
@@ -103,12 +93,10 @@ fn assert_answers(
     expected: &Value,
 ) {
     let network = course::network_of(parameters).unwrap();
-    let scaling = PixelScaling::default();
-    for (pictures, part, cost) in [
-        (train, "train", "cost_after_2500_updates"),
-        (test, "test", "test_cost"),
-    ] {
-        let x = features(pictures, &scaling);
+    for (pictures, part, cost) in
+        [(train, "train", "cost_after_2500_updates"), (test, "test", "test_cost")]
+    {
+        let x = features(pictures);
         let examples = Examples::classes(x, &pictures.labels);
         let found = evaluate(&network, &examples, Cost::BinaryCrossEntropy).unwrap();
         assert_close(found.cost, &expected[cost], cost);
@@ -120,9 +108,7 @@ fn assert_answers(
             "{part} predictions"
         );
     }
-    let probabilities = network
-        .predict_probabilities(&features(test, &scaling))
-        .unwrap();
+    let probabilities = network.predict_probabilities(&features(test)).unwrap();
     let cat = probabilities.row(1).to_vec();
     assert_all_close(&cat, &expected["test_probabilities"], "test probabilities");
 }
@@ -150,15 +136,11 @@ fn assert_checksums(parameters: &Parameters<f64>, expected: &Value) {
         // Terms of a sum cancel, so that its own size says nothing about its rounding.
         let scale: f64 = values.iter().map(|value| value.abs()).sum();
         let squares: f64 = values.iter().map(|value| value * value).sum();
-        for (found, expected, scale) in [
-            (values.sum(), expected[0], scale),
-            (squares, expected[1], squares),
-        ] {
+        for (found, expected, scale) in
+            [(values.sum(), expected[0], scale), (squares, expected[1], squares)]
+        {
             let apart = (found - expected).abs();
-            assert!(
-                apart <= RELATIVE * scale,
-                "{name}: {found}, {apart:e} apart of {scale}"
-            );
+            assert!(apart <= RELATIVE * scale, "{name}: {found}, {apart:e} apart of {scale}");
         }
     }
 }
@@ -214,32 +196,17 @@ fn one_picture_is_one_contiguous_column() {
 
 #[test]
 fn bad_files_say_expected_and_found() {
-    let message = |bytes: Vec<u8>| {
-        parse(bytes, 2, Path::new("made-up.h5"))
-            .unwrap_err()
-            .to_string()
-    };
+    let message =
+        |bytes: Vec<u8>| parse(bytes, 2, Path::new("made-up.h5")).unwrap_err().to_string();
     let starts = "made-up.h5: expected an HDF5 file, found one that starts with ";
     assert_eq!(message(Vec::new()), format!("{starts}[]"));
-    assert_eq!(
-        message(b"PK\x03\x04".to_vec()),
-        format!("{starts}[50, 4b, 03, 04]")
-    );
+    assert_eq!(message(b"PK\x03\x04".to_vec()), format!("{starts}[50, 4b, 03, 04]"));
     let mut bytes = made_up();
     bytes.truncate(3000);
-    assert_eq!(
-        message(bytes),
-        "made-up.h5: expected 26750 bytes, found 3000"
-    );
+    assert_eq!(message(bytes), "made-up.h5: expected 26750 bytes, found 3000");
     let mut bytes = made_up();
     bytes[2144 + 2 * FEATURES + 8] = 7;
-    assert_eq!(
-        message(bytes),
-        "made-up.h5: picture 1 has label 7; expected 0 or 1"
-    );
+    assert_eq!(message(bytes), "made-up.h5: picture 1 has label 7; expected 0 or 1");
     let missing = read(Path::new("no-such-folder"), TEST).unwrap_err();
-    assert!(
-        missing.to_string().ends_with("test_catvnoncat.h5"),
-        "{missing}"
-    );
+    assert!(missing.to_string().ends_with("test_catvnoncat.h5"), "{missing}");
 }

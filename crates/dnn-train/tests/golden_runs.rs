@@ -1,8 +1,5 @@
 //! Every published training run on points in the plane and on random inputs, from the seed alone.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test may stop at a broken golden file"
-)]
+#![allow(clippy::unwrap_used, reason = "a test may stop at a broken golden file")]
 
 mod support;
 
@@ -29,10 +26,7 @@ fn points(name: &str) -> (Array2<f64>, Vec<u32>) {
 fn accuracy(parameters: &Parameters<f64>, (x, labels): &(Array2<f64>, Vec<u32>)) -> f64 {
     let network = course::network_of(parameters.clone()).unwrap();
     let examples = Examples::classes(Features::Real(x.view()), labels);
-    evaluate(&network, &examples, Cost::BinaryCrossEntropy)
-        .unwrap()
-        .accuracy()
-        .unwrap()
+    evaluate(&network, &examples, Cost::BinaryCrossEntropy).unwrap().accuracy().unwrap()
 }
 
 #[track_caller]
@@ -42,10 +36,7 @@ fn assert_curve(costs: &[f64], expected: &Value, name: &str) {
     for (iteration, cost) in expected {
         let found = costs[iteration.parse::<usize>().unwrap()];
         let apart = (found - number(cost)).abs();
-        assert!(
-            apart <= CURVE,
-            "{name} at {iteration}: {found}, {apart:e} apart"
-        );
+        assert!(apart <= CURVE, "{name} at {iteration}: {found}, {apart:e} apart");
     }
 }
 
@@ -76,17 +67,10 @@ fn two_and_three_iterations_of_an_l_layer_model() {
         for (cost, expected) in costs.iter().zip(numbers(&expected["costs_each_iteration"])) {
             assert!((cost - expected).abs() <= 1e-9, "{cost} {expected}");
         }
-        assert_parameters(
-            &found,
-            &parameters(&expected["parameters"], ""),
-            1e-9,
-            "parameters",
-        );
+        assert_parameters(&found, &parameters(&expected["parameters"], ""), 1e-9, "parameters");
         let network = course::network_of(found).unwrap();
         let examples = Examples::classes(Features::Real(x.view()), &labels);
-        let after = evaluate(&network, &examples, Cost::BinaryCrossEntropy)
-            .unwrap()
-            .cost;
+        let after = evaluate(&network, &examples, Cost::BinaryCrossEntropy).unwrap().cost;
         assert!((after - number(&expected["cost_after_last_update"])).abs() <= 1e-9);
     }
 }
@@ -95,10 +79,8 @@ fn two_and_three_iterations_of_an_l_layer_model() {
 #[test]
 fn circles_under_five_initializations() {
     let golden = golden(include_str!("golden/c2w1_initialization.json"));
-    let (train, test) = (
-        points("make_circles_train300_seed1"),
-        points("make_circles_test100_seed2"),
-    );
+    let (train, test) =
+        (points("make_circles_train300_seed1"), points("make_circles_test100_seed2"));
     let runs = golden["training_runs"].as_array().unwrap();
     assert_eq!(runs.len(), 5);
     for run in runs {
@@ -116,12 +98,7 @@ fn circles_under_five_initializations() {
         let stream = || RandomStream::numpy_legacy(3);
         let first: Parameters<f64> =
             initialize_parameters_deep(&dims, rule, &mut stream()).unwrap();
-        assert_parameters(
-            &first,
-            &parameters(&inputs["init_parameters"], ""),
-            1e-12,
-            name,
-        );
+        assert_parameters(&first, &parameters(&inputs["init_parameters"], ""), 1e-12, name);
         let rate = number(&inputs["learning_rate"]);
         let iterations = integer(&inputs["num_iterations"]);
         let x = Features::Real(train.0.view());
@@ -134,10 +111,7 @@ fn circles_under_five_initializations() {
         }
         for (part, key) in [(&train, "train_accuracy"), (&test, "test_accuracy")] {
             let found = accuracy(&found, part);
-            assert!(
-                (found - number(&expected[key])).abs() < 1e-12,
-                "{name} {key}: {found}"
-            );
+            assert!((found - number(&expected[key])).abs() < 1e-12, "{name} {key}: {found}");
         }
     }
 }
@@ -200,21 +174,10 @@ fn moons_by_mini_batches() {
             ControlFlow::Continue(())
         })
         .unwrap();
-    assert_curve(
-        &last_batch,
-        &expected["last_minibatch_cost_every_1000_epochs"],
-        "moons",
-    );
-    let whole: Vec<f64> = history
-        .epochs
-        .iter()
-        .map(|epoch| epoch.validation.as_ref().unwrap().cost)
-        .collect();
-    assert_curve(
-        &whole,
-        &expected["full_data_cost_after_that_epoch"],
-        "moons, all points",
-    );
+    assert_curve(&last_batch, &expected["last_minibatch_cost_every_1000_epochs"], "moons");
+    let whole: Vec<f64> =
+        history.epochs.iter().map(|epoch| epoch.validation.as_ref().unwrap().cost).collect();
+    assert_curve(&whole, &expected["full_data_cost_after_that_epoch"], "moons, all points");
     let found = evaluate(&network, &examples, Cost::BinaryCrossEntropy).unwrap();
     let expected = number(&expected["train_accuracy"]);
     assert!((found.accuracy().unwrap() - expected).abs() < 1e-12);

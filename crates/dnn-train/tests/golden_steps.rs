@@ -1,8 +1,5 @@
 //! Every single call of the course whose numbers were published, in `f64`, to 1e-9.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test may stop at a broken golden file"
-)]
+#![allow(clippy::unwrap_used, reason = "a test may stop at a broken golden file")]
 
 mod support;
 
@@ -39,21 +36,16 @@ fn building_your_network_step_by_step() {
             | "initialize_parameters_3_2_1"
             | "initialize_parameters_deep_5_4_3" => initialization(inputs, expected, name),
             "linear_forward" => {
-                let (a, w, b) = (
-                    matrix(&inputs["A"]),
-                    matrix(&inputs["W"]),
-                    matrix(&inputs["b"]),
-                );
+                let (a, w, b) = (matrix(&inputs["A"]), matrix(&inputs["W"]), matrix(&inputs["b"]));
                 let z = linear_forward(a.view(), w.view(), b.view()).unwrap();
                 assert_close(&z, &matrix(&expected["Z"]), LIMIT, name);
             }
             "linear_activation_forward" => {
                 let a_prev = matrix(&inputs["A_prev"]);
                 let (w, b) = (matrix(&inputs["W"]), matrix(&inputs["b"]));
-                for (activation, key) in [
-                    (Activation::Sigmoid, "A_sigmoid"),
-                    (Activation::Relu, "A_relu"),
-                ] {
+                for (activation, key) in
+                    [(Activation::Sigmoid, "A_sigmoid"), (Activation::Relu, "A_relu")]
+                {
                     let cache =
                         linear_activation_forward(a_prev.view(), w.view(), b.view(), activation)
                             .unwrap();
@@ -69,10 +61,7 @@ fn building_your_network_step_by_step() {
             "compute_cost_111" | "compute_cost_110" => {
                 let (al, y) = (matrix(&inputs["AL"]), matrix(&inputs["Y"]));
                 let cost = course::compute_cost(al.view(), y.view()).unwrap();
-                assert!(
-                    (cost - number(&expected["cost"])).abs() <= LIMIT,
-                    "{name}: {cost}"
-                );
+                assert!((cost - number(&expected["cost"])).abs() <= LIMIT, "{name}: {cost}");
             }
             "linear_backward_1x2" | "linear_backward_3x4" => {
                 let (dz, w) = (matrix(&inputs["dZ"]), matrix(&inputs["W"]));
@@ -93,23 +82,13 @@ fn building_your_network_step_by_step() {
 fn activations(inputs: &Value, expected: &Value) {
     let z = matrix(&inputs["Z"]);
     let sigmoid = expected.get("sigmoid").unwrap_or(&expected["A"]);
-    assert_close(
-        &z.mapv(|z| Activation::Sigmoid.value(z)),
-        &matrix(sigmoid),
-        LIMIT,
-        "sigmoid",
-    );
+    assert_close(&z.mapv(|z| Activation::Sigmoid.value(z)), &matrix(sigmoid), LIMIT, "sigmoid");
     if let Some(relu) = expected.get("relu") {
         let a = z.mapv(|z| Activation::Relu.value(z));
         assert_close(&a, &matrix(relu), LIMIT, "relu");
         let ones = Array2::ones(z.raw_dim());
         let dz = dnn_train::relu_backward(ones.view(), z.view()).unwrap();
-        assert_close(
-            &dz,
-            &matrix(&expected["relu_grad_mask"]),
-            0.0,
-            "derivative of relu",
-        );
+        assert_close(&dz, &matrix(&expected["relu_grad_mask"]), 0.0, "derivative of relu");
     }
 }
 
@@ -138,15 +117,8 @@ fn forward(inputs: &Value, expected: &Value) -> Vec<LayerCache<f64>> {
     }
     // A network of the same parameters runs the same pass.
     let network = course::network_of(parameters).unwrap();
-    let whole = network
-        .forward(&dnn_core::Features::Real(x.view()))
-        .unwrap();
-    assert_close(
-        &whole.output().to_owned(),
-        &last.a,
-        1e-15,
-        "AL of the network",
-    );
+    let whole = network.forward(&dnn_core::Features::Real(x.view())).unwrap();
+    assert_close(&whole.output().to_owned(), &last.a, 1e-15, "AL of the network");
     caches
 }
 
@@ -160,12 +132,7 @@ fn full_pass(inputs: &Value, expected: &Value) {
     let grads = &expected["grads"];
     let found =
         course::model_backward(al.view(), y.view(), x.view(), &parameters_now, &caches).unwrap();
-    assert_parameters(
-        &found.parameters,
-        &parameters(grads, "d"),
-        LIMIT,
-        "gradient",
-    );
+    assert_parameters(&found.parameters, &parameters(grads, "d"), LIMIT, "gradient");
     for (l, da) in found.da.iter().enumerate() {
         assert_close(da, &matrix(&grads[format!("dA{l}")]), LIMIT, "dA");
     }
@@ -178,18 +145,8 @@ fn full_pass(inputs: &Value, expected: &Value) {
     let (engine_cost, gradient) =
         dnn_train::gradients(&network, &examples, dnn_train::Cost::BinaryCrossEntropy).unwrap();
     assert!((engine_cost - cost).abs() <= LIMIT);
-    assert_parameters(
-        &gradient,
-        &parameters(grads, "d"),
-        LIMIT,
-        "gradient of the trainer",
-    );
-    update_parameters(
-        &mut parameters_now,
-        &gradient,
-        number(&inputs["learning_rate"]),
-    )
-    .unwrap();
+    assert_parameters(&gradient, &parameters(grads, "d"), LIMIT, "gradient of the trainer");
+    update_parameters(&mut parameters_now, &gradient, number(&inputs["learning_rate"])).unwrap();
     assert_parameters(
         &parameters_now,
         &parameters(&expected["updated"], ""),
@@ -202,10 +159,7 @@ fn activation_backward(inputs: &Value, expected: &Value) {
     let (da, w) = (matrix(&inputs["dA"]), matrix(&inputs["W"]));
     let (a_prev, z) = (matrix(&inputs["A_prev"]), matrix(&inputs["Z"]));
     for (activation, key) in [(Activation::Sigmoid, "sigmoid"), (Activation::Relu, "relu")] {
-        let cache = LayerCache {
-            a: z.mapv(|z| activation.value(z)),
-            z: z.clone(),
-        };
+        let cache = LayerCache { a: z.mapv(|z| activation.value(z)), z: z.clone() };
         let found =
             linear_activation_backward(da.view(), a_prev.view(), w.view(), &cache, activation)
                 .unwrap();
@@ -222,24 +176,13 @@ fn literal_backward(inputs: &Value, expected: &Value) {
     let parameters_given = parameters(inputs, "");
     // The course numbers a layer's input like the layer: `A1` goes into layer 1.
     let caches = [
-        LayerCache {
-            z: matrix(&inputs["Z1"]),
-            a: matrix(&inputs["A2"]),
-        },
-        LayerCache {
-            z: matrix(&inputs["Z2"]),
-            a: al.clone(),
-        },
+        LayerCache { z: matrix(&inputs["Z1"]), a: matrix(&inputs["A2"]) },
+        LayerCache { z: matrix(&inputs["Z2"]), a: al.clone() },
     ];
     let x = matrix(&inputs["A1"]);
     let found =
         course::model_backward(al.view(), y.view(), x.view(), &parameters_given, &caches).unwrap();
-    assert_parameters(
-        &found.parameters,
-        &parameters(expected, "d"),
-        LIMIT,
-        "L_model_backward",
-    );
+    assert_parameters(&found.parameters, &parameters(expected, "d"), LIMIT, "L_model_backward");
     assert_close(&found.da[0], &matrix(&expected["dA0"]), LIMIT, "dA0");
     assert_close(&found.da[1], &matrix(&expected["dA1"]), LIMIT, "dA1");
     let dal = course::cost_gradient(al.view(), y.view());
@@ -255,10 +198,7 @@ fn update(inputs: &Value, expected: &Value, name: &str) {
 
 #[test]
 fn initialization_rules() {
-    for case in cases(
-        include_str!("golden/c2w1_initialization.json"),
-        "init_cases",
-    ) {
+    for case in cases(include_str!("golden/c2w1_initialization.json"), "init_cases") {
         let name = case["name"].as_str().unwrap();
         let rule = match name {
             "random_x10_3_2_1" => Initializer::Normal(10.0),
@@ -307,13 +247,7 @@ fn mini_batches_of_148(inputs: &Value, expected: &Value) {
     let row: Vec<f64> = (0..m).map(|_| draws.normal()).collect();
     let first: Vec<f64> = batches[0][..3].iter().map(|&column| row[column]).collect();
     let published = numbers(&expected["first_batch_row0_first3"]);
-    assert!(
-        first
-            .iter()
-            .zip(&published)
-            .all(|(a, b)| (a - b).abs() <= LIMIT),
-        "{first:?}"
-    );
+    assert!(first.iter().zip(&published).all(|(a, b)| (a - b).abs() <= LIMIT), "{first:?}");
 }
 
 fn mini_batches_of_7(inputs: &Value, expected: &Value) {
@@ -324,12 +258,7 @@ fn mini_batches_of_7(inputs: &Value, expected: &Value) {
     assert_eq!(batches.concat(), integers(&expected["permutation"]));
     for (k, batch) in batches.iter().enumerate() {
         let (x, y) = (x.select(Axis(1), batch), y.select(Axis(1), batch));
-        assert_close(
-            &x,
-            &matrix(&expected["batches_X"][k]),
-            LIMIT,
-            "X of a batch",
-        );
+        assert_close(&x, &matrix(&expected["batches_X"][k]), LIMIT, "X of a batch");
         assert_close(&y, &matrix(&expected["batches_Y"][k]), 0.0, "Y of a batch");
     }
 }
@@ -345,10 +274,7 @@ fn decay(expected: &Value) {
             "scheduled lr0=0.5 epoch=100 decay=1 interval=100: lr0/(1+decay*floor(epoch/interval))",
             staircase(1.0, 100).rate(0.5, 100),
         ),
-        (
-            "scheduled lr0=0.5 epoch=10 decay=1 interval=100",
-            staircase(1.0, 100).rate(0.5, 10),
-        ),
+        ("scheduled lr0=0.5 epoch=10 decay=1 interval=100", staircase(1.0, 100).rate(0.5, 10)),
         (
             "scheduled lr0=0.3 epoch=1000 decay=0.25 interval=100",
             staircase(0.25, 100).rate(0.3, 1000),
@@ -358,10 +284,7 @@ fn decay(expected: &Value) {
             staircase(0.25, 100).rate(0.3, 100),
         ),
     ] {
-        assert!(
-            (rate - number(&expected[key])).abs() <= 1e-15,
-            "{key}: {rate}"
-        );
+        assert!((rate - number(&expected[key])).abs() <= 1e-15, "{key}: {rate}");
     }
     assert_eq!(expected.as_object().unwrap().len(), 5);
 }

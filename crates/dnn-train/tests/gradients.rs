@@ -115,14 +115,8 @@ fn planted_errors_are_caught_and_named() {
         let mut wrong = right.clone();
         wrong.layers[layer].weights.mapv_inplace(|g| -g);
         let found = check(&wrong);
-        assert!(
-            found.layers[layer] > 0.5 && found.difference > 1e-2,
-            "{found:?}"
-        );
-        assert_eq!(
-            (found.worst.layer, found.worst.array),
-            (layer + 1, "weights")
-        );
+        assert!(found.layers[layer] > 0.5 && found.difference > 1e-2, "{found:?}");
+        assert_eq!((found.worst.layer, found.worst.array), (layer + 1, "weights"));
         // A single entry, a little off.
         let mut wrong = right.clone();
         wrong.layers[layer].bias[(1, 0)] += 1e-4;
@@ -171,27 +165,17 @@ fn published_differences() {
     let cost = Cost::BinaryCrossEntropy;
     let (found, gradient) = gradients(&network, &examples, cost).unwrap();
     assert!((found - number(&expected["cost"])).abs() <= 1e-9);
-    assert_parameters(
-        &gradient,
-        &parameters(&expected["grads"], "d"),
-        1e-9,
-        "gradient",
-    );
+    assert_parameters(&gradient, &parameters(&expected["grads"], "d"), 1e-9, "gradient");
     // The published mistakes, dW2 doubled and db1 four times too large.
     let mut buggy = gradient.clone();
     buggy.layers[1].weights *= 2.0;
     buggy.layers[0].bias *= 4.0;
     let difference = |epsilon, gradient| {
-        compare_gradients(&network, &examples, cost, epsilon, gradient)
-            .unwrap()
-            .difference
+        compare_gradients(&network, &examples, cost, epsilon, gradient).unwrap().difference
     };
     let found = difference(1e-7, &buggy);
     let published = number(&expected["difference_buggy_dW2x2_db1x4"]);
-    assert!(
-        (found / published - 1.0).abs() < 1e-6,
-        "{found} {published}"
-    );
+    assert!((found / published - 1.0).abs() < 1e-6, "{found} {published}");
     // With the literal cost, rounding in its logarithms rules: at 1e-7 a right gradient exceeds the
     // course's own limit. From the logits the same gradient is a hundred times closer.
     for (epsilon, key) in [
@@ -200,10 +184,7 @@ fn published_differences() {
     ] {
         let published = number(&expected[key]);
         let literal = literal_difference(&x, &matrix(&inputs["Y"]), &network, &gradient, epsilon);
-        assert!(
-            (literal / published - 1.0).abs() < 0.1,
-            "{literal:e} {published:e}"
-        );
+        assert!((literal / published - 1.0).abs() < 0.1, "{literal:e} {published:e}");
         let found = difference(epsilon, &gradient);
         assert!(found < published / 10.0, "{found:e} {published:e}");
     }
@@ -228,11 +209,7 @@ fn literal_difference(
                 let moved = |step: f64| {
                     let mut parameters = network.parameters().clone();
                     let layer = &mut parameters.layers[l];
-                    let array = if of_bias {
-                        &mut layer.bias
-                    } else {
-                        &mut layer.weights
-                    };
+                    let array = if of_bias { &mut layer.bias } else { &mut layer.weights };
                     array[index] += step;
                     cost(&parameters)
                 };
@@ -254,21 +231,14 @@ fn bad_calls_say_expected_and_found() {
     let examples = Examples::classes(Features::Real(x.view()), &[1]);
     let cost = Cost::BinaryCrossEntropy;
     for epsilon in [0.0, -1.0, f64::NAN] {
-        let error = check_gradients(&network, &examples, cost, epsilon)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with("epsilon: expected a finite number above 0, found"),
-            "{error}"
-        );
+        let error = check_gradients(&network, &examples, cost, epsilon).unwrap_err().to_string();
+        assert!(error.starts_with("epsilon: expected a finite number above 0, found"), "{error}");
     }
+    // Rounding swallows the step: no slope, and no NaN in its place.
+    let error = check_gradients(&network, &examples, cost, 1e-30).unwrap_err().to_string();
+    assert!(error.starts_with("epsilon: expected a step that changes every parameter"), "{error}");
     let mut gradient = network.parameters().clone();
     gradient.layers.pop();
     let error = compare_gradients(&network, &examples, cost, 1e-5, &gradient).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("gradient: expected the shapes"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("gradient: expected the shapes"), "{error}");
 }

@@ -55,10 +55,7 @@ mod tests {
     #[test]
     fn headers_and_sizes_are_those_of_1797_pictures() {
         // 1797 = 0x0705.
-        assert_eq!(
-            IMAGES[..16],
-            [0, 0, 8, 3, 0, 0, 7, 5, 0, 0, 0, 8, 0, 0, 0, 8]
-        );
+        assert_eq!(IMAGES[..16], [0, 0, 8, 3, 0, 0, 7, 5, 0, 0, 0, 8, 0, 0, 0, 8]);
         assert_eq!(IMAGES.len(), 16 + 1797 * 64);
         assert_eq!(LABELS[..8], [0, 0, 8, 1, 0, 0, 7, 5]);
         assert_eq!(LABELS.len(), 8 + 1797);
@@ -87,10 +84,7 @@ mod tests {
         let levels: [u32; 16] =
             core::array::from_fn(|i| (u32::from(IMAGES[16 + i]) * 16 + 127) / 255);
         // The first two rows of the first line of the original table.
-        assert_eq!(
-            levels,
-            [0, 0, 5, 13, 9, 1, 0, 0, 0, 0, 13, 15, 10, 15, 5, 0]
-        );
+        assert_eq!(levels, [0, 0, 5, 13, 9, 1, 0, 0, 0, 0, 13, 15, 10, 15, 5, 0]);
         assert_eq!(LABELS[8], 0);
     }
 }

@@ -7,12 +7,7 @@ use std::collections::BTreeMap;
 use dnn_store::{DType, Format, Hasher, StoreError, Tensor, Values, decode, encode};
 use serde::{Deserialize, Serialize};
 
-pub const FORMAT: Format = Format {
-    magic: *b"DNNTEST\0",
-    name: "test file",
-    major: 1,
-    minor: 0,
-};
+pub const FORMAT: Format = Format { magic: *b"DNNTEST\0", name: "test file", major: 1, minor: 0 };
 pub const HEADER: usize = 62;
 
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -41,10 +36,7 @@ pub fn content() -> Content {
             Kind::Plain,
             Kind::Wide(1 << 40),
             Kind::Pair(7, -0.5),
-            Kind::Named {
-                rate: 0.01,
-                steps: Some(300),
-            },
+            Kind::Named { rate: 0.01, steps: Some(300) },
         ],
         scale: (1.0 / 255.0, 0.25),
         counts: BTreeMap::from([("test".to_string(), 50), ("train".to_string(), 209)]),
@@ -59,26 +51,10 @@ pub const DOUBLES: [f64; 3] = [5e-324, -0.0, f64::MAX];
 
 pub fn tensors() -> [Tensor<'static>; 4] {
     [
-        Tensor {
-            name: "pixels",
-            dims: &[2, 3],
-            values: Values::U8(&PIXELS),
-        },
-        Tensor {
-            name: "w",
-            dims: &[3, 2],
-            values: Values::F32(&SINGLES),
-        },
-        Tensor {
-            name: "b",
-            dims: &[3],
-            values: Values::F64(&DOUBLES),
-        },
-        Tensor {
-            name: "rate",
-            dims: &[],
-            values: Values::F64(&DOUBLES[..1]),
-        },
+        Tensor { name: "pixels", dims: &[2, 3], values: Values::U8(&PIXELS) },
+        Tensor { name: "w", dims: &[3, 2], values: Values::F32(&SINGLES) },
+        Tensor { name: "b", dims: &[3], values: Values::F64(&DOUBLES) },
+        Tensor { name: "rate", dims: &[], values: Values::F64(&DOUBLES[..1]) },
     ]
 }
 
@@ -128,10 +104,7 @@ pub fn repair(bytes: &mut [u8]) {
 pub fn parts(bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let meta_len = u64::from_le_bytes(bytes[14..22].try_into().unwrap());
     let end = HEADER + usize::try_from(meta_len).unwrap();
-    (
-        bytes[HEADER..end].to_vec(),
-        bytes[end.next_multiple_of(64)..].to_vec(),
-    )
+    (bytes[HEADER..end].to_vec(), bytes[end.next_multiple_of(64)..].to_vec())
 }
 
 /// A file around any metadata and data, with lengths and a hash that agree with them.

@@ -52,12 +52,7 @@ pub(crate) fn svg(
         writeln!(out, "<g transform='translate({left}, {TOP})'>")?;
         background(&mut out, &panel.network)?;
         for (point, &label) in points.columns().into_iter().zip(labels) {
-            mark(
-                &mut out,
-                label as usize,
-                pixels(point[0]),
-                pixels(-point[1]),
-            )?;
+            mark(&mut out, label as usize, pixels(point[0]), pixels(-point[1]))?;
         }
         axes(&mut out, panel, index == 0)?;
         writeln!(out, "</g>")?;
@@ -70,11 +65,7 @@ pub(crate) fn svg(
 /// The colour of shade `shade` of `0..=SHADES`.
 fn colour(shade: usize) -> String {
     let p = shade as f64 / SHADES as f64;
-    let (end, weight) = if p < 0.5 {
-        (SURE_0, 1.0 - 2.0 * p)
-    } else {
-        (SURE_1, 2.0 * p - 1.0)
-    };
+    let (end, weight) = if p < 0.5 { (SURE_0, 1.0 - 2.0 * p) } else { (SURE_1, 2.0 * p - 1.0) };
     let [r, g, b] = [0, 1, 2].map(|i| DOUBT[i] + weight * (end[i] - DOUBT[i]));
     format!("rgb({r:.0},{g:.0},{b:.0})")
 }
@@ -84,11 +75,7 @@ fn colour(shade: usize) -> String {
 fn background(out: &mut String, network: &Network<f64>) -> Result<(), Box<dyn Error>> {
     let middle = |cell: usize| ((cell as f64 + 0.5) / CELLS as f64 * 2.0 - 1.0) * REACH;
     let grid = Array2::from_shape_fn((2, CELLS * CELLS).f(), |(coordinate, cell)| {
-        if coordinate == 0 {
-            middle(cell % CELLS)
-        } else {
-            -middle(cell / CELLS)
-        }
+        if coordinate == 0 { middle(cell % CELLS) } else { -middle(cell / CELLS) }
     });
     let probabilities = network.predict_probabilities(&Features::Real(grid.view()))?;
     let at = |x: usize, y: usize| probabilities[(1, y * CELLS + x)];
@@ -133,16 +120,11 @@ fn mark(out: &mut String, label: usize, x: f64, y: f64) -> Written {
         return writeln!(out, "<circle cx='{x:.1}' cy='{y:.1}' r='3.2' {look}/>");
     }
     let (x, y) = (x - 2.8, y - 2.8);
-    writeln!(
-        out,
-        "<rect x='{x:.1}' y='{y:.1}' width='5.6' height='5.6' {look}/>"
-    )
+    writeln!(out, "<rect x='{x:.1}' y='{y:.1}' width='5.6' height='5.6' {look}/>")
 }
 
 fn axes(out: &mut String, panel: &Panel, first: bool) -> Written {
-    let Panel {
-        title, subtitle, ..
-    } = panel;
+    let Panel { title, subtitle, .. } = panel;
     writeln!(
         out,
         "<rect width='{SIDE}' height='{SIDE}' fill='none' stroke='#222'/>\n\
@@ -157,18 +139,12 @@ fn axes(out: &mut String, panel: &Panel, first: bool) -> Written {
         if first {
             let (y, foot) = (pixels(-tick), pixels(-tick) + 4.5);
             writeln!(out, "<path d='M0 {y:.1}h-5' stroke='#222'/>")?;
-            writeln!(
-                out,
-                "<text x='-9' y='{foot:.1}' text-anchor='end'>{name}</text>"
-            )?;
+            writeln!(out, "<text x='-9' y='{foot:.1}' text-anchor='end'>{name}</text>")?;
         }
     }
     writeln!(out, "<text x='{MIDDLE}' y='{}'>x1</text>", SIDE + 36)?;
     if first {
-        writeln!(
-            out,
-            "<text transform='translate(-32, {MIDDLE}) rotate(-90)'>x2</text>"
-        )?;
+        writeln!(out, "<text transform='translate(-32, {MIDDLE}) rotate(-90)'>x2</text>")?;
     }
     writeln!(out, "</g>")
 }
@@ -188,10 +164,7 @@ fn legend(out: &mut String, middle: usize, top: usize) -> Written {
     )?;
     for shade in 0..=SHADES {
         let (x, fill) = (618 + shade * 9, colour(shade));
-        writeln!(
-            out,
-            "<rect x='{x}' y='-7' width='9' height='14' fill='{fill}'/>"
-        )?;
+        writeln!(out, "<rect x='{x}' y='-7' width='9' height='14' fill='{fill}'/>")?;
     }
     writeln!(out, "<text x='815' y='4.5'>1</text>\n</g>")
 }

@@ -44,17 +44,9 @@ pub(crate) enum PictureError {
     #[error("{}: expected an HDF5 file, found one that starts with {found:02x?}", .path.display())]
     Signature { path: PathBuf, found: Vec<u8> },
     #[error("{}: expected {expected} bytes, found {found}", .path.display())]
-    Length {
-        path: PathBuf,
-        expected: usize,
-        found: usize,
-    },
+    Length { path: PathBuf, expected: usize, found: usize },
     #[error("{}: picture {picture} has label {found}; expected 0 or 1", .path.display())]
-    Label {
-        path: PathBuf,
-        picture: usize,
-        found: i64,
-    },
+    Label { path: PathBuf, picture: usize, found: i64 },
 }
 
 /// Reads one of the two files, [`TRAIN`] or [`TEST`], from `folder`.
@@ -75,19 +67,12 @@ pub(crate) fn parse(
     let path = || path.to_owned();
     if !bytes.starts_with(&SIGNATURE) {
         bytes.truncate(SIGNATURE.len());
-        return Err(PictureError::Signature {
-            path: path(),
-            found: bytes,
-        });
+        return Err(PictureError::Signature { path: path(), found: bytes });
     }
     let labels_at = PIXELS_AT + count * FEATURES;
     let expected = labels_at + count * LABEL + NAMES;
     if bytes.len() != expected {
-        return Err(PictureError::Length {
-            path: path(),
-            expected,
-            found: bytes.len(),
-        });
+        return Err(PictureError::Length { path: path(), expected, found: bytes.len() });
     }
     let (labels, _) = bytes[labels_at..expected - NAMES].as_chunks::<LABEL>();
     let labels = labels
@@ -96,11 +81,7 @@ pub(crate) fn parse(
         .map(|(picture, &label)| match i64::from_le_bytes(label) {
             0 => Ok(0),
             1 => Ok(1),
-            found => Err(PictureError::Label {
-                path: path(),
-                picture,
-                found,
-            }),
+            found => Err(PictureError::Label { path: path(), picture, found }),
         })
         .collect::<Result<_, _>>()?;
     bytes.truncate(labels_at);

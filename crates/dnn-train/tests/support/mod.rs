@@ -9,10 +9,7 @@ use serde_json::Value;
 pub(crate) fn matrix(value: &Value) -> Array2<f64> {
     let rows = value.as_array().expect("a list of rows");
     let columns = rows[0].as_array().expect("a row").len();
-    let numbers = rows
-        .iter()
-        .flat_map(|row| row.as_array().expect("a row"))
-        .map(number);
+    let numbers = rows.iter().flat_map(|row| row.as_array().expect("a row")).map(number);
     Array2::from_shape_vec((rows.len(), columns), numbers.collect()).expect("rows of one length")
 }
 
@@ -26,12 +23,7 @@ pub(crate) fn number(value: &Value) -> f64 {
 
 /// A list of numbers.
 pub(crate) fn numbers(value: &Value) -> Vec<f64> {
-    value
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(number)
-        .collect()
+    value.as_array().expect("a list").iter().map(number).collect()
 }
 
 /// A whole number.
@@ -42,12 +34,7 @@ pub(crate) fn integer<I: TryFrom<u64>>(value: &Value) -> I {
 
 /// A list of whole numbers.
 pub(crate) fn integers(value: &Value) -> Vec<usize> {
-    value
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(integer)
-        .collect()
+    value.as_array().expect("a list").iter().map(integer).collect()
 }
 
 /// Labels of 0 and 1, given as one row or as a plain list.
@@ -68,9 +55,7 @@ pub(crate) fn parameters(value: &Value, prefix: &str) -> Parameters<f64> {
             bias: matrix(&value[format!("{prefix}b{l}")]),
         })
     };
-    Parameters {
-        layers: (1..).map_while(layer).collect(),
-    }
+    Parameters { layers: (1..).map_while(layer).collect() }
 }
 
 /// The largest absolute difference of two matrices of one shape.
@@ -92,17 +77,7 @@ pub(crate) fn assert_parameters(
     assert_eq!(found.layers.len(), expected.layers.len(), "{what}");
     assert!(!found.layers.is_empty(), "{what}");
     for (l, (found, expected)) in found.layers.iter().zip(&expected.layers).enumerate() {
-        assert_close(
-            &found.weights,
-            &expected.weights,
-            limit,
-            &format!("{what} W{}", l + 1),
-        );
-        assert_close(
-            &found.bias,
-            &expected.bias,
-            limit,
-            &format!("{what} b{}", l + 1),
-        );
+        assert_close(&found.weights, &expected.weights, limit, &format!("{what} W{}", l + 1));
+        assert_close(&found.bias, &expected.bias, limit, &format!("{what} b{}", l + 1));
     }
 }
