@@ -283,16 +283,17 @@ fn every_example_twice_is_the_same_data() {
 
 #[test]
 fn permuted_classes_give_permuted_outputs() {
-    // Class `c` of the second network is class `ORDER[c]` of the first.
+    // Class `c` of the second network is class `ORDER[c]` of the first, class `c` of the first
+    // class `RENAMED[c]` of the second.
     const ORDER: [usize; 3] = [2, 0, 1];
+    const RENAMED: [u32; 3] = [1, 2, 0];
     let (x, labels) = (normal((5, 30), 1), labels(3, 30, 2));
     let network: Network<f64> = build(classifier(5, &[7], 3));
     let mut parameters = network.parameters().clone();
     let last = &mut parameters.layers[1];
     last.weights = last.weights.select(Axis(0), &ORDER);
     let permuted = classifier(5, &[7], 3).build_with(parameters).unwrap();
-    let place = |&label: &u32| ORDER.iter().position(|&c| c == label as usize).unwrap();
-    let renamed: Vec<u32> = labels.iter().map(place).map(|c| c as u32).collect();
+    let renamed: Vec<u32> = labels.iter().map(|&c| RENAMED[c as usize]).collect();
     let outputs = |network: &Network<f64>, labels: &[u32]| {
         let features = Features::Real(x.view());
         let examples = Examples::classes(features, labels);
@@ -774,16 +775,12 @@ fn an_evaluation_in_passes_is_the_mean_over_all() {
 
 #[test]
 fn measuring_a_validation_part_leaves_the_run_as_it_is() {
-    let (x, labels) = (normal((4, 50), 1), labels(3, 50, 2));
-    let (far, others) = (normal((4, 130), 3), self::labels(3, 130, 4));
+    let (x, far) = (normal((4, 50), 1), normal((4, 130), 3));
+    let (x, far) = (x.mapv(f32::from_f64), far.mapv(f32::from_f64));
+    let (labels, others) = (labels(3, 50, 2), labels(3, 130, 4));
     let training = Examples::classes(Features::Real(x.view()), &labels);
     let validation = Examples::classes(Features::Real(far.view()), &others);
     let network: Network<f32> = build(classifier(4, &[6], 3));
-    let (x, far) = (x.mapv(f32::from_f64), far.mapv(f32::from_f64));
-    let (training, validation) = (
-        Examples::<f32>::classes(Features::Real(x.view()), &labels[..training.len()]),
-        Examples::<f32>::classes(Features::Real(far.view()), &others[..validation.len()]),
-    );
     let trainer = Trainer {
         batch: size(16),
         ..full(0.1, 5)

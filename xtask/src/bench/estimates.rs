@@ -43,7 +43,7 @@ pub struct Estimates {
     pub median: f64,
     /// The median absolute deviation from it, scaled so that it estimates a standard deviation.
     pub deviation: f64,
-    /// Where the true median lies with a confidence of 95 %.
+    /// Where the true median lies with a confidence of 95 %; of a quick run the two samples.
     pub interval: Interval,
 }
 

@@ -96,6 +96,7 @@ pub fn run(options: &BenchOptions) -> Result<Report> {
     let report = Report {
         command: options.command(),
         commands,
+        quick: options.quick,
         machine: Machine::here(),
         benchmarks: rows(&wanted, &found)?,
     };

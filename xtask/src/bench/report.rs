@@ -18,7 +18,8 @@ pub struct Row {
     pub median_ns: f64,
     /// The median absolute deviation from it, in nanoseconds.
     pub deviation_ns: f64,
-    /// Where the true median lies with a confidence of 95 %, in nanoseconds.
+    /// Where the true median lies with a confidence of 95 %, in nanoseconds; of a quick run the two
+    /// samples.
     pub interval_ns: Interval,
 }
 
@@ -61,6 +62,8 @@ pub struct Report {
     pub command: String,
     /// The commands that it ran.
     pub commands: Vec<String>,
+    /// Whether criterion took two samples only.
+    pub quick: bool,
     /// On what.
     pub machine: Machine,
     /// In the order in which they ran.
@@ -77,10 +80,15 @@ impl Report {
             rustc,
             commit,
         } = &self.machine;
+        let spread = if self.quick {
+            "interval: the two samples that `--quick` takes, which say little about certainty"
+        } else {
+            "interval: where the true median lies with a confidence of 95 %"
+        };
         let mut text = format!(
             "`{}` on {cpu}, {cores} cores, {system}; {rustc}; commit {commit}.\n\
-             Median time of one iteration, the median absolute deviation from it, and the 95 % \
-             confidence interval of the median.\n\n",
+             Median: time of one iteration; deviation: the median absolute deviation from it; \
+             {spread}.\n\n",
             self.command
         );
         let header = ["crate/bench", "name", "median", "deviation", "interval"];
@@ -141,6 +149,7 @@ mod tests {
         Report {
             command: "cargo xtask bench".to_owned(),
             commands: vec!["cargo bench".to_owned()],
+            quick: false,
             machine: Machine {
                 cpu: "Some CPU".to_owned(),
                 cores: 2,
@@ -156,6 +165,7 @@ mod tests {
     fn the_table_lines_up_and_scales_each_number() {
         let text = report().markdown();
         let (head, table) = text.split_once("\n\n").unwrap();
+        assert!(head.ends_with("with a confidence of 95 %."), "{head}");
         assert!(head.starts_with(
             "`cargo xtask bench` on Some CPU, 2 cores, linux x86_64; rustc 1; commit abc."
         ));
@@ -168,6 +178,18 @@ mod tests {
 | core/products | µ    |  1.500 s | 3.000 ms (0.2 %) |   1.500 s to 1.500 s |
 "
         );
+    }
+
+    #[test]
+    fn a_quick_run_claims_no_confidence() {
+        let mut quick = report();
+        quick.quick = true;
+        let text = quick.markdown();
+        assert!(
+            text.contains("the two samples that `--quick` takes"),
+            "{text}"
+        );
+        assert!(!text.contains("95 %"), "{text}");
     }
 
     #[test]
