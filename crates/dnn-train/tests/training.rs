@@ -314,7 +314,7 @@ fn a_last_short_batch_weighs_what_it_holds() {
     );
     let examples = Examples::values(Features::Real(x.view()), y.view());
     let mut costs = Vec::new();
-    let history = in_order(2, 1e-300, 1)
+    let history = in_order(2, 1e-300, 2)
         .fit(&mut line::<f64>(0.0), &examples, None, &mut |event| {
             if let Event::Step { cost, .. } = event {
                 costs.push(cost);
@@ -322,8 +322,9 @@ fn a_last_short_batch_weighs_what_it_holds() {
             ControlFlow::Continue(())
         })
         .unwrap();
-    assert_eq!(costs, [2.5, 12.5, 25.0]);
-    assert_eq!(history.epochs[0].cost, 11.0); // 55 / 5, not the mean of the three, 13.3
+    assert_eq!(costs, [2.5, 12.5, 25.0, 2.5, 12.5, 25.0]);
+    // 55 / 5 in each epoch, not the mean of the three, 13.3.
+    assert!(history.costs().eq([11.0, 11.0]));
     // dw = db = 2 (0 - 1): w = b = 0.5. Then a = 1, dw = db = 2 (1 - 4) of one example: w = b = 2.
     let (x, y) = (array![[1.0, 1.0, 1.0]], array![[1.0, 1.0, 4.0]]);
     let examples = Examples::values(Features::Real(x.view()), y.view());
@@ -827,8 +828,11 @@ fn a_schedule_sets_the_rate_of_each_epoch_and_of_its_steps() {
         let (trained, history) = fit(&trainer, &line(0.0), &examples);
         let recorded: Vec<f64> = history.epochs.iter().map(|one| one.learning_rate).collect();
         assert_eq!(recorded, rates);
-        let step = |w: f64, rate: f64| w + rate * 2.0 * (1.0 - 2.0 * w);
-        let expected = rates.into_iter().fold(0.0, step);
+        let mut expected: f64 = 0.0;
+        for (cost, rate) in history.costs().zip(rates) {
+            assert!((cost - (2.0 * expected - 1.0).powi(2)).abs() < 1e-15);
+            expected += rate * 2.0 * (1.0 - 2.0 * expected);
+        }
         let found = trained.parameters().layers[0].weights[(0, 0)];
         assert!((found - expected).abs() < 1e-15, "{schedule:?}: {found}");
     }

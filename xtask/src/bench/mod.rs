@@ -72,24 +72,14 @@ pub fn run(options: &BenchOptions) -> Result<Report> {
         }));
     }
     check_names(&all)?;
-    let wanted = select(all, options)?;
+    let wanted = select(&all, options)?;
     let folder = workspace.target.join("bench");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let started = estimates::mark_start(&folder)?;
     let mut commands = Vec::new();
     for bench in &workspace.benches {
-        let here: Vec<&str> = wanted
-            .iter()
-            .filter(|wanted| wanted.bench == *bench)
-            .map(|wanted| wanted.name.as_str())
-            .collect();
-        // A filter that keeps the whole bench, or none at all, needs one process only.
-        if options.filters.is_empty() {
-            commands.push(workspace.measure(bench, None, options.quick)?);
-        } else {
-            for name in here {
-                commands.push(workspace.measure(bench, Some(name), options.quick)?);
-            }
+        for name in runs(bench, &all, &wanted) {
+            commands.push(workspace.measure(bench, name, options.quick)?);
         }
     }
     let found = estimates::written_since(&workspace.criterion(), started)?;
@@ -103,6 +93,17 @@ pub fn run(options: &BenchOptions) -> Result<Report> {
     write(&folder.join("bench.md"), &report.markdown())?;
     write(&folder.join("bench.json"), &report.json()?)?;
     Ok(report)
+}
+
+/// The processes that measure the wanted benchmarks of `bench`: one for all of them (`None`) if it
+/// is wanted whole, else one for each, since criterion takes a single name.
+fn runs<'a>(bench: &Bench, all: &[Benchmark], wanted: &'a [Benchmark]) -> Vec<Option<&'a str>> {
+    let here = |benchmark: &&Benchmark| benchmark.bench == *bench;
+    let names: Vec<&Benchmark> = wanted.iter().filter(here).collect();
+    if !names.is_empty() && names.len() == all.iter().filter(here).count() {
+        return vec![None];
+    }
+    names.iter().map(|one| Some(one.name.as_str())).collect()
 }
 
 /// Criterion keeps one result per name for the whole workspace.
@@ -121,7 +122,7 @@ fn check_names(all: &[Benchmark]) -> Result<()> {
 }
 
 /// The benchmarks that the options ask for.
-fn select(all: Vec<Benchmark>, options: &BenchOptions) -> Result<Vec<Benchmark>> {
+fn select(all: &[Benchmark], options: &BenchOptions) -> Result<Vec<Benchmark>> {
     let labels: Vec<String> = all.iter().map(Benchmark::label).collect();
     for filter in &options.filters {
         if !labels.iter().any(|label| label.contains(filter)) {
@@ -131,12 +132,8 @@ fn select(all: Vec<Benchmark>, options: &BenchOptions) -> Result<Vec<Benchmark>>
             );
         }
     }
-    Ok(all
-        .into_iter()
-        .zip(labels)
-        .filter(|(_, label)| options.wants(label))
-        .map(|(benchmark, _)| benchmark)
-        .collect())
+    let wanted = |benchmark: &&Benchmark| options.wants(&benchmark.label());
+    Ok(all.iter().filter(wanted).cloned().collect())
 }
 
 /// A row for each wanted benchmark, from the estimates found.
@@ -189,7 +186,7 @@ mod tests {
     fn filters_match_any_part_of_crate_bench_and_name() {
         let all = || vec![benchmark("core", "add 3"), benchmark("train", "step")];
         let names = |filters: &[&str]| -> Vec<String> {
-            let selected = select(all(), &options(filters)).unwrap();
+            let selected = select(&all(), &options(filters)).unwrap();
             selected.into_iter().map(|one| one.name).collect()
         };
         assert_eq!(names(&[]), ["add 3", "step"]);
@@ -199,9 +196,29 @@ mod tests {
     }
 
     #[test]
+    fn a_bench_that_is_wanted_whole_runs_once() {
+        let all = [
+            benchmark("core", "add 3"),
+            benchmark("core", "step"),
+            benchmark("train", "fit"),
+        ];
+        let of = |index: usize, wanted: &'static [usize]| {
+            let wanted: Vec<Benchmark> = wanted.iter().map(|&one| all[one].clone()).collect();
+            let runs = runs(&all[index].bench, &all, &wanted);
+            runs.into_iter()
+                .map(|name| name.map(str::to_owned))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(0, &[0, 1, 2]), [None]);
+        assert_eq!(of(0, &[1, 2]), [Some("step".to_owned())]);
+        assert_eq!(of(2, &[1, 2]), [None]);
+        assert!(of(2, &[0, 1]).is_empty());
+    }
+
+    #[test]
     fn a_filter_without_a_match_lists_what_there_is() {
         let all = vec![benchmark("core", "add 3"), benchmark("train", "step")];
-        let error = select(all, &options(&["step", "sub"])).unwrap_err();
+        let error = select(&all, &options(&["step", "sub"])).unwrap_err();
         assert_eq!(
             error.to_string(),
             "no benchmark matches `sub`; there are:\n  core/speed/add 3\n  train/speed/step"
