@@ -1,0 +1,191 @@
+//! No step after the first allocates, and a long run does not grow.
+//!
+//! One test alone in its program, because the allocator counts for the whole program, every thread
+//! of it.
+#![cfg(target_arch = "x86_64")]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(
+    unsafe_code,
+    reason = "an allocator that counts is an unsafe trait to implement"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use dnn_core::{Element, Purpose, RandomStream};
+use dnn_layers::{Activation, InputShape, Network};
+use dnn_train::{Batch, Event, Examples, Trainer};
+use ndarray::{Array2, ShapeBuilder};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+/// The matrix products of matrixmultiply pack their operands anew in every call, with this
+/// alignment or more for its vector kernels on x86-64 (AVX and FMA 32, AVX-512 64); nothing of ours
+/// asks for that much. Its kernels without vectors, and those of other processors, pack with less,
+/// which is why this test is for this processor and says so where it has no AVX.
+const PACKING: usize = 32;
+
+struct Counting;
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+static PACKED: AtomicUsize = AtomicUsize::new(0);
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+
+fn count(layout: Layout) {
+    let counter = if layout.align() < PACKING {
+        &COUNT
+    } else {
+        &PACKED
+    };
+    counter.fetch_add(1, Relaxed);
+}
+
+// SAFETY: every call is passed on to the system's allocator unchanged; only counters are beside it.
+// The provided `realloc` and `alloc_zeroed` go through these two, so that growth counts as well.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout);
+        BYTES.fetch_add(layout.size(), Relaxed);
+        // SAFETY: the caller's promises about `layout` are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        BYTES.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the caller's promises about `pointer` and `layout` are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What the counters said at a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Counts {
+    allocations: usize,
+    packed: usize,
+    bytes: usize,
+}
+
+fn counts() -> Counts {
+    Counts {
+        allocations: COUNT.load(Relaxed),
+        packed: PACKED.load(Relaxed),
+        bytes: BYTES.load(Relaxed),
+    }
+}
+
+struct Case {
+    side: usize,
+    hidden: &'static [usize],
+    examples: usize,
+    batch: Batch,
+    epochs: u64,
+}
+
+/// A pool whose threads have all begun: what a thread allocates at its start and end, whenever the
+/// system comes to it, is no step's.
+fn pool(threads: usize) -> ThreadPool {
+    let pool = ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .unwrap();
+    pool.broadcast(|_| {});
+    pool
+}
+
+/// Trains on pixels; gives the counters at step `from` and at the last step.
+fn train<T: Element>(pool: &ThreadPool, case: &Case, from: u64) -> (Counts, Counts) {
+    let mut draws = RandomStream::new(1, Purpose::Data, 0);
+    let input = InputShape::picture(case.side, case.side, 3);
+    let mut network: Network<T> = Network::<T>::builder(input)
+        .hidden(case.hidden, Activation::Relu)
+        .classes(["a", "b", "c"])
+        .build(&mut draws)
+        .unwrap();
+    let scaling = network.scaling().clone();
+    let shape = (network.features(), case.examples);
+    let pixels =
+        Array2::from_shape_simple_fn(shape.f(), || u8::try_from(draws.up_to(255)).unwrap());
+    let labels: Vec<u32> = (0..case.examples).map(|_| draws.up_to(2)).collect();
+    let features = dnn_core::Features::Pixels {
+        values: pixels.view(),
+        scaling: &scaling,
+    };
+    let trainer = Trainer {
+        batch: case.batch,
+        epochs: case.epochs,
+        learning_rate: 0.01,
+        ..Trainer::default()
+    };
+    let (mut first, mut last, mut steps) = (None, None, 0);
+    let examples = Examples::classes(features, &labels);
+    let mut observer = |event: Event<'_>| {
+        if let Event::Step { step, .. } = event {
+            steps = step;
+            last = Some(counts());
+            if step == from {
+                first = last;
+            }
+        }
+        ControlFlow::Continue(())
+    };
+    pool.install(|| trainer.fit(&mut network, &examples, None, &mut observer))
+        .unwrap();
+    assert!(steps > from, "only {steps} steps");
+    (first.unwrap(), last.unwrap())
+}
+
+fn no_step_after_the_first_allocates<T: Element>(pools: &[ThreadPool]) {
+    let size = |batch| Batch::Size(NonZeroUsize::new(batch).unwrap());
+    for pool in pools {
+        // 1200 features are five blocks. Full: several tiles. Batches: the last one is short.
+        for (batch, epochs) in [(Batch::Full, 6), (size(32), 4)] {
+            let case = Case {
+                side: 20,
+                hidden: &[33, 7],
+                examples: 150,
+                batch,
+                epochs,
+            };
+            let (first, last) = train::<T>(pool, &case, 2);
+            let threads = pool.current_num_threads();
+            let what = format!("{batch}, {threads} threads, {}", T::PRECISION);
+            assert!(
+                last.packed > first.packed,
+                "{what}: the allocator counts nothing"
+            );
+            assert_eq!(last.allocations, first.allocations, "{what}");
+            assert_eq!(last.bytes, first.bytes, "{what}");
+        }
+    }
+}
+
+fn ten_thousand_steps_do_not_grow(pool: &ThreadPool) {
+    let case = Case {
+        side: 2,
+        hidden: &[3],
+        examples: 10,
+        batch: Batch::Size(NonZeroUsize::new(2).unwrap()),
+        epochs: 2000,
+    };
+    let (first, last) = train::<f32>(pool, &case, 2);
+    assert_eq!(
+        (last.allocations, last.bytes),
+        (first.allocations, first.bytes)
+    );
+}
+
+#[test]
+fn steps_use_the_buffers_of_the_first() {
+    if !is_x86_feature_detected!("avx") {
+        eprintln!("SKIPPED: without AVX, packing cannot be told from other allocations");
+        return;
+    }
+    let pools = [pool(1), pool(2)];
+    no_step_after_the_first_allocates::<f32>(&pools);
+    no_step_after_the_first_allocates::<f64>(&pools);
+    ten_thousand_steps_do_not_grow(&pools[1]);
+}

@@ -1,0 +1,88 @@
+//! Where and with what a measurement was taken.
+
+use std::fs;
+use std::process::Command;
+
+use serde::Serialize;
+
+/// What a timing depends on beside the code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Machine {
+    /// The processor's own name, where the system tells it.
+    pub cpu: String,
+    /// How many threads can run at once.
+    pub cores: usize,
+    /// Operating system and architecture.
+    pub system: String,
+    /// The compiler's version.
+    pub rustc: String,
+    /// The commit, and whether files differ from it.
+    pub commit: String,
+}
+
+const UNKNOWN: &str = "unknown";
+
+impl Machine {
+    /// This machine; what cannot be found out is `unknown`.
+    pub(super) fn here() -> Self {
+        let cpu = fs::read_to_string("/proc/cpuinfo").ok();
+        let or_unknown = |found: Option<String>| found.unwrap_or_else(|| UNKNOWN.to_owned());
+        Self {
+            cpu: or_unknown(cpu.as_deref().and_then(cpu_model)),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            rustc: or_unknown(first_line("rustc", &["--version"])),
+            commit: or_unknown(commit()),
+        }
+    }
+}
+
+/// The processor's name in the text of `/proc/cpuinfo`.
+fn cpu_model(text: &str) -> Option<String> {
+    text.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(key, _)| key.trim() == "model name")
+        .map(|(_, value)| value.trim().to_owned())
+}
+
+fn commit() -> Option<String> {
+    let commit = first_line("git", &["rev-parse", "HEAD"])?;
+    let changed = first_line("git", &["status", "--porcelain"])?;
+    let note = if changed.is_empty() {
+        ""
+    } else {
+        " with local changes"
+    };
+    Some(commit + note)
+}
+
+/// The first line that a program prints, empty if it prints none; `None` if it fails.
+fn first_line(program: &str, words: &[&str]) -> Option<String> {
+    let output = Command::new(program)
+        .args(words)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(text.lines().next().unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_processor_is_named_where_the_text_names_it() {
+        let text = "processor\t: 0\nmodel\t\t: 7\nmodel name\t: Some CPU @ 2.1GHz: B\n";
+        assert_eq!(cpu_model(text).unwrap(), "Some CPU @ 2.1GHz: B");
+        assert_eq!(cpu_model("processor\t: 0\n"), None);
+    }
+
+    #[test]
+    fn a_program_that_is_missing_or_fails_gives_nothing() {
+        assert_eq!(first_line("no-such-program-anywhere", &[]), None);
+        assert_eq!(first_line("git", &["no-such-command"]), None);
+        assert!(Machine::here().rustc.starts_with("rustc "));
+    }
+}

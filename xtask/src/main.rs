@@ -1,0 +1,41 @@
+//! `cargo xtask`: the chores of this workspace.
+
+use std::io::Write;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use xtask::bench::{self, BenchOptions};
+
+/// Chores of the dnn workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the benchmarks of every crate and print one table of them.
+    ///
+    /// The table is also written to bench/bench.md and bench/bench.json in the target folder,
+    /// together with the machine, the compiler and the commit.
+    Bench {
+        /// Take fewer samples: seconds instead of minutes, and less certain numbers.
+        #[arg(long)]
+        quick: bool,
+        /// Run only benchmarks whose `crate/bench/name` contains one of these.
+        #[arg(value_name = "FILTER")]
+        filters: Vec<String>,
+    },
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Bench { quick, filters } => {
+            let report = bench::run(&BenchOptions { quick, filters })?;
+            write!(std::io::stdout(), "{}", report.markdown())?;
+        }
+    }
+    Ok(())
+}
