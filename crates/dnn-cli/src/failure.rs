@@ -72,7 +72,9 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
         Some(if error.is_io() { IO } else { DATA })
     } else if let Some(error) = cause.downcast_ref::<TrainError>() {
         Some(match error {
-            TrainError::NotFinite { .. } => DIVERGED,
+            TrainError::NotFinite { .. }
+            | TrainError::NotFiniteHere { .. }
+            | TrainError::Validation { .. } => DIVERGED,
             TrainError::Network(error) => of_network(error),
             _ => USAGE,
         })

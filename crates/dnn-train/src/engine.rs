@@ -4,6 +4,8 @@
 //! runs in parallel over blocks of features: each block of `dW = dZ A_prev^T / m` is summed by one
 //! task, tile after tile. Tiles and blocks follow from shapes, never from threads.
 
+use std::ops::Range;
+
 use dnn_core::{Columns, Element, FEATURE_BLOCK, Features, Parameters};
 use dnn_layers::{ForwardCaches, Network};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, s};
@@ -29,6 +31,13 @@ impl NotFinite {
     pub(crate) fn at(self, step: u64, epoch: u64, batch: usize) -> TrainError {
         let Self { what, layer } = self;
         TrainError::NotFinite { what, layer, step, epoch, batch }
+    }
+
+    /// The error of measuring these examples, in place of a step.
+    pub(crate) fn among(self, examples: Range<usize>) -> TrainError {
+        let Self { what, layer } = self;
+        let (first, last) = (examples.start, examples.end.saturating_sub(1));
+        TrainError::NotFiniteHere { what, layer, first, last }
     }
 }
 
@@ -176,7 +185,7 @@ fn weight_gradient<T: Element>(
     tiles: &[Tile<T>],
     examples: &Examples<'_, T>,
     columns: Columns<'_>,
-    rows: std::ops::Range<usize>,
+    rows: Range<usize>,
     scratch: &mut Vec<T>,
     mut dw: ArrayViewMut2<'_, T>,
 ) -> bool {
@@ -253,8 +262,7 @@ fn all_finite<T: Element>(values: ArrayView2<'_, T>) -> bool {
 /// The gradient has the shapes of the network's parameters.
 ///
 /// # Errors
-/// [`TrainError`] if the examples or the cost do not fit the network, or something is not finite
-/// (as step 1 of epoch 1).
+/// [`TrainError`] if the examples or the cost do not fit the network, or something is not finite.
 pub fn gradients<T: Element>(
     network: &Network<T>,
     examples: &Examples<'_, T>,
@@ -263,7 +271,9 @@ pub fn gradients<T: Element>(
     examples.check(network, cost)?;
     let mut engine = Engine::new(network, examples.len());
     let all = Columns::Run { start: 0, len: examples.len() };
-    let tally = engine.backward(network, cost, examples, all).map_err(|found| found.at(1, 1, 1))?;
+    let tally = engine
+        .backward(network, cost, examples, all)
+        .map_err(|found| found.among(0..examples.len()))?;
     let mean = tally.mean_cost();
     Ok((mean, engine.gradient))
 }

@@ -78,6 +78,28 @@ pub enum TrainError {
         /// The batch within the epoch, counted from 1.
         batch: usize,
     },
+    /// A number is not finite where a network is only measured.
+    #[error("{what} of layer {layer} is not finite for the examples {first} to {last}")]
+    NotFiniteHere {
+        /// Which numbers.
+        what: &'static str,
+        /// 1 is the first weight layer.
+        layer: usize,
+        /// The first column of those measured together.
+        first: usize,
+        /// The last of them.
+        last: usize,
+    },
+    /// The validation part could not be measured.
+    #[error("the validation part, measured after step {step} (epoch {epoch})")]
+    Validation {
+        /// Steps since the start.
+        step: u64,
+        /// The epoch, counted from 1.
+        epoch: u64,
+        /// What is wrong.
+        source: Box<TrainError>,
+    },
     /// The threads could not be started.
     #[error("cannot start {threads} threads")]
     Threads {

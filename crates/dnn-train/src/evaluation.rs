@@ -162,8 +162,7 @@ impl Tally {
 /// majority-class baseline.
 ///
 /// # Errors
-/// [`TrainError`] if the examples or the cost do not fit the network, or something is not finite
-/// (as step 1 of epoch 1, with the number of the pass as batch).
+/// [`TrainError`] if the examples or the cost do not fit the network, or something is not finite.
 ///
 /// # Examples
 /// ```
@@ -203,11 +202,12 @@ pub(crate) fn tally<T: Element>(
 ) -> Result<Tally, TrainError> {
     let mut total = Tally::new(network.outputs());
     let (m, pass) = (examples.len(), engine.capacity());
-    for (index, start) in (0..m).step_by(pass).enumerate() {
-        let columns = Columns::Run { start, len: pass.min(m - start) };
+    for start in (0..m).step_by(pass) {
+        let len = pass.min(m - start);
+        let columns = Columns::Run { start, len };
         let part = engine
             .forward(network, cost, examples, columns)
-            .map_err(|found| found.at(1, 1, index + 1))?;
+            .map_err(|found| found.among(start..start + len))?;
         total.add(part);
     }
     Ok(total)

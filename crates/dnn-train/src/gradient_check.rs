@@ -218,6 +218,6 @@ impl<'e, 'a, T: Element> Slopes<'e, 'a, T> {
         self.engine
             .forward(&self.network, self.cost, self.examples, all)
             .map(crate::evaluation::Tally::mean_cost)
-            .map_err(|found| found.at(1, 1, 1))
+            .map_err(|found| found.among(0..self.examples.len()))
     }
 }

@@ -14,7 +14,7 @@ use crate::engine::{Engine, NotFinite};
 use crate::evaluation::tally;
 use crate::optimizer::check_learning_rate;
 use crate::totals::{Totals, Watch};
-use crate::{Cost, Event, Examples, History, Optimizer, Schedule, TrainError};
+use crate::{Cost, Evaluation, Event, Examples, History, Optimizer, Schedule, TrainError};
 
 /// How many examples a step looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,6 +229,8 @@ impl<T: Element> Run<'_, '_, '_, T> {
         for epoch in 1..=self.trainer.epochs {
             self.trainer.arrange(epoch, &mut columns);
             let learning_rate = self.trainer.schedule.rate(self.trainer.learning_rate, epoch - 1);
+            // Also after rounding to `T`, where it may be infinite or 0.
+            check_learning_rate(T::from_f64(learning_rate).into())?;
             totals.start_epoch();
             for (index, batch) in columns.chunks(self.batch).enumerate() {
                 let step = totals.steps() + 1;
@@ -240,11 +242,10 @@ impl<T: Element> Run<'_, '_, '_, T> {
                     return Ok(history);
                 }
             }
-            let validation = self
-                .validation
-                .map(|validation| tally(&mut engine, network, validation, self.cost))
-                .transpose()?;
-            let validation = validation.map(|tally| tally.evaluation());
+            let validation = self.validate(network, &mut engine).map_err(|source| {
+                let (step, source) = (totals.steps(), Box::new(source));
+                TrainError::Validation { step, epoch, source }
+            })?;
             history.epochs.push(totals.record(epoch, learning_rate, validation));
             let record = &history.epochs[history.epochs.len() - 1];
             let mut flow = observer(Event::Epoch(record));
@@ -259,6 +260,16 @@ impl<T: Element> Run<'_, '_, '_, T> {
             }
         }
         Ok(history)
+    }
+
+    /// Measures the validation part, if there is one.
+    fn validate(
+        &self,
+        network: &Network<T>,
+        engine: &mut Engine<T>,
+    ) -> Result<Option<Evaluation>, TrainError> {
+        let Some(validation) = self.validation else { return Ok(None) };
+        Ok(Some(tally(engine, network, validation, self.cost)?.evaluation()))
     }
 
     /// One step on the examples `batch`; gives their mean cost before it.

@@ -4,10 +4,7 @@
 //! of it.
 #![cfg(target_arch = "x86_64")]
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-#![allow(
-    unsafe_code,
-    reason = "an allocator that counts is an unsafe trait to implement"
-)]
+#![allow(unsafe_code, reason = "an allocator that counts is an unsafe trait to implement")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::num::NonZeroUsize;
@@ -33,11 +30,7 @@ static PACKED: AtomicUsize = AtomicUsize::new(0);
 static BYTES: AtomicUsize = AtomicUsize::new(0);
 
 fn count(layout: Layout) {
-    let counter = if layout.align() < PACKING {
-        &COUNT
-    } else {
-        &PACKED
-    };
+    let counter = if layout.align() < PACKING { &COUNT } else { &PACKED };
     counter.fetch_add(1, Relaxed);
 }
 
@@ -88,10 +81,7 @@ struct Case {
 /// A pool whose threads have all begun: what a thread allocates at its start and end, whenever the
 /// system comes to it, is no step's.
 fn pool(threads: usize) -> ThreadPool {
-    let pool = ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .unwrap();
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.broadcast(|_| {});
     pool
 }
@@ -105,15 +95,11 @@ fn train<T: Element>(pool: &ThreadPool, case: &Case, from: u64) -> (Counts, Coun
         .classes(["a", "b", "c"])
         .build(&mut draws)
         .unwrap();
-    let scaling = network.scaling().clone();
     let shape = (network.features(), case.examples);
     let pixels =
         Array2::from_shape_simple_fn(shape.f(), || u8::try_from(draws.up_to(255)).unwrap());
     let labels: Vec<u32> = (0..case.examples).map(|_| draws.up_to(2)).collect();
-    let features = dnn_core::Features::Pixels {
-        values: pixels.view(),
-        scaling: &scaling,
-    };
+    let features = network.pixels(pixels.view());
     let trainer = Trainer {
         batch: case.batch,
         epochs: case.epochs,
@@ -132,8 +118,7 @@ fn train<T: Element>(pool: &ThreadPool, case: &Case, from: u64) -> (Counts, Coun
         }
         ControlFlow::Continue(())
     };
-    pool.install(|| trainer.fit(&mut network, &examples, None, &mut observer))
-        .unwrap();
+    pool.install(|| trainer.fit(&mut network, &examples, None, &mut observer)).unwrap();
     assert!(steps > from, "only {steps} steps");
     (first.unwrap(), last.unwrap())
 }
@@ -143,20 +128,11 @@ fn no_step_after_the_first_allocates<T: Element>(pools: &[ThreadPool]) {
     for pool in pools {
         // 1200 features are five blocks. Full: several tiles. Batches: the last one is short.
         for (batch, epochs) in [(Batch::Full, 6), (size(32), 4)] {
-            let case = Case {
-                side: 20,
-                hidden: &[33, 7],
-                examples: 150,
-                batch,
-                epochs,
-            };
+            let case = Case { side: 20, hidden: &[33, 7], examples: 150, batch, epochs };
             let (first, last) = train::<T>(pool, &case, 2);
             let threads = pool.current_num_threads();
             let what = format!("{batch}, {threads} threads, {}", T::PRECISION);
-            assert!(
-                last.packed > first.packed,
-                "{what}: the allocator counts nothing"
-            );
+            assert!(last.packed > first.packed, "{what}: the allocator counts nothing");
             assert_eq!(last.allocations, first.allocations, "{what}");
             assert_eq!(last.bytes, first.bytes, "{what}");
         }
@@ -172,10 +148,7 @@ fn ten_thousand_steps_do_not_grow(pool: &ThreadPool) {
         epochs: 2000,
     };
     let (first, last) = train::<f32>(pool, &case, 2);
-    assert_eq!(
-        (last.allocations, last.bytes),
-        (first.allocations, first.bytes)
-    );
+    assert_eq!((last.allocations, last.bytes), (first.allocations, first.bytes));
 }
 
 #[test]

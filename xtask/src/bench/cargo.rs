@@ -77,10 +77,7 @@ impl Workspace {
     pub fn here() -> Result<Self> {
         let output = cargo()
             .args(["metadata", "--format-version", "1", "--no-deps"])
-            .args([
-                "--manifest-path",
-                concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
-            ])
+            .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")])
             .stderr(Stdio::inherit())
             .output()
             .context("cannot start cargo; run this as `cargo xtask bench`")?;
@@ -99,18 +96,11 @@ impl Workspace {
         for package in &metadata.packages {
             let targets = package.targets.iter();
             for target in targets.filter(|target| target.kind.iter().any(|kind| kind == "bench")) {
-                benches.push(Bench {
-                    package: package.name.clone(),
-                    name: target.name.clone(),
-                });
+                benches.push(Bench { package: package.name.clone(), name: target.name.clone() });
             }
         }
         benches.sort_by_key(ToString::to_string);
-        Ok(Self {
-            root: metadata.workspace_root,
-            target: metadata.target_directory,
-            benches,
-        })
+        Ok(Self { root: metadata.workspace_root, target: metadata.target_directory, benches })
     }
 
     /// Where criterion writes what it measures.
@@ -120,37 +110,20 @@ impl Workspace {
 
     /// The cargo arguments that run `bench`, up to those of criterion.
     fn arguments(bench: &Bench) -> [&str; 6] {
-        [
-            "bench",
-            "--package",
-            &bench.package,
-            "--bench",
-            &bench.name,
-            "--",
-        ]
+        ["bench", "--package", &bench.package, "--bench", &bench.name, "--"]
     }
 
     fn command(&self, words: &[&str]) -> Command {
         let mut command = cargo();
-        command
-            .args(words)
-            .current_dir(&self.root)
-            .env("CRITERION_HOME", self.criterion());
+        command.args(words).current_dir(&self.root).env("CRITERION_HOME", self.criterion());
         command
     }
 
     /// The names of the benchmarks in `bench`.
     pub(super) fn names(&self, bench: &Bench) -> Result<Vec<String>> {
-        let words = [
-            &Self::arguments(bench)[..],
-            &["--list", "--format", "terse"],
-        ]
-        .concat();
-        let output = self
-            .command(&words)
-            .stderr(Stdio::inherit())
-            .output()
-            .context("cannot start cargo")?;
+        let words = [&Self::arguments(bench)[..], &["--list", "--format", "terse"]].concat();
+        let output =
+            self.command(&words).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
         ensure!(
             output.status.success(),
             "`cargo {}` failed with {}; its message is above",
@@ -183,10 +156,7 @@ impl Workspace {
             .stdout(std::io::stderr())
             .status()
             .context("cannot start cargo")?;
-        ensure!(
-            status.success(),
-            "`{line}` failed with {status}; its message is above"
-        );
+        ensure!(status.success(), "`{line}` failed with {status}; its message is above");
         Ok(line)
     }
 }
@@ -194,10 +164,7 @@ impl Workspace {
 /// The names in what criterion's `--list` prints: one `name: benchmark` a line.
 fn parse_list(text: &str) -> Vec<String> {
     text.lines()
-        .filter_map(|line| {
-            line.strip_suffix(": benchmark")
-                .or(line.strip_suffix(": bench"))
-        })
+        .filter_map(|line| line.strip_suffix(": benchmark").or(line.strip_suffix(": bench")))
         .map(str::to_owned)
         .collect()
 }
@@ -225,10 +192,7 @@ mod tests {
         assert_eq!(benches, ["core/products", "train/steps"]);
         assert_eq!(workspace.criterion(), PathBuf::from("out/criterion"));
         let error = Workspace::from_metadata(b"{").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "cannot read what `cargo metadata` printed"
-        );
+        assert_eq!(error.to_string(), "cannot read what `cargo metadata` printed");
     }
 
     #[test]
@@ -240,10 +204,7 @@ mod tests {
             let members = fs::read_dir(workspace.root.join(group)).unwrap();
             folders.extend(members.map(|member| member.unwrap().path()));
         }
-        for folder in folders
-            .iter()
-            .filter(|folder| folder.join("benches").is_dir())
-        {
+        for folder in folders.iter().filter(|folder| folder.join("benches").is_dir()) {
             let package = folder.file_name().unwrap().to_str().unwrap();
             for file in fs::read_dir(folder.join("benches")).unwrap() {
                 let path = file.unwrap().path();
@@ -253,10 +214,7 @@ mod tests {
                 if is_rust || path.join("main.rs").is_file() {
                     let package = package.to_owned();
                     let bench = Bench { package, name };
-                    assert!(
-                        workspace.benches.contains(&bench),
-                        "{bench} is not a bench target"
-                    );
+                    assert!(workspace.benches.contains(&bench), "{bench} is not a bench target");
                     files += 1;
                 }
             }

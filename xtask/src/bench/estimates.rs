@@ -57,11 +57,7 @@ impl Estimates {
             interval: file.median.confidence_interval,
         };
         let usable = estimates.median > 0.0 && estimates.deviation >= 0.0;
-        ensure!(
-            usable,
-            "expected a median above 0, found {}",
-            estimates.median
-        );
+        ensure!(usable, "expected a median above 0, found {}", estimates.median);
         Ok(estimates)
     }
 }
@@ -82,9 +78,7 @@ pub(super) fn written_since(folder: &Path, start: SystemTime) -> Result<Vec<(Str
         let entries = fs::read_dir(&folder)
             .with_context(|| format!("cannot list {}; did a bench run?", folder.display()))?;
         for entry in entries {
-            let path = entry
-                .with_context(|| format!("cannot list {}", folder.display()))?
-                .path();
+            let path = entry.with_context(|| format!("cannot list {}", folder.display()))?.path();
             if path.is_dir() {
                 open.push(path);
             }
@@ -156,10 +150,8 @@ mod tests {
         leave(&folder.join("group/a/base"), "group/a", ESTIMATES);
         leave(&folder.join("old/new"), "old", ESTIMATES);
         let start = mark_start(folder).unwrap();
-        let old = fs::File::options()
-            .write(true)
-            .open(folder.join("old/new/estimates.json"))
-            .unwrap();
+        let old =
+            fs::File::options().write(true).open(folder.join("old/new/estimates.json")).unwrap();
         old.set_modified(start - Duration::from_secs(60)).unwrap();
         for name in ["b_c", "group/a"] {
             let file = folder.join(name).join("new/estimates.json");

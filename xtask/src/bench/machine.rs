@@ -48,11 +48,7 @@ fn cpu_model(text: &str) -> Option<String> {
 fn commit() -> Option<String> {
     let commit = first_line("git", &["rev-parse", "HEAD"])?;
     let changed = first_line("git", &["status", "--porcelain"])?;
-    let note = if changed.is_empty() {
-        ""
-    } else {
-        " with local changes"
-    };
+    let note = if changed.is_empty() { "" } else { " with local changes" };
     Some(commit + note)
 }
 

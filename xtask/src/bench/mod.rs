@@ -66,10 +66,7 @@ pub fn run(options: &BenchOptions) -> Result<Report> {
     let mut all = Vec::new();
     for bench in &workspace.benches {
         let names = workspace.names(bench)?;
-        all.extend(names.into_iter().map(|name| Benchmark {
-            bench: bench.clone(),
-            name,
-        }));
+        all.extend(names.into_iter().map(|name| Benchmark { bench: bench.clone(), name }));
     }
     check_names(&all)?;
     let wanted = select(&all, options)?;
@@ -126,10 +123,7 @@ fn select(all: &[Benchmark], options: &BenchOptions) -> Result<Vec<Benchmark>> {
     let labels: Vec<String> = all.iter().map(Benchmark::label).collect();
     for filter in &options.filters {
         if !labels.iter().any(|label| label.contains(filter)) {
-            bail!(
-                "no benchmark matches `{filter}`; there are:\n  {}",
-                labels.join("\n  ")
-            );
+            bail!("no benchmark matches `{filter}`; there are:\n  {}", labels.join("\n  "));
         }
     }
     let wanted = |benchmark: &&Benchmark| options.wants(&benchmark.label());
@@ -141,10 +135,8 @@ fn rows(wanted: &[Benchmark], found: &[(String, Estimates)]) -> Result<Vec<Row>>
     wanted
         .iter()
         .map(|benchmark| {
-            let (_, estimates) = found
-                .iter()
-                .find(|(name, _)| *name == benchmark.name)
-                .with_context(|| {
+            let (_, estimates) =
+                found.iter().find(|(name, _)| *name == benchmark.name).with_context(|| {
                     format!(
                         "{} ran but left no new estimates; remove criterion's folder in the target \
                          folder and run again",
@@ -167,10 +159,7 @@ mod tests {
 
     fn benchmark(package: &str, name: &str) -> Benchmark {
         Benchmark {
-            bench: Bench {
-                package: package.to_owned(),
-                name: "speed".to_owned(),
-            },
+            bench: Bench { package: package.to_owned(), name: "speed".to_owned() },
             name: name.to_owned(),
         }
     }
@@ -197,17 +186,12 @@ mod tests {
 
     #[test]
     fn a_bench_that_is_wanted_whole_runs_once() {
-        let all = [
-            benchmark("core", "add 3"),
-            benchmark("core", "step"),
-            benchmark("train", "fit"),
-        ];
+        let all =
+            [benchmark("core", "add 3"), benchmark("core", "step"), benchmark("train", "fit")];
         let of = |index: usize, wanted: &'static [usize]| {
             let wanted: Vec<Benchmark> = wanted.iter().map(|&one| all[one].clone()).collect();
             let runs = runs(&all[index].bench, &all, &wanted);
-            runs.into_iter()
-                .map(|name| name.map(str::to_owned))
-                .collect::<Vec<_>>()
+            runs.into_iter().map(|name| name.map(str::to_owned)).collect::<Vec<_>>()
         };
         assert_eq!(of(0, &[0, 1, 2]), [None]);
         assert_eq!(of(0, &[1, 2]), [Some("step".to_owned())]);
@@ -230,9 +214,7 @@ mod tests {
         assert!(check_names(&[benchmark("core", "a"), benchmark("train", "b")]).is_ok());
         let error = check_names(&[benchmark("core", "a"), benchmark("train", "a")]).unwrap_err();
         assert!(
-            error
-                .to_string()
-                .starts_with("core/speed and train/speed are both named `a`"),
+            error.to_string().starts_with("core/speed and train/speed are both named `a`"),
             "{error}"
         );
     }
@@ -241,18 +223,12 @@ mod tests {
     fn a_benchmark_without_estimates_is_an_error_that_names_it() {
         let wanted = [benchmark("core", "add 3")];
         let error = rows(&wanted, &[]).unwrap_err().to_string();
-        assert!(
-            error.starts_with("core/speed/add 3 ran but left"),
-            "{error}"
-        );
+        assert!(error.starts_with("core/speed/add 3 ran but left"), "{error}");
     }
 
     #[test]
     fn the_command_can_be_pasted_into_a_shell() {
-        assert_eq!(
-            options(&["add 3", "step"]).command(),
-            "cargo xtask bench --quick 'add 3' step"
-        );
+        assert_eq!(options(&["add 3", "step"]).command(), "cargo xtask bench --quick 'add 3' step");
         assert_eq!(BenchOptions::default().command(), "cargo xtask bench");
     }
 }

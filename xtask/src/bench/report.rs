@@ -35,10 +35,7 @@ impl Row {
     }
 
     fn cells(&self) -> [String; 5] {
-        let Interval {
-            lower_bound,
-            upper_bound,
-        } = self.interval_ns;
+        let Interval { lower_bound, upper_bound } = self.interval_ns;
         let share = 100.0 * self.deviation_ns / self.median_ns;
         [
             cell(&self.bench),
@@ -73,13 +70,7 @@ pub struct Report {
 impl Report {
     /// The report as a Markdown table, below what it was measured with.
     pub fn markdown(&self) -> String {
-        let Machine {
-            cpu,
-            cores,
-            system,
-            rustc,
-            commit,
-        } = &self.machine;
+        let Machine { cpu, cores, system, rustc, commit } = &self.machine;
         let spread = if self.quick {
             "interval: the two samples that `--quick` takes, which say little about certainty"
         } else {
@@ -141,10 +132,7 @@ mod tests {
             name: name.to_owned(),
             median_ns,
             deviation_ns,
-            interval_ns: Interval {
-                lower_bound: median_ns - 1.0,
-                upper_bound: median_ns + 1000.0,
-            },
+            interval_ns: Interval { lower_bound: median_ns - 1.0, upper_bound: median_ns + 1000.0 },
         };
         Report {
             command: "cargo xtask bench".to_owned(),
@@ -185,10 +173,7 @@ mod tests {
         let mut quick = report();
         quick.quick = true;
         let text = quick.markdown();
-        assert!(
-            text.contains("the two samples that `--quick` takes"),
-            "{text}"
-        );
+        assert!(text.contains("the two samples that `--quick` takes"), "{text}");
         assert!(!text.contains("95 %"), "{text}");
     }
 
