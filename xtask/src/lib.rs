@@ -4,3 +4,8 @@
 //! be tested without running the program.
 
 pub mod bench;
+
+/// The library example of the README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
