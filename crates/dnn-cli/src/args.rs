@@ -66,8 +66,8 @@ pub(crate) struct TrainArguments {
     /// Widths of the hidden layers, or `none`
     #[arg(long, value_name = "WIDTHS", default_value = "256,128", value_parser = parse_widths)]
     pub(crate) hidden: Widths,
-    /// Activation of the hidden layers: identity, relu, leaky-relu[:S], elu[:C], gelu, silu,
-    /// softplus, tanh or sigmoid
+    /// Activation of the hidden layers: identity, relu, leaky-relu or leaky-relu:SLOPE, elu or
+    /// elu:SCALE, gelu, silu, softplus, tanh or sigmoid
     #[arg(long, value_name = "NAME", default_value = "relu")]
     pub(crate) activation: Activation,
     /// First weights: he-normal, he-uniform, xavier-normal, xavier-uniform, lecun-normal,

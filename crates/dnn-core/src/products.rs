@@ -36,23 +36,26 @@ pub fn multiply<T: Element>(
 /// The kernels that [`multiply`] runs on this machine, as models record it: the same bits are
 /// promised on the same path, not across paths.
 pub fn kernel_path() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
+    // matrixmultiply's own choice, in its order.
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     {
         if is_x86_feature_detected!("avx512f") {
-            return "matrixmultiply/x86-64/avx512f";
+            return "matrixmultiply/avx512f";
         }
-        if is_x86_feature_detected!("fma") {
-            return "matrixmultiply/x86-64/fma";
+        if is_x86_feature_detected!("fma") && is_x86_feature_detected!("avx2") {
+            return "matrixmultiply/fma";
         }
         if is_x86_feature_detected!("avx") {
-            return "matrixmultiply/x86-64/avx";
+            return "matrixmultiply/avx";
         }
-        "matrixmultiply/x86-64/sse2"
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
     {
-        concat!("matrixmultiply/", "portable")
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            return "matrixmultiply/neon";
+        }
     }
+    "matrixmultiply/fallback"
 }
 
 /// The blocks of `0..features`, [`FEATURE_BLOCK`] long but for the last.
