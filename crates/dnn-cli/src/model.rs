@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use dnn_core::{Element, Precision};
-use dnn_layers::{ModelFile, Network};
+use dnn_core::Element;
+use dnn_layers::{AnyNetwork, ModelFile, Network};
 use dnn_store::Scalar;
 
 /// What is done with a model, whatever its precision.
@@ -13,9 +13,9 @@ pub(crate) trait WithModel {
 
 /// Loads the model file and hands it to `task`, with the SHA-256 of its bytes.
 pub(crate) fn with_model(path: &Path, task: impl WithModel) -> anyhow::Result<()> {
-    let file = ModelFile::read(path)?;
-    match file.precision() {
-        Precision::F32 => task.run::<f32>(&file.network()?, &file.sha256()),
-        Precision::F64 => task.run::<f64>(&file.network()?, &file.sha256()),
+    let ModelFile { network, sha256 } = ModelFile::read(path)?;
+    match network {
+        AnyNetwork::F32(network) => task.run(&network, &sha256),
+        AnyNetwork::F64(network) => task.run(&network, &sha256),
     }
 }

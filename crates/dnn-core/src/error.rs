@@ -71,3 +71,28 @@ pub enum CoreError {
         needed: u128,
     },
 }
+
+impl CoreError {
+    /// [`CoreError::Shape`] unless the shapes agree.
+    ///
+    /// # Errors
+    /// That one.
+    pub fn expect_shape(
+        what: &'static str,
+        expected: (usize, usize),
+        found: (usize, usize),
+    ) -> Result<(), Self> {
+        if expected == found { Ok(()) } else { Err(Self::Shape { what, expected, found }) }
+    }
+
+    /// [`CoreError::Invalid`] if there are no examples.
+    ///
+    /// # Errors
+    /// That one.
+    pub fn expect_examples(m: usize) -> Result<(), Self> {
+        if m > 0 {
+            return Ok(());
+        }
+        Err(Self::Invalid { what: "examples", expected: "at least 1", found: "0".to_owned() })
+    }
+}

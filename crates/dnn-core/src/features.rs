@@ -57,7 +57,8 @@ impl<T: Element> Features<'_, T> {
     ///
     /// # Errors
     /// [`CoreError::Shape`] with another number of features, [`CoreError::NotFinite`] with a NaN or
-    /// an infinity, [`CoreError::Invalid`] if the scaling's channels do not divide the features.
+    /// an infinity, [`CoreError::Invalid`] if the scaling's channels do not divide the features or
+    /// `T` cannot hold the scaling.
     pub fn check(&self, width: usize) -> Result<(), CoreError> {
         if self.width() != width {
             return Err(CoreError::Shape {
@@ -68,7 +69,7 @@ impl<T: Element> Features<'_, T> {
         }
         match self {
             Self::Real(values) => check_finite("features", *values),
-            Self::Pixels { scaling, .. } => scaling.check_width(width),
+            Self::Pixels { scaling, .. } => scaling.check::<T>(width),
         }
     }
 
@@ -265,16 +266,25 @@ impl PixelScaling {
         self.channels
     }
 
-    /// Checks that `width` features are whole pixels of this many channels.
-    fn check_width(&self, width: usize) -> Result<(), CoreError> {
-        if width.is_multiple_of(self.channels()) {
-            return Ok(());
+    /// Checks that `width` features are whole pixels, and that `T` can hold them scaled.
+    fn check<T: Element>(&self, width: usize) -> Result<(), CoreError> {
+        let channels = self.channels();
+        let invalid =
+            |expected, found| Err(CoreError::Invalid { what: "pixel scaling", expected, found });
+        if !width.is_multiple_of(channels) {
+            let expected = "a number of channels that divides the number of features";
+            return invalid(expected, format!("{channels} channels for {width} features"));
         }
-        Err(CoreError::Invalid {
-            what: "pixel scaling",
-            expected: "a number of channels that divides the number of features",
-            found: format!("{} channels for {width} features", self.channels()),
-        })
+        for channel in 0..channels {
+            let (factor, offset) = self.factor_and_offset::<T>(channel);
+            let largest = <T as From<u8>>::from(u8::MAX) * factor + offset;
+            if !(factor.is_normal() && offset.is_finite() && largest.is_finite()) {
+                let (mean, deviation) = (self.mean[channel], self.deviation[channel]);
+                let expected = "means and deviations that leave numbers of the network's precision";
+                return invalid(expected, format!("mean {mean}, deviation {deviation}"));
+            }
+        }
+        Ok(())
     }
 
     /// `(pixel / 255 - mean) / deviation = pixel * factor + offset`.
@@ -360,5 +370,17 @@ mod tests {
         let features: Features<'_, f32> =
             Features::Pixels { values: pixels.view(), scaling: three };
         assert!(features.check(4).unwrap_err().to_string().contains("3 channels for 4 features"));
+        // f64 can hold this scaling, f32 cannot.
+        let scaling = PixelScaling::per_channel(&[0.0], &[1e-40]).unwrap();
+        let wide: Features<'_, f64> = Features::Pixels { values: pixels.view(), scaling };
+        assert_eq!(wide.check(4), Ok(()));
+        let narrow: Features<'_, f32> = Features::Pixels { values: pixels.view(), scaling };
+        assert!(
+            narrow
+                .check(4)
+                .unwrap_err()
+                .to_string()
+                .ends_with("found mean 0, deviation 0.0000000000000000000000000000000000000001")
+        );
     }
 }

@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use ndarray::Array2;
 use rand::Rng;
-use serde::{Deserialize, Serialize};
 
 use crate::{CoreError, Element, LayerParameters, Parameters, RandomStream};
 
@@ -30,7 +29,7 @@ use crate::{CoreError, Element, LayerParameters, Parameters, RandomStream};
 /// He et al. 2015, "Delving Deep into Rectifiers"; Glorot and Bengio 2010, "Understanding the
 /// difficulty of training deep feedforward neural networks"; LeCun et al. 1998, "Efficient
 /// `BackProp`"; Saxe et al. 2014, "Exact solutions to the nonlinear dynamics of learning".
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Initializer {
     /// All weights 0: the units of a layer then stay equal for ever.
@@ -76,7 +75,7 @@ impl Initializer {
         fan_in: usize,
         stream: &mut RandomStream<R>,
     ) -> Result<Array2<T>, CoreError> {
-        self.check()?;
+        self.check(|number| T::from_f64(number).is_finite())?;
         let (n, m) = (fan_in as f64, fan_out as f64);
         let mut normal = |deviation: f64| fill(fan_out, fan_in, || stream.normal() * deviation);
         match self {
@@ -95,22 +94,23 @@ impl Initializer {
         }
     }
 
-    fn check(self) -> Result<(), CoreError> {
+    /// Checks the rule's own number, if it has one.
+    fn check(self, is_finite: impl Fn(f64) -> bool) -> Result<(), CoreError> {
         let (what, expected, value, usable) = match self {
             Self::Constant(value) => {
-                ("constant of the initialiser", "a finite number", value, value.is_finite())
+                ("constant of the initialiser", "a finite number", value, is_finite(value))
             }
             Self::Normal(value) => (
                 "standard deviation of the initialiser",
                 "a finite number of at least 0",
                 value,
-                value.is_finite() && value >= 0.0,
+                is_finite(value) && value >= 0.0,
             ),
             Self::Uniform(value) => (
                 "limit of the initialiser",
                 "a finite number of at least 0",
                 value,
-                value.is_finite() && value >= 0.0,
+                is_finite(value) && value >= 0.0,
             ),
             _ => return Ok(()),
         };
@@ -230,7 +230,7 @@ impl FromStr for Initializer {
                 expected: format!("{}, constant:C, normal:S, uniform:L", plain.join(", ")),
             }
         })?;
-        rule.check()?;
+        rule.check(f64::is_finite)?;
         Ok(rule)
     }
 }
@@ -384,6 +384,9 @@ mod tests {
         };
         assert_eq!(deep(&[3]), "expected at least 2 layer widths (input and output), found 1");
         assert_eq!(deep(&[3, 0, 1]), "layer 1 has width 0; expected at least 1 unit");
+        let too_large: Result<Array2<f32>, _> =
+            Initializer::Constant(1e300).weights(1, 1, &mut RandomStream::new(0, Purpose::Data, 0));
+        assert!(too_large.unwrap_err().to_string().starts_with("constant of the initialiser"));
         assert!(deep(&[usize::MAX, 2, 1]).contains("does not fit in memory"));
         assert!(deep(&[1 << 30, 1 << 30]).contains("4611686018427387904 bytes"));
     }

@@ -63,14 +63,9 @@ impl<T: Element> Parameters<T> {
         let mut widths = vec![first.weights.ncols()];
         for layer in &self.layers {
             let (units, inputs) = layer.weights.dim();
-            let shape = |what, expected, found| CoreError::Shape { what, expected, found };
             let expected_inputs = widths[widths.len() - 1];
-            if inputs != expected_inputs {
-                return Err(shape("weights", (units, expected_inputs), (units, inputs)));
-            }
-            if layer.bias.dim() != (units, 1) {
-                return Err(shape("bias", (units, 1), layer.bias.dim()));
-            }
+            CoreError::expect_shape("weights", (units, expected_inputs), (units, inputs))?;
+            CoreError::expect_shape("bias", (units, 1), layer.bias.dim())?;
             widths.push(units);
         }
         Ok(widths)

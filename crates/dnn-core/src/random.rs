@@ -19,10 +19,8 @@ pub enum Purpose {
     Initialization = 1,
     /// The order of the examples within an epoch.
     Shuffle = 2,
-    /// Which examples go to which part of a data set.
-    Split = 3,
     /// Made-up data, in examples and tests.
-    Data = 4,
+    Data = 3,
 }
 
 /// A seeded source of uniform and normal numbers, integers and permutations.
@@ -177,7 +175,7 @@ mod tests {
         let mut first: Vec<f64> = [
             RandomStream::new(1, Purpose::Shuffle, 0),
             RandomStream::new(2, Purpose::Shuffle, 0),
-            RandomStream::new(1, Purpose::Split, 0),
+            RandomStream::new(1, Purpose::Data, 0),
             RandomStream::new(1, Purpose::Shuffle, 1),
         ]
         .iter_mut()

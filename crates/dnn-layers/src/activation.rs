@@ -179,6 +179,16 @@ impl Activation {
         }
     }
 
+    /// Checks the activation's own number, if it has one.
+    pub(crate) fn check(self) -> Result<(), CoreError> {
+        match self {
+            Self::LeakyRelu(number) | Self::Elu(number) if !number.is_finite() => {
+                Err(not_finite(number.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The name without its number.
     fn name(self) -> &'static str {
         match self {
@@ -209,14 +219,14 @@ fn scale<T: Element>(
 }
 
 /// `1 / (1 + e^-z)`, without overflow for any `z`.
-pub(crate) fn sigmoid<T: Element>(z: T) -> T {
+fn sigmoid<T: Element>(z: T) -> T {
     let small = (-z.abs()).exp();
     let upper = T::one() / (T::one() + small);
     if z >= T::zero() { upper } else { small * upper }
 }
 
 /// `ln(1 + e^z)`, without overflow for any `z`.
-pub fn softplus<T: Element>(z: T) -> T {
+fn softplus<T: Element>(z: T) -> T {
     let positive = if z <= T::zero() { T::zero() } else { z };
     positive + (-z.abs()).exp().ln_1p()
 }
@@ -253,18 +263,20 @@ impl FromStr for Activation {
         let Some(number) = number else {
             return Ok(usual);
         };
-        let parsed: Option<f64> = number.parse().ok().filter(|n: &f64| n.is_finite());
-        match (usual, parsed) {
-            (Self::LeakyRelu(_), Some(slope)) => Ok(Self::LeakyRelu(slope)),
-            (Self::Elu(_), Some(scale)) => Ok(Self::Elu(scale)),
-            (Self::LeakyRelu(_) | Self::Elu(_), None) => Err(CoreError::Invalid {
-                what: "number of the activation",
-                expected: "a finite number",
-                found: number.to_owned(),
-            }),
-            _ => Err(unknown()),
-        }
+        let parsed: Option<f64> = number.parse().ok();
+        let activation = match (usual, parsed) {
+            (Self::LeakyRelu(_), Some(slope)) => Self::LeakyRelu(slope),
+            (Self::Elu(_), Some(scale)) => Self::Elu(scale),
+            (Self::LeakyRelu(_) | Self::Elu(_), None) => return Err(not_finite(number.to_owned())),
+            _ => return Err(unknown()),
+        };
+        activation.check()?;
+        Ok(activation)
     }
+}
+
+fn not_finite(found: String) -> CoreError {
+    CoreError::Invalid { what: "number of the activation", expected: "a finite number", found }
 }
 
 impl TryFrom<String> for Activation {

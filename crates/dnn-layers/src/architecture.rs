@@ -70,6 +70,21 @@ impl Layer {
     }
 }
 
+/// The most parameters a network has: 8 GiB of `f32`.
+const MOST_PARAMETERS: u128 = 1 << 31;
+
+fn check_size(widths: &[usize]) -> Result<(), NetworkError> {
+    // No overflow: each product is below 2^128, and a sum that is too large ends the loop.
+    let mut found: u128 = 0;
+    for pair in widths.windows(2) {
+        found += (pair[0] as u128 + 1) * pair[1] as u128;
+        if found > MOST_PARAMETERS {
+            return Err(NetworkError::TooManyParameters { found, most: MOST_PARAMETERS });
+        }
+    }
+    Ok(())
+}
+
 /// The parts of a network that are chosen, not learned; checked by [`Architecture::check`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Architecture {
@@ -90,6 +105,10 @@ impl Architecture {
         if let Some(layer) = widths.iter().position(|&width| width == 0) {
             return Err(CoreError::ZeroWidth { layer }.into());
         }
+        for layer in &self.hidden {
+            layer.activation().check()?;
+        }
+        check_size(&widths)?;
         self.check_classes()?;
         let channels = self.scaling.channels();
         if channels != 1 && channels != self.input.channels {

@@ -1,6 +1,8 @@
 //! The errors of this crate.
 
-use dnn_core::{CoreError, Precision};
+use std::path::PathBuf;
+
+use dnn_core::{CoreError, PixelScaling, Precision};
 use dnn_store::StoreError;
 use thiserror::Error;
 
@@ -58,6 +60,39 @@ pub enum NetworkError {
         expected: usize,
         /// Channels of the scaling.
         found: usize,
+    },
+    /// Pixels came with another scaling than the network was built with.
+    #[error(
+        "pixels with another scaling than the network's own; expected {expected:?}, found {found:?}"
+    )]
+    OtherScaling {
+        /// The network's.
+        expected: PixelScaling,
+        /// The one that came with the pixels.
+        found: PixelScaling,
+    },
+    /// More parameters than a model file holds.
+    #[error("a network of {found} parameters; expected at most {most}")]
+    TooManyParameters {
+        /// How many the layers would have.
+        found: u128,
+        /// How many there may be.
+        most: u128,
+    },
+    /// The outputs of an example are not finite although it is: the network's numbers overflow.
+    #[error("the outputs of example {example} are not finite; expected numbers")]
+    Overflow {
+        /// The example's column.
+        example: usize,
+    },
+    /// What is wrong with a model file.
+    // The reason is part of the message, so it is not given as a source a second time.
+    #[error("{}: {reason}", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: Box<NetworkError>,
     },
     /// A layer's parameters do not fit the architecture.
     #[error("layer {layer}: {what}: expected shape {expected:?}, found {found:?}")]

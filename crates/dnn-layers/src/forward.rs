@@ -36,13 +36,8 @@ pub fn linear_forward<T: Element>(
 ) -> Result<Array2<T>, CoreError> {
     let (n, n_prev) = weights.dim();
     let m = a_prev.ncols();
-    let shape = |what, expected, found| Err(CoreError::Shape { what, expected, found });
-    if a_prev.nrows() != n_prev {
-        return shape("A_prev", (n_prev, m), a_prev.dim());
-    }
-    if bias.dim() != (n, 1) {
-        return shape("bias", (n, 1), bias.dim());
-    }
+    CoreError::expect_shape("A_prev", (n_prev, m), a_prev.dim())?;
+    CoreError::expect_shape("bias", (n, 1), bias.dim())?;
     let mut z = Array2::zeros((n, m).f());
     let columns = Columns::Run { start: 0, len: m };
     let features = Features::Real(a_prev);
@@ -141,7 +136,7 @@ pub struct ForwardCaches<T> {
 
 impl<T: Element> ForwardCaches<T> {
     /// Buffers for up to `capacity` examples of a network whose weight layers have these widths.
-    pub fn new(widths: impl IntoIterator<Item = usize>, capacity: usize) -> Self {
+    pub(crate) fn new(widths: impl IntoIterator<Item = usize>, capacity: usize) -> Self {
         let buffer = |width: usize| Array2::zeros((width, capacity).f());
         let layers = widths
             .into_iter()
@@ -210,8 +205,9 @@ impl<T: Element> ForwardCaches<T> {
         &mut self,
         x: &Features<'_, T>,
         columns: Columns<'_>,
-        layers: impl Iterator<Item = (&'p LayerParameters<T>, LayerFunction)>,
+        layers: impl ExactSizeIterator<Item = (&'p LayerParameters<T>, LayerFunction)>,
     ) {
+        assert_eq!(self.layers.len(), layers.len(), "caches of a network of another depth");
         self.examples = columns.len();
         let used = s![.., ..self.examples];
         for (l, (parameters, function)) in layers.enumerate() {
@@ -237,27 +233,9 @@ impl<T: Element> ForwardCaches<T> {
 
 /// What turns a layer's `Z` into its `A`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum LayerFunction {
+pub(crate) enum LayerFunction {
     /// A hidden layer's activation.
     Hidden(Activation),
     /// The head of the last layer.
     Head(Head),
-}
-
-impl LayerFunction {
-    /// `dz` from `da`, in place: `gradient` holds `da` before and `dz` after.
-    ///
-    /// # Panics
-    /// If the shapes differ.
-    pub fn apply_derivative<T: Element>(
-        self,
-        z: ArrayView2<'_, T>,
-        a: ArrayView2<'_, T>,
-        gradient: ArrayViewMut2<'_, T>,
-    ) {
-        match self {
-            Self::Hidden(activation) => activation.apply_derivative(z, a, gradient),
-            Self::Head(head) => head.apply_derivative(z, a, gradient),
-        }
-    }
 }

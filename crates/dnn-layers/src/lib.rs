@@ -27,16 +27,15 @@ mod network;
 mod provenance;
 mod summary;
 
-pub use activation::{Activation, softplus};
+pub use activation::Activation;
 pub use architecture::{InputShape, Layer};
 pub use builder::NetworkBuilder;
 pub use error::NetworkError;
 pub use forward::{
-    ForwardCaches, LayerCache, LayerFunction, linear_activation_forward, linear_forward,
-    model_forward,
+    ForwardCaches, LayerCache, linear_activation_forward, linear_forward, model_forward,
 };
 pub use head::Head;
-pub use model_file::ModelFile;
+pub use model_file::{AnyNetwork, ModelFile};
 pub use network::{LayerParametersMut, Network, most_probable};
 pub use provenance::Provenance;
 pub use summary::Summary;

@@ -1,6 +1,6 @@
 //! Model files: a network in dnn's container.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dnn_core::{Element, LayerParameters, Parameters, Precision};
 use dnn_store::{Container, DType, Format, Scalar, StoredTensor, Tensor, Values};
@@ -13,8 +13,8 @@ use crate::{Network, NetworkError, Provenance};
 /// What marks a model file. Files of major version 1 are read for ever.
 const FORMAT: Format = Format { magic: *b"dnnmodel", name: "model file", major: 1, minor: 0 };
 
-/// No model file is larger: 16 GiB.
-const LARGEST_FILE: u64 = 16 << 30;
+/// No model file is larger: the most parameters in `f64`, and their metadata.
+const LARGEST_FILE: u64 = (16 << 30) + (1 << 26);
 
 /// The metadata block of a model file. Its shape, and the order of the variants of every enum in
 /// it, are part of the format.
@@ -73,7 +73,10 @@ impl<T: Element + Scalar> Network<T> {
     /// [`NetworkError::Precision`] if it holds numbers of the other precision, and the errors of
     /// building a network if its parts do not fit one another.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NetworkError> {
-        let container = dnn_store::decode::<Content>(&FORMAT, bytes)?;
+        Self::from_container(dnn_store::decode(&FORMAT, bytes)?)
+    }
+
+    fn from_container(container: Container<'_, Content>) -> Result<Self, NetworkError> {
         let found = precision_of(&container)?;
         if found != T::PRECISION {
             return Err(NetworkError::Precision { expected: T::PRECISION, found });
@@ -115,19 +118,30 @@ impl<T: Element + Scalar> Network<T> {
     /// Reads a network from `path`.
     ///
     /// # Errors
-    /// As [`from_bytes`](Self::from_bytes), and [`NetworkError::Store`] with the path if it cannot
-    /// be read.
+    /// [`NetworkError::Store`] if the file cannot be read, [`NetworkError::InFile`] with what
+    /// [`from_bytes`](Self::from_bytes) finds wrong with it.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, NetworkError> {
-        ModelFile::read(path)?.network()
+        let path = path.as_ref();
+        let bytes = dnn_store::read_file(path, LARGEST_FILE)?;
+        Self::from_bytes(&bytes).map_err(|reason| in_file(path, reason))
     }
 }
 
-/// The bytes of a model file, for a caller who takes either precision or wants their digest.
+/// A network of either precision.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AnyNetwork {
+    /// In 32-bit floats.
+    F32(Network<f32>),
+    /// In 64-bit floats.
+    F64(Network<f64>),
+}
+
+/// A model file, for a caller who takes either precision or wants its digest.
 ///
 /// # Examples
 /// ```
-/// use dnn_core::{Precision, Purpose, RandomStream};
-/// use dnn_layers::{InputShape, ModelFile, Network};
+/// use dnn_core::{Purpose, RandomStream};
+/// use dnn_layers::{AnyNetwork, InputShape, ModelFile, Network};
 ///
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("model.dnn");
@@ -136,59 +150,44 @@ impl<T: Element + Scalar> Network<T> {
 /// #     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?
 /// #     .save(&path)?;
 /// let file = ModelFile::read(&path)?;
-/// match file.precision() {
-///     Precision::F32 => println!("{}", file.network::<f32>()?.summary()),
-///     Precision::F64 => println!("{}", file.network::<f64>()?.summary()),
+/// println!("sha256 {}", file.sha256);
+/// match file.network {
+///     AnyNetwork::F32(network) => println!("{}", network.summary()),
+///     AnyNetwork::F64(network) => println!("{}", network.summary()),
 /// }
 /// # Ok::<(), dnn_layers::NetworkError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ModelFile {
-    path: PathBuf,
-    bytes: Vec<u8>,
-    precision: Precision,
+    /// The network in the file.
+    pub network: AnyNetwork,
+    /// SHA-256 of the whole file, in hexadecimal: equal runs give equal files.
+    pub sha256: String,
 }
 
 impl ModelFile {
-    /// Reads the file at `path` and checks that it is whole and undamaged.
+    /// Reads the file at `path`.
     ///
     /// # Errors
-    /// [`NetworkError::Store`] with the path if it cannot be read or is no such file.
+    /// As [`Network::load`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self, NetworkError> {
-        let path = path.as_ref().to_owned();
-        let bytes = dnn_store::read_file(&path, LARGEST_FILE)?;
-        let precision = dnn_store::decode::<Content>(&FORMAT, &bytes)
-            .map_err(NetworkError::from)
-            .and_then(|container| precision_of(&container))
-            .map_err(|error| in_file(error, &path))?;
-        Ok(Self { path, bytes, precision })
-    }
-
-    /// The precision of the network's numbers.
-    pub fn precision(&self) -> Precision {
-        self.precision
-    }
-
-    /// SHA-256 of the whole file, in hexadecimal: equal runs give equal files.
-    pub fn sha256(&self) -> String {
-        dnn_store::sha256_hex(&self.bytes)
-    }
-
-    /// The network.
-    ///
-    /// # Errors
-    /// As [`Network::from_bytes`].
-    pub fn network<T: Element + Scalar>(&self) -> Result<Network<T>, NetworkError> {
-        Network::from_bytes(&self.bytes).map_err(|error| in_file(error, &self.path))
+        let path = path.as_ref();
+        let bytes = dnn_store::read_file(path, LARGEST_FILE)?;
+        let network = read_any(&bytes).map_err(|reason| in_file(path, reason))?;
+        Ok(Self { network, sha256: dnn_store::sha256_hex(&bytes) })
     }
 }
 
-/// Puts the path into an error about the file's bytes.
-fn in_file(error: NetworkError, path: &Path) -> NetworkError {
-    match error {
-        NetworkError::Store(error) => error.in_file(path).into(),
-        other => other,
-    }
+fn read_any(bytes: &[u8]) -> Result<AnyNetwork, NetworkError> {
+    let container = dnn_store::decode(&FORMAT, bytes)?;
+    Ok(match precision_of(&container)? {
+        Precision::F32 => AnyNetwork::F32(Network::from_container(container)?),
+        Precision::F64 => AnyNetwork::F64(Network::from_container(container)?),
+    })
+}
+
+fn in_file(path: &Path, reason: NetworkError) -> NetworkError {
+    NetworkError::InFile { path: path.to_owned(), reason: Box::new(reason) }
 }
 
 /// The precision of the first tensor; the others are compared with it as they are read.

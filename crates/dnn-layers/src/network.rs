@@ -5,9 +5,9 @@ use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder,
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::architecture::Architecture;
+use crate::forward::LayerFunction;
 use crate::{
-    ForwardCaches, Head, InputShape, Layer, LayerFunction, NetworkBuilder, NetworkError,
-    Provenance, Summary,
+    ForwardCaches, Head, InputShape, Layer, NetworkBuilder, NetworkError, Provenance, Summary,
 };
 
 /// Examples that one task predicts at a time.
@@ -148,12 +148,12 @@ impl<T: Element> Network<T> {
     }
 
     /// What turns each weight layer's `Z` into its `A`, first layer first.
-    pub fn functions(&self) -> impl Iterator<Item = LayerFunction> {
+    pub(crate) fn functions(&self) -> impl ExactSizeIterator<Item = LayerFunction> {
         (0..self.parameters.layers.len()).map(|layer| self.function(layer))
     }
 
     /// What turns `Z` of weight layer `layer`, counted from 0, into its `A`.
-    pub fn function(&self, layer: usize) -> LayerFunction {
+    pub(crate) fn function(&self, layer: usize) -> LayerFunction {
         match self.architecture.hidden.get(layer) {
             Some(hidden) => LayerFunction::Hidden(hidden.activation()),
             None => LayerFunction::Head(self.architecture.head),
@@ -170,15 +170,30 @@ impl<T: Element> Network<T> {
         Features::Pixels { values, scaling: self.scaling() }
     }
 
+    /// Checks that `x` can be this network's inputs.
+    ///
+    /// # Errors
+    /// [`NetworkError::Core`] as of [`Features::check`], [`NetworkError::OtherScaling`] if pixels
+    /// would be scaled otherwise than the network was built for.
+    pub fn check(&self, x: &Features<'_, T>) -> Result<(), NetworkError> {
+        x.check(self.features())?;
+        match *x {
+            Features::Pixels { scaling: found, .. } if found != self.scaling() => {
+                Err(NetworkError::OtherScaling { expected: self.scaling(), found })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// `Z` and `A` of every layer.
     ///
     /// # Shapes
     /// `x` is `(n_x, m)`.
     ///
     /// # Errors
-    /// [`NetworkError::Core`] if `x` has another number of features, or one that is not finite.
+    /// As [`check`](Self::check).
     pub fn forward(&self, x: &Features<'_, T>) -> Result<ForwardCaches<T>, NetworkError> {
-        x.check(self.features())?;
+        self.check(x)?;
         let mut caches = self.caches(x.len());
         self.forward_into(x, Columns::Run { start: 0, len: x.len() }, &mut caches);
         Ok(caches)
@@ -192,7 +207,7 @@ impl<T: Element> Network<T> {
 
     /// As [`forward`](Self::forward) for the examples `columns` alone, into buffers that exist.
     ///
-    /// The caller has checked `x` with [`Features::check`].
+    /// The caller has checked `x` with [`check`](Self::check).
     ///
     /// # Panics
     /// If the shapes do not fit, a column does not exist, or `caches` is too small.
@@ -211,13 +226,13 @@ impl<T: Element> Network<T> {
     /// `x` is `(n_x, m)`, the result `(classes, m)`; every column sums to 1.
     ///
     /// # Errors
-    /// [`NetworkError::NoClasses`] for a network without classes, [`NetworkError::Core`] if `x`
-    /// does not fit.
+    /// [`NetworkError::NoClasses`] for a network without classes, [`NetworkError::Overflow`] if the
+    /// outputs of an example are not finite, and as [`check`](Self::check).
     pub fn predict_probabilities(&self, x: &Features<'_, T>) -> Result<Array2<T>, NetworkError> {
         if self.classes().is_empty() {
             return Err(NetworkError::NoClasses);
         }
-        x.check(self.features())?;
+        self.check(x)?;
         let mut probabilities = Array2::zeros((self.classes().len(), x.len()).f());
         probabilities
             .axis_chunks_iter_mut(Axis(1), TILE)
@@ -231,7 +246,11 @@ impl<T: Element> Network<T> {
                     self.class_probabilities(caches.output(), out.view_mut());
                 },
             );
-        Ok(probabilities)
+        let overflow = |column: ArrayView1<'_, T>| column.iter().any(|p| !p.is_finite());
+        match probabilities.columns().into_iter().position(overflow) {
+            Some(example) => Err(NetworkError::Overflow { example }),
+            None => Ok(probabilities),
+        }
     }
 
     /// From outputs `(n_L, m)` to class probabilities `(classes, m)`.
@@ -261,13 +280,14 @@ impl<T: Element> Network<T> {
         Ok(probabilities.columns().into_iter().map(most_probable).collect())
     }
 
-    /// The class that these outputs of one example speak for, as [`predict`](Self::predict) has it.
+    /// The class that these outputs of one example speak for, as [`predict`](Self::predict) has it;
+    /// without classes, the largest of several outputs.
     ///
     /// # Shapes
     /// `output` is a column of `AL`, length `n_L`.
     pub fn decide(&self, output: ArrayView1<'_, T>) -> usize {
         match self.head() {
-            Head::Sigmoid => usize::from(output[0] > T::from_f64(0.5)),
+            Head::Sigmoid if self.outputs() == 1 => usize::from(output[0] > T::from_f64(0.5)),
             _ => most_probable(output),
         }
     }

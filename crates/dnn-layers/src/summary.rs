@@ -4,7 +4,8 @@ use std::fmt;
 
 use dnn_core::Element;
 
-use crate::{LayerFunction, Network};
+use crate::Network;
+use crate::forward::LayerFunction;
 
 /// A table of a network's layers; print it with `{}`.
 #[derive(Debug, Clone, PartialEq, Eq)]

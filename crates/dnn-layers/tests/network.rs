@@ -107,7 +107,14 @@ fn every_wrong_network_says_expected_and_found() {
         (builder(0).classes(classes), "input shape 1 x 0 x 1; expected at least 1"),
         (builder(usize::MAX).classes(classes), "at most 2^48 values"),
         (builder(2).layer(dense(4)).layer(dense(0)).classes(classes), "layer 2 has width 0"),
-        (builder(2).layer(dense(usize::MAX / 2)).classes(classes), "does not fit in memory"),
+        (
+            builder(2).layer(dense(usize::MAX)).layer(dense(usize::MAX)).classes(classes),
+            "a network of 55340232221128654845 parameters; expected at most 2147483648",
+        ),
+        (
+            builder(2).hidden(&[3], Activation::Elu(f64::NAN)).classes(classes),
+            "number of the activation: expected a finite number, found NaN",
+        ),
         (
             builder(2).classes(["only"]),
             "a softmax head with 1 outputs expects as many, at least 2, classes, found 1",
@@ -125,6 +132,44 @@ fn every_wrong_network_says_expected_and_found() {
         let error = wrong.build(&mut stream(0)).unwrap_err().to_string();
         assert!(error.contains(message), "{error} does not say: {message}");
     }
+}
+
+/// Finite weights and inputs whose product is not.
+#[test]
+fn outputs_that_overflow_are_an_error_that_names_the_example() {
+    let network = Network::<f32>::builder(InputShape::flat(2))
+        .classes(["a", "b", "c"])
+        .initializer(Initializer::Constant(1e30))
+        .build(&mut stream(0))
+        .unwrap();
+    let x = array![[1.0, 1e30], [0.0, 1e30]];
+    let error = network.predict(&Features::Real(x.view())).unwrap_err().to_string();
+    assert_eq!(error, "the outputs of example 1 are not finite; expected numbers");
+}
+
+#[test]
+fn pixels_with_a_scaling_of_their_own_are_refused() {
+    let network = builder(4).classes(["a", "b"]).build(&mut stream(0)).unwrap();
+    let pixels = Array2::<u8>::zeros((4, 1));
+    let scaling = PixelScaling::per_channel(&[0.5], &[0.5]).unwrap();
+    let features = Features::Pixels { values: pixels.view(), scaling };
+    let error = network.forward(&features).unwrap_err().to_string();
+    assert!(error.starts_with("pixels with another scaling than the network's own"), "{error}");
+    assert!(network.forward(&network.pixels(pixels.view())).is_ok());
+}
+
+#[test]
+#[should_panic(expected = "caches of a network of another depth")]
+fn caches_of_another_network_are_not_filled() {
+    let shallow = builder(1).classes(["a", "b"]).build(&mut stream(0)).unwrap();
+    let deep = builder(1)
+        .hidden(&[1], Activation::Relu)
+        .classes(["a", "b"])
+        .build(&mut stream(0))
+        .unwrap();
+    let x = array![[1.0]];
+    let all = Columns::Run { start: 0, len: 1 };
+    shallow.forward_into(&Features::Real(x.view()), all, &mut deep.caches(1));
 }
 
 #[test]
