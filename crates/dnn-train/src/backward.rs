@@ -32,14 +32,6 @@ pub struct ModelGradients<T> {
     pub parameters: Parameters<T>,
 }
 
-fn expect_shape(
-    what: &'static str,
-    expected: (usize, usize),
-    found: (usize, usize),
-) -> Result<(), CoreError> {
-    if expected == found { Ok(()) } else { Err(CoreError::Shape { what, expected, found }) }
-}
-
 /// From `dZ` to `dA_prev`, `dW` and `db`.
 ///
 /// # Shapes
@@ -48,7 +40,7 @@ fn expect_shape(
 /// | `(n, m)` | `(n_prev, m)` | `(n, n_prev)` |
 ///
 /// # Errors
-/// [`CoreError::Shape`] if they do not fit.
+/// [`CoreError::Shape`] if they do not fit, [`CoreError::Invalid`] without examples.
 ///
 /// # Examples
 /// ```
@@ -70,8 +62,9 @@ pub fn linear_backward<T: Element>(
 ) -> Result<LinearGradients<T>, CoreError> {
     let (n, n_prev) = weights.dim();
     let m = dz.ncols();
-    expect_shape("dZ", (n, m), dz.dim())?;
-    expect_shape("A_prev", (n_prev, m), a_prev.dim())?;
+    CoreError::expect_examples(m)?;
+    CoreError::expect_shape("dZ", (n, m), dz.dim())?;
+    CoreError::expect_shape("A_prev", (n_prev, m), a_prev.dim())?;
     let mut da_prev = Array2::zeros((n_prev, m).f());
     propagate(weights, dz, da_prev.view_mut());
     let share = share_of(m);
@@ -114,8 +107,8 @@ fn activation_backward<T: Element>(
     a: ArrayView2<'_, T>,
     activation: Activation,
 ) -> Result<Array2<T>, CoreError> {
-    expect_shape("dA", z.dim(), da.dim())?;
-    expect_shape("A", z.dim(), a.dim())?;
+    CoreError::expect_shape("dA", z.dim(), da.dim())?;
+    CoreError::expect_shape("A", z.dim(), a.dim())?;
     let mut dz = da.to_owned();
     activation.apply_derivative(z, a, dz.view_mut());
     Ok(dz)

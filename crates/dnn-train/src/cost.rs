@@ -4,9 +4,8 @@ use std::fmt;
 use std::ops::Range;
 
 use dnn_core::{Columns, Element};
-use dnn_layers::{Head, softplus};
+use dnn_layers::{Activation, Head};
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
-use serde::{Deserialize, Serialize};
 
 use crate::{Targets, TrainError};
 
@@ -23,8 +22,7 @@ use crate::{Targets, TrainError};
 ///
 /// With one output and `y` in {0, 1} the first is the course's
 /// `-(y ln a + (1 - y) ln(1 - a))`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cost {
     /// For independent probabilities; for two classes.
@@ -105,6 +103,7 @@ fn binary_cross_entropy<T: Element>(
     mut dz: ndarray::ArrayViewMut1<'_, T>,
 ) -> T {
     let n = T::from_f64(z.len() as f64);
+    let softplus = |z| Activation::Softplus.value(z);
     let mut cost = T::zero();
     for i in outputs_of(z) {
         let y = target(i);

@@ -13,17 +13,14 @@ use rand::Rng;
 
 use crate::{Batch, Examples, ModelGradients, TrainError, Trainer, sigmoid_backward, unobserved};
 
-fn expect_labels(al: (usize, usize), y: (usize, usize)) -> Result<(), CoreError> {
-    if al == y { Ok(()) } else { Err(CoreError::Shape { what: "Y", expected: al, found: y }) }
-}
-
-/// `-(1/m) sum(Y ln AL + (1 - Y) ln(1 - AL))`, as written: infinite for a sure and wrong answer.
+/// `-(1/m) sum(Y ln AL + (1 - Y) ln(1 - AL))`, as written: infinite for a sure
+/// and wrong answer, not a number for a sure and right one (`0 ln 0`).
 ///
 /// # Shapes
 /// Both are `(1, m)`.
 ///
 /// # Errors
-/// [`CoreError::Shape`] if they differ.
+/// [`CoreError::Shape`] if they differ, [`CoreError::Invalid`] without examples.
 ///
 /// # Examples
 /// ```
@@ -38,7 +35,8 @@ pub fn compute_cost<T: Element>(
     al: ArrayView2<'_, T>,
     y: ArrayView2<'_, T>,
 ) -> Result<T, CoreError> {
-    expect_labels(al.dim(), y.dim())?;
+    CoreError::expect_shape("Y", al.dim(), y.dim())?;
+    CoreError::expect_examples(al.ncols())?;
     let one = T::one();
     let sum = Zip::from(al)
         .and(y)
@@ -63,7 +61,7 @@ pub fn model_backward<T: Element>(
     parameters: &Parameters<T>,
     caches: &[LayerCache<T>],
 ) -> Result<ModelGradients<T>, CoreError> {
-    expect_labels(al.dim(), y.dim())?;
+    CoreError::expect_shape("Y", al.dim(), y.dim())?;
     let last = caches.last().ok_or(CoreError::TooFewWidths { found: 0 })?;
     let dal = cost_gradient(al, y);
     let dz = sigmoid_backward(dal.view(), last.z.view())?;

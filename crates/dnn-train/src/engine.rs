@@ -20,6 +20,9 @@ use crate::{Cost, Examples, TrainError};
 /// A tile is worth a task from about this many multiplications on.
 const LEAST_WORK: usize = 1 << 20;
 
+/// Examples that are measured at a time.
+const PASS: usize = 1024;
+
 /// Something stopped being finite: which numbers, and of which layer, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotFinite {
@@ -67,23 +70,38 @@ fn tile_width(parameters: usize, batch: usize) -> usize {
 }
 
 impl<T: Element> Engine<T> {
-    /// Buffers for batches of up to `batch` examples.
+    /// Buffers for steps on up to `batch` examples.
     pub(crate) fn new(network: &Network<T>, batch: usize) -> Self {
+        let mut engine = Self::with_tiles(network, batch, true);
+        engine.gradient = network.parameters().zeros_like();
+        engine.scratch = vec![Vec::new(); largest_layer_blocks(network)];
+        engine
+    }
+
+    /// Buffers for [`forward`](Self::forward) alone, over any number of examples.
+    pub(crate) fn for_measuring(network: &Network<T>, examples: usize) -> Self {
+        Self::with_tiles(network, examples.min(PASS), false)
+    }
+
+    fn with_tiles(network: &Network<T>, batch: usize, backward: bool) -> Self {
         let tile_width = tile_width(network.parameters().count(), batch);
+        let (widths, depth) = (network.widths(), network.parameters().layers.len());
+        let dz = |l: usize| {
+            // Measuring needs that of the last layer alone, which the cost writes.
+            let columns = if backward || l + 1 == depth { tile_width } else { 0 };
+            Array2::zeros((widths[l + 1], columns).f())
+        };
         let tile = || Tile {
             caches: network.caches(tile_width),
-            dz: network.widths()[1..]
-                .iter()
-                .map(|&width| Array2::zeros((width, tile_width).f()))
-                .collect(),
+            dz: (0..depth).map(dz).collect(),
             tally: Tally::new(network.outputs()),
             not_finite: None,
         };
         Self {
             tile_width,
             tiles: (0..batch.div_ceil(tile_width)).map(|_| tile()).collect(),
-            gradient: network.parameters().zeros_like(),
-            scratch: vec![Vec::new(); largest_layer_blocks(network)],
+            gradient: Parameters { layers: Vec::new() },
+            scratch: Vec::new(),
             tally: Tally::new(network.outputs()),
         }
     }
@@ -98,7 +116,7 @@ impl<T: Element> Engine<T> {
         &self.gradient
     }
 
-    /// Phase 1 for the examples `columns`: their outputs, costs and every `dZ`.
+    /// The first half of phase 1 for the examples `columns`: their outputs and costs.
     pub(crate) fn forward(
         &mut self,
         network: &Network<T>,
@@ -247,7 +265,7 @@ impl<T: Element> Tile<T> {
             let weights = network.parameters().layers[l].weights.view();
             propagate(weights, upper[0].slice(used), gradient.view_mut());
             let (z, a) = (self.caches.z(l - 1), self.caches.a(l - 1));
-            network.function(l - 1).apply_derivative(z, a, gradient);
+            network.hidden()[l - 1].activation().apply_derivative(z, a, gradient);
         }
     }
 }
@@ -276,4 +294,21 @@ pub fn gradients<T: Element>(
         .map_err(|found| found.among(0..examples.len()))?;
     let mean = tally.mean_cost();
     Ok((mean, engine.gradient))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_follow_from_shapes() {
+        // A small network takes as many examples at a time as there are, up to 256.
+        assert_eq!(tile_width(608, 50), 50);
+        assert_eq!(tile_width(608, 300), 256);
+        // A large one shares a batch out in eighths, at least 16 and a multiple of 8.
+        assert_eq!(tile_width(245_000, 64), 16);
+        assert_eq!(tile_width(245_000, 209), 32);
+        assert_eq!(tile_width(245_000, 6002), 256);
+        assert_eq!(tile_width(245_000, 1), 1);
+    }
 }

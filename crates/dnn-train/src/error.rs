@@ -37,6 +37,24 @@ pub enum TrainError {
         /// How many classes there are.
         classes: usize,
     },
+    /// Classes as targets of a single number.
+    #[error("a single output with an identity head expects numbers as targets, found classes")]
+    ClassTargets,
+    /// A batch order that leaves examples out or takes them twice.
+    #[error(
+        "the batch order of epoch {epoch} is no order of the {examples} examples: expected each of \
+         them once, found column {column} {found}"
+    )]
+    Order {
+        /// The epoch, counted from 1.
+        epoch: u64,
+        /// How many examples there are.
+        examples: usize,
+        /// A column that is wrong.
+        column: usize,
+        /// In which way.
+        found: &'static str,
+    },
     /// A target value cannot be.
     #[error(
         "example {example}, output {output}: expected a target that is {expected}, found {found}"

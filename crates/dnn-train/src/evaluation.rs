@@ -9,9 +9,6 @@ use crate::engine::Engine;
 use crate::examples::class_count;
 use crate::{Cost, Examples, Targets, TrainError};
 
-/// Examples that one pass takes.
-const PASS: usize = 1024;
-
 /// What [`evaluate`] finds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
@@ -188,7 +185,7 @@ pub fn evaluate<T: Element>(
     cost: Cost,
 ) -> Result<Evaluation, TrainError> {
     examples.check(network, cost)?;
-    let mut engine = Engine::new(network, PASS.min(examples.len()));
+    let mut engine = Engine::for_measuring(network, examples.len());
     let tally = tally(&mut engine, network, examples, cost)?;
     Ok(tally.evaluation())
 }

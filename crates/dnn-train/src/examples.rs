@@ -1,7 +1,7 @@
 //! Inputs together with what they should give.
 
 use dnn_core::{Element, Features};
-use dnn_layers::Network;
+use dnn_layers::{Head, Network};
 use ndarray::ArrayView2;
 
 use crate::{Cost, TrainError};
@@ -88,7 +88,7 @@ impl<'a, T: Element> Examples<'a, T> {
     /// Checks everything that a pass over these examples relies on.
     pub(crate) fn check(&self, network: &Network<T>, cost: Cost) -> Result<(), TrainError> {
         cost.check_head(network.head())?;
-        self.features.check(network.features())?;
+        network.check(&self.features)?;
         let (m, outputs) = (self.len(), network.outputs());
         if m == 0 {
             return Err(TrainError::NoExamples);
@@ -97,6 +97,9 @@ impl<'a, T: Element> Examples<'a, T> {
             return Err(TrainError::TargetCount { expected: m, found: self.targets.len() });
         }
         match self.targets {
+            Targets::Classes(_) if network.head() == Head::Identity && outputs == 1 => {
+                Err(TrainError::ClassTargets)
+            }
             Targets::Classes(labels) => {
                 let classes = class_count(outputs);
                 match labels.iter().position(|&label| label as usize >= classes) {

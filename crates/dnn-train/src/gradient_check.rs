@@ -1,9 +1,10 @@
 //! Proof that a gradient is the slope of its cost.
 
-use dnn_core::{Columns, CoreError, Element, Parameters};
+use dnn_core::{CoreError, Element, Parameters};
 use dnn_layers::Network;
 
 use crate::engine::{Engine, gradients};
+use crate::evaluation::tally;
 use crate::{Cost, Examples, TrainError};
 
 /// How far a gradient is from the slopes of its cost.
@@ -87,7 +88,7 @@ pub fn check_gradients<T: Element>(
 ///
 /// # Errors
 /// As [`check_gradients`], and [`CoreError::Invalid`] if the gradient has another number of layers or
-/// other shapes than the network's parameters.
+/// other shapes than the network's parameters, or is not finite.
 pub fn compare_gradients<T: Element>(
     network: &Network<T>,
     examples: &Examples<'_, T>,
@@ -98,6 +99,7 @@ pub fn compare_gradients<T: Element>(
     examples.check(network, cost)?;
     check_epsilon(epsilon)?;
     check_shapes(network.parameters(), gradient)?;
+    check_finite(gradient)?;
     let mut slopes = Slopes::new(network.clone(), examples, cost, epsilon);
     let (mut analytic, mut numeric, mut layers) = (Vec::new(), Vec::new(), Vec::new());
     let mut worst: Option<WorstEntry> = None;
@@ -155,6 +157,21 @@ fn check_shapes<T: Element>(
     })
 }
 
+fn check_finite<T: Element>(gradient: &Parameters<T>) -> Result<(), CoreError> {
+    for (l, layer) in gradient.layers.iter().enumerate() {
+        for (array, values) in [("weights", &layer.weights), ("bias", &layer.bias)] {
+            if let Some(entry) = values.iter().find(|entry| !entry.is_finite()) {
+                return Err(CoreError::Invalid {
+                    what: "gradient",
+                    expected: "finite numbers",
+                    found: format!("{entry} in the {array} of layer {}", l + 1),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Slopes of the mean cost by central differences.
 struct Slopes<'e, 'a, T> {
     network: Network<T>,
@@ -166,7 +183,7 @@ struct Slopes<'e, 'a, T> {
 
 impl<'e, 'a, T: Element> Slopes<'e, 'a, T> {
     fn new(network: Network<T>, examples: &'e Examples<'a, T>, cost: Cost, epsilon: f64) -> Self {
-        let engine = Engine::new(&network, examples.len());
+        let engine = Engine::for_measuring(&network, examples.len());
         Self { network, examples, cost, engine, epsilon: T::from_f64(epsilon) }
     }
 
@@ -214,10 +231,6 @@ impl<'e, 'a, T: Element> Slopes<'e, 'a, T> {
     }
 
     fn mean_cost(&mut self) -> Result<f64, TrainError> {
-        let all = Columns::Run { start: 0, len: self.examples.len() };
-        self.engine
-            .forward(&self.network, self.cost, self.examples, all)
-            .map(crate::evaluation::Tally::mean_cost)
-            .map_err(|found| found.among(0..self.examples.len()))
+        Ok(tally(&mut self.engine, &self.network, self.examples, self.cost)?.mean_cost())
     }
 }

@@ -8,14 +8,12 @@ use dnn_layers::LayerParametersMut;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, Zip};
 use rayon::iter::IntoParallelIterator;
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
-use serde::{Deserialize, Serialize};
 
 /// Numbers of a parameter that one task updates: enough to be worth a task.
 const CHUNK: usize = 1 << 16;
 
 /// How parameters follow their gradient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Optimizer {
     /// `theta - learning_rate * dtheta`; with mini-batches also called SGD.
@@ -76,7 +74,8 @@ impl Optimizer {
 ///
 /// # Errors
 /// [`CoreError::Invalid`] if the learning rate is not a finite number above 0 or there are gradients
-/// for another number of layers, [`CoreError::Shape`] if a gradient does not fit its parameter.
+/// for another number of layers or a number stops being finite (the layers before it are updated
+/// then), [`CoreError::Shape`] if a gradient does not fit its parameter.
 ///
 /// # Examples
 /// ```
@@ -96,7 +95,7 @@ pub fn update_parameters<T: Element>(
     gradients: &Parameters<T>,
     learning_rate: f64,
 ) -> Result<(), CoreError> {
-    check_learning_rate(learning_rate)?;
+    check_learning_rate::<T>(learning_rate)?;
     if parameters.layers.len() != gradients.layers.len() {
         return Err(CoreError::Invalid {
             what: "gradients",
@@ -109,28 +108,39 @@ pub fn update_parameters<T: Element>(
             ("gradient of the weights", layer.weights.dim(), gradient.weights.dim()),
             ("gradient of the bias", layer.bias.dim(), gradient.bias.dim()),
         ] {
-            if expected != found {
-                return Err(CoreError::Shape { what, expected, found });
-            }
+            CoreError::expect_shape(what, expected, found)?;
         }
     }
-    for (layer, gradient) in parameters.layers.iter_mut().zip(&gradients.layers) {
+    let pairs = parameters.layers.iter_mut().zip(&gradients.layers);
+    for (l, (layer, gradient)) in pairs.enumerate() {
         let layer =
             LayerParametersMut { weights: layer.weights.view_mut(), bias: layer.bias.view_mut() };
-        Optimizer::GradientDescent.update_layer(layer, gradient, T::from_f64(learning_rate));
+        let rate = T::from_f64(learning_rate);
+        if let Some(what) = Optimizer::GradientDescent.update_layer(layer, gradient, rate) {
+            return Err(CoreError::Invalid {
+                what: "updated parameters",
+                expected: "finite numbers",
+                found: format!("others in {what} of layer {}", l + 1),
+            });
+        }
     }
     Ok(())
 }
 
-/// Accepts a finite number above 0.
-pub(crate) fn check_learning_rate(learning_rate: f64) -> Result<(), CoreError> {
-    if learning_rate.is_finite() && learning_rate > 0.0 {
+/// Accepts a number that is finite and above 0 in `T`.
+pub(crate) fn check_learning_rate<T: Element>(learning_rate: f64) -> Result<(), CoreError> {
+    let rounded = T::from_f64(learning_rate);
+    if rounded.is_finite() && rounded > T::zero() {
         return Ok(());
     }
     Err(CoreError::Invalid {
         what: "learning rate",
         expected: "a finite number above 0",
-        found: learning_rate.to_string(),
+        found: if learning_rate.is_finite() && learning_rate > 0.0 {
+            format!("{learning_rate:e}, which is {rounded} in {}", T::PRECISION)
+        } else {
+            learning_rate.to_string()
+        },
     })
 }
 
@@ -193,6 +203,12 @@ mod tests {
         assert_eq!(
             update(&of(vec![3]), f64::NAN),
             "learning rate: expected a finite number above 0, found NaN"
+        );
+        let mut huge = of(vec![3]);
+        huge.layers[0].bias[(1, 0)] = f64::MAX;
+        assert_eq!(
+            update(&huge, 10.0),
+            "updated parameters: expected finite numbers, found others in the bias of layer 1"
         );
         assert!(update(&of(vec![3, 1]), 0.1).ends_with("found 2 for 1"));
         assert_eq!(

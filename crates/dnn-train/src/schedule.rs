@@ -1,13 +1,12 @@
 //! Learning rates that change over a run, as pure functions of the epoch.
 
-use serde::{Deserialize, Serialize};
+use dnn_core::CoreError;
 
 /// How the learning rate of an epoch follows from the first one, `rate_0`.
 ///
 /// # References
 /// Both decays are the course's.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub enum Schedule {
     /// Always `rate_0`.
@@ -15,12 +14,12 @@ pub enum Schedule {
     Constant,
     /// `rate_0 / (1 + decay * epoch)`.
     InverseTime {
-        /// How fast the rate falls.
+        /// How fast the rate falls, at least 0.
         decay: f64,
     },
     /// `rate_0 / (1 + decay * floor(epoch / interval))`: falls once every `interval` epochs.
     Staircase {
-        /// How fast the rate falls.
+        /// How fast the rate falls, at least 0.
         decay: f64,
         /// Epochs between two falls; 0 counts as 1.
         interval: u64,
@@ -28,6 +27,22 @@ pub enum Schedule {
 }
 
 impl Schedule {
+    /// Accepts a decay that never raises the rate.
+    pub(crate) fn check(self) -> Result<(), CoreError> {
+        match self {
+            Self::InverseTime { decay } | Self::Staircase { decay, .. }
+                if !(decay.is_finite() && decay >= 0.0) =>
+            {
+                Err(CoreError::Invalid {
+                    what: "decay of the schedule",
+                    expected: "a finite number of at least 0",
+                    found: decay.to_string(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The learning rate of `epoch`, counted from 0.
     ///
     /// # Examples

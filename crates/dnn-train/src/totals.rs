@@ -16,7 +16,8 @@ pub(crate) struct Totals {
     answers: Answers,
 }
 
-/// Which classes the batches of an epoch were given; a batch of one class tells nothing.
+/// Which classes the batches of an epoch were given; a batch of one class tells nothing, so that
+/// with batches of one example the whole epoch has to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Answers {
     /// No batch has told.
@@ -70,7 +71,8 @@ impl Totals {
             accuracy: self.epoch.accuracy(),
             single_class: match self.answers {
                 Answers::Single(class) => Some(class),
-                Answers::Unknown | Answers::Several => None,
+                Answers::Several => None,
+                Answers::Unknown => self.epoch.single_class(),
             },
             validation,
         }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use dnn_core::{Columns, CoreError, Element, Purpose, RandomStream};
 use dnn_layers::Network;
-use serde::{Deserialize, Serialize};
 
 use crate::engine::{Engine, NotFinite};
 use crate::evaluation::tally;
@@ -17,8 +16,7 @@ use crate::totals::{Totals, Watch};
 use crate::{Cost, Evaluation, Event, Examples, History, Optimizer, Schedule, TrainError};
 
 /// How many examples a step looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Batch {
     /// All of them, in their own order.
     Full,
@@ -56,7 +54,8 @@ type Order = dyn Fn(u64, &mut [usize]) + Send + Sync;
 /// An order of the examples for each epoch, in place of the trainer's own shuffling.
 ///
 /// The function is given the epoch (counted from 1) and the columns `0..m` in ascending order, and
-/// puts them into the order in which the epoch's batches are cut.
+/// puts them into the order in which the epoch's batches are cut. A run stops with
+/// [`TrainError::Order`] if a column is missing then.
 #[derive(Clone)]
 pub struct BatchOrder(Arc<Order>);
 
@@ -137,12 +136,15 @@ impl Default for Trainer {
 type Observer<'o> = dyn FnMut(Event<'_>) -> ControlFlow<()> + Send + 'o;
 
 impl Trainer {
-    /// Checks the settings themselves; [`fit`](Self::fit) does so first of all.
+    /// Checks the settings themselves, for a network of `T`; [`fit`](Self::fit) does so first of
+    /// all.
     ///
     /// # Errors
-    /// [`TrainError::Core`] if the learning rate is not a finite number above 0.
-    pub fn check(&self) -> Result<(), TrainError> {
-        Ok(check_learning_rate(self.learning_rate)?)
+    /// [`TrainError::Core`] if the learning rate is not a finite number above 0 in `T`, or the decay
+    /// of the schedule is negative or not finite.
+    pub fn check<T: Element>(&self) -> Result<(), TrainError> {
+        check_learning_rate::<T>(self.learning_rate)?;
+        Ok(self.schedule.check()?)
     }
 
     /// Trains `network` on `training`; measures `validation`, if given, after every epoch.
@@ -163,7 +165,7 @@ impl Trainer {
         validation: Option<&Examples<'_, T>>,
         observer: &mut Observer<'_>,
     ) -> Result<History, TrainError> {
-        self.check()?;
+        self.check::<T>()?;
         let cost = self.cost.unwrap_or_else(|| Cost::of_head(network.head()));
         training.check(network, cost)?;
         if let Some(validation) = validation {
@@ -192,16 +194,45 @@ impl Trainer {
     }
 
     /// Puts `columns` into the order of `epoch`, counted from 1.
-    fn arrange(&self, epoch: u64, columns: &mut [usize]) {
+    ///
+    /// `seen` has a place for every column.
+    fn arrange(
+        &self,
+        epoch: u64,
+        columns: &mut [usize],
+        seen: &mut [bool],
+    ) -> Result<(), TrainError> {
         columns.iter_mut().enumerate().for_each(|(position, column)| *column = position);
         match (&self.order, self.batch) {
-            (Some(order), _) => (order.0)(epoch, columns),
+            (Some(order), _) => {
+                (order.0)(epoch, columns);
+                check_order(epoch, columns, seen)?;
+            }
             (None, Batch::Full) => {}
             (None, Batch::Size(_)) => {
                 RandomStream::new(self.seed, Purpose::Shuffle, epoch).shuffle(columns);
             }
         }
+        Ok(())
     }
+}
+
+/// Checks that every column is there once.
+fn check_order(epoch: u64, columns: &[usize], seen: &mut [bool]) -> Result<(), TrainError> {
+    let examples = seen.len();
+    seen.fill(false);
+    for &column in columns {
+        let found = match seen.get_mut(column) {
+            None => "beyond the last",
+            Some(true) => "twice",
+            Some(seen) => {
+                *seen = true;
+                continue;
+            }
+        };
+        return Err(TrainError::Order { epoch, examples, column, found });
+    }
+    Ok(())
 }
 
 /// A run whose settings have been checked.
@@ -220,17 +251,20 @@ impl<T: Element> Run<'_, '_, '_, T> {
         observer: &mut Observer<'_>,
     ) -> Result<History, TrainError> {
         let mut engine = Engine::new(network, self.batch);
+        let mut validation = self.validation.map(|part| Engine::for_measuring(network, part.len()));
         let mut columns: Vec<usize> = (0..self.training.len()).collect();
+        let mut seen = vec![false; self.training.len()];
         let mut history = History::default();
-        // So that no step grows it; a longer run grows it a few times.
+        // So that no step grows them; a longer run grows the first a few times.
+        history.warnings.reserve(1);
         history.epochs.reserve(usize::try_from(self.trainer.epochs.min(1 << 16)).unwrap_or(0));
         let mut totals = Totals::new(network.outputs());
         let mut watch = Watch::default();
         for epoch in 1..=self.trainer.epochs {
-            self.trainer.arrange(epoch, &mut columns);
+            self.trainer.arrange(epoch, &mut columns, &mut seen)?;
             let learning_rate = self.trainer.schedule.rate(self.trainer.learning_rate, epoch - 1);
-            // Also after rounding to `T`, where it may be infinite or 0.
-            check_learning_rate(T::from_f64(learning_rate).into())?;
+            // A long decay may end in 0.
+            check_learning_rate::<T>(learning_rate)?;
             totals.start_epoch();
             for (index, batch) in columns.chunks(self.batch).enumerate() {
                 let step = totals.steps() + 1;
@@ -242,11 +276,11 @@ impl<T: Element> Run<'_, '_, '_, T> {
                     return Ok(history);
                 }
             }
-            let validation = self.validate(network, &mut engine).map_err(|source| {
+            let measured = self.validate(network, validation.as_mut()).map_err(|source| {
                 let (step, source) = (totals.steps(), Box::new(source));
                 TrainError::Validation { step, epoch, source }
             })?;
-            history.epochs.push(totals.record(epoch, learning_rate, validation));
+            history.epochs.push(totals.record(epoch, learning_rate, measured));
             let record = &history.epochs[history.epochs.len() - 1];
             let mut flow = observer(Event::Epoch(record));
             if let Some(warning) = watch.warning(record, self.trainer.epochs) {
@@ -266,9 +300,9 @@ impl<T: Element> Run<'_, '_, '_, T> {
     fn validate(
         &self,
         network: &Network<T>,
-        engine: &mut Engine<T>,
+        engine: Option<&mut Engine<T>>,
     ) -> Result<Option<Evaluation>, TrainError> {
-        let Some(validation) = self.validation else { return Ok(None) };
+        let (Some(validation), Some(engine)) = (self.validation, engine) else { return Ok(None) };
         Ok(Some(tally(engine, network, validation, self.cost)?.evaluation()))
     }
 

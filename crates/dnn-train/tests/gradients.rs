@@ -67,15 +67,18 @@ fn every_activation_cost_depth_and_batch() {
         }
     }
     assert_eq!(checked, 9 * 5 * 4 * 3);
+    // What the documentation of `GradientCheck` promises.
+    assert!(largest < 5e-9, "{largest:e}");
     println!("{checked} gradients, largest difference {largest:.2e}");
 }
 
 #[test]
-fn numbers_and_shares_as_targets_pixels_as_inputs_and_many_tiles() {
+fn numbers_and_shares_as_targets_pixels_as_inputs_and_several_tiles_and_blocks() {
+    // Two blocks of features; 300 examples of so small a network are two tiles.
     let mut draws = RandomStream::new(1, Purpose::Data, 0);
     let scaling = PixelScaling::per_channel(&[0.4, 0.5, 0.6], &[0.2, 0.3, 0.25]).unwrap();
     let pixels =
-        Array2::from_shape_simple_fn((300, 50).f(), || u8::try_from(draws.up_to(255)).unwrap());
+        Array2::from_shape_simple_fn((300, 300).f(), || u8::try_from(draws.up_to(255)).unwrap());
     for (cost, head) in costs_and_heads() {
         let builder = Network::<f64>::builder(InputShape::picture(10, 10, 3))
             .hidden(&[2], Activation::Tanh)
@@ -87,7 +90,7 @@ fn numbers_and_shares_as_targets_pixels_as_inputs_and_many_tiles() {
         .build(&mut draws)
         .unwrap();
         // Shares that do not even sum to 1.
-        let targets = Array2::from_shape_simple_fn((2, 50), || draws.uniform());
+        let targets = Array2::from_shape_simple_fn((2, 300), || draws.uniform());
         let examples = Examples::values(network.pixels(pixels.view()), targets.view());
         let check = check_gradients(&network, &examples, cost, EPSILON).unwrap();
         assert!(check.difference <= LIMIT, "{cost}, {head}: {check:?}");
@@ -234,6 +237,13 @@ fn bad_calls_say_expected_and_found() {
         let error = check_gradients(&network, &examples, cost, epsilon).unwrap_err().to_string();
         assert!(error.starts_with("epsilon: expected a finite number above 0, found"), "{error}");
     }
+    let mut gradient = network.parameters().clone();
+    gradient.layers[0].bias[(0, 0)] = f64::NAN;
+    let error = compare_gradients(&network, &examples, cost, 1e-5, &gradient).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "gradient: expected finite numbers, found NaN in the bias of layer 1"
+    );
     // Rounding swallows the step: no slope, and no NaN in its place.
     let error = check_gradients(&network, &examples, cost, 1e-30).unwrap_err().to_string();
     assert!(error.starts_with("epsilon: expected a step that changes every parameter"), "{error}");

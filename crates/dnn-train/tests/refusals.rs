@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use dnn_core::{CoreError, Features, Initializer};
 use dnn_layers::{Activation, Head, InputShape, Network};
 use dnn_train::{
-    Batch, Cost, Examples, Schedule, Targets, TrainError, Trainer, evaluate, unobserved,
+    Batch, BatchOrder, Cost, Examples, Schedule, Targets, TrainError, Trainer, evaluate, unobserved,
 };
 use ndarray::{Array2, array};
 
@@ -185,6 +185,13 @@ fn targets_that_are_no_probabilities_or_no_numbers_are_refused() {
         message(&line(0.0), f64::INFINITY),
         "example 1, output 0: expected a target that is finite, found inf"
     );
+    // A single number is no class.
+    let examples = Examples::classes(Features::Real(x.view()), &[0, 1]);
+    let error = refused(&Trainer::default(), &line(0.0), &examples, None);
+    assert_eq!(
+        error,
+        "a single output with an identity head expects numbers as targets, found classes"
+    );
     // Of two classes at one output there is no third.
     let examples = Examples::classes(Features::Real(x.view()), &[0, 2]);
     assert_eq!(
@@ -206,10 +213,9 @@ fn settings_out_of_range_are_refused() {
     }
     // A rate that is infinite, or 0, only once it is an f32, or after some epochs.
     for (rate, schedule, found) in [
-        (1e300, Schedule::Constant, "inf"),
-        (1e-300, Schedule::Constant, "0"),
-        (0.5, Schedule::InverseTime { decay: -1.0 }, "inf"),
-        (0.5, Schedule::InverseTime { decay: -2.0 }, "-0.5"),
+        (1e300, Schedule::Constant, "1e300, which is inf in f32"),
+        (1e-300, Schedule::Constant, "1e-300, which is 0 in f32"),
+        (1e-30, Schedule::InverseTime { decay: 1e30 }, "1e-60, which is 0 in f32"),
     ] {
         let (x, y) = (array![[1.0_f32]], array![[0.5]]);
         let examples = Examples::values(Features::Real(x.view()), y.view());
@@ -217,6 +223,24 @@ fn settings_out_of_range_are_refused() {
         let (_, result) = try_fit(&trainer, &line(1.0), &examples);
         let message = format!("learning rate: expected a finite number above 0, found {found}");
         assert_eq!(result.unwrap_err().to_string(), message);
+    }
+    for decay in [-1.0, f64::NAN, f64::INFINITY] {
+        let trainer = Trainer { schedule: Schedule::InverseTime { decay }, ..full(0.1, 2) };
+        assert_eq!(
+            refused(&trainer, &network, &examples, None),
+            format!("decay of the schedule: expected a finite number of at least 0, found {decay}")
+        );
+    }
+    for (column, found) in [(0, "twice"), (2, "beyond the last")] {
+        let order = BatchOrder::new(move |_, columns| columns[1] = column);
+        let trainer = Trainer { order: Some(order), ..full(0.1, 2) };
+        assert_eq!(
+            refused(&trainer, &network, &examples, None),
+            format!(
+                "the batch order of epoch 1 is no order of the 2 examples: expected each of them \
+                 once, found column {column} {found}"
+            )
+        );
     }
     let trainer = Trainer { cost: Some(Cost::CategoricalCrossEntropy), ..Trainer::default() };
     let error = refused(&trainer, &network, &examples, None);
