@@ -24,7 +24,10 @@ Examples:
   dnn train datasets/mnist --hidden 256,128 a folder with MNIST's files
   dnn train --hidden none                   softmax regression: no hidden layer
   dnn train --batch full --epochs 500       gradient descent on all examples at once
-  dnn train --json | jq .test.accuracy      for programs";
+  dnn train --json | jq .test.accuracy      for programs
+
+With --json: train, validation and test (null if there is no such part), each with cost, accuracy,
+baseline and examples; model_sha256, seconds, examples_per_second and run, the run folder.";
 
 const EVALUATE_EXAMPLES: &str = "\
 Examples:

@@ -31,13 +31,16 @@ impl WithModel for Evaluate<'_> {
             return Err(Usage(message.to_owned()).into());
         }
         check_fit(network, &data.train)?;
-        let parts = if let Some(plan) = provenance.and_then(plan_of) {
-            Parts::divide(data, plan)?
-        } else {
-            note("this is not the data that the model was trained on");
-            whole(data)
+        let measured = match provenance {
+            None => {
+                note("this is not the data that the model was trained on");
+                parts::measure(network, unseen(&data))?
+            }
+            Some(provenance) => {
+                let parts = Parts::divide(data, plan_of(provenance)?)?;
+                parts::measure(network, parts.each())?
+            }
         };
-        let measured = parts::measure(network, &parts)?;
         if arguments.json {
             let parts: Map<String, Value> = measured
                 .iter()
@@ -51,14 +54,25 @@ impl WithModel for Evaluate<'_> {
 }
 
 /// How the data was divided in training.
-fn plan_of(provenance: &Provenance) -> Option<Plan> {
-    let share = |name: &str| provenance.settings.get(name)?.parse().ok();
-    Some(Plan { split: share("split")?, validation: share("validation")?, seed: provenance.seed })
+fn plan_of(provenance: &Provenance) -> Result<Plan, Usage> {
+    let share = |name: &str| {
+        let share = provenance.settings.get(name).and_then(|share| share.parse().ok());
+        share.ok_or_else(|| {
+            let message = format!(
+                "the model was trained on this data, but does not say which share was `{name}`"
+            );
+            Usage(message)
+        })
+    };
+    Ok(Plan { split: share("split")?, validation: share("validation")?, seed: provenance.seed })
 }
 
-/// The data as it is, all of it for the test if it is in one part.
-fn whole(data: Dataset) -> Parts {
-    Parts { train: data.train, validation: None, test: data.test }
+/// The parts of data that the model has not seen: all of it is for the test if it is in one part.
+fn unseen(data: &Dataset) -> impl Iterator<Item = (&'static str, &ImageDataset)> {
+    let first = if data.test.is_some() { "train" } else { "test" };
+    [(first, Some(&data.train)), ("test", data.test.as_ref())]
+        .into_iter()
+        .filter_map(|(name, part)| Some((name, part?)))
 }
 
 /// Checks that the pictures and classes are those of the model.

@@ -61,7 +61,8 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     let of_store = |error: &StoreError| if error.is_corrupt() { CORRUPT } else { IO };
     let of_network = |error: &NetworkError| match error {
         NetworkError::Store(error) => of_store(error),
-        NetworkError::Tensor { .. } => CORRUPT,
+        NetworkError::InFile { .. } => CORRUPT,
+        NetworkError::Overflow { .. } => DIVERGED,
         _ => USAGE,
     };
     if cause.is::<Usage>() {

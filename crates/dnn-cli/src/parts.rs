@@ -85,14 +85,13 @@ pub(crate) fn examples<'a, T: Element>(
     Examples::classes(network.pixels(part.pixels()), part.labels())
 }
 
-/// Measures every part.
-pub(crate) fn measure<T: Element>(
+/// Measures each of these parts.
+pub(crate) fn measure<'p, T: Element>(
     network: &Network<T>,
-    parts: &Parts,
+    parts: impl Iterator<Item = (&'static str, &'p ImageDataset)>,
 ) -> Result<Vec<(&'static str, Evaluation)>, TrainError> {
     let cost = Cost::of_head(network.head());
     parts
-        .each()
         .map(|(name, part)| Ok((name, evaluate(network, &examples(network, part), cost)?)))
         .collect()
 }

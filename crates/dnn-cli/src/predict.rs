@@ -22,16 +22,16 @@ pub(crate) fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
 struct Predict<'a>(&'a PredictArguments);
 
 /// The predictions for the pictures of one file.
-struct Predictions<'a> {
+struct Predictions<'a, T> {
     file: &'a Path,
     classes: Vec<usize>,
     /// `(classes, pictures)`.
-    probabilities: Array2<f64>,
+    probabilities: Array2<T>,
 }
 
 impl WithModel for Predict<'_> {
     fn run<T: Element + Scalar>(self, network: &Network<T>, sha256: &str) -> anyhow::Result<()> {
-        let files: Vec<Predictions<'_>> = self
+        let files: Vec<Predictions<'_, T>> = self
             .0
             .files
             .iter()
@@ -52,15 +52,17 @@ impl WithModel for Predict<'_> {
 fn predict<'a, T: Element>(
     network: &Network<T>,
     file: &'a Path,
-) -> anyhow::Result<Predictions<'a>> {
+) -> anyhow::Result<Predictions<'a, T>> {
     let (pixels, shape) = dnn_data::idx::read_idx_images(file)?;
     check_shape(network, shape).with_context(|| file.display().to_string())?;
-    let probabilities = network.predict_probabilities(&network.pixels(pixels.view()))?;
+    let probabilities = network
+        .predict_probabilities(&network.pixels(pixels.view()))
+        .with_context(|| file.display().to_string())?;
     let classes = probabilities.columns().into_iter().map(most_probable).collect();
-    Ok(Predictions { file, classes, probabilities: probabilities.mapv(Into::into) })
+    Ok(Predictions { file, classes, probabilities })
 }
 
-fn as_json<T: Element>(network: &Network<T>, file: &Predictions<'_>) -> Vec<Value> {
+fn as_json<T: Element>(network: &Network<T>, file: &Predictions<'_, T>) -> Vec<Value> {
     let name = |class: usize| &network.classes()[class];
     let one = |(index, &class): (usize, &usize)| {
         let probabilities: Map<String, Value> = file
@@ -68,20 +70,20 @@ fn as_json<T: Element>(network: &Network<T>, file: &Predictions<'_>) -> Vec<Valu
             .column(index)
             .iter()
             .enumerate()
-            .map(|(class, &p)| (name(class).clone(), p.into()))
+            .map(|(class, &p)| (name(class).clone(), Into::<f64>::into(p).into()))
             .collect();
         json!({
             "file": file.file.display().to_string(),
             "picture": index + 1,
             "class": name(class),
-            "probability": file.probabilities[(class, index)],
+            "probability": Into::<f64>::into(file.probabilities[(class, index)]),
             "probabilities": probabilities,
         })
     };
     file.classes.iter().enumerate().map(one).collect()
 }
 
-fn table<T: Element>(network: &Network<T>, files: &[Predictions<'_>]) -> String {
+fn table<T: Element>(network: &Network<T>, files: &[Predictions<'_, T>]) -> String {
     let longest =
         |texts: &mut dyn Iterator<Item = usize>, least| texts.max().unwrap_or(0).max(least);
     let file_width =
@@ -98,7 +100,7 @@ fn table<T: Element>(network: &Network<T>, files: &[Predictions<'_>]) -> String 
                 "{name:<file_width$}  {:>7}  {:<class_width$}  {:>9.1} %\n",
                 index + 1,
                 network.classes()[class],
-                100.0 * file.probabilities[(class, index)]
+                100.0 * Into::<f64>::into(file.probabilities[(class, index)])
             );
         }
     }

@@ -41,7 +41,7 @@ struct Settings {
 }
 
 impl Settings {
-    fn new(arguments: &TrainArguments) -> Self {
+    fn new(arguments: &TrainArguments, plan: Plan) -> Self {
         let widths: Vec<String> = arguments.hidden.0.iter().map(usize::to_string).collect();
         Self {
             hidden: if widths.is_empty() { "none".to_owned() } else { widths.join(",") },
@@ -51,8 +51,8 @@ impl Settings {
             learning_rate: arguments.learning_rate.to_string(),
             epochs: arguments.epochs.to_string(),
             batch: arguments.batch.to_string(),
-            split: plan(arguments).split.to_string(),
-            validation: arguments.validation.to_string(),
+            split: plan.split.to_string(),
+            validation: plan.validation.to_string(),
             precision: arguments.precision.to_string(),
         }
     }
@@ -86,15 +86,19 @@ pub(crate) fn run(arguments: &TrainArguments) -> anyhow::Result<()> {
 }
 
 fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<()> {
-    let trainer = trainer(arguments)?;
+    let trainer = trainer::<T>(arguments)?;
     let threads = arguments.threads.start()?;
     let data = parts::load(arguments.data.as_deref())?;
     let data_sha256 = parts::fingerprint(&data);
     let name = data.name.clone();
-    let parts = divide(data, arguments)?;
+    if data.test.is_some() && arguments.split.is_some() {
+        note(&format!("note: {} has a test part of its own; --split is not used", data.name));
+    }
+    let plan = plan(arguments, &data);
+    let parts = divide(data, plan)?;
     let mut network = build::<T>(arguments, &parts.train)?;
     let folder = RunFolder::create(arguments.out.as_deref(), &name)?;
-    let settings = Settings::new(arguments);
+    let settings = Settings::new(arguments, plan);
     folder.write_config(&Config {
         software: SOFTWARE,
         kernel_path: kernel_path(),
@@ -107,7 +111,6 @@ fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<()> 
 
     let seconds = fit(&trainer, &mut network, &parts, &folder)?;
 
-    let measured = parts::measure(&network, &parts)?;
     network.set_provenance(Provenance {
         software: SOFTWARE.to_owned(),
         kernel_path: kernel_path().to_owned(),
@@ -117,6 +120,8 @@ fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<()> 
     });
     let bytes = network.to_bytes()?;
     dnn_store::commit(&folder.model(), &bytes)?;
+    // After saving: whatever the measuring meets, the training is not lost.
+    let measured = parts::measure(&network, parts.each())?;
     let trained = parts.train.len() as f64 * arguments.epochs as f64;
     let outcome = Outcome {
         measured: &measured,
@@ -129,28 +134,29 @@ fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<()> 
     outcome.print(arguments.json)
 }
 
-fn plan(arguments: &TrainArguments) -> Plan {
-    Plan {
-        split: arguments.split.unwrap_or(DEFAULT_SPLIT),
-        validation: arguments.validation,
-        seed: arguments.seed,
-    }
+/// How `data` is divided; a test part of its own is used as it is.
+fn plan(arguments: &TrainArguments, data: &Dataset) -> Plan {
+    let split = if data.test.is_some() { 0.0 } else { arguments.split.unwrap_or(DEFAULT_SPLIT) };
+    Plan { split, validation: arguments.validation, seed: arguments.seed }
 }
 
-fn divide(data: Dataset, arguments: &TrainArguments) -> anyhow::Result<Parts> {
-    if data.test.is_some() && arguments.split.is_some() {
-        note(&format!("note: {} has a test part of its own; --split is not used", data.name));
-    }
+fn divide(data: Dataset, plan: Plan) -> anyhow::Result<Parts> {
     let (name, shape) = (data.name.clone(), data.train.shape());
-    let parts = Parts::divide(data, plan(arguments))?;
+    let parts = Parts::divide(data, plan)?;
     let counts: Vec<String> =
         parts.each().map(|(name, part)| format!("{} {name}", part.len())).collect();
     let classes = parts.train.class_names().len();
-    if classes < 2 {
-        let found = parts.train.class_names().join(", ");
-        let message =
-            format!("{name}: expected examples of at least 2 classes, found only {found}");
+    let with_examples: Vec<&String> = (parts.train.class_names().iter())
+        .zip(parts.train.class_counts())
+        .filter_map(|(name, count)| (count > 0).then_some(name))
+        .collect();
+    if let [only] = with_examples[..] {
+        let message = format!("{name}: expected examples of at least 2 classes, found only {only}");
         return Err(UnfitData(message).into());
+    }
+    if with_examples.len() < classes {
+        let without = classes - with_examples.len();
+        note(&format!("warning: {without} of the {classes} classes have no training examples"));
     }
     note(&format!("{name}: pictures of {shape}, {classes} classes; {}", counts.join(", ")));
     Ok(parts)
@@ -172,7 +178,7 @@ fn build<T: Element>(
 }
 
 /// The run that was asked for.
-fn trainer(arguments: &TrainArguments) -> Result<Trainer, TrainError> {
+fn trainer<T: Element>(arguments: &TrainArguments) -> Result<Trainer, TrainError> {
     let trainer = Trainer {
         optimizer: arguments.optimizer,
         learning_rate: arguments.learning_rate,
@@ -181,7 +187,7 @@ fn trainer(arguments: &TrainArguments) -> Result<Trainer, TrainError> {
         seed: arguments.seed,
         ..Trainer::default()
     };
-    trainer.check()?;
+    trainer.check::<T>()?;
     Ok(trainer)
 }
 

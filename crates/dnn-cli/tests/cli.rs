@@ -185,7 +185,7 @@ fn wrong_settings_are_refused_by_name() {
     for (arguments, message) in [
         (&["train", "--hidden", "20,0"][..], "whole numbers of at least 1"),
         (&["train", "--hidden", "20,x"], "found `x`"),
-        (&["train", "--hidden", "99999999999999999"], "does not fit in memory"),
+        (&["train", "--hidden", "99999999999999999"], "parameters; expected at most 2147483648"),
         (
             &["train", "--activation", "swish"],
             "unknown activation `swish`; expected one of identity",
@@ -193,6 +193,7 @@ fn wrong_settings_are_refused_by_name() {
         (&["train", "--init", "he"], "unknown initialiser `he`; expected one of"),
         (&["train", "--optimizer", "x"], "unknown optimiser `x`"),
         (&["train", "--learning-rate", "NaN"], "expected a finite number above 0, found NaN"),
+        (&["train", "--learning-rate", "1e300"], "1e300, which is inf in f32"),
         (&["train", "--learning-rate=-1"], "expected a finite number above 0, found -1"),
         (&["train", "--batch", "0"], "expected `full` or a whole number of at least 1, found 0"),
         (&["train", "--split", "1"], "up to but not including 1, found `1`"),
@@ -219,7 +220,7 @@ fn wrong_data_is_named() {
     let one = folder.path().join("one");
     fs::create_dir(&one).unwrap();
     fs::write(one.join("train-images-idx3-ubyte"), idx_images(2, 8)).unwrap();
-    fs::write(one.join("train-labels-idx1-ubyte"), [0, 0, 8, 1, 0, 0, 0, 2, 0, 0]).unwrap();
+    fs::write(one.join("train-labels-idx1-ubyte"), [0, 0, 8, 1, 0, 0, 0, 2, 5, 5]).unwrap();
     fails(folder.path(), &["train", "one", "--split", "0", "--validation", "0"], 3, "class");
 }
 
@@ -237,6 +238,15 @@ fn models_and_data_that_do_not_go_together_say_both() {
     fs::write(two.join("train-images-idx3-ubyte"), idx_images(2, 8)).unwrap();
     fs::write(two.join("train-labels-idx1-ubyte"), [0, 0, 8, 1, 0, 0, 0, 2, 0, 1]).unwrap();
     fails(path, &["evaluate", model, "two"], 3, "expected the model's classes 0, 1, 2");
+    // The same classes in other data: nothing of it was trained on.
+    fs::write(two.join("train-images-idx3-ubyte"), idx_images(10, 8)).unwrap();
+    let ten = [&[0, 0, 8, 1, 0, 0, 0, 10][..], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]].concat();
+    fs::write(two.join("train-labels-idx1-ubyte"), ten).unwrap();
+    let measured = json(path, &["evaluate", model, "two", "--json"]);
+    assert_eq!(measured["test"]["examples"], 10);
+    assert!(measured.get("train").is_none(), "{measured}");
+    fs::write(two.join("train-images-idx3-ubyte"), idx_images(2, 8)).unwrap();
+    fs::write(two.join("train-labels-idx1-ubyte"), [0, 0, 8, 1, 0, 0, 0, 2, 0, 1]).unwrap();
     let trained = ["train", "two", "--split", "0", "--validation", "0", "--out", "pair"];
     assert!(run(path, &trained).status.success());
     fails(path, &["evaluate", "pair/model.dnn"], 2, "name the data");
@@ -255,6 +265,23 @@ fn damaged_models_and_taken_folders_are_refused() {
     bytes[100] ^= 1;
     fs::write(path.join("flipped.dnn"), &bytes).unwrap();
     fails(path, &["inspect", "flipped.dnn"], 5, "flipped.dnn");
+    // A right digest over parts that do not fit one another: 8 hidden units become 9.
+    let mut bytes = fs::read(&model).unwrap();
+    let unfit = (62..bytes.len()).filter(|&at| bytes[at] == 8).find_map(|at| {
+        let mut changed = bytes.clone();
+        changed[at] = 9;
+        let mut hasher = dnn_store::Hasher::new();
+        hasher.update(&changed[..30]);
+        hasher.update(&changed[62..]);
+        changed[30..62].copy_from_slice(&hasher.finish());
+        fs::write(path.join("unfit.dnn"), &changed).unwrap();
+        let output = run(path, &["inspect", "unfit.dnn"]);
+        text(&output.stderr).contains("expected shape").then_some(output)
+    });
+    let output = unfit.expect("one of the eights is the width");
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("unfit.dnn: layer 1"), "{}", text(&output.stderr));
+    bytes[100] ^= 1;
     fs::write(path.join("cut.dnn"), &bytes[..50]).unwrap();
     fails(path, &["predict", "cut.dnn", "x"], 5, "cut.dnn");
     fs::write(path.join("text.dnn"), "hello").unwrap();

@@ -1,5 +1,6 @@
 //! Inputs of a network: real numbers, or 8-bit pixels that are scaled inside the first product.
 
+use std::fmt;
 use std::ops::Range;
 
 use ndarray::{ArrayView2, ShapeBuilder, s};
@@ -231,6 +232,16 @@ impl Default for PixelScaling {
     /// Pixels divided by 255, whatever the channel.
     fn default() -> Self {
         Self { channels: 1, mean: [0.0; MOST_CHANNELS], deviation: [1.0; MOST_CHANNELS] }
+    }
+}
+
+impl fmt::Display for PixelScaling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |numbers: &[f64]| {
+            let texts: Vec<String> = numbers[..self.channels].iter().map(f64::to_string).collect();
+            texts.join(" ")
+        };
+        write!(f, "mean {}, deviation {}", list(&self.mean), list(&self.deviation))
     }
 }
 

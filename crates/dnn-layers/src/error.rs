@@ -63,13 +63,13 @@ pub enum NetworkError {
     },
     /// Pixels came with another scaling than the network was built with.
     #[error(
-        "pixels with another scaling than the network's own; expected {expected:?}, found {found:?}"
+        "pixels with another scaling than the network's own: expected {expected}, found {found}"
     )]
     OtherScaling {
         /// The network's.
-        expected: PixelScaling,
+        expected: Box<PixelScaling>,
         /// The one that came with the pixels.
-        found: PixelScaling,
+        found: Box<PixelScaling>,
     },
     /// More parameters than a model file holds.
     #[error("a network of {found} parameters; expected at most {most}")]

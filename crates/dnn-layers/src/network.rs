@@ -179,7 +179,8 @@ impl<T: Element> Network<T> {
         x.check(self.features())?;
         match *x {
             Features::Pixels { scaling: found, .. } if found != self.scaling() => {
-                Err(NetworkError::OtherScaling { expected: self.scaling(), found })
+                let (expected, found) = (Box::new(self.scaling()), Box::new(found));
+                Err(NetworkError::OtherScaling { expected, found })
             }
             _ => Ok(()),
         }

@@ -7,7 +7,7 @@ mod fits;
 use std::ops::ControlFlow;
 
 use dnn_core::{Element, Features, Initializer, LayerParameters, Parameters};
-use dnn_layers::{Network, NetworkBuilder};
+use dnn_layers::{Head, InputShape, Network, NetworkBuilder};
 use dnn_train::{Cost, Event, Examples, History, Schedule, Trainer, Warning, evaluate};
 use ndarray::{Array2, ShapeBuilder, array};
 
@@ -229,6 +229,22 @@ fn an_evaluation_counts_by_hand() {
     let numbers = Examples::values(Features::Real(x.view()), y.view());
     let found = evaluate(&line(1.0), &numbers, Cost::MeanSquaredError).unwrap();
     assert_eq!((found.cost, found.accuracy(), found.baseline()), (2.5, None, None));
+}
+
+#[test]
+fn several_sigmoids_are_judged_by_the_largest() {
+    // Output i is sure of example i.
+    let weights = Array2::from_shape_fn((3, 3), |(i, j)| if i == j { 9.0 } else { -9.0 });
+    let layer = LayerParameters { weights, bias: Array2::zeros((3, 1)) };
+    let network = Network::<f64>::builder(InputShape::flat(3))
+        .outputs(3, Head::Sigmoid)
+        .build_with(Parameters { layers: vec![layer] })
+        .unwrap();
+    let x = Array2::eye(3);
+    let examples = Examples::classes(Features::Real(x.view()), &[0, 1, 2]);
+    let found = evaluate(&network, &examples, Cost::BinaryCrossEntropy).unwrap();
+    let counts = found.classification.unwrap();
+    assert_eq!((counts.correct, counts.predicted), (3, vec![1, 1, 1]));
 }
 
 #[test]
