@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use dnn_core::{Initializer, Precision};
 use dnn_layers::Activation;
@@ -20,11 +21,11 @@ Exit codes:
 
 const TRAIN_EXAMPLES: &str = "\
 Examples:
-  dnn train                                 the built-in handwritten digits, default settings
-  dnn train datasets/mnist --hidden 256,128 a folder with MNIST's files
-  dnn train --hidden none                   softmax regression: no hidden layer
-  dnn train --batch full --epochs 500       gradient descent on all examples at once
-  dnn train --json | jq .test.accuracy      for programs
+  dnn train                               the built-in handwritten digits, default settings
+  dnn train datasets/mnist --hidden 512   a folder with MNIST's unpacked files
+  dnn train --hidden none                 softmax regression: no hidden layer
+  dnn train --batch full --epochs 500     gradient descent on all examples at once
+  dnn train --json | jq .test.accuracy    for programs
 
 With --json: train, validation and test (null if there is no such part), each with cost, accuracy,
 baseline and examples; model_sha256, seconds, examples_per_second and run, the run folder.";
@@ -50,7 +51,10 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Train a network, measure it, and keep it in a run folder.
-    #[command(after_help = TRAIN_EXAMPLES)]
+    ///
+    /// A run that fails or is interrupted leaves its settings and the history of its epochs in the
+    /// run folder, but no model.
+    #[command(after_help = TRAIN_EXAMPLES, allow_negative_numbers = true)]
     Train(TrainArguments),
     /// Measure a model on data.
     #[command(after_help = EVALUATE_EXAMPLES)]
@@ -64,7 +68,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainArguments {
-    /// The folder with the data: IDX files named as MNIST's [default: the built-in digits]
+    /// The folder with the data: IDX files named as MNIST's, unpacked (gunzip) [default: the built-in
+    /// digits]
     pub(crate) data: Option<PathBuf>,
     /// Widths of the hidden layers, or `none`
     #[arg(long, value_name = "WIDTHS", default_value = "256,128", value_parser = parse_widths)]
@@ -123,7 +128,10 @@ impl Threads {
     /// Starts the program's one thread pool, and says how many threads it has.
     pub(crate) fn start(&self) -> anyhow::Result<usize> {
         let threads = self.threads.map_or(0, NonZeroUsize::get);
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()
+            .with_context(|| format!("cannot start {threads} threads; try fewer with --threads"))?;
         Ok(rayon::current_num_threads())
     }
 }

@@ -1,7 +1,9 @@
 //! `dnn evaluate`.
 
+use std::path::Path;
+
 use dnn_core::Element;
-use dnn_data::{Dataset, ImageDataset};
+use dnn_data::{DataError, Dataset, ImageDataset};
 use dnn_layers::{Network, Provenance};
 use dnn_store::Scalar;
 use serde_json::{Map, Value};
@@ -22,34 +24,34 @@ struct Evaluate<'a>(&'a EvaluateArguments);
 impl WithModel for Evaluate<'_> {
     fn run<T: Element + Scalar>(self, network: &Network<T>, _: &str) -> anyhow::Result<()> {
         let arguments = self.0;
-        let data = parts::load(arguments.data.as_deref())?;
-        let fingerprint = parts::fingerprint(&data);
-        let provenance = network.provenance().filter(|p| p.data_sha256 == fingerprint);
+        let data = load(arguments.data.as_deref())?;
+        let provenance = network.provenance().filter(|p| p.data_sha256 == data.fingerprint());
         if provenance.is_none() && arguments.data.is_none() {
             let message = "the model was not trained on the built-in digits; name the data to \
                            evaluate it on";
             return Err(Usage(message.to_owned()).into());
         }
-        check_fit(network, &data.train)?;
-        let measured = match provenance {
-            None => {
-                note("this is not the data that the model was trained on");
-                parts::measure(network, unseen(&data))?
-            }
-            Some(provenance) => {
+        check_fit(network, data.first())?;
+        let measured = match (provenance, data) {
+            (Some(provenance), Data::Whole(data)) => {
                 let parts = Parts::divide(data, plan_of(provenance)?)?;
                 parts::measure(network, parts.each())?
             }
+            (_, data) => {
+                note("note: this is not the data that the model was trained on");
+                parts::measure(network, data.unseen())?
+            }
         };
         if arguments.json {
-            let parts: Map<String, Value> = measured
-                .iter()
+            let parts = measured.iter();
+            let mut object: Map<String, Value> = parts
                 .map(|(name, part)| ((*name).to_owned(), output::evaluation_json(part)))
                 .collect();
-            return output::print_json(&parts);
+            object.insert("trained_on_this_data".to_owned(), provenance.is_some().into());
+            return output::print_json(&object);
         }
         let parts = measured.iter().map(|(name, part)| (*name, part));
-        Ok(output::print(&output::evaluation_table(parts))?)
+        output::print(&output::evaluation_table(parts))
     }
 }
 
@@ -67,21 +69,59 @@ fn plan_of(provenance: &Provenance) -> Result<Plan, Usage> {
     Ok(Plan { split: share("split")?, validation: share("validation")?, seed: provenance.seed })
 }
 
-/// The parts of data that the model has not seen: all of it is for the test if it is in one part.
-fn unseen(data: &Dataset) -> impl Iterator<Item = (&'static str, &ImageDataset)> {
-    let first = if data.test.is_some() { "train" } else { "test" };
-    [(first, Some(&data.train)), ("test", data.test.as_ref())]
-        .into_iter()
-        .filter_map(|(name, part)| Some((name, part?)))
+/// Data to evaluate on.
+enum Data {
+    /// A training part, perhaps with a test part.
+    Whole(Dataset),
+    /// A test part alone.
+    Test(ImageDataset),
 }
 
-/// Checks that the pictures and classes are those of the model.
+fn load(path: Option<&Path>) -> Result<Data, DataError> {
+    match (parts::load(path), path) {
+        (Err(DataError::OnlyTest { .. }), Some(path)) => {
+            dnn_data::load_test_part(path).map(Data::Test)
+        }
+        (data, _) => data.map(Data::Whole),
+    }
+}
+
+impl Data {
+    /// Empty where there is no whole to be recognised by.
+    fn fingerprint(&self) -> String {
+        match self {
+            Self::Whole(data) => parts::fingerprint(data),
+            Self::Test(_) => String::new(),
+        }
+    }
+
+    fn first(&self) -> &ImageDataset {
+        match self {
+            Self::Whole(data) => &data.train,
+            Self::Test(test) => test,
+        }
+    }
+
+    /// The parts of data that the model has not seen: what is in one part is all for the test.
+    fn unseen(&self) -> impl Iterator<Item = (&'static str, &ImageDataset)> {
+        let (train, test) = match self {
+            Self::Whole(Dataset { train, test: Some(test), .. }) => (Some(train), test),
+            Self::Whole(Dataset { train: test, .. }) | Self::Test(test) => (None, test),
+        };
+        [("train", train), ("test", Some(test))]
+            .into_iter()
+            .filter_map(|(name, part)| Some((name, part?)))
+    }
+}
+
+/// Checks that the pictures are those of the model, and the classes its own or the first of them:
+/// data may lack examples of the last.
 pub(crate) fn check_fit<T: Element>(
     network: &Network<T>,
     data: &ImageDataset,
 ) -> anyhow::Result<()> {
     check_shape(network, data.shape())?;
-    if network.classes() != data.class_names() {
+    if !network.classes().starts_with(data.class_names()) {
         let (expected, found) = (network.classes().join(", "), data.class_names().join(", "));
         let message = format!("expected the model's classes {expected}; found {found}");
         return Err(UnfitData(message).into());

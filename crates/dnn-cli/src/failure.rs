@@ -1,12 +1,14 @@
 //! From an error to a message and an exit code.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 
 use dnn_data::DataError;
 use dnn_layers::NetworkError;
 use dnn_store::StoreError;
 use dnn_train::TrainError;
+
+use crate::output::note;
 
 /// Settings or a command line that cannot be.
 #[derive(Debug)]
@@ -38,13 +40,13 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         // Whoever read our output has seen enough.
         return ExitCode::SUCCESS;
     }
-    // There is nobody left to tell if standard error is closed too.
-    let _ = writeln!(io::stderr(), "error: {error:#}");
+    note(&format!("error: {error:#}"));
     ExitCode::from(exit_code(error))
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    let causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.map(io::Error::kind).any(|kind| kind == io::ErrorKind::BrokenPipe)
 }
 
 /// The first cause that has a code decides.

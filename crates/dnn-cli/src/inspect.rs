@@ -34,7 +34,7 @@ impl WithModel for Inspect<'_> {
         }
         let mut text = format!("{}\n", network.summary());
         let mut line = |name: &str, value: &str| text += &format!("{name:<14} {value}\n");
-        line("classes", &network.classes().join(", "));
+        line("classes", &some_of(network.classes()));
         line("precision", &T::PRECISION.to_string());
         line("sha256", sha256);
         match network.provenance() {
@@ -49,6 +49,17 @@ impl WithModel for Inspect<'_> {
                 }
             }
         }
-        Ok(output::print(&text)?)
+        output::print(&text)
+    }
+}
+
+/// The names of the classes, or the first and last where they are many.
+fn some_of(classes: &[String]) -> String {
+    const SHOWN: usize = 12;
+    match classes {
+        [first @ .., last] if classes.len() > SHOWN => {
+            format!("{}, …, {last} ({} in all)", first[..SHOWN - 2].join(", "), classes.len())
+        }
+        _ => classes.join(", "),
     }
 }

@@ -2,25 +2,36 @@
 
 use std::io::{self, Write as _};
 
+use anyhow::Context as _;
 use dnn_train::Evaluation;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Writes `text` to standard output.
-pub(crate) fn print(text: &str) -> io::Result<()> {
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .context("cannot write to standard output")
+}
+
+/// `text` with its control characters written out, so that a name can do nothing to a terminal.
+pub(crate) fn plain(text: &str) -> String {
+    let escape = |c: char| {
+        if c.is_control() { c.escape_default().to_string() } else { c.to_string() }
+    };
+    text.chars().map(escape).collect()
 }
 
 /// Writes `value` as one JSON object to standard output.
 pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    Ok(print(&format!("{}\n", serde_json::to_string_pretty(value)?))?)
+    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
 /// Tells the user something on standard error; a closed one is no reason to stop.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", plain(text));
 }
 
 /// A part of the data as `--json` has it.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
 use dnn_core::Element;
 use dnn_data::{DataError, Dataset, ImageDataset, stratified_split};
 use dnn_layers::Network;
@@ -47,12 +48,16 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    pub(crate) fn divide(data: Dataset, plan: Plan) -> Result<Self, DataError> {
+    pub(crate) fn divide(data: Dataset, plan: Plan) -> anyhow::Result<Self> {
         let (train, test) = match data.test {
             Some(test) => (data.train, Some(test)),
-            None => hold_out(data.train, plan.split, TEST_SPLIT_SEED)?,
+            None => hold_out(data.train, plan.split, TEST_SPLIT_SEED)
+                .with_context(|| format!("for the test part (--split {})", plan.split))?,
         };
-        let (train, validation) = hold_out(train, plan.validation, plan.seed)?;
+        let (train, validation) =
+            hold_out(train, plan.validation, plan.seed).with_context(|| {
+                format!("for the validation part (--validation {})", plan.validation)
+            })?;
         Ok(Self { train, validation, test })
     }
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::args::PredictArguments;
 use crate::evaluate::check_shape;
 use crate::model::{WithModel, with_model};
-use crate::output;
+use crate::output::{self, plain};
 
 pub(crate) fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
     arguments.threads.start()?;
@@ -45,7 +45,7 @@ impl WithModel for Predict<'_> {
                 "predictions": predictions,
             }));
         }
-        Ok(output::print(&table(network, &files))?)
+        output::print(&table(network, &files))
     }
 }
 
@@ -87,14 +87,14 @@ fn table<T: Element>(network: &Network<T>, files: &[Predictions<'_, T>]) -> Stri
     let longest =
         |texts: &mut dyn Iterator<Item = usize>, least| texts.max().unwrap_or(0).max(least);
     let file_width =
-        longest(&mut files.iter().map(|f| f.file.display().to_string().chars().count()), 4);
+        longest(&mut files.iter().map(|f| plain(&f.file.display().to_string()).chars().count()), 4);
     let class_width = longest(&mut network.classes().iter().map(|c| c.chars().count()), 5);
     let mut table = format!(
         "{:<file_width$}  {:>7}  {:<class_width$}  {:>11}\n",
         "file", "picture", "class", "probability"
     );
     for file in files {
-        let name = file.file.display().to_string();
+        let name = plain(&file.file.display().to_string());
         for (index, &class) in file.classes.iter().enumerate() {
             table += &format!(
                 "{name:<file_width$}  {:>7}  {:<class_width$}  {:>9.1} %\n",

@@ -5,10 +5,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::note;
 
-/// Lines in all where there is no terminal to draw a bar on.
+/// Lines in all, about.
 const LINES: u64 = 10;
 
-/// A bar on a terminal, otherwise a line now and then.
+/// A line now and then, and on a terminal a bar below them.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -17,7 +17,7 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(epochs: u64) -> Self {
-        let style = "epoch {pos}/{len} [{wide_bar}] {msg} {eta}";
+        let style = "epoch {pos}/{len} [{wide_bar}] {eta} left";
         let style = ProgressStyle::with_template(style)
             .expect("the template is a constant that the tests draw")
             .progress_chars("=> ");
@@ -27,22 +27,21 @@ impl Progress {
     }
 
     pub(crate) fn epoch(&self, record: &EpochRecord) {
-        let mut message = format!("cost {:.4}", record.cost);
+        self.bar.set_position(record.epoch);
+        let every = self.epochs.div_ceil(LINES).max(1);
+        if !record.epoch.is_multiple_of(every) && record.epoch != self.epochs {
+            return;
+        }
+        let digits = self.epochs.to_string().len();
+        let mut line =
+            format!("epoch {:>digits$}/{}  cost {:.4}", record.epoch, self.epochs, record.cost);
         let validation = record.validation.as_ref().and_then(dnn_train::Evaluation::accuracy);
         for (name, accuracy) in [("accuracy", record.accuracy), ("validation", validation)] {
             if let Some(accuracy) = accuracy {
-                message += &format!("  {name} {:.1} %", 100.0 * accuracy);
+                line += &format!("  {name} {:>5.1} %", 100.0 * accuracy);
             }
         }
-        if self.bar.is_hidden() {
-            let every = self.epochs.div_ceil(LINES).max(1);
-            if record.epoch.is_multiple_of(every) || record.epoch == self.epochs {
-                note(&format!("epoch {}/{}  {message}", record.epoch, self.epochs));
-            }
-        } else {
-            self.bar.set_message(message);
-            self.bar.set_position(record.epoch);
-        }
+        self.note(&line);
     }
 
     /// Says something without spoiling the bar.

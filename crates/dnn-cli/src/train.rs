@@ -97,6 +97,7 @@ fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<()> 
     let plan = plan(arguments, &data);
     let parts = divide(data, plan)?;
     let mut network = build::<T>(arguments, &parts.train)?;
+    trainer.check_memory(&network, parts.train.len())?;
     let folder = RunFolder::create(arguments.out.as_deref(), &name)?;
     let settings = Settings::new(arguments, plan);
     folder.write_config(&Config {
@@ -221,6 +222,9 @@ fn fit<T: Element>(
     });
     let seconds = start.elapsed().as_secs_f64();
     progress.finish();
+    if outcome.is_err() || unwritten.is_some() {
+        note(&format!("no model was saved; {} keeps the history", folder.path().display()));
+    }
     outcome?;
     unwritten.map_or(Ok(seconds), Err)
 }
@@ -272,6 +276,6 @@ impl Outcome<'_> {
             self.folder.model().display(),
             self.model_sha256
         );
-        Ok(output::print(&text)?)
+        output::print(&text)
     }
 }

@@ -193,7 +193,7 @@ impl Columns<'_> {
 /// assert_eq!(PixelScaling::default().channels(), 1); // 0..=255 becomes 0..=1
 /// # Ok::<(), dnn_core::CoreError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "ScalingParts", into = "ScalingParts")]
 pub struct PixelScaling {
     channels: usize,
@@ -221,10 +221,7 @@ impl TryFrom<ScalingParts> for PixelScaling {
 
 impl From<PixelScaling> for ScalingParts {
     fn from(scaling: PixelScaling) -> Self {
-        Self {
-            mean: scaling.mean[..scaling.channels].to_vec(),
-            deviation: scaling.deviation[..scaling.channels].to_vec(),
-        }
+        Self { mean: scaling.mean().to_vec(), deviation: scaling.deviation().to_vec() }
     }
 }
 
@@ -235,13 +232,20 @@ impl Default for PixelScaling {
     }
 }
 
+impl fmt::Debug for PixelScaling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = f.debug_struct("PixelScaling");
+        parts.field("mean", &self.mean()).field("deviation", &self.deviation()).finish()
+    }
+}
+
 impl fmt::Display for PixelScaling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |numbers: &[f64]| {
-            let texts: Vec<String> = numbers[..self.channels].iter().map(f64::to_string).collect();
+            let texts: Vec<String> = numbers.iter().map(f64::to_string).collect();
             texts.join(" ")
         };
-        write!(f, "mean {}, deviation {}", list(&self.mean), list(&self.deviation))
+        write!(f, "mean {}, deviation {}", list(self.mean()), list(self.deviation()))
     }
 }
 
@@ -275,6 +279,16 @@ impl PixelScaling {
     /// How many channels have a scaling of their own; 1 serves any number of channels.
     pub fn channels(&self) -> usize {
         self.channels
+    }
+
+    /// The mean of each channel, in units of the full range.
+    pub fn mean(&self) -> &[f64] {
+        &self.mean[..self.channels]
+    }
+
+    /// The standard deviation of each channel, in units of the full range.
+    pub fn deviation(&self) -> &[f64] {
+        &self.deviation[..self.channels]
     }
 
     /// Checks that `width` features are whole pixels, and that `T` can hold them scaled.

@@ -30,3 +30,6 @@ pub use mt19937::Mt19937;
 pub use parameters::{LayerParameters, Parameters};
 pub use products::{FEATURE_BLOCK, kernel_path, multiply};
 pub use random::{Purpose, RandomStream};
+
+// The arrays in every signature, in the version that they are in.
+pub use ndarray;

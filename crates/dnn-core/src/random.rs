@@ -42,7 +42,7 @@ pub struct RandomStream<R = ChaCha8Rng> {
 }
 
 impl RandomStream<ChaCha8Rng> {
-    /// The stream of `(seed, purpose, epoch)`.
+    /// The stream of `(seed, purpose, epoch)`; what happens once in a run has epoch 0.
     ///
     /// ChaCha8 with the key `seed` (bytes 0..8, little-endian), `purpose` (byte 8), zeros, and the
     /// stream number `epoch`: there is no state to save, because any stream can be made again.

@@ -233,7 +233,10 @@ impl DataError {
     /// ```
     pub fn is_io(&self) -> bool {
         match self {
-            Self::Io { .. } | Self::NotFound { .. } => true,
+            Self::Io { .. }
+            | Self::NotFound { .. }
+            | Self::NotAFolder { .. }
+            | Self::NotAFile { .. } => true,
             Self::InFile { reason, .. } => reason.is_io(),
             _ => false,
         }

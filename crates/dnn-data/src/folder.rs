@@ -59,6 +59,18 @@ pub fn load_folder(path: &Path) -> Result<Dataset> {
     }
 }
 
+/// Reads the test part alone of a folder as [`load_folder`] takes it: pictures to measure a finished
+/// model on need no others beside them.
+///
+/// # Errors
+///
+/// As [`load_folder`]; [`NoKnownFiles`](DataError::NoKnownFiles) without a test part.
+pub fn load_test_part(path: &Path) -> Result<ImageDataset> {
+    let names = list(path)?;
+    let missing = || DataError::NoKnownFiles { path: path.to_path_buf(), found: some_of(&names) };
+    read_part(path, &names, "t10k")?.ok_or_else(missing)
+}
+
 /// The names in a folder, sorted, since the system gives them in any order.
 fn list(path: &Path) -> Result<Vec<OsString>> {
     let fail = |source| DataError::io(path, source);

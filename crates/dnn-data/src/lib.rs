@@ -44,5 +44,5 @@ mod stream;
 pub use dataset::{Dataset, ImageDataset, ImageShape};
 pub use digits::digits;
 pub use error::{DataError, Result};
-pub use folder::load_folder;
+pub use folder::{load_folder, load_test_part};
 pub use split::{Split, stratified_split};

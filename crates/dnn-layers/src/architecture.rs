@@ -99,6 +99,9 @@ pub(crate) struct Architecture {
 impl Architecture {
     /// Checks everything that later code relies on, and gives the widths `[n_x, n_1, …, n_L]`.
     pub(crate) fn check(&self) -> Result<Vec<usize>, NetworkError> {
+        if self.outputs == 0 {
+            return Err(NetworkError::NoOutputs);
+        }
         let mut widths = vec![self.input.features()?];
         widths.extend(self.hidden.iter().map(Layer::units));
         widths.push(self.outputs);
@@ -122,7 +125,8 @@ impl Architecture {
         let (fits, expected) = match self.head {
             Head::Sigmoid if self.outputs == 1 => (found == 2 || found == 0, "2"),
             Head::Sigmoid | Head::Identity => (found == 0, "no"),
-            Head::Softmax => (found == self.outputs && found >= 2, "as many, at least 2,"),
+            Head::Softmax if found < 2 => (false, "at least 2"),
+            Head::Softmax => (found == self.outputs, "as many"),
         };
         if !fits {
             let (head, outputs) = (self.head, self.outputs);

@@ -11,6 +11,9 @@ use crate::architecture::Architecture;
 use crate::{Activation, Head, InputShape, Layer, Network, NetworkError};
 
 /// Collects what a new network is made of; start with [`Network::builder`].
+///
+/// Of [`classes`](Self::classes), [`softmax`](Self::softmax) and [`outputs`](Self::outputs), one has to
+/// be called; the last call counts.
 #[derive(Debug, Clone)]
 pub struct NetworkBuilder<T> {
     architecture: Architecture,
@@ -23,7 +26,7 @@ impl<T: Element> NetworkBuilder<T> {
         let architecture = Architecture {
             input,
             hidden: Vec::new(),
-            outputs: 1,
+            outputs: 0,
             head: Head::Identity,
             classes: Vec::new(),
             scaling: PixelScaling::default(),

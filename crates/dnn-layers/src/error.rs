@@ -30,6 +30,9 @@ pub enum NetworkError {
         /// Channels of a pixel.
         channels: usize,
     },
+    /// The network does not end in anything.
+    #[error("the network has no outputs; expected classes, or a number of outputs and their head")]
+    NoOutputs,
     /// The classes do not fit the head.
     #[error("a {head} head with {outputs} outputs expects {expected} classes, found {found}")]
     Classes {
@@ -50,7 +53,7 @@ pub enum NetworkError {
     },
     /// Classes were asked of a network that has none.
     #[error(
-        "this network has no classes (its outputs are numbers); expected a network built with classes"
+        "this network has no classes (its outputs are numbers, which `forward` gives); expected a network built with classes"
     )]
     NoClasses,
     /// The scaling is for other pictures.

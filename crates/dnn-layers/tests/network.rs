@@ -117,9 +117,10 @@ fn every_wrong_network_says_expected_and_found() {
         ),
         (
             builder(2).classes(["only"]),
-            "a softmax head with 1 outputs expects as many, at least 2, classes, found 1",
+            "a softmax head with 1 outputs expects at least 2 classes, found 1",
         ),
-        (builder(2).classes(Vec::<String>::new()), "layer 1 has width 0"),
+        (builder(2).classes(Vec::<String>::new()), "the network has no outputs; expected classes"),
+        (builder(2).hidden(&[3], Activation::Relu), "the network has no outputs; expected classes"),
         (builder(2).outputs(2, Head::Softmax), "classes, found 0"),
         (builder(2).classes(["a", "b", "a"]), "class name `a` appears twice"),
         (

@@ -105,7 +105,7 @@ pub enum StoreError {
         found: u64,
     },
     /// The bytes are not those that were written.
-    #[error("expected sha256 {expected}, found {found}")]
+    #[error("the file is damaged: expected sha256 {expected}, found {found}")]
     WrongHash {
         /// The digest in the header, in hexadecimal.
         expected: String,

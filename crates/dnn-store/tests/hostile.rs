@@ -218,7 +218,10 @@ fn each_field_of_the_header_has_its_own_message() {
     let mut damaged = sample();
     *damaged.last_mut().unwrap() ^= 1;
     let error = message(&damaged);
-    assert!(error.starts_with("expected sha256 ") && error.contains(", found "), "{error}");
+    assert!(
+        error.starts_with("the file is damaged: expected sha256 ") && error.contains(", found "),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,5 +1,22 @@
 //! The functions of the course whose published numbers need their literal form.
 //!
+//! | the course | here |
+//! |---|---|
+//! | `sigmoid`, `relu` | [`Activation::value`], [`Activation::apply`] |
+//! | `sigmoid_backward`, `relu_backward` | [`crate::sigmoid_backward`], [`crate::relu_backward`] |
+//! | `initialize_parameters`, `initialize_parameters_deep` | [`dnn_core::initialize_parameters`], [`dnn_core::initialize_parameters_deep`] |
+//! | `linear_forward`, `linear_activation_forward` | [`dnn_layers::linear_forward`], [`dnn_layers::linear_activation_forward`] |
+//! | `L_model_forward` | [`dnn_layers::model_forward`] |
+//! | `compute_cost` | [`compute_cost`] |
+//! | `linear_backward`, `linear_activation_backward` | [`crate::linear_backward`], [`crate::linear_activation_backward`] |
+//! | `L_model_backward` | [`model_backward`] |
+//! | `update_parameters` | [`crate::update_parameters`] |
+//! | `two_layer_model`, `L_layer_model` | [`l_layer_model`], with three widths or more |
+//! | `predict` | [`predict`] |
+//! | `random_mini_batches` | [`random_mini_batches`] |
+//! | `gradient_check_n` | [`crate::check_gradients`] |
+//! | `np.random.seed` | [`RandomStream::numpy_legacy`] |
+//!
 //! They start the backward pass at `dAL = -(Y / AL - (1 - Y) / (1 - AL))`, for any `AL`, even one
 //! that is no probability, and divide by what they are told to. Training itself goes from the
 //! logits, where nothing divides by 0 and no logarithm of 0 is taken.

@@ -69,6 +69,13 @@ fn tile_width(parameters: usize, batch: usize) -> usize {
     batch.div_ceil(8).max(worthwhile).next_multiple_of(8).min(256).min(batch.max(1))
 }
 
+/// The bytes of [`Engine::new`]'s buffers: the gradient, and `Z`, `A` and `dZ` of a batch.
+pub(crate) fn bytes_for<T: Element>(network: &Network<T>, batch: usize) -> u128 {
+    let units: usize = network.widths()[1..].iter().sum();
+    let numbers = network.parameters().count() as u128 + 3 * units as u128 * batch as u128;
+    numbers * T::PRECISION.bytes() as u128
+}
+
 impl<T: Element> Engine<T> {
     /// Buffers for steps on up to `batch` examples.
     pub(crate) fn new(network: &Network<T>, batch: usize) -> Self {

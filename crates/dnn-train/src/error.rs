@@ -82,7 +82,7 @@ pub enum TrainError {
     /// A number stopped being finite.
     #[error(
         "{what} of layer {layer} stopped being finite at step {step} (epoch {epoch}, batch {batch}); \
-         a smaller learning rate is the usual cure"
+         {}", cure(*step)
     )]
     NotFinite {
         /// Which numbers.
@@ -118,12 +118,27 @@ pub enum TrainError {
         /// What is wrong.
         source: Box<TrainError>,
     },
+    /// There is not the memory for a run.
+    #[error("the run needs {needed} bytes of memory beside the data, which cannot be had")]
+    Memory {
+        /// Bytes for the gradient and the activations of a batch.
+        needed: u128,
+    },
     /// The threads could not be started.
-    #[error("cannot start {threads} threads")]
+    #[error("cannot start {threads} threads; a smaller number may do")]
     Threads {
         /// How many were asked for.
         threads: usize,
         /// The cause.
         source: rayon::ThreadPoolBuildError,
     },
+}
+
+/// What helps against numbers that stop being finite at `step`.
+fn cure(step: u64) -> &'static str {
+    if step == 1 {
+        "the inputs or the first weights are too large"
+    } else {
+        "a smaller learning rate is the usual cure"
+    }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use dnn_core::{Columns, CoreError, Element, Purpose, RandomStream};
 use dnn_layers::Network;
 
-use crate::engine::{Engine, NotFinite};
+use crate::engine::{self, Engine, NotFinite};
 use crate::evaluation::tally;
 use crate::optimizer::check_learning_rate;
 use crate::totals::{Totals, Watch};
@@ -72,7 +72,8 @@ impl fmt::Debug for BatchOrder {
     }
 }
 
-/// The settings of a training run; [`fit`](Self::fit) carries it out.
+/// The settings of a training run; [`fit`](Self::fit) carries it out. The
+/// [defaults](Trainer::default) are mini-batches of 16, learning rate 0.1, 50 epochs.
 ///
 /// # Examples
 /// ```
@@ -91,6 +92,31 @@ impl fmt::Debug for BatchOrder {
 /// let history = trainer.fit(&mut network, &xor, None, &mut unobserved)?;
 /// assert!(history.epochs[499].cost < 0.05);
 /// assert_eq!(network.predict(&xor.features)?, [0, 1, 1, 0]);
+/// # Ok::<(), dnn_train::TrainError>(())
+/// ```
+///
+/// Regression, stopped early by the observer:
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// use dnn_core::{Features, Purpose, RandomStream};
+/// use dnn_layers::{Activation, Head, InputShape, Network};
+/// use dnn_train::{Event, Examples, Trainer};
+/// use ndarray::array;
+///
+/// let (x, y) = (array![[0.0, 0.5, 1.0, 1.5]], array![[0.0, 0.25, 1.0, 2.25]]);
+/// let squares = Examples::values(Features::Real(x.view()), y.view());
+/// let mut network = Network::<f64>::builder(InputShape::flat(1))
+///     .hidden(&[16], Activation::Tanh)
+///     .outputs(1, Head::Identity)
+///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
+/// let trainer = Trainer { epochs: 100_000, ..Trainer::default() };
+/// trainer.fit(&mut network, &squares, None, &mut |event| match event {
+///     Event::Epoch(record) if record.cost < 1e-3 => ControlFlow::Break(()),
+///     _ => ControlFlow::Continue(()),
+/// })?;
+/// let caches = network.forward(&squares.features)?;
+/// assert!((caches.output()[(0, 3)] - 2.25).abs() < 0.1);
 /// # Ok::<(), dnn_train::TrainError>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -147,10 +173,35 @@ impl Trainer {
         Ok(self.schedule.check()?)
     }
 
+    /// Checks that there is the memory to train `network` on `examples` examples, before anything
+    /// is begun; [`fit`](Self::fit) does so too.
+    ///
+    /// # Errors
+    /// [`TrainError::Memory`] if the system does not grant it.
+    pub fn check_memory<T: Element>(
+        &self,
+        network: &Network<T>,
+        examples: usize,
+    ) -> Result<(), TrainError> {
+        let needed = engine::bytes_for(network, self.batch_len(examples));
+        // Asked for in one piece and given back: the parts that follow are smaller.
+        let granted = usize::try_from(needed)
+            .is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok());
+        if granted { Ok(()) } else { Err(TrainError::Memory { needed }) }
+    }
+
+    /// Examples per step.
+    fn batch_len(&self, examples: usize) -> usize {
+        match self.batch {
+            Batch::Full => examples,
+            Batch::Size(size) => size.get().min(examples),
+        }
+    }
+
     /// Trains `network` on `training`; measures `validation`, if given, after every epoch.
     ///
-    /// `observer` hears every [`Event`]; with [`ControlFlow::Break`] the run ends after the step it
-    /// was told of, and the epoch in progress leaves no record. The same settings, data and first
+    /// `observer` hears every [`Event`]. With [`ControlFlow::Break`] the run ends there: told of a
+    /// step, after that step, and the epoch in progress leaves no record; told of an epoch, after it. The same settings, data and first
     /// weights give the same bits, whatever the number of threads.
     ///
     /// # Errors
@@ -171,15 +222,13 @@ impl Trainer {
         if let Some(validation) = validation {
             validation.check(network, cost)?;
         }
+        self.check_memory(network, training.len())?;
         let run = Run {
             trainer: self,
             cost,
             training,
             validation,
-            batch: match self.batch {
-                Batch::Full => training.len(),
-                Batch::Size(size) => size.get().min(training.len()),
-            },
+            batch: self.batch_len(training.len()),
         };
         let mut work = || run.all_epochs(network, observer);
         match self.threads {

@@ -34,7 +34,12 @@ fn stops(
         text,
         format!(
             "{what} of layer {layer} stopped being finite at step {step} (epoch {epoch}, batch \
-             {batch}); a smaller learning rate is the usual cure"
+             {batch}); {}",
+            if step == 1 {
+                "the inputs or the first weights are too large"
+            } else {
+                "a smaller learning rate is the usual cure"
+            }
         )
     );
     ((what, layer, step, epoch, batch), stopped)
@@ -215,7 +220,7 @@ fn settings_out_of_range_are_refused() {
     for (rate, schedule, found) in [
         (1e300, Schedule::Constant, "1e300, which is inf in f32"),
         (1e-300, Schedule::Constant, "1e-300, which is 0 in f32"),
-        (1e-30, Schedule::InverseTime { decay: 1e30 }, "1e-60, which is 0 in f32"),
+        (1e-30, Schedule::InverseTime { decay: 1e30 }, "1.0000000000000001e-60, which is 0 in f32"),
     ] {
         let (x, y) = (array![[1.0_f32]], array![[0.5]]);
         let examples = Examples::values(Features::Real(x.view()), y.view());
