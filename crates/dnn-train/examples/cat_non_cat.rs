@@ -22,6 +22,7 @@ use std::env;
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use cat_non_cat::{Pictures, TEST, TRAIN, read};
@@ -39,7 +40,17 @@ const PUBLISHED: [f64; 25] = [
     0.137_775, 0.12974, 0.121_225, 0.113_821, 0.107_839, 0.102_855, 0.100_897, 0.092_878,
 ];
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match reproduce() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn reproduce() -> Result<(), Box<dyn Error>> {
     let folder = folder()?;
     let (train, test) = (read(&folder, TRAIN)?, read(&folder, TEST)?);
     for (part, pictures) in [("training", &train), ("test", &test)] {
@@ -71,17 +82,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// The folder with the pictures: the argument, or the environment variable.
 fn folder() -> Result<PathBuf, String> {
-    env::args_os()
-        .nth(1)
-        .or_else(|| env::var_os("DNN_TEST_DATA"))
-        .map(PathBuf::from)
-        .filter(|folder| [TRAIN, TEST].iter().all(|(file, _)| folder.join(file).is_file()))
-        .ok_or_else(|| {
-            format!(
-                "name a folder with the course's {} and {}, as the argument or in DNN_TEST_DATA",
-                TRAIN.0, TEST.0
-            )
-        })
+    let wanted = format!("a folder with the course's {} and {}", TRAIN.0, TEST.0);
+    let named = env::args_os().nth(1).or_else(|| env::var_os("DNN_TEST_DATA"));
+    let folder = PathBuf::from(
+        named.ok_or_else(|| format!("name {wanted}, as the argument or in DNN_TEST_DATA"))?,
+    );
+    match [TRAIN, TEST].iter().find(|(file, _)| !folder.join(file).is_file()) {
+        Some((file, _)) => Err(format!("no {file} in {}; name {wanted}", folder.display())),
+        None => Ok(folder),
+    }
 }
 
 /// Trains a network with these hidden layers and reports on it; gives the cost of each iteration.
