@@ -9,7 +9,7 @@ use dnn_store::Scalar;
 use serde_json::{Map, Value};
 
 use crate::args::EvaluateArguments;
-use crate::failure::{UnfitData, Usage};
+use crate::failure::Refusal;
 use crate::model::{WithModel, with_model};
 use crate::output::{self, note};
 use crate::parts::{self, Parts, Plan};
@@ -29,7 +29,7 @@ impl WithModel for Evaluate<'_> {
         if provenance.is_none() && arguments.data.is_none() {
             let message = "the model was not trained on the built-in digits; name the data to \
                            evaluate it on";
-            return Err(Usage(message.to_owned()).into());
+            return Err(Refusal::Usage(message.to_owned()).into());
         }
         check_fit(network, data.first())?;
         let measured = match (provenance, data) {
@@ -56,14 +56,14 @@ impl WithModel for Evaluate<'_> {
 }
 
 /// How the data was divided in training.
-fn plan_of(provenance: &Provenance) -> Result<Plan, Usage> {
+fn plan_of(provenance: &Provenance) -> Result<Plan, Refusal> {
     let share = |name: &str| {
         let share = provenance.settings.get(name).and_then(|share| share.parse().ok());
         share.ok_or_else(|| {
             let message = format!(
                 "the model was trained on this data, but does not say which share was `{name}`"
             );
-            Usage(message)
+            Refusal::Usage(message)
         })
     };
     Ok(Plan { split: share("split")?, validation: share("validation")?, seed: provenance.seed })
@@ -124,7 +124,7 @@ pub(crate) fn check_fit<T: Element>(
     if !network.classes().starts_with(data.class_names()) {
         let (expected, found) = (network.classes().join(", "), data.class_names().join(", "));
         let message = format!("expected the model's classes {expected}; found {found}");
-        return Err(UnfitData(message).into());
+        return Err(Refusal::Data(message).into());
     }
     Ok(())
 }
@@ -141,5 +141,5 @@ pub(crate) fn check_shape<T: Element>(
     let (height, width, channels) = (input.height, input.width, input.channels);
     let message =
         format!("the model expects pictures of {height}x{width}x{channels}, found {found}");
-    Err(UnfitData(message).into())
+    Err(Refusal::Data(message).into())
 }

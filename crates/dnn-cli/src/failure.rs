@@ -1,5 +1,7 @@
 //! From an error to a message and an exit code.
 
+use std::error::Error;
+use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
@@ -10,29 +12,23 @@ use dnn_train::TrainError;
 
 use crate::output::note;
 
-/// Settings or a command line that cannot be.
+/// What this program itself refuses, and why.
 #[derive(Debug)]
-pub(crate) struct Usage(pub(crate) String);
+pub(crate) enum Refusal {
+    /// A command line or a setting.
+    Usage(String),
+    /// Data, on its own or with the model.
+    Data(String),
+}
 
-impl std::fmt::Display for Usage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Usage(reason) | Self::Data(reason)) = self;
+        f.write_str(reason)
     }
 }
 
-impl std::error::Error for Usage {}
-
-/// Data that does not go with the model.
-#[derive(Debug)]
-pub(crate) struct UnfitData(pub(crate) String);
-
-impl std::fmt::Display for UnfitData {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for UnfitData {}
+impl Error for Refusal {}
 
 /// Writes the error to standard error and gives its exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
@@ -54,7 +50,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     error.chain().find_map(code_of).unwrap_or(1)
 }
 
-fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
+fn code_of(cause: &(dyn Error + 'static)) -> Option<u8> {
     const USAGE: u8 = 2;
     const DATA: u8 = 3;
     const IO: u8 = 4;
@@ -67,10 +63,11 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
         NetworkError::Overflow { .. } => DIVERGED,
         _ => USAGE,
     };
-    if cause.is::<Usage>() {
-        Some(USAGE)
-    } else if cause.is::<UnfitData>() {
-        Some(DATA)
+    if let Some(refusal) = cause.downcast_ref::<Refusal>() {
+        Some(match refusal {
+            Refusal::Usage(_) => USAGE,
+            Refusal::Data(_) => DATA,
+        })
     } else if let Some(error) = cause.downcast_ref::<DataError>() {
         Some(if error.is_io() { IO } else { DATA })
     } else if let Some(error) = cause.downcast_ref::<TrainError>() {

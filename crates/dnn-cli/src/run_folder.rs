@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use dnn_train::EpochRecord;
 use serde::Serialize;
 
-use crate::failure::Usage;
+use crate::failure::Refusal;
 
 /// A folder that this run has made, or found empty.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ fn claim(path: &Path) -> anyhow::Result<PathBuf> {
     if fs::read_dir(path).with_context(context)?.next().is_some() {
         let path = path.display();
         let message = format!("the run folder {path} is not empty; name another one with --out");
-        return Err(Usage(message).into());
+        return Err(Refusal::Usage(message).into());
     }
     Ok(path.to_owned())
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::args::TrainArguments;
-use crate::failure::UnfitData;
+use crate::failure::Refusal;
 use crate::output::{self, note};
 use crate::parts::{self, Parts, Plan};
 use crate::progress::Progress;
@@ -153,7 +153,7 @@ fn divide(data: Dataset, plan: Plan) -> anyhow::Result<Parts> {
         .collect();
     if let [only] = with_examples[..] {
         let message = format!("{name}: expected examples of at least 2 classes, found only {only}");
-        return Err(UnfitData(message).into());
+        return Err(Refusal::Data(message).into());
     }
     if with_examples.len() < classes {
         let without = classes - with_examples.len();
