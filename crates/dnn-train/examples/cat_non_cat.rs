@@ -13,7 +13,10 @@
 //! it on new ones. The third network is the four-layer one again, with smaller first weights: its
 //! cost falls too, but only to the entropy of the classes, where it says "not a cat" to everything,
 //! and most of the test pictures are cats. The trainer warns of the third one.
-#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
+
+#[macro_use]
+#[path = "support/say.rs"]
+mod say;
 
 #[path = "../tests/support/cat_non_cat.rs"]
 mod cat_non_cat;
@@ -55,25 +58,25 @@ fn reproduce() -> Result<(), Box<dyn Error>> {
     let (train, test) = (read(&folder, TRAIN)?, read(&folder, TEST)?);
     for (part, pictures) in [("training", &train), ("test", &test)] {
         let cats: u32 = pictures.labels.iter().sum();
-        println!("{} {part} pictures, {cats} of them cats", pictures.labels.len());
+        say!("{} {part} pictures, {cats} of them cats", pictures.labels.len());
     }
     let parts = [&train, &test];
 
-    println!("\n[12288, 20, 7, 5, 1], first weights randn / sqrt(n_prev)");
+    say!("\n[12288, 20, 7, 5, 1], first weights randn / sqrt(n_prev)");
     let costs = run(&[20, 7, 5], Initializer::InverseSqrt, parts)?;
-    println!("  published: train 206/209 = 0.9856, test 40/50 = 0.8000");
-    println!("\n  iteration      cost  published");
+    say!("  published: train 206/209 = 0.9856, test 40/50 = 0.8000");
+    say!("\n  iteration      cost  published");
     for ((iteration, cost), published) in costs.iter().enumerate().step_by(100).zip(PUBLISHED) {
-        println!("  {iteration:>9}  {cost:.6}   {published:.6}");
+        say!("  {iteration:>9}  {cost:.6}   {published:.6}");
     }
 
-    println!("\n[12288, 7, 1], first weights randn * 0.01");
+    say!("\n[12288, 7, 1], first weights randn * 0.01");
     run(&[7], Initializer::Normal(0.01), parts)?;
-    println!("  published: cost 0.693050 -> 0.044215, train 1.00, test 0.72");
+    say!("  published: cost 0.693050 -> 0.044215, train 1.00, test 0.72");
 
-    println!("\n[12288, 20, 7, 5, 1], first weights randn * 0.01");
+    say!("\n[12288, 20, 7, 5, 1], first weights randn * 0.01");
     run(&[20, 7, 5], Initializer::Normal(0.01), parts)?;
-    println!(
+    say!(
         "  the entropy of the classes, the cost of knowing nothing but their shares: {:.6}",
         entropy(&train.labels)
     );
@@ -113,7 +116,7 @@ fn run(
     let start = Instant::now();
     let history = trainer.fit(&mut network, &examples(train), None, &mut |event| {
         if let Event::Warning(warning) = event {
-            println!("  warning: {warning}");
+            say!("  warning: {warning}");
         }
         ControlFlow::Continue(())
     })?;
@@ -131,9 +134,11 @@ fn examples(pictures: &Pictures) -> Examples<'_, f64> {
 
 fn report_costs(history: &History, seconds: f64) {
     if let [first, .., last] = &history.epochs[..] {
-        println!(
+        say!(
             "  cost {:.6} -> {:.6} in {} iterations, {seconds:.1} s",
-            first.cost, last.cost, last.epoch
+            first.cost,
+            last.cost,
+            last.epoch
         );
     }
 }
@@ -150,7 +155,7 @@ fn report_accuracy(
         Some(class) => format!(", says `{}` to every picture", network.classes()[class]),
         None => String::new(),
     };
-    println!(
+    say!(
         "  {part:<5} {}/{} = {:.4} right, baseline {:.4}{says}",
         counts.correct,
         examples.len(),

@@ -9,7 +9,10 @@
 //! wrong, and is still repairing that at the end. With He's rule the same network, data and
 //! learning rate find the circle. The picture, `target/circles.svg` unless named, shows what the
 //! three networks say about every point of the plane.
-#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
+
+#[macro_use]
+#[path = "support/say.rs"]
+mod say;
 
 #[path = "../tests/support/circles.rs"]
 mod circles;
@@ -95,8 +98,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path =
         env::args_os().nth(1).map_or_else(|| PathBuf::from("target/circles.svg"), PathBuf::from);
     let (train, test) = (circles(1, 300), circles(2, 100));
-    println!("{WIDTHS:?}, learning rate {LEARNING_RATE}, {ITERATIONS} iterations");
-    println!("300 training and 100 test points, half of each on either circle: baseline 0.5");
+    say!("{WIDTHS:?}, learning rate {LEARNING_RATE}, {ITERATIONS} iterations");
+    say!("300 training and 100 test points, half of each on either circle: baseline 0.5");
     let mut panels = Vec::new();
     for published in &PUBLISHED {
         let (network, costs) = fit(published.rule, &train)?;
@@ -113,7 +116,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::create_dir_all(folder)?;
     }
     fs::write(&path, svg(&panels, &train)?)?;
-    println!("\nThe three boundaries are drawn in {}", path.display());
+    say!("\nThe three boundaries are drawn in {}", path.display());
     Ok(())
 }
 
@@ -144,25 +147,21 @@ fn accuracy(
 }
 
 fn report(published: &Published, costs: &[f64], [train, test]: [f64; 2]) {
-    println!("\nFirst weights: {}\n", published.name);
-    println!("  {:>14}  {:>9}  {:>9}", "iteration", "cost", "published");
+    say!("\nFirst weights: {}\n", published.name);
+    say!("  {:>14}  {:>9}  {:>9}", "iteration", "cost", "published");
     let found = costs.iter().enumerate().step_by(published.every);
     for ((iteration, cost), expected) in found.zip(published.costs) {
-        println!("  {iteration:>14}  {cost:>9.6}  {expected:>9.6}");
+        say!("  {iteration:>14}  {cost:>9.6}  {expected:>9.6}");
     }
     for (part, found, expected) in
         [("train", train, published.train), ("test", test, published.test)]
     {
         let name = format!("{part} accuracy");
-        println!("  {name:>14}  {found:>9.4}  {expected:>9.4}");
+        say!("  {name:>14}  {found:>9.4}  {expected:>9.4}");
     }
     if published.costs[0].is_infinite() {
-        println!(
-            "\n  The course takes the logarithm of a probability rounded to 0, hence `inf`; here"
-        );
-        println!(
-            "  the cost comes from the logits and is large but finite. This run is chaotic: the"
-        );
-        println!("  order in which a sum is added up moves its costs, but not its accuracies.");
+        say!("\n  The course takes the logarithm of a probability rounded to 0, hence `inf`; here");
+        say!("  the cost comes from the logits and is large but finite. This run is chaotic: the");
+        say!("  order in which a sum is added up moves its costs, but not its accuracies.");
     }
 }

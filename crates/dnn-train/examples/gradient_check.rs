@@ -10,7 +10,10 @@
 //! and columns count from 0). The table at the end shows why the step epsilon is 1e-5 and why a
 //! check is made in `f64`: larger steps see the curvature of the cost, smaller ones drown in
 //! rounding.
-#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
+
+#[macro_use]
+#[path = "support/say.rs"]
+mod say;
 
 use std::error::Error;
 
@@ -36,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let network: Network<f64> = network()?;
     let x = inputs();
     let examples = Examples::classes(Features::Real(x.view()), &LABELS);
-    println!("{}", network.summary());
+    say!("{}", network.summary());
 
     let check = check_gradients(&network, &examples, COST, EPSILON)?;
     report("The gradient that training uses", &check);
@@ -51,17 +54,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let check = compare_gradients(&network, &examples, COST, EPSILON, &gradient)?;
     report("db1 summed over the examples, not averaged", &check);
 
-    println!("\nDifference by the size of the step\n");
-    println!("  {:>7}  {:>9}  {:>9}", "epsilon", "f64", "f32");
+    say!("\nDifference by the size of the step\n");
+    say!("  {:>7}  {:>9}  {:>9}", "epsilon", "f64", "f32");
     for exponent in 1..=9 {
         let epsilon = 10_f64.powi(-exponent);
         let (double, single) = (cell::<f64>(epsilon), cell::<f32>(epsilon));
-        println!("  {epsilon:>7.0e}  {double:>9}  {single:>9}");
+        say!("  {epsilon:>7.0e}  {double:>9}  {single:>9}");
     }
-    println!("\nAt first each tenth of epsilon makes the f64 difference a hundredth; below 1e-5");
-    println!("the costs above and below agree in ever more digits, and rounding is what is left.");
-    println!("In f32 rounding takes over from 1e-2 on: no step comes near the limit. A step that");
-    println!("rounding swallows whole shows as `-`.");
+    say!("\nAt first each tenth of epsilon makes the f64 difference a hundredth; below 1e-5");
+    say!("the costs above and below agree in ever more digits, and rounding is what is left.");
+    say!("In f32 rounding takes over from 1e-2 on: no step comes near the limit. A step that");
+    say!("rounding swallows whole shows as `-`.");
     Ok(())
 }
 
@@ -98,18 +101,19 @@ fn cell<T: Element>(epsilon: f64) -> String {
 
 fn report(title: &str, check: &GradientCheck) {
     let verdict = if check.difference < LIMIT { "right" } else { "WRONG" };
-    println!("\n{title}: {verdict}\n");
-    println!(
-        "  all {} parameters  {:.1e}   (limit {LIMIT:.0e})",
-        check.parameters, check.difference
-    );
+    say!("\n{title}: {verdict}\n");
+    say!("  all {} parameters  {:.1e}   (limit {LIMIT:.0e})", check.parameters, check.difference);
     for (l, difference) in (1..).zip(&check.layers) {
         let mark = if *difference < LIMIT { "" } else { "   <-" };
-        println!("  layer {l}            {difference:.1e}{mark}");
+        say!("  layer {l}            {difference:.1e}{mark}");
     }
     let worst = &check.worst;
-    println!(
+    say!(
         "  furthest apart: {} {:?} of layer {}: gradient {:.10}, slope {:.10}",
-        worst.array, worst.index, worst.layer, worst.analytic, worst.numeric
+        worst.array,
+        worst.index,
+        worst.layer,
+        worst.analytic,
+        worst.numeric
     );
 }

@@ -13,7 +13,10 @@
 //!
 //! The draws, and every number up to `AL`, are those of the course's forward example with seed 6;
 //! the labels `Y` are our own. The small weights at the start are the course's with seed 3.
-#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
+
+#[macro_use]
+#[path = "support/say.rs"]
+mod say;
 
 use std::error::Error;
 
@@ -37,8 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         b'W' => "randn * 0.01".to_owned(),
         _ => "zeros".to_owned(),
     });
-    println!("\nWith weights this small, the numbers below would all be nearly 0. So, as in the");
-    println!("course's own example, they are drawn larger from here on, and the biases too.");
+    say!("\nWith weights this small, the numbers below would all be nearly 0. So, as in the");
+    say!("course's own example, they are drawn larger from here on, and the biases too.");
 
     heading("2. The examples and the parameters");
     let mut stream = RandomStream::numpy_legacy(6);
@@ -57,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let caches = forward(&x, &parameters)?;
     let al = &caches[caches.len() - 1].a;
     let cost = course::compute_cost(al.view(), y.view())?;
-    println!("\ncost = -(1/m) sum(Y ln AL + (1 - Y) ln(1 - AL)) = {cost:.8}");
+    say!("\ncost = -(1/m) sum(Y ln AL + (1 - Y) ln(1 - AL)) = {cost:.8}");
 
     heading("4. Backward, from the cost to the first layer");
     let gradients = backward(&x, &y, &parameters, &caches)?;
@@ -67,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     show_parameters(&parameters, |name| format!("{name} - {LEARNING_RATE} d{name}"));
     let caches = model_forward(x.view(), &parameters, Activation::Relu, Head::Sigmoid)?;
     let after = course::compute_cost(caches[2].a.view(), y.view())?;
-    println!("\ncost before the step {cost:.8}, after it {after:.8}");
+    say!("\ncost before the step {cost:.8}, after it {after:.8}");
     Ok(())
 }
 
@@ -97,10 +100,8 @@ fn forward(
         caches.push(cache);
     }
     let at_once = model_forward(x.view(), parameters, Activation::Relu, Head::Sigmoid)?;
-    println!(
-        "\nA3 is AL, the probability of class 1. model_forward gives all of this in one call:"
-    );
-    println!("the same numbers? {}", at_once == caches);
+    say!("\nA3 is AL, the probability of class 1. model_forward gives all of this in one call:");
+    say!("the same numbers? {}", at_once == caches);
     Ok(caches)
 }
 
@@ -138,8 +139,8 @@ fn backward(
         gradients.layers[l - 1] = LayerParameters { weights: found.weights, bias: found.bias };
     }
     let at_once = course::model_backward(al, y.view(), x.view(), parameters, caches)?;
-    println!("\ncourse::model_backward gives all of this in one call:");
-    println!("the same numbers? {}", at_once.parameters == gradients);
+    say!("\ncourse::model_backward gives all of this in one call:");
+    say!("the same numbers? {}", at_once.parameters == gradients);
     Ok(gradients)
 }
 
@@ -149,7 +150,7 @@ fn input_name(l: usize) -> String {
 }
 
 fn heading(text: &str) {
-    println!("\n{text}\n{}", "-".repeat(text.len()));
+    say!("\n{text}\n{}", "-".repeat(text.len()));
 }
 
 /// All weights and biases; `formula` makes the formula of each from its name.
@@ -164,10 +165,10 @@ fn show_parameters(parameters: &Parameters<f64>, formula: impl Fn(&str) -> Strin
 /// Name, formula and shape, then the numbers row by row.
 fn show(name: &str, formula: &str, values: &Array2<f64>) {
     let (rows, columns) = values.dim();
-    println!("\n{name} = {formula}   ({rows}, {columns})");
+    say!("\n{name} = {formula}   ({rows}, {columns})");
     for row in values.rows() {
         let cells: String = row.iter().map(|&value| cell(value)).collect();
-        println!("  {cells}");
+        say!("  {cells}");
     }
 }
 
