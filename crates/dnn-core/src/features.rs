@@ -302,7 +302,7 @@ impl PixelScaling {
         }
         for channel in 0..channels {
             let (factor, offset) = self.factor_and_offset::<T>(channel);
-            let largest = <T as From<u8>>::from(u8::MAX) * factor + offset;
+            let largest = scaled(u8::MAX, (factor, offset));
             if !(factor.is_normal() && offset.is_finite() && largest.is_finite()) {
                 let (mean, deviation) = (self.mean[channel], self.deviation[channel]);
                 let expected = "means and deviations that leave numbers of the network's precision";
@@ -326,14 +326,24 @@ impl PixelScaling {
         out: &mut [T],
     ) {
         let channels = self.channels();
+        if channels == 1 {
+            // Without strides the compiler converts many pixels at a time.
+            let line = self.factor_and_offset(0);
+            out.iter_mut().zip(pixels).for_each(|(out, &pixel)| *out = scaled(pixel, line));
+            return;
+        }
         for offset in 0..channels {
-            let (factor, shift) = self.factor_and_offset::<T>((first + offset) % channels);
+            let line = self.factor_and_offset((first + offset) % channels);
             let numbers = out.iter_mut().skip(offset).step_by(channels);
-            for (number, &pixel) in numbers.zip(pixels.clone().skip(offset).step_by(channels)) {
-                *number = <T as From<u8>>::from(pixel) * factor + shift;
-            }
+            let pixels = pixels.clone().skip(offset).step_by(channels);
+            numbers.zip(pixels).for_each(|(out, &pixel)| *out = scaled(pixel, line));
         }
     }
+}
+
+/// `pixel * factor + offset`.
+fn scaled<T: Element>(pixel: u8, (factor, offset): (T, T)) -> T {
+    <T as From<u8>>::from(pixel) * factor + offset
 }
 
 #[cfg(test)]
