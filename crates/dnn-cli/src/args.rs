@@ -52,8 +52,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Train a network, measure it, and keep it in a run folder.
     ///
-    /// A run that fails or is interrupted leaves its settings and the history of its epochs in the
-    /// run folder, but no model.
+    /// A run that fails or is interrupted before its last epoch is over leaves its settings and the
+    /// history of its epochs in the run folder, but no model.
     #[command(after_help = TRAIN_EXAMPLES, allow_negative_numbers = true)]
     Train(TrainArguments),
     /// Measure a model on data.

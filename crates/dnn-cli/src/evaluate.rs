@@ -25,7 +25,10 @@ impl WithModel for Evaluate<'_> {
     fn run<T: Element + Scalar>(self, network: &Network<T>, _: &str) -> anyhow::Result<()> {
         let arguments = self.0;
         let data = load(arguments.data.as_deref())?;
-        let provenance = network.provenance().filter(|p| p.data_sha256 == data.fingerprint());
+        let fingerprint = data.fingerprint();
+        let provenance = network
+            .provenance()
+            .filter(|provenance| fingerprint.as_ref() == Some(&provenance.data_sha256));
         if provenance.is_none() && arguments.data.is_none() {
             let message = "the model was not trained on the built-in digits; name the data to \
                            evaluate it on";
@@ -38,8 +41,8 @@ impl WithModel for Evaluate<'_> {
                 parts::measure(network, parts.each())?
             }
             (_, data) => {
-                note("note: this is not the data that the model was trained on");
-                parts::measure(network, data.unseen())?
+                note("note: this is not recognised as the data that the model was trained on");
+                parts::measure(network, data.parts())?
             }
         };
         if arguments.json {
@@ -87,11 +90,11 @@ fn load(path: Option<&Path>) -> Result<Data, DataError> {
 }
 
 impl Data {
-    /// Empty where there is no whole to be recognised by.
-    fn fingerprint(&self) -> String {
+    /// None where there is no whole to be recognised by.
+    fn fingerprint(&self) -> Option<String> {
         match self {
-            Self::Whole(data) => parts::fingerprint(data),
-            Self::Test(_) => String::new(),
+            Self::Whole(data) => Some(parts::fingerprint(data)),
+            Self::Test(_) => None,
         }
     }
 
@@ -102,15 +105,16 @@ impl Data {
         }
     }
 
-    /// The parts of data that the model has not seen: what is in one part is all for the test.
-    fn unseen(&self) -> impl Iterator<Item = (&'static str, &ImageDataset)> {
-        let (train, test) = match self {
-            Self::Whole(Dataset { train, test: Some(test), .. }) => (Some(train), test),
-            Self::Whole(Dataset { train: test, .. }) | Self::Test(test) => (None, test),
+    /// The parts by their own names; `data` where there is one that is not called a test part.
+    fn parts(&self) -> impl Iterator<Item = (&'static str, &ImageDataset)> {
+        let parts = match self {
+            Self::Whole(Dataset { train, test: Some(test), .. }) => {
+                [Some(("train", train)), Some(("test", test))]
+            }
+            Self::Whole(Dataset { train, test: None, .. }) => [Some(("data", train)), None],
+            Self::Test(test) => [Some(("test", test)), None],
         };
-        [("train", train), ("test", Some(test))]
-            .into_iter()
-            .filter_map(|(name, part)| Some((name, part?)))
+        parts.into_iter().flatten()
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::args::InspectArguments;
 use crate::model::{WithModel, with_model};
-use crate::output;
+use crate::output::{self, plain};
 
 pub(crate) fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
     with_model(&arguments.model, Inspect(arguments))
@@ -33,7 +33,9 @@ impl WithModel for Inspect<'_> {
             }));
         }
         let mut text = format!("{}\n", network.summary());
-        let mut line = |name: &str, value: &str| text += &format!("{name:<14} {value}\n");
+        let mut line = |name: &str, value: &str| {
+            text += &format!("{:<14} {}\n", plain(name), plain(value));
+        };
         line("classes", &some_of(network.classes()));
         line("precision", &T::PRECISION.to_string());
         line("sha256", sha256);

@@ -7,11 +7,12 @@ use dnn_train::Evaluation;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// Writes `text` to standard output.
+/// Writes `text`, whole lines, to standard output.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
+    let lines: Vec<String> = text.split('\n').map(plain).collect();
     stdout
-        .write_all(text.as_bytes())
+        .write_all(lines.join("\n").as_bytes())
         .and_then(|()| stdout.flush())
         .context("cannot write to standard output")
 }

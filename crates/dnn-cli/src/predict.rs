@@ -88,7 +88,7 @@ fn table<T: Element>(network: &Network<T>, files: &[Predictions<'_, T>]) -> Stri
         |texts: &mut dyn Iterator<Item = usize>, least| texts.max().unwrap_or(0).max(least);
     let file_width =
         longest(&mut files.iter().map(|f| plain(&f.file.display().to_string()).chars().count()), 4);
-    let class_width = longest(&mut network.classes().iter().map(|c| c.chars().count()), 5);
+    let class_width = longest(&mut network.classes().iter().map(|c| plain(c).chars().count()), 5);
     let mut table = format!(
         "{:<file_width$}  {:>7}  {:<class_width$}  {:>11}\n",
         "file", "picture", "class", "probability"
@@ -99,7 +99,7 @@ fn table<T: Element>(network: &Network<T>, files: &[Predictions<'_, T>]) -> Stri
             table += &format!(
                 "{name:<file_width$}  {:>7}  {:<class_width$}  {:>9.1} %\n",
                 index + 1,
-                network.classes()[class],
+                plain(&network.classes()[class]),
                 100.0 * Into::<f64>::into(file.probabilities[(class, index)])
             );
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+use anyhow::Context as _;
 use dnn_core::{Element, Precision, Purpose, RandomStream, kernel_path};
 use dnn_data::{Dataset, ImageDataset};
 use dnn_layers::{InputShape, Network, Provenance};
@@ -97,7 +98,7 @@ fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<()> 
     let plan = plan(arguments, &data);
     let parts = divide(data, plan)?;
     let mut network = build::<T>(arguments, &parts.train)?;
-    trainer.check_memory(&network, parts.train.len())?;
+    trainer.check_memory(&network, parts.train.len(), parts.train.len())?;
     let folder = RunFolder::create(arguments.out.as_deref(), &name)?;
     let settings = Settings::new(arguments, plan);
     folder.write_config(&Config {
@@ -122,7 +123,8 @@ fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<()> 
     let bytes = network.to_bytes()?;
     dnn_store::commit(&folder.model(), &bytes)?;
     // After saving: whatever the measuring meets, the training is not lost.
-    let measured = parts::measure(&network, parts.each())?;
+    let measured = parts::measure(&network, parts.each())
+        .with_context(|| format!("{} is saved, but", folder.model().display()))?;
     let trained = parts.train.len() as f64 * arguments.epochs as f64;
     let outcome = Outcome {
         measured: &measured,

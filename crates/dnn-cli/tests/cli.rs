@@ -244,7 +244,7 @@ fn models_and_data_that_do_not_go_together_say_both() {
     let ten = [&[0, 0, 8, 1, 0, 0, 0, 10][..], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]].concat();
     fs::write(two.join("train-labels-idx1-ubyte"), ten).unwrap();
     let measured = json(path, &["evaluate", model, "two", "--json"]);
-    assert_eq!(measured["test"]["examples"], 10);
+    assert_eq!(measured["data"]["examples"], 10);
     assert!(measured.get("train").is_none(), "{measured}");
     assert_eq!(measured["trained_on_this_data"], false);
     // A test part needs no training part beside it.
@@ -254,7 +254,8 @@ fn models_and_data_that_do_not_go_together_say_both() {
         let name = |first: &str| format!("{first}-{part}");
         fs::copy(two.join(name("train")), alone.join(name("t10k"))).unwrap();
     }
-    assert_eq!(json(path, &["evaluate", model, "alone", "--json"]), measured);
+    let alone = json(path, &["evaluate", model, "alone", "--json"]);
+    assert_eq!(alone["test"], measured["data"]);
     fs::rename(&two, path.join("ten")).unwrap();
     fs::create_dir(&two).unwrap();
     fs::write(two.join("train-images-idx3-ubyte"), idx_images(2, 8)).unwrap();
@@ -322,6 +323,17 @@ fn a_network_that_does_not_learn_is_reported() {
         "{}",
         text(&output.stderr)
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn names_can_do_nothing_to_a_terminal() {
+    let folder = with_model(&[]);
+    fs::write(folder.path().join("\u{1b}[31mred\nname"), idx_images(1, 8)).unwrap();
+    let output = run(folder.path(), &["predict", "run/model.dnn", "\u{1b}[31mred\nname"]);
+    let table = text(&output.stdout);
+    assert!(table.contains("\\u{1b}[31mred\\nname"), "{table}");
+    assert_eq!(table.lines().count(), 2, "{table}");
 }
 
 #[test]

@@ -64,11 +64,15 @@ pub fn load_folder(path: &Path) -> Result<Dataset> {
 ///
 /// # Errors
 ///
-/// As [`load_folder`]; [`NoKnownFiles`](DataError::NoKnownFiles) without a test part.
+/// [`NotFound`](DataError::NotFound), [`Io`](DataError::Io), [`NotAFolder`](DataError::NotAFolder);
+/// [`MissingHalf`](DataError::MissingHalf) without a test part or with half of one; for the files,
+/// those of [`idx::read_idx_pair`], with the path.
 pub fn load_test_part(path: &Path) -> Result<ImageDataset> {
     let names = list(path)?;
-    let missing = || DataError::NoKnownFiles { path: path.to_path_buf(), found: some_of(&names) };
-    read_part(path, &names, "t10k")?.ok_or_else(missing)
+    read_part(path, &names, "t10k")?.ok_or_else(|| DataError::MissingHalf {
+        expected: path.join("t10k-images-idx3-ubyte"),
+        beside: path.to_path_buf(),
+    })
 }
 
 /// The names in a folder, sorted, since the system gives them in any order.

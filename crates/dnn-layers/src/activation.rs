@@ -180,9 +180,9 @@ impl Activation {
     }
 
     /// Checks the activation's own number, if it has one.
-    pub(crate) fn check(self) -> Result<(), CoreError> {
+    pub(crate) fn check<T: Element>(self) -> Result<(), CoreError> {
         match self {
-            Self::LeakyRelu(number) | Self::Elu(number) if !number.is_finite() => {
+            Self::LeakyRelu(number) | Self::Elu(number) if !T::from_f64(number).is_finite() => {
                 Err(not_finite(number.to_string()))
             }
             _ => Ok(()),
@@ -270,7 +270,7 @@ impl FromStr for Activation {
             (Self::LeakyRelu(_) | Self::Elu(_), None) => return Err(not_finite(number.to_owned())),
             _ => return Err(unknown()),
         };
-        activation.check()?;
+        activation.check::<f64>()?;
         Ok(activation)
     }
 }

@@ -74,13 +74,10 @@ impl Layer {
 const MOST_PARAMETERS: u128 = 1 << 31;
 
 fn check_size(widths: &[usize]) -> Result<(), NetworkError> {
-    // No overflow: each product is below 2^128, and a sum that is too large ends the loop.
-    let mut found: u128 = 0;
-    for pair in widths.windows(2) {
-        found += (pair[0] as u128 + 1) * pair[1] as u128;
-        if found > MOST_PARAMETERS {
-            return Err(NetworkError::TooManyParameters { found, most: MOST_PARAMETERS });
-        }
+    let of_layer = |pair: &[usize]| (pair[0] as u128 + 1).saturating_mul(pair[1] as u128);
+    let found = widths.windows(2).map(of_layer).fold(0, u128::saturating_add);
+    if found > MOST_PARAMETERS {
+        return Err(NetworkError::TooManyParameters { found, most: MOST_PARAMETERS });
     }
     Ok(())
 }
@@ -107,9 +104,6 @@ impl Architecture {
         widths.push(self.outputs);
         if let Some(layer) = widths.iter().position(|&width| width == 0) {
             return Err(CoreError::ZeroWidth { layer }.into());
-        }
-        for layer in &self.hidden {
-            layer.activation().check()?;
         }
         check_size(&widths)?;
         self.check_classes()?;

@@ -88,8 +88,10 @@ impl<T: Element> NetworkBuilder<T> {
     /// Draws the first weights and gives the network.
     ///
     /// # Errors
-    /// [`NetworkError`] if the input has no size, a layer no units, the classes do not fit, a name
-    /// appears twice, the scaling is for other pictures, or there is no memory for the weights.
+    /// [`NetworkError`] if the input has no size, a layer no units, the network no outputs or too many
+    /// parameters, the classes do not fit, a name appears twice, the scaling is for other pictures, a
+    /// number of an activation or of the initialiser cannot be used, a drawn weight is not finite, or
+    /// there is no memory for the weights.
     pub fn build<R: Rng>(self, stream: &mut RandomStream<R>) -> Result<Network<T>, NetworkError> {
         let widths = self.architecture.check()?;
         let parameters = initialize_parameters_deep(&widths, self.initializer, stream)?;

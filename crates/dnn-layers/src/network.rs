@@ -10,8 +10,9 @@ use crate::{
     ForwardCaches, Head, InputShape, Layer, NetworkBuilder, NetworkError, Provenance, Summary,
 };
 
-/// Examples that one task predicts at a time.
+/// The most examples that one task predicts at a time, and about the most numbers of one kind.
 const TILE: usize = 256;
+const MOST_NUMBERS: usize = 1 << 22;
 
 /// A deep network of dense layers, ready to use: see the [crate docs](crate).
 ///
@@ -59,6 +60,9 @@ impl<T: Element> Network<T> {
         provenance: Option<Provenance>,
     ) -> Result<Self, NetworkError> {
         let widths = architecture.check()?;
+        for layer in &architecture.hidden {
+            layer.activation().check::<T>()?;
+        }
         let (expected, found) = (widths.len() - 1, parameters.layers.len());
         if expected != found {
             return Err(NetworkError::LayerCount { expected, found });
@@ -234,15 +238,17 @@ impl<T: Element> Network<T> {
             return Err(NetworkError::NoClasses);
         }
         self.check(x)?;
+        let units: usize = self.parameters.layers.iter().map(|layer| layer.weights.nrows()).sum();
+        let tile = (MOST_NUMBERS / units.max(1)).clamp(1, TILE);
         let mut probabilities = Array2::zeros((self.classes().len(), x.len()).f());
         probabilities
-            .axis_chunks_iter_mut(Axis(1), TILE)
+            .axis_chunks_iter_mut(Axis(1), tile)
             .into_par_iter()
             .enumerate()
             .for_each_init(
-                || self.caches(TILE.min(x.len())),
-                |caches, (tile, mut out)| {
-                    let columns = Columns::Run { start: tile * TILE, len: out.ncols() };
+                || self.caches(tile.min(x.len())),
+                |caches, (index, mut out)| {
+                    let columns = Columns::Run { start: index * tile, len: out.ncols() };
                     self.forward_into(x, columns, caches);
                     self.class_probabilities(caches.output(), out.view_mut());
                 },

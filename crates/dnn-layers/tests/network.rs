@@ -108,8 +108,12 @@ fn every_wrong_network_says_expected_and_found() {
         (builder(usize::MAX).classes(classes), "at most 2^48 values"),
         (builder(2).layer(dense(4)).layer(dense(0)).classes(classes), "layer 2 has width 0"),
         (
+            builder(2).layer(dense(50_000)).layer(dense(50_000)).classes(classes),
+            "a network of 2500250001 parameters; expected at most 2147483648",
+        ),
+        (
             builder(2).layer(dense(usize::MAX)).layer(dense(usize::MAX)).classes(classes),
-            "a network of 55340232221128654845 parameters; expected at most 2147483648",
+            "parameters; expected at most 2147483648",
         ),
         (
             builder(2).hidden(&[3], Activation::Elu(f64::NAN)).classes(classes),
@@ -133,6 +137,16 @@ fn every_wrong_network_says_expected_and_found() {
         let error = wrong.build(&mut stream(0)).unwrap_err().to_string();
         assert!(error.contains(message), "{error} does not say: {message}");
     }
+}
+
+#[test]
+fn an_activation_number_that_only_f64_holds_is_refused_in_f32() {
+    let error = Network::<f32>::builder(InputShape::flat(1))
+        .hidden(&[1], Activation::LeakyRelu(1e300))
+        .classes(["a", "b"])
+        .build(&mut stream(0))
+        .unwrap_err();
+    assert!(error.to_string().starts_with("number of the activation"), "{error}");
 }
 
 /// Finite weights and inputs whose product is not.

@@ -20,8 +20,9 @@ use crate::{Cost, Examples, TrainError};
 /// A tile is worth a task from about this many multiplications on.
 const LEAST_WORK: usize = 1 << 20;
 
-/// Examples that are measured at a time.
+/// The most examples that are measured at a time, and about the most numbers of one kind for them.
 const PASS: usize = 1024;
+const MOST_NUMBERS: usize = 1 << 23;
 
 /// Something stopped being finite: which numbers, and of which layer, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,11 +70,37 @@ fn tile_width(parameters: usize, batch: usize) -> usize {
     batch.div_ceil(8).max(worthwhile).next_multiple_of(8).min(256).min(batch.max(1))
 }
 
-/// The bytes of [`Engine::new`]'s buffers: the gradient, and `Z`, `A` and `dZ` of a batch.
-pub(crate) fn bytes_for<T: Element>(network: &Network<T>, batch: usize) -> u128 {
-    let units: usize = network.widths()[1..].iter().sum();
-    let numbers = network.parameters().count() as u128 + 3 * units as u128 * batch as u128;
-    numbers * T::PRECISION.bytes() as u128
+/// Examples that are measured at a time: fewer where layers are wide, so that their `Z` and `A` stay
+/// small beside the parameters.
+fn pass<T: Element>(network: &Network<T>, examples: usize) -> usize {
+    (MOST_NUMBERS / units(network).max(1)).clamp(1, PASS).min(examples)
+}
+
+/// Numbers per example in all layers.
+fn units<T: Element>(network: &Network<T>) -> usize {
+    network.parameters().layers.iter().map(|layer| layer.weights.nrows()).sum()
+}
+
+/// Checks that the system grants the memory for steps on `batch` examples and for measuring up to
+/// `examples` at the same time; a batch of 0 means no steps.
+pub(crate) fn check_memory<T: Element>(
+    network: &Network<T>,
+    batch: usize,
+    examples: usize,
+) -> Result<(), TrainError> {
+    let parameters = network.parameters().count();
+    let numbers = |examples: usize, arrays: u128| {
+        let tiles = examples.next_multiple_of(tile_width(parameters, examples).max(1));
+        arrays * tiles as u128 * units(network) as u128
+    };
+    // `Z`, `A` and `dZ` of a step, `Z` and `A` of a pass, and the gradient.
+    let gradient = if batch == 0 { 0 } else { parameters as u128 };
+    let all = gradient + numbers(batch, 3) + numbers(pass(network, examples), 2);
+    let needed = all * T::PRECISION.bytes() as u128;
+    // Asked for in one piece and given back: the parts that follow are smaller.
+    let granted = usize::try_from(needed)
+        .is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok());
+    if granted { Ok(()) } else { Err(TrainError::Memory { needed }) }
 }
 
 impl<T: Element> Engine<T> {
@@ -87,7 +114,7 @@ impl<T: Element> Engine<T> {
 
     /// Buffers for [`forward`](Self::forward) alone, over any number of examples.
     pub(crate) fn for_measuring(network: &Network<T>, examples: usize) -> Self {
-        Self::with_tiles(network, examples.min(PASS), false)
+        Self::with_tiles(network, pass(network, examples), false)
     }
 
     fn with_tiles(network: &Network<T>, batch: usize, backward: bool) -> Self {
@@ -294,6 +321,7 @@ pub fn gradients<T: Element>(
     cost: Cost,
 ) -> Result<(f64, Parameters<T>), TrainError> {
     examples.check(network, cost)?;
+    check_memory(network, examples.len(), 0)?;
     let mut engine = Engine::new(network, examples.len());
     let all = Columns::Run { start: 0, len: examples.len() };
     let tally = engine

@@ -109,7 +109,7 @@ pub enum TrainError {
         last: usize,
     },
     /// The validation part could not be measured.
-    #[error("the validation part, measured after step {step} (epoch {epoch})")]
+    #[error("cannot measure the validation part after step {step} (epoch {epoch})")]
     Validation {
         /// Steps since the start.
         step: u64,
@@ -121,7 +121,7 @@ pub enum TrainError {
     /// There is not the memory for a run.
     #[error("the run needs {needed} bytes of memory beside the data, which cannot be had")]
     Memory {
-        /// Bytes for the gradient and the activations of a batch.
+        /// Bytes for the gradient and for the numbers of a batch and of what is measured.
         needed: u128,
     },
     /// The threads could not be started.

@@ -5,7 +5,7 @@ use dnn_layers::Network;
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, check_memory};
 use crate::examples::class_count;
 use crate::{Cost, Examples, Targets, TrainError};
 
@@ -185,6 +185,7 @@ pub fn evaluate<T: Element>(
     cost: Cost,
 ) -> Result<Evaluation, TrainError> {
     examples.check(network, cost)?;
+    check_memory(network, 0, examples.len())?;
     let mut engine = Engine::for_measuring(network, examples.len());
     let tally = tally(&mut engine, network, examples, cost)?;
     Ok(tally.evaluation())

@@ -173,21 +173,19 @@ impl Trainer {
         Ok(self.schedule.check()?)
     }
 
-    /// Checks that there is the memory to train `network` on `examples` examples, before anything
-    /// is begun; [`fit`](Self::fit) does so too.
+    /// Checks that there is the memory beside the data to train `network` on `training` examples and
+    /// to measure up to `measured` at a time, before anything is begun; [`fit`](Self::fit) does so
+    /// too.
     ///
     /// # Errors
     /// [`TrainError::Memory`] if the system does not grant it.
     pub fn check_memory<T: Element>(
         &self,
         network: &Network<T>,
-        examples: usize,
+        training: usize,
+        measured: usize,
     ) -> Result<(), TrainError> {
-        let needed = engine::bytes_for(network, self.batch_len(examples));
-        // Asked for in one piece and given back: the parts that follow are smaller.
-        let granted = usize::try_from(needed)
-            .is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok());
-        if granted { Ok(()) } else { Err(TrainError::Memory { needed }) }
+        engine::check_memory(network, self.batch_len(training), measured)
     }
 
     /// Examples per step.
@@ -201,8 +199,9 @@ impl Trainer {
     /// Trains `network` on `training`; measures `validation`, if given, after every epoch.
     ///
     /// `observer` hears every [`Event`]. With [`ControlFlow::Break`] the run ends there: told of a
-    /// step, after that step, and the epoch in progress leaves no record; told of an epoch, after it. The same settings, data and first
-    /// weights give the same bits, whatever the number of threads.
+    /// step, after that step, and the epoch in progress leaves no record; told of an epoch, after it.
+    ///
+    /// The same settings, data and first weights give the same bits, whatever the number of threads.
     ///
     /// # Errors
     /// [`TrainError`] if a setting is out of range, the examples or the cost do not fit the network,
@@ -222,7 +221,7 @@ impl Trainer {
         if let Some(validation) = validation {
             validation.check(network, cost)?;
         }
-        self.check_memory(network, training.len())?;
+        self.check_memory(network, training.len(), validation.map_or(0, Examples::len))?;
         let run = Run {
             trainer: self,
             cost,

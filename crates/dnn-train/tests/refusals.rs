@@ -236,6 +236,11 @@ fn settings_out_of_range_are_refused() {
             format!("decay of the schedule: expected a finite number of at least 0, found {decay}")
         );
     }
+    // A step on so many examples is more than a system grants.
+    let memory = |trainer: &Trainer| trainer.check_memory(&network, usize::MAX / 1024, 2);
+    assert!(memory(&in_order(2, 0.1, 1)).is_ok());
+    let error = memory(&full(0.1, 1)).unwrap_err().to_string();
+    assert!(error.ends_with("bytes of memory beside the data, which cannot be had"), "{error}");
     for (column, found) in [(0, "twice"), (2, "beyond the last")] {
         let order = BatchOrder::new(move |_, columns| columns[1] = column);
         let trainer = Trainer { order: Some(order), ..full(0.1, 2) };
