@@ -50,7 +50,8 @@ pub(crate) struct Engine<T> {
     tile_width: usize,
     tiles: Vec<Tile<T>>,
     gradient: Parameters<T>,
-    /// For each block of features of the first layer, its numbers of one tile.
+    /// One buffer per block of features, for the layer with the most blocks. Only the first layer's
+    /// pixels or gathered columns are ever put there; other layers' inputs are read in place.
     scratch: Vec<Vec<T>>,
     tally: Tally,
 }
