@@ -32,6 +32,7 @@
 //! ```
 
 pub mod idx;
+pub mod picture;
 
 mod dataset;
 mod digits;
