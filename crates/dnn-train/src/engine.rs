@@ -83,11 +83,12 @@ fn units<T: Element>(network: &Network<T>) -> usize {
 }
 
 /// Checks that the system grants the memory for steps on `batch` examples and for measuring up to
-/// `examples` at the same time; a batch of 0 means no steps.
+/// `examples` at the same time, with `more` bytes beside them; a batch of 0 means no steps.
 pub(crate) fn check_memory<T: Element>(
     network: &Network<T>,
     batch: usize,
     examples: usize,
+    more: u128,
 ) -> Result<(), TrainError> {
     let parameters = network.parameters().count();
     let numbers = |examples: usize, arrays: u128| {
@@ -97,7 +98,7 @@ pub(crate) fn check_memory<T: Element>(
     // `Z`, `A` and `dZ` of a step, `Z` and `A` of a pass, and the gradient.
     let gradient = if batch == 0 { 0 } else { parameters as u128 };
     let all = gradient + numbers(batch, 3) + numbers(pass(network, examples), 2);
-    let needed = all * T::PRECISION.bytes() as u128;
+    let needed = all * T::PRECISION.bytes() as u128 + more;
     // Asked for in one piece and given back: the parts that follow are smaller.
     let granted = usize::try_from(needed)
         .is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok());
@@ -322,7 +323,7 @@ pub fn gradients<T: Element>(
     cost: Cost,
 ) -> Result<(f64, Parameters<T>), TrainError> {
     examples.check(network, cost)?;
-    check_memory(network, examples.len(), 0)?;
+    check_memory(network, examples.len(), 0, 0)?;
     let mut engine = Engine::new(network, examples.len());
     let all = Columns::Run { start: 0, len: examples.len() };
     let tally = engine

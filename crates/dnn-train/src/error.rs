@@ -55,6 +55,12 @@ pub enum TrainError {
         /// In which way.
         found: &'static str,
     },
+    /// Examples that cannot be augmented.
+    #[error("augmentation expects pixels in column-major order, found {found}")]
+    AugmentInput {
+        /// What the features are.
+        found: &'static str,
+    },
     /// A target value cannot be.
     #[error(
         "example {example}, output {output}: expected a target that is {expected}, found {found}"

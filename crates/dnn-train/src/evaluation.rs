@@ -185,7 +185,7 @@ pub fn evaluate<T: Element>(
     cost: Cost,
 ) -> Result<Evaluation, TrainError> {
     examples.check(network, cost)?;
-    check_memory(network, 0, examples.len())?;
+    check_memory(network, 0, examples.len(), 0)?;
     let mut engine = Engine::for_measuring(network, examples.len());
     let tally = tally(&mut engine, network, examples, cost)?;
     Ok(tally.evaluation())

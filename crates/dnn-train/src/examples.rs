@@ -85,6 +85,21 @@ impl<'a, T: Element> Examples<'a, T> {
         self.len() == 0
     }
 
+    /// The same examples for a shorter time; array views do not shorten on their own.
+    pub(crate) fn reborrow(&self) -> Examples<'_, T> {
+        let features = match &self.features {
+            Features::Real(values) => Features::Real(values.reborrow()),
+            Features::Pixels { values, scaling } => {
+                Features::Pixels { values: values.reborrow(), scaling: *scaling }
+            }
+        };
+        let targets = match &self.targets {
+            Targets::Classes(labels) => Targets::Classes(labels),
+            Targets::Values(values) => Targets::Values(values.reborrow()),
+        };
+        Examples { features, targets }
+    }
+
     /// Checks everything that a pass over these examples relies on.
     pub(crate) fn check(&self, network: &Network<T>, cost: Cost) -> Result<(), TrainError> {
         cost.check_head(network.head())?;

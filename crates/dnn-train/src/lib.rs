@@ -15,6 +15,7 @@
 //! What it leaves out on purpose: reading data, printing, clocks. A trainer reports [`Event`]s;
 //! what becomes of them is the caller's choice.
 
+mod augment;
 mod backward;
 mod cost;
 pub mod course;
@@ -29,6 +30,7 @@ mod schedule;
 mod totals;
 mod trainer;
 
+pub use augment::Augment;
 pub use backward::{
     LinearGradients, ModelGradients, linear_activation_backward, linear_backward, model_backward,
     relu_backward, sigmoid_backward,

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use dnn_core::{Columns, CoreError, Element, Purpose, RandomStream};
 use dnn_layers::Network;
 
+use crate::augment::{self, Augmented};
 use crate::engine::{self, Engine, NotFinite};
 use crate::evaluation::tally;
 use crate::optimizer::check_learning_rate;
 use crate::totals::{Totals, Watch};
-use crate::{Cost, Evaluation, Event, Examples, History, Optimizer, Schedule, TrainError};
+use crate::{Augment, Cost, Evaluation, Event, Examples, History, Optimizer, Schedule, TrainError};
 
 /// How many examples a step looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,6 +138,8 @@ pub struct Trainer {
     pub seed: u64,
     /// The order of the examples, in place of shuffling.
     pub order: Option<BatchOrder>,
+    /// A change of the training pictures, made anew in every epoch.
+    pub augment: Option<Augment>,
     /// Threads to run on; those of the surrounding pool if `None`. The result is the same.
     pub threads: Option<NonZeroUsize>,
 }
@@ -153,6 +156,7 @@ impl Default for Trainer {
             epochs: 50,
             seed: 1,
             order: None,
+            augment: None,
             threads: None,
         }
     }
@@ -185,7 +189,10 @@ impl Trainer {
         training: usize,
         measured: usize,
     ) -> Result<(), TrainError> {
-        engine::check_memory(network, self.batch_len(training), measured)
+        let batch = self.batch_len(training);
+        let changed =
+            self.augment.as_ref().map_or(0, |_| augment::bytes(network.features(), batch));
+        engine::check_memory(network, batch, measured, changed)
     }
 
     /// Examples per step.
@@ -299,6 +306,10 @@ impl<T: Element> Run<'_, '_, '_, T> {
         observer: &mut Observer<'_>,
     ) -> Result<History, TrainError> {
         let mut engine = Engine::new(network, self.batch);
+        let mut augmented = match &self.trainer.augment {
+            Some(augment) => Some(Augmented::new(augment, self.training.reborrow(), self.batch)?),
+            None => None,
+        };
         let mut validation = self.validation.map(|part| Engine::for_measuring(network, part.len()));
         let mut columns: Vec<usize> = (0..self.training.len()).collect();
         let mut seen = vec![false; self.training.len()];
@@ -316,8 +327,9 @@ impl<T: Element> Run<'_, '_, '_, T> {
             totals.start_epoch();
             for (index, batch) in columns.chunks(self.batch).enumerate() {
                 let step = totals.steps() + 1;
+                let (examples, columns) = self.batch(epoch, batch, augmented.as_mut());
                 let cost = self
-                    .step(network, &mut engine, batch, learning_rate, &mut totals)
+                    .step(network, &mut engine, (&examples, columns), learning_rate, &mut totals)
                     .map_err(|found| found.at(step, epoch, index + 1))?;
                 let event = Event::Step { epoch, step, batch: index + 1, cost };
                 if observer(event).is_break() {
@@ -354,22 +366,33 @@ impl<T: Element> Run<'_, '_, '_, T> {
         Ok(Some(tally(engine, network, validation, self.cost)?.evaluation()))
     }
 
-    /// One step on the examples `batch`; gives their mean cost before it.
+    /// The examples of a step and which of them it takes: those that `batch` lists, as they are or
+    /// as `epoch` changes them.
+    fn batch<'s>(
+        &'s self,
+        epoch: u64,
+        batch: &'s [usize],
+        augmented: Option<&'s mut Augmented<'_, T>>,
+    ) -> (Examples<'s, T>, Columns<'s>) {
+        let run = Columns::Run { start: 0, len: batch.len() };
+        let in_order = self.trainer.order.is_none() && self.trainer.batch == Batch::Full;
+        match augmented {
+            Some(augmented) => (augmented.batch(epoch, Columns::Listed(batch)), run),
+            None if in_order => (self.training.reborrow(), run),
+            None => (self.training.reborrow(), Columns::Listed(batch)),
+        }
+    }
+
+    /// One step on a batch; gives its mean cost before it.
     fn step(
         &self,
         network: &mut Network<T>,
         engine: &mut Engine<T>,
-        batch: &[usize],
+        (examples, columns): (&Examples<'_, T>, Columns<'_>),
         learning_rate: f64,
         totals: &mut Totals,
     ) -> Result<f64, NotFinite> {
-        let in_order = self.trainer.order.is_none() && self.trainer.batch == Batch::Full;
-        let columns = if in_order {
-            Columns::Run { start: 0, len: batch.len() }
-        } else {
-            Columns::Listed(batch)
-        };
-        let tally = engine.backward(network, self.cost, self.training, columns)?;
+        let tally = engine.backward(network, self.cost, examples, columns)?;
         let cost = tally.mean_cost();
         totals.add(tally);
         let rate = T::from_f64(learning_rate);

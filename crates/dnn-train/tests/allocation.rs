@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use dnn_core::{Element, Purpose, RandomStream};
 use dnn_layers::{Activation, InputShape, Network};
-use dnn_train::{Batch, Event, Examples, Trainer};
+use dnn_train::{Augment, Batch, Event, Examples, Trainer};
 use ndarray::{Array2, ShapeBuilder};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -76,6 +76,7 @@ struct Case {
     examples: usize,
     batch: Batch,
     epochs: u64,
+    augment: bool,
 }
 
 /// A pool whose threads have all begun: what a thread allocates at its start and end, whenever the
@@ -104,6 +105,7 @@ fn train<T: Element>(pool: &ThreadPool, case: &Case, from: u64) -> (Counts, Coun
         batch: case.batch,
         epochs: case.epochs,
         learning_rate: 0.01,
+        augment: case.augment.then(|| Augment::new(|_, _, from, to| to.copy_from_slice(from))),
         ..Trainer::default()
     };
     let (mut first, mut last, mut steps) = (None, None, 0);
@@ -127,11 +129,16 @@ fn no_step_after_the_first_allocates<T: Element>(pools: &[ThreadPool]) {
     let size = |batch| Batch::Size(NonZeroUsize::new(batch).unwrap());
     for pool in pools {
         // 1200 features are five blocks. Full: several tiles. Batches: the last one is short.
-        for (batch, epochs) in [(Batch::Full, 6), (size(32), 4)] {
-            let case = Case { side: 20, hidden: &[33, 7], examples: 150, batch, epochs };
+        for (batch, epochs, augment) in [
+            (Batch::Full, 6, false),
+            (size(32), 4, false),
+            (Batch::Full, 6, true),
+            (size(32), 4, true),
+        ] {
+            let case = Case { side: 20, hidden: &[33, 7], examples: 150, batch, epochs, augment };
             let (first, last) = train::<T>(pool, &case, 1);
             let threads = pool.current_num_threads();
-            let what = format!("{batch}, {threads} threads, {}", T::PRECISION);
+            let what = format!("{batch}, {threads} threads, {}, {augment}", T::PRECISION);
             assert!(last.packed > first.packed, "{what}: the allocator counts nothing");
             assert_eq!(last.allocations, first.allocations, "{what}");
             assert_eq!(last.bytes, first.bytes, "{what}");
@@ -146,6 +153,7 @@ fn ten_thousand_steps_do_not_grow(pool: &ThreadPool) {
         examples: 10,
         batch: Batch::Size(NonZeroUsize::new(2).unwrap()),
         epochs: 2000,
+        augment: false,
     };
     let (first, last) = train::<f32>(pool, &case, 1);
     assert_eq!((last.allocations, last.bytes), (first.allocations, first.bytes));
