@@ -116,6 +116,17 @@ pub enum DataError {
         found: usize,
     },
 
+    /// A setting has a value that does not exist.
+    #[error("{what}: expected {expected}, found `{found}`")]
+    Setting {
+        /// The setting.
+        what: &'static str,
+        /// Its possible values, in words.
+        expected: &'static str,
+        /// The text that was given.
+        found: String,
+    },
+
     /// A data set would have no examples.
     #[error("expected at least one example, found none; add examples or leave this part out")]
     Empty,

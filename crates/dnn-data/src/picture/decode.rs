@@ -1,6 +1,14 @@
 //! From the bytes of a file to red, green and blue.
 
-use crate::picture::{Decoding, Format, Info, PictureError};
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
+use image::metadata::Orientation;
+use image::{AnimationDecoder as _, ColorType, ImageDecoder, ImageError};
+
+use crate::picture::sniff::sniff;
+use crate::picture::{Decoding, Format, Info, Limits, Note, PictureError, jpeg};
 
 /// A decoded picture, upright.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,23 +21,308 @@ pub struct Rgb {
     pub pixels: Vec<u8>,
 }
 
-/// Decodes the picture in `bytes`.
+/// Decodes the picture in `bytes`; its content, not a name, says which format it has.
+///
+/// Every kind of picture becomes 8-bit red, green and blue by one rule:
+///
+/// | in the file | rule |
+/// |---|---|
+/// | grey | the same value in all three channels |
+/// | palette | its colours |
+/// | transparent | laid on white: `(c * alpha + 255 * (255 - alpha) + 127) / 255` |
+/// | 16 bits a channel | `(v + 128) / 257`, the nearest of 8 bits |
+/// | CMYK, YCCK | `c * k / 255` of the inverted values that such files hold, rounded |
+/// | EXIF orientation 2 to 8 | turned upright (JPEG, PNG, WebP); anything else in that field is ignored |
+/// | several frames | the first |
+/// | colour profile | ignored: values are taken as they are |
+///
+/// A file that is damaged, cut short or has data after its end that its format does not allow is an
+/// error; [`Decoding::lenient`] asks for what can be saved of a JPEG.
 ///
 /// # Errors
-/// What [`PictureError`] lists.
-pub fn decode(bytes: &[u8], _how: &Decoding) -> Result<(Rgb, Info), PictureError> {
-    if bytes.is_empty() {
-        return Err(PictureError::Empty);
-    }
-    let mut decoder = zune_jpeg::JpegDecoder::new(std::io::Cursor::new(bytes));
-    let damaged = |reason: String| PictureError::Damaged { format: Format::Jpeg, reason };
-    let pixels = decoder.decode().map_err(|error| damaged(error.to_string()))?;
-    let (width, height) = decoder.dimensions().ok_or_else(|| damaged("no size".to_owned()))?;
-    let info = Info {
-        format: Format::Jpeg,
-        width: u32::try_from(width).unwrap_or(u32::MAX),
-        height: u32::try_from(height).unwrap_or(u32::MAX),
-        notes: Vec::new(),
+/// What [`PictureError`] lists. Nothing is allocated for pixels before the size in the header is
+/// within the [`Limits`] and the file is long enough to hold that many.
+///
+/// # Examples
+/// ```
+/// use dnn_data::picture::{Decoding, decode};
+///
+/// let error = decode(b"<html>Not found</html>", &Decoding::default()).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "expected a picture (JPEG, PNG, WebP, GIF or BMP), found an HTML page, perhaps of a failed \
+///      download"
+/// );
+/// ```
+pub fn decode(bytes: &[u8], how: &Decoding) -> Result<(Rgb, Info), PictureError> {
+    decode_at_least(bytes, how, None)
+}
+
+/// As [`decode`]; a picture may come out smaller, but not below the width and height `at_least`.
+pub(super) fn decode_at_least(
+    bytes: &[u8],
+    how: &Decoding,
+    at_least: Option<(usize, usize)>,
+) -> Result<(Rgb, Info), PictureError> {
+    let format = sniff(bytes)?;
+    contain(format, || match format {
+        Format::Jpeg => jpeg::decode_jpeg(bytes, how, at_least),
+        _ => decode_other(format, bytes, &how.limits),
+    })
+}
+
+/// Turns a panic of a decoder into an error.
+fn contain<R>(
+    format: Format,
+    decode: impl FnOnce() -> Result<R, PictureError>,
+) -> Result<R, PictureError> {
+    // Unwind safe: whatever the decoder was working on is dropped.
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(PictureError::Panicked { format, reason: text.unwrap_or_else(|| "a panic".to_owned()) })
+    })
+}
+
+fn decode_other(
+    format: Format,
+    bytes: &[u8],
+    limits: &Limits,
+) -> Result<(Rgb, Info), PictureError> {
+    let fail = |error: ImageError| explain(format, error);
+    let reader = Cursor::new(bytes);
+    let mut notes = Vec::new();
+    let (rgb, width, height) = match format {
+        Format::Png => {
+            // The colour type of the header, where palettes can still be told.
+            if bytes.get(25) == Some(&3) {
+                notes.push(Note::Palette);
+            }
+            let decoder = PngDecoder::with_limits(reader, image_limits(limits)).map_err(fail)?;
+            if decoder.is_apng().map_err(fail)? {
+                notes.push(Note::Animated);
+            }
+            read(format, decoder, bytes.len(), limits, &mut notes)?
+        }
+        Format::WebP => {
+            let decoder = WebPDecoder::new(reader).map_err(fail)?;
+            if decoder.has_animation() {
+                notes.push(Note::Animated);
+            }
+            read(format, decoder, bytes.len(), limits, &mut notes)?
+        }
+        Format::Gif => {
+            let decoder = GifDecoder::new(Cursor::new(bytes)).map_err(fail)?;
+            let read = read(format, decoder, bytes.len(), limits, &mut notes)?;
+            notes.push(Note::Palette);
+            let again = GifDecoder::new(reader).map_err(fail)?;
+            if again.into_frames().nth(1).is_some_and(|frame| frame.is_ok()) {
+                notes.push(Note::Animated);
+            }
+            read
+        }
+        _ => {
+            let decoder = BmpDecoder::new(reader).map_err(fail)?;
+            read(format, decoder, bytes.len(), limits, &mut notes)?
+        }
     };
-    Ok((Rgb { width, height, pixels }, info))
+    notes.sort_unstable();
+    Ok((rgb, Info { format, width, height, notes }))
+}
+
+fn image_limits(limits: &Limits) -> image::Limits {
+    let mut image_limits = image::Limits::default();
+    image_limits.max_image_width = Some(limits.width);
+    image_limits.max_image_height = Some(limits.height);
+    image_limits.max_alloc = Some(limits.memory);
+    image_limits
+}
+
+/// The most pixels that a byte of a compressed file can stand for, with room to spare: deflate packs
+/// 1032 to one, and PNG has pixels of one bit; the others pack less.
+const MOST_PIXELS_PER_BYTE: u64 = 8 * 1032;
+
+/// Refuses sizes beyond the limits, and sizes that a file of `bytes` bytes cannot hold.
+pub(super) fn check_size(
+    format: Format,
+    (width, height): (u32, u32),
+    limits: &Limits,
+    bytes_per_pixel: u64,
+    (bytes, most_pixels_per_byte): (usize, u64),
+) -> Result<(), PictureError> {
+    let too_large = |limit| PictureError::TooLarge { format, width, height, limit };
+    if width == 0 || height == 0 {
+        return Err(PictureError::damaged(format, format!("its size is {width}x{height}")));
+    }
+    if width > limits.width || height > limits.height {
+        return Err(too_large(format!("{}x{} pixels", limits.width, limits.height)));
+    }
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels.saturating_mul(bytes_per_pixel) > limits.memory {
+        return Err(too_large(format!("{} MiB decoded", limits.memory >> 20)));
+    }
+    if pixels > (bytes as u64).saturating_mul(most_pixels_per_byte) {
+        let reason = format!("{bytes} bytes cannot hold its {width}x{height} pixels");
+        return Err(PictureError::damaged(format, reason));
+    }
+    Ok(())
+}
+
+fn read(
+    format: Format,
+    mut decoder: impl ImageDecoder,
+    bytes: usize,
+    limits: &Limits,
+    notes: &mut Vec<Note>,
+) -> Result<(Rgb, u32, u32), PictureError> {
+    let fail = |error: ImageError| explain(format, error);
+    let (width, height) = decoder.dimensions();
+    let color = decoder.color_type();
+    // The decoder's own pixels and ours.
+    let bytes_per_pixel = u64::from(color.bytes_per_pixel()) + 3;
+    let held = (bytes, MOST_PIXELS_PER_BYTE);
+    check_size(format, (width, height), limits, bytes_per_pixel, held)?;
+    decoder.set_limits(image_limits(limits)).map_err(fail)?;
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let total = usize::try_from(decoder.total_bytes()).unwrap_or(usize::MAX);
+    let mut pixels = vec![0; total];
+    decoder.read_image(&mut pixels).map_err(fail)?;
+    let pixels = to_rgb(pixels, color, notes)
+        .ok_or_else(|| PictureError::damaged(format, format!("unknown colours {color:?}")))?;
+    let rgb = Rgb { width: width as usize, height: height as usize, pixels };
+    Ok((turn(rgb, orientation, notes), width, height))
+}
+
+fn explain(format: Format, error: ImageError) -> PictureError {
+    match error {
+        ImageError::Unsupported(error) => PictureError::Unsupported {
+            kind: format!("this kind of {format} ({error})"),
+            advice: "save it again as a common PNG or JPEG",
+        },
+        other => PictureError::damaged(format, other),
+    }
+}
+
+/// Red, green and blue by the rules of [`decode`].
+fn to_rgb(pixels: Vec<u8>, color: ColorType, notes: &mut Vec<Note>) -> Option<Vec<u8>> {
+    let (pixels, channels) = match color {
+        ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => {
+            (pixels, color.channel_count())
+        }
+        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
+            notes.push(Note::SixteenBit);
+            (narrow(&pixels), color.channel_count())
+        }
+        _ => return None,
+    };
+    let white = |value: u8, alpha: u8| {
+        let (value, alpha) = (u32::from(value), u32::from(alpha));
+        let mixed = (value * alpha + 255 * (255 - alpha) + 127) / 255;
+        u8::try_from(mixed).unwrap_or(u8::MAX)
+    };
+    if color.has_alpha() {
+        let alphas = pixels.chunks_exact(usize::from(channels)).filter_map(|pixel| pixel.last());
+        if alphas.into_iter().any(|&alpha| alpha < 255) {
+            notes.push(Note::Transparent);
+        }
+    }
+    if !color.has_color() {
+        notes.push(Note::Grey);
+    }
+    Some(match channels {
+        1 => pixels.iter().flat_map(|&grey| [grey; 3]).collect(),
+        2 => pixels.chunks_exact(2).flat_map(|pixel| [white(pixel[0], pixel[1]); 3]).collect(),
+        3 => pixels,
+        _ => {
+            let laid = |pixel: &[u8]| [0, 1, 2].map(|channel| white(pixel[channel], pixel[3]));
+            pixels.chunks_exact(4).flat_map(laid).collect()
+        }
+    })
+}
+
+/// The nearest 8-bit values of 16-bit ones in the machine's own byte order.
+fn narrow(pixels: &[u8]) -> Vec<u8> {
+    let values = pixels.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]]));
+    values.map(|value| u8::try_from((u32::from(value) + 128) / 257).unwrap_or(u8::MAX)).collect()
+}
+
+/// The picture upright, with a note if it was not.
+pub(super) fn turn(rgb: Rgb, orientation: Orientation, notes: &mut Vec<Note>) -> Rgb {
+    if orientation == Orientation::NoTransforms {
+        return rgb;
+    }
+    notes.push(Note::Oriented(orientation.to_exif()));
+    let Rgb { width, height, pixels } = rgb;
+    // Where the pixel of row `y` and column `x` of the upright picture lies in the file.
+    let (right, bottom) = (width - 1, height - 1);
+    let from = |x: usize, y: usize| match orientation {
+        Orientation::NoTransforms => (x, y),
+        Orientation::FlipHorizontal => (right - x, y),
+        Orientation::Rotate180 => (right - x, bottom - y),
+        Orientation::FlipVertical => (x, bottom - y),
+        Orientation::Rotate90FlipH => (y, x),
+        Orientation::Rotate90 => (y, bottom - x),
+        Orientation::Rotate270FlipH => (right - y, bottom - x),
+        Orientation::Rotate270 => (right - y, x),
+    };
+    let sideways = orientation.to_exif() >= 5;
+    let (new_width, new_height) = if sideways { (height, width) } else { (width, height) };
+    let mut turned = Vec::with_capacity(pixels.len());
+    for y in 0..new_height {
+        for x in 0..new_width {
+            let (from_x, from_y) = from(x, y);
+            let place = 3 * (from_y * width + from_x);
+            turned.extend_from_slice(&pixels[place..place + 3]);
+        }
+    }
+    Rgb { width: new_width, height: new_height, pixels: turned }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_a_decoder_is_an_error_and_the_thread_goes_on() {
+        let error = contain::<()>(Format::Png, || panic!("row {} is missing", 3)).unwrap_err();
+        assert_eq!(error.to_string(), "the PNG decoder gave up: row 3 is missing");
+        let error = contain::<()>(Format::Gif, || panic!("plain")).unwrap_err();
+        assert_eq!(error.to_string(), "the GIF decoder gave up: plain");
+        assert_eq!(contain(Format::Gif, || Ok(5)), Ok(5));
+    }
+
+    #[test]
+    fn every_orientation_comes_upright() {
+        // A picture of 2x3 whose pixels are numbered as they should be seen, and how each
+        // orientation stores it (TIFF 6.0: row 0 of the file is the top, right, bottom, … side).
+        let seen = [1, 2, 3, 4, 5, 6];
+        let stored: [(u8, usize, [u8; 6]); 8] = [
+            (1, 2, [1, 2, 3, 4, 5, 6]),
+            (2, 2, [2, 1, 4, 3, 6, 5]),
+            (3, 2, [6, 5, 4, 3, 2, 1]),
+            (4, 2, [5, 6, 3, 4, 1, 2]),
+            (5, 3, [1, 3, 5, 2, 4, 6]),
+            (6, 3, [2, 4, 6, 1, 3, 5]),
+            (7, 3, [6, 4, 2, 5, 3, 1]),
+            (8, 3, [5, 3, 1, 6, 4, 2]),
+        ];
+        for (exif, width, numbers) in stored {
+            let pixels = numbers.iter().flat_map(|&number| [number; 3]).collect();
+            let rgb = Rgb { width, height: 6 / width, pixels };
+            let mut notes = Vec::new();
+            let upright = turn(rgb, Orientation::from_exif(exif).unwrap(), &mut notes);
+            let numbers: Vec<u8> = upright.pixels.chunks(3).map(|pixel| pixel[0]).collect();
+            assert_eq!((upright.width, upright.height, &numbers[..]), (2, 3, &seen[..]), "{exif}");
+            let note = if exif == 1 { vec![] } else { vec![Note::Oriented(exif)] };
+            assert_eq!(notes, note);
+        }
+    }
+
+    #[test]
+    fn sixteen_bits_become_the_nearest_eight() {
+        for value in 0..=u16::MAX {
+            let nearest = (f64::from(value) * 255.0 / 65535.0).round();
+            assert_eq!(f64::from(narrow(&value.to_ne_bytes())[0]), nearest, "{value}");
+        }
+    }
 }

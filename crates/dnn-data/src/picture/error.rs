@@ -21,18 +21,25 @@ pub enum PictureError {
         /// The kind, as in "HEIC".
         kind: String,
         /// What to do about it.
-        advice: String,
+        advice: &'static str,
     },
     /// The picture is larger than allowed.
-    #[error("expected at most {limit}, found {found}")]
+    #[error(
+        "a {format} of {width}x{height} pixels is too large: expected at most {limit}; raise the \
+         limit or make it smaller"
+    )]
     TooLarge {
+        /// The format.
+        format: Format,
+        /// Pixels in a row.
+        width: u32,
+        /// Rows.
+        height: u32,
         /// The limit, with its unit.
         limit: String,
-        /// The picture's size, with its unit.
-        found: String,
     },
     /// The content is damaged or cut short.
-    #[error("damaged {format:?}: {reason}")]
+    #[error("damaged {format}: {reason}")]
     Damaged {
         /// The format it begins as.
         format: Format,
@@ -40,11 +47,17 @@ pub enum PictureError {
         reason: String,
     },
     /// The decoder panicked.
-    #[error("the {format:?} decoder gave up on it: {reason}")]
+    #[error("the {format} decoder gave up: {reason}")]
     Panicked {
         /// The format it begins as.
         format: Format,
         /// The panic's message.
         reason: String,
     },
+}
+
+impl PictureError {
+    pub(super) fn damaged(format: Format, reason: impl ToString) -> Self {
+        Self::Damaged { format, reason: reason.to_string() }
+    }
 }

@@ -1,11 +1,22 @@
 //! From the bytes of one picture file to pixels of a chosen shape.
+//!
+//! The one idea: the content of a file decides, strictly. [`decode`] has the one rule by which each
+//! kind of picture becomes red, green and blue; [`Preparer`] brings it to the shape of a network's
+//! input. Equal files and settings give equal bytes, on every machine and any number of threads.
+//!
+//! What it leaves out on purpose: HEIC, AVIF and other formats that need large or native decoders
+//! (they are refused by name), and colour management.
 
 mod decode;
+mod encode;
 mod error;
+mod jpeg;
 mod options;
 mod preparation;
+mod sniff;
 
 pub use decode::{Rgb, decode};
+pub use encode::encode_png;
 pub use error::PictureError;
 pub use options::{Decoding, Filter, Fit, Format, Info, Limits, Note, Preprocessing};
 pub use preparation::Preparer;

@@ -1,11 +1,14 @@
 //! What can be asked for, and what is told about a picture.
 
-use crate::ImageShape;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DataError, ImageShape};
 
 /// The file formats that are read. The content of a file decides, never its name.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Format {
     /// JPEG, baseline or progressive.
     Jpeg,
@@ -87,9 +90,7 @@ pub struct Decoding {
 }
 
 /// What is worth telling about a file that was used.
-#[derive(
-    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Note {
     /// The file was damaged and what could be decoded was used ([`Decoding::lenient`]).
     Damaged,
@@ -112,7 +113,7 @@ pub enum Note {
 }
 
 /// What was found out about a picture on the way.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Info {
     /// The format of the content.
     pub format: Format,
@@ -122,4 +123,131 @@ pub struct Info {
     pub height: u32,
     /// What else is worth telling, sorted.
     pub notes: Vec<Note>,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+            Self::WebP => "WebP",
+            Self::Gif => "GIF",
+            Self::Bmp => "BMP",
+        })
+    }
+}
+
+impl Format {
+    /// Whether a file name with this suffix (without its dot, in any case) promises this format.
+    pub fn has_suffix(self, suffix: &str) -> bool {
+        let suffixes: &[&str] = match self {
+            Self::Jpeg => &["jpg", "jpeg", "jpe", "jfif"],
+            Self::Png => &["png", "apng"],
+            Self::WebP => &["webp"],
+            Self::Gif => &["gif"],
+            Self::Bmp => &["bmp", "dib"],
+        };
+        suffixes.iter().any(|known| known.eq_ignore_ascii_case(suffix))
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged => f.pad("damaged; what could be decoded is used"),
+            Self::TrailingBytes => f.pad("bytes after its end"),
+            Self::Grey => f.pad("grey"),
+            Self::Transparent => f.pad("transparent, laid on white"),
+            Self::SixteenBit => f.pad("16 bits a channel"),
+            Self::Palette => f.pad("palette"),
+            Self::Cmyk => f.pad("CMYK"),
+            Self::Oriented(exif) => f.pad(&format!("EXIF orientation {exif}")),
+            Self::Animated => f.pad("animated; the first frame is used"),
+        }
+    }
+}
+
+/// `Display` and `FromStr` of an enum by the names of its variants.
+macro_rules! named {
+    ($type:ident, $what:literal, $expected:literal, $($variant:ident = $name:literal),+) => {
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(match self { $(Self::$variant => $name),+ })
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = DataError;
+
+            fn from_str(text: &str) -> Result<Self, DataError> {
+                match text {
+                    $($name => Ok(Self::$variant),)+
+                    _ => Err(DataError::Setting {
+                        what: $what,
+                        expected: $expected,
+                        found: text.to_owned(),
+                    }),
+                }
+            }
+        }
+    };
+}
+
+named!(Fit, "fit", "stretch, pad or crop", Stretch = "stretch", Pad = "pad", Crop = "crop");
+named!(
+    Filter,
+    "filter",
+    "nearest, bilinear, bicubic or lanczos",
+    Nearest = "nearest",
+    Bilinear = "bilinear",
+    Bicubic = "bicubic",
+    Lanczos = "lanczos"
+);
+
+impl Preprocessing {
+    /// Stretched to this shape with the default filter, as the tutorial does.
+    pub fn stretch(shape: ImageShape) -> Self {
+        Self { shape, fit: Fit::Stretch, filter: Filter::default() }
+    }
+
+    /// Checks that pictures of the shape can be made.
+    ///
+    /// # Errors
+    /// [`DataError::Shape`] unless the shape has 1 or 3 channels and sides from 1 to 16,384.
+    pub fn check(&self) -> Result<(), DataError> {
+        let side = |side: usize| (1..=1 << 14).contains(&side);
+        let ImageShape { height, width, channels } = self.shape;
+        if side(height) && side(width) && matches!(channels, 1 | 3) {
+            Ok(())
+        } else {
+            Err(DataError::Shape { shape: self.shape })
+        }
+    }
+}
+
+impl fmt::Display for Preprocessing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.shape, self.fit, self.filter)
+    }
+}
+
+impl FromStr for Preprocessing {
+    type Err = DataError;
+
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        let bad = || DataError::Setting {
+            what: "preprocessing",
+            expected: "height x width x channels, fit and filter, as in `64x64x3 stretch bilinear`",
+            found: text.to_owned(),
+        };
+        let words: Vec<&str> = text.split(' ').collect();
+        let &[shape, fit, filter] = &words[..] else { return Err(bad()) };
+        let sides: Vec<usize> =
+            shape.split('x').map(str::parse).collect::<Result<_, _>>().map_err(|_| bad())?;
+        let &[height, width, channels] = &sides[..] else { return Err(bad()) };
+        let shape = ImageShape { height, width, channels };
+        let preprocessing = Self { shape, fit: fit.parse()?, filter: filter.parse()? };
+        preprocessing.check()?;
+        Ok(preprocessing)
+    }
 }

@@ -1,0 +1,80 @@
+//! JPEG, strictly: `image` would take half a file for a whole one.
+
+use std::io::Cursor;
+
+use image::metadata::Orientation;
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::errors::DecodeErrors;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use crate::picture::decode::{check_size, turn};
+use crate::picture::{Decoding, Format, Info, Note, PictureError, Rgb};
+
+/// A block of 8x8 takes at least one bit in a first scan, and 4:2:0 has 6 blocks on 256 pixels; twice
+/// that, to be safe.
+const MOST_PIXELS_PER_BYTE: u64 = 1024;
+
+pub(super) fn decode_jpeg(
+    bytes: &[u8],
+    how: &Decoding,
+    _at_least: Option<(usize, usize)>,
+) -> Result<(Rgb, Info), PictureError> {
+    match decode(bytes, how, true) {
+        Err(PictureError::Damaged { .. }) if how.lenient => {
+            let (rgb, mut info) = decode(bytes, how, false)?;
+            info.notes.push(Note::Damaged);
+            info.notes.sort_unstable();
+            Ok((rgb, info))
+        }
+        outcome => outcome,
+    }
+}
+
+fn decode(bytes: &[u8], how: &Decoding, strict: bool) -> Result<(Rgb, Info), PictureError> {
+    let options = DecoderOptions::default()
+        .set_strict_mode(strict)
+        // Ours are checked below, with the numbers in the message.
+        .set_max_width(usize::from(u16::MAX))
+        .set_max_height(usize::from(u16::MAX))
+        .jpeg_set_out_colorspace(ColorSpace::RGB);
+    let mut decoder = JpegDecoder::new_with_options(Cursor::new(bytes), options);
+    decoder.decode_headers().map_err(explain)?;
+    let damaged = |reason: &str| PictureError::damaged(Format::Jpeg, reason);
+    let header = decoder.info().ok_or_else(|| damaged("it has no frame header"))?;
+    let (width, height) = (u32::from(header.width), u32::from(header.height));
+    // Three bytes a pixel, and six of coefficients where a scan does not hold a whole block.
+    let held = (bytes.len(), MOST_PIXELS_PER_BYTE);
+    check_size(Format::Jpeg, (width, height), &how.limits, 9, held)?;
+    let mut notes = Vec::new();
+    match decoder.input_colorspace() {
+        Some(ColorSpace::Luma) => notes.push(Note::Grey),
+        Some(ColorSpace::CMYK | ColorSpace::YCCK) => notes.push(Note::Cmyk),
+        _ => {}
+    }
+    let pixels = decoder.decode().map_err(explain)?;
+    let rgb = Rgb { width: width as usize, height: height as usize, pixels };
+    let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
+    let rgb = turn(rgb, orientation.unwrap_or(Orientation::NoTransforms), &mut notes);
+    if after_end(bytes) {
+        notes.push(Note::TrailingBytes);
+    }
+    notes.sort_unstable();
+    Ok((rgb, Info { format: Format::Jpeg, width, height, notes }))
+}
+
+/// Whether something but zeros follows the last end-of-image marker.
+fn after_end(bytes: &[u8]) -> bool {
+    let end = bytes.windows(2).rposition(|pair| pair == [0xff, 0xd9]);
+    end.is_some_and(|end| bytes[end + 2..].iter().any(|&byte| byte != 0))
+}
+
+fn explain(error: DecodeErrors) -> PictureError {
+    match error {
+        DecodeErrors::Unsupported(scheme) => PictureError::Unsupported {
+            kind: format!("this kind of JPEG ({scheme:?})"),
+            advice: "save it again as a baseline or progressive JPEG",
+        },
+        other => PictureError::damaged(Format::Jpeg, other),
+    }
+}
