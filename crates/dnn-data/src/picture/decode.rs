@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
-use image::{AnimationDecoder as _, ColorType, ImageDecoder, ImageError};
+use image::{ColorType, ImageDecoder, ImageError};
 
 use crate::picture::sniff::sniff;
+use crate::picture::structure::{gif_frames, png_end};
 use crate::picture::{Decoding, Format, Info, Limits, Note, PictureError, jpeg};
 
 /// A decoded picture, upright.
@@ -94,6 +95,16 @@ fn decode_other(
     let mut notes = Vec::new();
     let (rgb, width, height) = match format {
         Format::Png => {
+            // Before the decoder, whose own refusal has no numbers.
+            let side = |at| bytes.get(at..at + 4).and_then(|side| side.try_into().ok());
+            if let (Some(width), Some(height)) = (side(16), side(20)) {
+                let size = (u32::from_be_bytes(width), u32::from_be_bytes(height));
+                check_size(format, size, limits, 4, (bytes.len(), MOST_PIXELS_PER_BYTE))?;
+            }
+            let end = png_end(bytes).map_err(|reason| PictureError::damaged(format, reason))?;
+            if end < bytes.len() {
+                notes.push(Note::TrailingBytes);
+            }
             // The colour type of the header, where palettes can still be told.
             if bytes.get(25) == Some(&3) {
                 notes.push(Note::Palette);
@@ -105,6 +116,14 @@ fn decode_other(
             read(format, decoder, bytes.len(), limits, &mut notes)?
         }
         Format::WebP => {
+            let size = [4, 5, 6, 7].map(|at| bytes.get(at).copied().unwrap_or(0));
+            let end = (u32::from_le_bytes(size) as usize).saturating_add(8);
+            if end > bytes.len() {
+                return Err(PictureError::damaged(format, "it is cut short"));
+            }
+            if end < bytes.len() {
+                notes.push(Note::TrailingBytes);
+            }
             let decoder = WebPDecoder::new(reader).map_err(fail)?;
             if decoder.has_animation() {
                 notes.push(Note::Animated);
@@ -112,14 +131,17 @@ fn decode_other(
             read(format, decoder, bytes.len(), limits, &mut notes)?
         }
         Format::Gif => {
-            let decoder = GifDecoder::new(Cursor::new(bytes)).map_err(fail)?;
-            let read = read(format, decoder, bytes.len(), limits, &mut notes)?;
+            let (frames, end) =
+                gif_frames(bytes).map_err(|reason| PictureError::damaged(format, reason))?;
             notes.push(Note::Palette);
-            let again = GifDecoder::new(reader).map_err(fail)?;
-            if again.into_frames().nth(1).is_some_and(|frame| frame.is_ok()) {
+            if frames > 1 {
                 notes.push(Note::Animated);
             }
-            read
+            if end < bytes.len() {
+                notes.push(Note::TrailingBytes);
+            }
+            let decoder = GifDecoder::new(reader).map_err(fail)?;
+            read(format, decoder, bytes.len(), limits, &mut notes)?
         }
         _ => {
             let decoder = BmpDecoder::new(reader).map_err(fail)?;

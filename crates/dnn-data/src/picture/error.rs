@@ -58,6 +58,6 @@ pub enum PictureError {
 
 impl PictureError {
     pub(super) fn damaged(format: Format, reason: impl ToString) -> Self {
-        Self::Damaged { format, reason: reason.to_string() }
+        Self::Damaged { format, reason: reason.to_string().trim().to_owned() }
     }
 }

@@ -9,6 +9,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::picture::decode::{check_size, turn};
+use crate::picture::structure::{JpegStructure, jpeg_structure};
 use crate::picture::{Decoding, Format, Info, Note, PictureError, Rgb};
 
 /// A block of 8x8 takes at least one bit in a first scan, and 4:2:0 has 6 blocks on 256 pixels; twice
@@ -32,6 +33,14 @@ pub(super) fn decode_jpeg(
 }
 
 fn decode(bytes: &[u8], how: &Decoding, strict: bool) -> Result<(Rgb, Info), PictureError> {
+    let structure = jpeg_structure(bytes);
+    check_frame(&structure)?;
+    if strict && structure.end.is_none() {
+        return Err(PictureError::damaged(
+            Format::Jpeg,
+            "it is cut short: its end marker is missing",
+        ));
+    }
     let options = DecoderOptions::default()
         .set_strict_mode(strict)
         // Ours are checked below, with the numbers in the message.
@@ -56,17 +65,24 @@ fn decode(bytes: &[u8], how: &Decoding, strict: bool) -> Result<(Rgb, Info), Pic
     let rgb = Rgb { width: width as usize, height: height as usize, pixels };
     let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
     let rgb = turn(rgb, orientation.unwrap_or(Orientation::NoTransforms), &mut notes);
-    if after_end(bytes) {
+    if structure.end.is_some_and(|end| bytes[end..].iter().any(|&byte| byte != 0)) {
         notes.push(Note::TrailingBytes);
     }
     notes.sort_unstable();
     Ok((rgb, Info { format: Format::Jpeg, width, height, notes }))
 }
 
-/// Whether something but zeros follows the last end-of-image marker.
-fn after_end(bytes: &[u8]) -> bool {
-    let end = bytes.windows(2).rposition(|pair| pair == [0xff, 0xd9]);
-    end.is_some_and(|end| bytes[end + 2..].iter().any(|&byte| byte != 0))
+/// Refuses the kinds of JPEG that hardly any program writes.
+fn check_frame(structure: &JpegStructure) -> Result<(), PictureError> {
+    let kind = match structure.frame {
+        Some(0xc3) => "lossless JPEG",
+        Some(0xc5..=0xc7) => "hierarchical JPEG",
+        Some(0xc9..=0xcf) => "JPEG in arithmetic coding",
+        Some(_) if structure.precision == 12 => "JPEG with 12 bits a channel",
+        _ => return Ok(()),
+    };
+    let advice = "save it again as a baseline or progressive JPEG";
+    Err(PictureError::Unsupported { kind: kind.to_owned(), advice })
 }
 
 fn explain(error: DecodeErrors) -> PictureError {

@@ -14,6 +14,7 @@ mod jpeg;
 mod options;
 mod preparation;
 mod sniff;
+mod structure;
 
 pub use decode::{Rgb, decode};
 pub use encode::encode_png;

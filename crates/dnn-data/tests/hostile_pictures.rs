@@ -1,0 +1,203 @@
+//! Damaged, lying and foreign files: an error with the reason, never a panic, never half a picture.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use dnn_data::picture::{Decoding, Limits, Note, PictureError, decode};
+use image::{DynamicImage, ImageFormat};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use support::{Draws, FORMATS, animated_gif, encode, file, picture};
+
+mod support;
+
+fn strict(bytes: &[u8]) -> Result<(usize, usize), PictureError> {
+    decode(bytes, &Decoding::default()).map(|(rgb, _)| (rgb.width, rgb.height))
+}
+
+#[test]
+fn a_file_cut_anywhere_is_refused() {
+    for format in FORMATS {
+        let whole = file(format, 1);
+        assert_eq!(strict(&whole), Ok((40, 24)), "{format:?}");
+        let taken: Vec<usize> =
+            (0..whole.len()).into_par_iter().filter(|&end| strict(&whole[..end]).is_ok()).collect();
+        assert_eq!(taken, [0; 0], "{format:?} of {} bytes cut to these lengths", whole.len());
+    }
+}
+
+#[test]
+fn a_progressive_jpeg_cut_anywhere_is_refused_too() {
+    let whole = include_bytes!("fixtures/progressive.jpg");
+    assert!(strict(whole).is_ok());
+    let taken: Vec<usize> = (0..whole.len()).filter(|&end| strict(&whole[..end]).is_ok()).collect();
+    assert_eq!(taken, [0; 0], "of {} bytes", whole.len());
+}
+
+#[test]
+fn a_cut_jpeg_can_be_asked_for_and_is_counted() {
+    let whole = file(ImageFormat::Jpeg, 1);
+    let lenient = Decoding { lenient: true, ..Decoding::default() };
+    let (_, info) = decode(&whole, &lenient).unwrap();
+    assert_eq!(info.notes, []);
+    let (rgb, info) = decode(&whole[..whole.len() - 100], &lenient).unwrap();
+    assert_eq!((rgb.width, rgb.height), (40, 24));
+    assert_eq!(info.notes, [Note::Damaged]);
+    assert!(decode(&whole[..100], &lenient).is_err(), "there is nothing to save");
+}
+
+#[test]
+fn a_wrong_checksum_in_any_chunk_of_a_png_is_refused() {
+    let whole = encode(&DynamicImage::from(picture(40, 24, 1)), ImageFormat::Png);
+    let mut at = 8;
+    let mut kinds = Vec::new();
+    while at < whole.len() {
+        let length = u32::from_be_bytes(whole[at..at + 4].try_into().unwrap()) as usize;
+        kinds.push(String::from_utf8(whole[at + 4..at + 8].to_vec()).unwrap());
+        let mut changed = whole.clone();
+        changed[at + 8 + length] ^= 1;
+        let error = strict(&changed).unwrap_err().to_string();
+        assert!(error.starts_with("damaged PNG: "), "{error}");
+        at += 12 + length;
+    }
+    assert!(kinds.contains(&"IHDR".to_owned()) && kinds.contains(&"IEND".to_owned()), "{kinds:?}");
+}
+
+/// 1 to 16 bytes changed, or a piece of the file moved, dropped or doubled.
+fn mutated(whole: &[u8], draws: &mut Draws) -> Vec<u8> {
+    let mut bytes = whole.to_vec();
+    match draws.below(4) {
+        0 => {
+            let (from, to) = (draws.below(bytes.len()), draws.below(bytes.len()));
+            let length = draws.below(64).min(bytes.len() - from.max(to));
+            bytes.copy_within(from..from + length, to);
+        }
+        1 => {
+            let from = draws.below(bytes.len());
+            let piece: Vec<u8> = bytes[from..].iter().copied().take(draws.below(32)).collect();
+            let to = draws.below(bytes.len());
+            bytes.splice(to..to, piece);
+        }
+        _ => {
+            for _ in 0..=draws.below(16) {
+                let place = draws.below(bytes.len());
+                bytes[place] = draws.byte();
+            }
+        }
+    }
+    bytes
+}
+
+#[test]
+fn ten_thousand_mutations_of_each_format_never_panic() {
+    for format in FORMATS {
+        let refused: usize = (0..20_u64)
+            .into_par_iter()
+            .map(|seed| {
+                let whole = encode(&picture(16, 12, seed).into(), format);
+                let mut draws = Draws::new(1000 + seed);
+                let decoding = Decoding { lenient: seed % 2 == 1, ..Decoding::default() };
+                let refused =
+                    (0..500).filter(|_| match decode(&mutated(&whole, &mut draws), &decoding) {
+                        Ok((rgb, _)) => {
+                            assert_eq!(rgb.pixels.len(), 3 * rgb.width * rgb.height);
+                            false
+                        }
+                        Err(_) => true,
+                    });
+                refused.count()
+            })
+            .sum();
+        assert!((100..10_000).contains(&refused), "{format:?}: {refused} refused");
+    }
+}
+
+#[test]
+fn claims_of_huge_sizes_are_refused_by_their_numbers() {
+    let set = |whole: &[u8], places: [(usize, &[u8]); 2]| {
+        let mut bytes = whole.to_vec();
+        for (place, value) in places {
+            bytes[place..place + value.len()].copy_from_slice(value);
+        }
+        bytes
+    };
+    let jpeg = file(ImageFormat::Jpeg, 1);
+    let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+    for (width, height) in [(65500_u16, 65500_u16), (1, 65535), (65535, 1), (0, 10), (20000, 20000)]
+    {
+        let (w, h) = (width.to_be_bytes(), height.to_be_bytes());
+        let claim = set(&jpeg, [(frame + 5, &h[..]), (frame + 7, &w[..])]);
+        let error = strict(&claim).unwrap_err();
+        assert!(error.to_string().contains("JPEG"), "{error}");
+        if width > 32768 || height > 32768 {
+            let expected = format!("a JPEG of {width}x{height} pixels is too large");
+            assert!(error.to_string().starts_with(&expected), "{error}");
+        }
+    }
+    let png = file(ImageFormat::Png, 1);
+    let side = 100_000_u32.to_be_bytes();
+    let error = strict(&set(&png, [(16, &side[..]), (20, &side[..])])).unwrap_err();
+    assert!(error.to_string().starts_with("a PNG of 100000x100000 pixels is too large"), "{error}");
+    // Within the limits, but not in so few bytes.
+    let side = 10_000_u32.to_be_bytes();
+    let error = strict(&set(&png, [(16, &side[..]), (20, &side[..])])).unwrap_err();
+    assert!(error.to_string().contains("bytes cannot hold its 10000x10000 pixels"), "{error}");
+}
+
+#[test]
+fn limits_can_be_set_and_hold() {
+    let how = |limits| Decoding { limits, lenient: false };
+    for format in FORMATS {
+        let whole = file(format, 1);
+        let exact = Limits { width: 40, height: 24, ..Limits::default() };
+        assert!(decode(&whole, &how(exact)).is_ok());
+        for limits in [
+            Limits { width: 39, ..exact },
+            Limits { height: 23, ..exact },
+            Limits { memory: 40 * 24 * 3, ..exact },
+        ] {
+            let error = decode(&whole, &how(limits)).unwrap_err();
+            assert!(
+                matches!(error, PictureError::TooLarge { width: 40, .. }),
+                "{format:?} {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn files_of_other_kinds_are_refused_by_name() {
+    let cases: [(&[u8], &str); 13] = [
+        (b"", "the file is empty"),
+        (b"x", "found text"),
+        (b"{\"error\": 404}", "found text"),
+        (b"  <!DOCTYPE html><p>", "found an HTML page, perhaps of a failed download"),
+        (b"<?xml version=\"1.0\"?>", "found an SVG or XML text"),
+        (b"BMW and other cars, a long text about them", "found text"),
+        (b"PK\x03\x04....", "found a zip archive"),
+        (b"\0\x01\x02", "found a file that begins with [00, 01, 02]"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1", "HEIC is not read; convert it to JPEG"),
+        (b"\0\0\0\x18ftypavif\0\0\0\0avif", "AVIF is not read; convert it"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0", "a video or another ISO media file is not read"),
+        (b"II*\0\x08\0\0\0", "TIFF is not read; convert it"),
+        (b"\xff\x0a\0\0", "JPEG XL is not read"),
+    ];
+    for (bytes, expected) in cases {
+        let error = strict(bytes).unwrap_err().to_string();
+        assert!(error.contains(expected), "expected {expected}, found {error}");
+    }
+}
+
+#[test]
+fn a_jpeg_in_arithmetic_coding_is_refused_by_name() {
+    let mut jpeg = file(ImageFormat::Jpeg, 1);
+    let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+    jpeg[frame + 1] = 0xc9;
+    let error = strict(&jpeg).unwrap_err();
+    assert!(matches!(error, PictureError::Unsupported { .. }), "{error}");
+    assert!(error.to_string().contains("rithmetic"), "{error}");
+}
+
+#[test]
+fn a_damaged_second_frame_does_not_matter_and_is_told() {
+    let gif = animated_gif();
+    let (_, info) = decode(&gif, &Decoding::default()).unwrap();
+    assert_eq!(info.notes, [Note::Palette, Note::Animated]);
+}
