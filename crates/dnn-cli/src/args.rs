@@ -4,8 +4,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use dnn_core::{Initializer, Precision};
+use dnn_data::picture::{Decoding, Filter, Fit, Preprocessing};
+use dnn_data::{BadFiles, LoadOptions};
 use dnn_layers::Activation;
 use dnn_train::{Batch, Optimizer, Trainer};
 
@@ -17,12 +19,15 @@ Exit codes:
   3  the data is wrong
   4  a file or folder cannot be read or written
   5  a model file is damaged
-  6  training diverged: a number stopped being finite";
+  6  training diverged: a number stopped being finite
+  7  all went well, but for bad files that were left out";
 
 const TRAIN_EXAMPLES: &str = "\
 Examples:
   dnn train                               the built-in handwritten digits, default settings
   dnn train datasets/mnist --hidden 512   a folder with MNIST's unpacked files
+  dnn train photos                        a folder of pictures with a folder for each class
+  dnn train photos --bad-files skip       leave out what cannot be read, at most 5 % of it
   dnn train --hidden none                 softmax regression: no hidden layer
   dnn train --batch full --epochs 500     gradient descent on all examples at once
   dnn train --json | jq .test.accuracy    for programs
@@ -37,6 +42,9 @@ Examples:
 
 const PREDICT_EXAMPLES: &str = "\
 Examples:
+  dnn predict runs/photos-1/model.dnn cat.jpg dog.jpg
+  dnn predict runs/photos-1/model.dnn holiday --csv > holiday.csv
+  dnn predict runs/photos-1/model.dnn cat.jpg --show seen     writes seen/cat.png
   dnn predict runs/digits-1/model.dnn pictures-idx3-ubyte
   dnn predict runs/digits-1/model.dnn pictures-idx3-ubyte --json | jq '.predictions[].class'";
 
@@ -68,9 +76,25 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainArguments {
-    /// The folder with the data: IDX files named as MNIST's, unpacked (gunzip) [default: the built-in
-    /// digits]
+    /// The folder with the data: pictures in a folder for each class, in train and test folders with
+    /// these, or named like cat.12.jpg; or IDX files named as MNIST's, unpacked (gunzip) [default: the
+    /// built-in digits]
     pub(crate) data: Option<PathBuf>,
+    /// Width and height that every picture gets: N, or WIDTHxHEIGHT
+    #[arg(long, value_name = "N|WxH", default_value = "64", value_parser = parse_size)]
+    pub(crate) size: (usize, usize),
+    /// How pictures of another shape come to it: stretch, pad or crop
+    #[arg(long, value_name = "FIT", default_value = "stretch")]
+    pub(crate) resize: Fit,
+    /// How pixels are interpolated: nearest, bilinear, bicubic or lanczos
+    #[arg(long, value_name = "FILTER", default_value = "bilinear")]
+    pub(crate) filter: Filter,
+    /// How pixels become numbers: unit (0 to 1), standardize (mean 0 and deviation 1 of each channel
+    /// of the training part), or auto: standardize for colours, unit for grey
+    #[arg(long, value_name = "RULE", default_value = "auto")]
+    pub(crate) scaling: Scaling,
+    #[command(flatten)]
+    pub(crate) pictures: PictureArguments,
     /// Widths of the hidden layers, or `none`
     #[arg(long, value_name = "WIDTHS", default_value = "256,128", value_parser = parse_widths)]
     pub(crate) hidden: Widths,
@@ -117,6 +141,57 @@ pub(crate) struct TrainArguments {
     pub(crate) json: bool,
 }
 
+/// What holds wherever picture files are read.
+#[derive(Debug, Args)]
+pub(crate) struct PictureArguments {
+    /// Picture files that cannot be used: stop at the first, skip them, or quarantine (move them to
+    /// .quarantine inside the data)
+    #[arg(long, value_name = "POLICY", default_value = "stop")]
+    bad_files: Policy,
+    /// The largest share of bad files to put up with, in percent
+    #[arg(long, value_name = "PERCENT", default_value = "5", value_parser = parse_percent)]
+    max_bad: f64,
+    /// Use damaged JPEG files as far as they go
+    #[arg(long)]
+    lenient: bool,
+    /// Decode the pictures anew, and do not keep them in the cache
+    #[arg(long)]
+    no_cache: bool,
+}
+
+impl PictureArguments {
+    /// How pictures are loaded to have this preprocessing.
+    pub(crate) fn options(&self, preprocessing: Preprocessing) -> LoadOptions {
+        LoadOptions {
+            decoding: Decoding { lenient: self.lenient, ..Decoding::default() },
+            bad_files: match self.bad_files {
+                Policy::Stop => BadFiles::Stop,
+                Policy::Skip => BadFiles::Skip,
+                Policy::Quarantine => BadFiles::Quarantine,
+            },
+            max_bad: self.max_bad / 100.0,
+            cache: if self.no_cache { None } else { dnn_data::cache_folder() },
+            ..LoadOptions::new(preprocessing)
+        }
+    }
+}
+
+/// What becomes of files that cannot be used.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Policy {
+    Stop,
+    Skip,
+    Quarantine,
+}
+
+/// How pixels become numbers.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Scaling {
+    Auto,
+    Unit,
+    Standardize,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Threads {
     /// Threads to run on; the result is the same for any number [default: one per core]
@@ -143,6 +218,8 @@ pub(crate) struct EvaluateArguments {
     /// The folder with the data [default: the built-in digits, if the model was trained on them]
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) pictures: PictureArguments,
+    #[command(flatten)]
     pub(crate) threads: Threads,
     /// Write one JSON object to standard output instead of a table
     #[arg(long)]
@@ -153,9 +230,18 @@ pub(crate) struct EvaluateArguments {
 pub(crate) struct PredictArguments {
     /// The model file
     pub(crate) model: PathBuf,
-    /// IDX files of pictures
+    /// Picture files, folders of them, or IDX files
     #[arg(required = true)]
     pub(crate) files: Vec<PathBuf>,
+    /// Leave out files that cannot be used, instead of stopping at the first
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
+    /// Also write what the network sees of each picture file, as PNG, into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) show: Option<PathBuf>,
+    /// Write comma-separated values to standard output instead of a table
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
     #[command(flatten)]
     pub(crate) threads: Threads,
     /// Write one JSON object to standard output instead of a table
@@ -186,6 +272,21 @@ fn parse_widths(text: &str) -> Result<Widths, String> {
         })
     };
     text.split(',').map(width).collect::<Result<_, _>>().map(Widths)
+}
+
+fn parse_size(text: &str) -> Result<(usize, usize), String> {
+    let sides = text.split_once('x').unwrap_or((text, text));
+    let side = |text: &str| text.parse().ok().filter(|side| (1..=1 << 14).contains(side));
+    side(sides.0).zip(side(sides.1)).ok_or_else(|| {
+        format!("expected sides of 1 to 16384 pixels like 64 or 96x64, found `{text}`")
+    })
+}
+
+fn parse_percent(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|percent| (0.0..=100.0).contains(percent))
+        .ok_or_else(|| format!("expected a number from 0 to 100, found `{text}`"))
 }
 
 fn parse_share(text: &str) -> Result<f64, String> {

@@ -1,20 +1,24 @@
 //! `dnn evaluate`.
 
 use std::path::Path;
+use std::process::ExitCode;
 
+use anyhow::Context as _;
 use dnn_core::Element;
-use dnn_data::{DataError, Dataset, ImageDataset};
-use dnn_layers::{Network, Provenance};
+use dnn_data::picture::Preprocessing;
+use dnn_data::{DataError, Dataset, ImageDataset, ImageShape, LoadOptions};
+use dnn_layers::{InputShape, Network, Provenance};
 use dnn_store::Scalar;
 use serde_json::{Map, Value};
 
 use crate::args::EvaluateArguments;
+use crate::data;
 use crate::failure::Refusal;
 use crate::model::{WithModel, with_model};
 use crate::output::{self, note};
 use crate::parts::{self, Parts, Plan};
 
-pub(crate) fn run(arguments: &EvaluateArguments) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &EvaluateArguments) -> anyhow::Result<ExitCode> {
     arguments.threads.start()?;
     with_model(&arguments.model, Evaluate(arguments))
 }
@@ -22,9 +26,12 @@ pub(crate) fn run(arguments: &EvaluateArguments) -> anyhow::Result<()> {
 struct Evaluate<'a>(&'a EvaluateArguments);
 
 impl WithModel for Evaluate<'_> {
-    fn run<T: Element + Scalar>(self, network: &Network<T>, _: &str) -> anyhow::Result<()> {
+    type Outcome = ExitCode;
+
+    fn run<T: Element + Scalar>(self, network: &Network<T>, _: &str) -> anyhow::Result<ExitCode> {
         let arguments = self.0;
-        let data = load(arguments.data.as_deref())?;
+        let options = arguments.pictures.options(preprocessing_of(network)?);
+        let (data, code) = load(arguments.data.as_deref(), &options)?;
         let fingerprint = data.fingerprint();
         let provenance = network
             .provenance()
@@ -42,7 +49,7 @@ impl WithModel for Evaluate<'_> {
             }
             (_, data) => {
                 note("note: this is not recognised as the data that the model was trained on");
-                parts::measure(network, data.parts())?
+                parts::measure(network, data.parts().into_iter())?
             }
         };
         if arguments.json {
@@ -51,10 +58,12 @@ impl WithModel for Evaluate<'_> {
                 .map(|(name, part)| ((*name).to_owned(), output::evaluation_json(part)))
                 .collect();
             object.insert("trained_on_this_data".to_owned(), provenance.is_some().into());
-            return output::print_json(&object);
+            output::print_json(&object)?;
+            return Ok(code);
         }
         let parts = measured.iter().map(|(name, part)| (*name, part));
-        output::print(&output::evaluation_table(parts))
+        output::print(&output::evaluation_table(parts))?;
+        Ok(code)
     }
 }
 
@@ -80,12 +89,24 @@ enum Data {
     Test(ImageDataset),
 }
 
-fn load(path: Option<&Path>) -> Result<Data, DataError> {
-    match (parts::load(path), path) {
+fn load(path: Option<&Path>, options: &LoadOptions) -> Result<(Data, ExitCode), DataError> {
+    match (data::load(path, options), path) {
         (Err(DataError::OnlyTest { .. }), Some(path)) => {
-            dnn_data::load_test_part(path).map(Data::Test)
+            Ok((Data::Test(data::load_test(path)?), ExitCode::SUCCESS))
         }
-        (data, _) => data.map(Data::Whole),
+        (source, _) => source
+            .map(|source| (source.exit_code(), source))
+            .map(|(code, source)| (Data::Whole(source.data), code)),
+    }
+}
+
+/// How the model's pictures were brought to its input; stretched, if it does not say.
+pub(crate) fn preprocessing_of<T: Element>(network: &Network<T>) -> anyhow::Result<Preprocessing> {
+    let InputShape { height, width, channels } = network.input();
+    let recorded = network.provenance().and_then(|it| it.settings.get("preprocessing"));
+    match recorded {
+        Some(text) => text.parse().context("what the model says of its pictures"),
+        None => Ok(Preprocessing::stretch(ImageShape { height, width, channels })),
     }
 }
 
@@ -106,15 +127,19 @@ impl Data {
     }
 
     /// The parts by their own names; `data` where there is one that is not called a test part.
-    fn parts(&self) -> impl Iterator<Item = (&'static str, &ImageDataset)> {
-        let parts = match self {
-            Self::Whole(Dataset { train, test: Some(test), .. }) => {
-                [Some(("train", train)), Some(("test", test))]
+    fn parts(&self) -> Vec<(&'static str, &ImageDataset)> {
+        match self {
+            Self::Whole(Dataset { train, validation: None, test: None, .. }) => {
+                vec![("data", train)]
             }
-            Self::Whole(Dataset { train, test: None, .. }) => [Some(("data", train)), None],
-            Self::Test(test) => [Some(("test", test)), None],
-        };
-        parts.into_iter().flatten()
+            Self::Whole(Dataset { train, validation, test, .. }) => {
+                let others = [("validation", validation), ("test", test)];
+                let others =
+                    others.into_iter().filter_map(|(name, part)| Some((name, part.as_ref()?)));
+                [("train", train)].into_iter().chain(others).collect()
+            }
+            Self::Test(test) => vec![("test", test)],
+        }
     }
 }
 

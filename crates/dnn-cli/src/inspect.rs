@@ -16,6 +16,8 @@ pub(crate) fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
 struct Inspect<'a>(&'a InspectArguments);
 
 impl WithModel for Inspect<'_> {
+    type Outcome = ();
+
     fn run<T: Element + Scalar>(self, network: &Network<T>, sha256: &str) -> anyhow::Result<()> {
         if self.0.json {
             let summary = network.summary();

@@ -4,6 +4,7 @@
 //! so that output can be piped. With `--json` standard output is one JSON object and nothing else.
 
 mod args;
+mod data;
 mod evaluate;
 mod failure;
 mod inspect;
@@ -27,10 +28,10 @@ fn main() -> ExitCode {
         Command::Train(arguments) => train::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
-        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => failure::report(&error),
     }
 }

@@ -40,6 +40,7 @@ pub(crate) fn evaluation_json(evaluation: &Evaluation) -> Value {
     json!({
         "cost": evaluation.cost,
         "accuracy": evaluation.accuracy(),
+        "interval": evaluation.interval(),
         "baseline": evaluation.baseline(),
         "examples": evaluation.examples,
     })
@@ -52,13 +53,16 @@ pub(crate) fn evaluation_table<'a>(
     let percent =
         |share: Option<f64>| share.map_or("-".to_owned(), |s| format!("{:.1} %", 100.0 * s));
     let mut table = format!(
-        "{:<11} {:>8} {:>10} {:>9} {:>9}\n",
-        "part", "examples", "cost", "accuracy", "baseline"
+        "{:<11} {:>8} {:>10} {:>9} {:>13} {:>9}\n",
+        "part", "examples", "cost", "accuracy", "95 % interval", "baseline"
     );
     for (name, evaluation) in parts {
         let (accuracy, baseline) = (percent(evaluation.accuracy()), percent(evaluation.baseline()));
+        let interval = evaluation.interval().map_or("-".to_owned(), |(low, high)| {
+            format!("{:.1} to {:.1}", 100.0 * low, 100.0 * high)
+        });
         table += &format!(
-            "{name:<11} {:>8} {:>10.6} {accuracy:>9} {baseline:>9}\n",
+            "{name:<11} {:>8} {:>10.6} {accuracy:>9} {interval:>13} {baseline:>9}\n",
             evaluation.examples, evaluation.cost
         );
     }

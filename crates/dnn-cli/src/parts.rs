@@ -1,31 +1,25 @@
 //! Data and its division into the parts that are trained, validated and tested on.
 
-use std::path::Path;
-
 use anyhow::Context as _;
 use dnn_core::Element;
 use dnn_data::{DataError, Dataset, ImageDataset, stratified_split};
 use dnn_layers::Network;
 use dnn_train::{Cost, Evaluation, Examples, TrainError, evaluate};
 
+use crate::output::plain;
+
 /// The seed of the test part: the same pictures whatever the seed of the run.
 const TEST_SPLIT_SEED: u64 = 0;
 
-/// The data named on the command line, or the built-in digits.
-pub(crate) fn load(path: Option<&Path>) -> Result<Dataset, DataError> {
-    match path {
-        Some(path) => dnn_data::load_folder(path),
-        None => Ok(dnn_data::digits()),
-    }
-}
-
-/// SHA-256 of a data set: of its one part, or of the digests of its two.
+/// SHA-256 of a data set: of its one part, or of the digests of its two or three.
 pub(crate) fn fingerprint(data: &Dataset) -> String {
     let train = data.train.sha256();
-    match &data.test {
-        None => train,
-        Some(test) => dnn_store::sha256_hex(format!("{train}{}", test.sha256()).as_bytes()),
+    let others: Vec<String> =
+        data.validation.iter().chain(&data.test).map(ImageDataset::sha256).collect();
+    if others.is_empty() {
+        return train;
     }
+    dnn_store::sha256_hex(format!("{train}{}", others.concat()).as_bytes())
 }
 
 /// How data is divided.
@@ -48,17 +42,33 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    /// Parts that the data has of its own stay as they are.
     pub(crate) fn divide(data: Dataset, plan: Plan) -> anyhow::Result<Self> {
         let (train, test) = match data.test {
             Some(test) => (data.train, Some(test)),
             None => hold_out(data.train, plan.split, TEST_SPLIT_SEED)
                 .with_context(|| format!("for the test part (--split {})", plan.split))?,
         };
-        let (train, validation) =
-            hold_out(train, plan.validation, plan.seed).with_context(|| {
+        let (train, validation) = match data.validation {
+            Some(validation) => (train, Some(validation)),
+            None => hold_out(train, plan.validation, plan.seed).with_context(|| {
                 format!("for the validation part (--validation {})", plan.validation)
-            })?;
+            })?,
+        };
         Ok(Self { train, validation, test })
+    }
+
+    /// Which file is in which part, as tab-separated values; `None` for pictures without files.
+    pub(crate) fn table(&self) -> Option<String> {
+        let mut table = "part\tclass\tpath\tsha256\n".to_owned();
+        for (name, part) in self.each() {
+            for (file, &label) in part.files()?.iter().zip(part.labels()) {
+                let class = plain(&part.class_names()[label as usize]);
+                let sha256: String = file.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+                table += &format!("{name}\t{class}\t{}\t{sha256}\n", plain(&file.path));
+            }
+        }
+        Some(table)
     }
 
     /// The parts there are, with their names.

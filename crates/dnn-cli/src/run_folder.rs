@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use dnn_data::LoadReport;
 use dnn_train::EpochRecord;
 use serde::Serialize;
 
@@ -38,6 +39,17 @@ impl RunFolder {
     pub(crate) fn write_config(&self, config: &impl Serialize) -> anyhow::Result<()> {
         let text = format!("{}\n", serde_json::to_string_pretty(config)?);
         Ok(dnn_store::commit(&self.path.join("config.json"), text.as_bytes())?)
+    }
+
+    /// Writes `data.json`: what became of every picture file.
+    pub(crate) fn write_report(&self, report: &LoadReport) -> anyhow::Result<()> {
+        let text = format!("{}\n", serde_json::to_string_pretty(report)?);
+        Ok(dnn_store::commit(&self.path.join("data.json"), text.as_bytes())?)
+    }
+
+    /// Writes `split.tsv`: which file is in which part.
+    pub(crate) fn write_split(&self, table: &str) -> anyhow::Result<()> {
+        Ok(dnn_store::commit(&self.path.join("split.tsv"), table.as_bytes())?)
     }
 
     /// Starts `history.jsonl`.

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use dnn_core::{Element, Precision, Purpose, RandomStream, kernel_path};
-use dnn_data::{Dataset, ImageDataset};
+use dnn_core::{CoreError, Element, PixelScaling, Precision, Purpose, RandomStream, kernel_path};
+use dnn_data::picture::Preprocessing;
+use dnn_data::{Dataset, ImageDataset, ImageShape, LoadOptions};
 use dnn_layers::{InputShape, Network, Provenance};
 use dnn_store::Scalar;
 use dnn_train::{Evaluation, Event, TrainError, Trainer, Warning};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::args::TrainArguments;
+use crate::args::{Scaling, TrainArguments};
+use crate::data;
 use crate::failure::Refusal;
 use crate::output::{self, note};
 use crate::parts::{self, Parts, Plan};
@@ -39,10 +42,20 @@ struct Settings {
     split: String,
     validation: String,
     precision: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preprocessing: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scaling: Option<String>,
 }
 
 impl Settings {
-    fn new(arguments: &TrainArguments, plan: Plan) -> Self {
+    fn new<T: Element>(
+        arguments: &TrainArguments,
+        plan: Plan,
+        network: &Network<T>,
+        preprocessing: Option<Preprocessing>,
+    ) -> Self {
+        let scaling = network.scaling();
         let widths: Vec<String> = arguments.hidden.0.iter().map(usize::to_string).collect();
         Self {
             hidden: if widths.is_empty() { "none".to_owned() } else { widths.join(",") },
@@ -55,6 +68,8 @@ impl Settings {
             split: plan.split.to_string(),
             validation: plan.validation.to_string(),
             precision: arguments.precision.to_string(),
+            preprocessing: preprocessing.map(|preprocessing| preprocessing.to_string()),
+            scaling: (scaling != PixelScaling::default()).then(|| scaling.to_string()),
         }
     }
 
@@ -76,7 +91,7 @@ struct Config<'a> {
     settings: &'a Settings,
 }
 
-pub(crate) fn run(arguments: &TrainArguments) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &TrainArguments) -> anyhow::Result<ExitCode> {
     if cfg!(debug_assertions) {
         note("warning: this is a debug build; cargo run --release is several times faster");
     }
@@ -86,10 +101,12 @@ pub(crate) fn run(arguments: &TrainArguments) -> anyhow::Result<()> {
     }
 }
 
-fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<()> {
+fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<ExitCode> {
     let trainer = trainer::<T>(arguments)?;
     let threads = arguments.threads.start()?;
-    let data = parts::load(arguments.data.as_deref())?;
+    let source = data::load(arguments.data.as_deref(), &options(arguments))?;
+    let code = source.exit_code();
+    let data::Source { data, report } = source;
     let data_sha256 = parts::fingerprint(&data);
     let name = data.name.clone();
     if data.test.is_some() && arguments.split.is_some() {
@@ -100,7 +117,14 @@ fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<()> 
     let mut network = build::<T>(arguments, &parts.train)?;
     trainer.check_memory(&network, parts.train.len(), parts.train.len())?;
     let folder = RunFolder::create(arguments.out.as_deref(), &name)?;
-    let settings = Settings::new(arguments, plan);
+    let preprocessing = report.is_some().then(|| preprocessing(arguments));
+    let settings = Settings::new(arguments, plan, &network, preprocessing);
+    if let Some(report) = &report {
+        folder.write_report(report)?;
+    }
+    if let Some(table) = parts.table() {
+        folder.write_split(&table)?;
+    }
     folder.write_config(&Config {
         software: SOFTWARE,
         kernel_path: kernel_path(),
@@ -134,13 +158,46 @@ fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<()> 
         threads,
         folder: &folder,
     };
-    outcome.print(arguments.json)
+    outcome.print(arguments.json)?;
+    Ok(code)
+}
+
+/// How pictures come to the shape that was asked for.
+fn preprocessing(arguments: &TrainArguments) -> Preprocessing {
+    let (width, height) = arguments.size;
+    let shape = ImageShape { height, width, channels: 3 };
+    Preprocessing { shape, fit: arguments.resize, filter: arguments.filter }
+}
+
+fn options(arguments: &TrainArguments) -> LoadOptions {
+    arguments.pictures.options(preprocessing(arguments))
+}
+
+/// The scaling that was asked for, with the statistics of the training part.
+fn scaling(rule: Scaling, train: &ImageDataset) -> Result<PixelScaling, CoreError> {
+    let channels = train.shape().channels;
+    let standardize = match rule {
+        Scaling::Auto => channels > 1,
+        Scaling::Unit => false,
+        Scaling::Standardize => true,
+    };
+    if !standardize {
+        return Ok(PixelScaling::default());
+    }
+    let statistics = train.channel_statistics();
+    // A channel that is the same everywhere tells nothing; any deviation but 0 will do.
+    let deviation = |found: f64| if found > 0.0 { found } else { 1.0 };
+    let means: Vec<f64> = statistics.iter().map(|one| one.mean / 255.0).collect();
+    let deviations: Vec<f64> =
+        statistics.iter().map(|one| deviation(one.deviation / 255.0)).collect();
+    PixelScaling::per_channel(&means, &deviations)
 }
 
 /// How `data` is divided; a test part of its own is used as it is.
 fn plan(arguments: &TrainArguments, data: &Dataset) -> Plan {
     let split = if data.test.is_some() { 0.0 } else { arguments.split.unwrap_or(DEFAULT_SPLIT) };
-    Plan { split, validation: arguments.validation, seed: arguments.seed }
+    let validation = if data.validation.is_some() { 0.0 } else { arguments.validation };
+    Plan { split, validation, seed: arguments.seed }
 }
 
 fn divide(data: Dataset, plan: Plan) -> anyhow::Result<Parts> {
@@ -176,6 +233,7 @@ fn build<T: Element>(
         .hidden(&arguments.hidden.0, arguments.activation)
         .classes(train.class_names())
         .initializer(arguments.init)
+        .scaling(scaling(arguments.scaling, train)?)
         .build(&mut stream)?;
     Ok(network)
 }

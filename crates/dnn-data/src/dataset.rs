@@ -39,15 +39,18 @@ impl fmt::Display for ImageShape {
     }
 }
 
-/// What a source of data gives: a part to train on and, where the source has one, a part to test on.
+/// What a source of data gives: a part to train on and, where the source has them, parts
+/// to validate and to test on.
 ///
-/// Both parts have the same shape and the same class names.
+/// All parts have the same shape and the same class names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
     /// The name of the folder, or of the embedded set.
     pub name: String,
     /// The examples to train on.
     pub train: ImageDataset,
+    /// The examples to choose settings by.
+    pub validation: Option<ImageDataset>,
     /// The examples to test on.
     pub test: Option<ImageDataset>,
 }
@@ -71,6 +74,25 @@ pub struct ImageDataset {
     labels: Vec<u32>,
     class_names: Vec<String>,
     shape: ImageShape,
+    files: Option<Vec<PictureFile>>,
+}
+
+/// How bright a channel is, and how much that varies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ChannelStatistics {
+    /// Mean level, 0 to 255.
+    pub mean: f64,
+    /// Standard deviation of the levels.
+    pub deviation: f64,
+}
+
+/// The file that a picture came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PictureFile {
+    /// Its path from the root of the data set.
+    pub path: String,
+    /// SHA-256 of its content.
+    pub sha256: [u8; 32],
 }
 
 impl ImageDataset {
@@ -127,7 +149,7 @@ impl ImageDataset {
         if let Some(example) = labels.iter().position(|&label| label as usize >= classes) {
             return Err(DataError::LabelRange { example, classes, found: labels[example] });
         }
-        Ok(Self { pixels: column_major(pixels), labels, class_names, shape })
+        Ok(Self { pixels: column_major(pixels), labels, class_names, shape, files: None })
     }
 
     /// The number of examples, at least 1.
@@ -156,6 +178,23 @@ impl ImageDataset {
         self.shape
     }
 
+    /// The file of each picture, where they came from files.
+    pub fn files(&self) -> Option<&[PictureFile]> {
+        self.files.as_deref()
+    }
+
+    /// The same pictures with the files that they came from.
+    ///
+    /// # Errors
+    /// [`FileCount`](DataError::FileCount) unless there is one for each picture.
+    pub fn with_files(self, files: Vec<PictureFile>) -> Result<Self> {
+        let (expected, found) = (self.len(), files.len());
+        if expected != found {
+            return Err(DataError::FileCount { expected, found });
+        }
+        Ok(Self { files: Some(files), ..self })
+    }
+
     /// The number of examples of each class, in the order of [`class_names`](Self::class_names).
     pub fn class_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.class_names.len()];
@@ -163,6 +202,30 @@ impl ImageDataset {
             counts[label as usize] += 1;
         }
         counts
+    }
+
+    /// The mean and the standard deviation (of the whole, not of a sample) of each channel, in pixel
+    /// levels 0 to 255; counted in whole numbers, so that they are the same on every machine.
+    pub fn channel_statistics(&self) -> Vec<ChannelStatistics> {
+        let channels = self.shape.channels;
+        let mut counts = vec![[0_u64; 256]; channels];
+        for picture in self.pixels.columns() {
+            for (place, &pixel) in picture.iter().enumerate() {
+                counts[place % channels][usize::from(pixel)] += 1;
+            }
+        }
+        let statistics = |counts: &[u64; 256]| {
+            let sum = |power: u32| -> u128 {
+                let levels = counts.iter().zip(0_u128..);
+                levels.map(|(&count, level)| u128::from(count) * level.pow(power)).sum()
+            };
+            let (m, first, second) = (sum(0), sum(1), sum(2));
+            // m^2 times the variance, exactly.
+            let spread = m * second - first * first;
+            let deviation = (spread as f64).sqrt() / m as f64;
+            ChannelStatistics { mean: first as f64 / m as f64, deviation }
+        };
+        counts.iter().map(statistics).collect()
     }
 
     /// The examples at some positions, in that order, with all class names.
@@ -188,7 +251,9 @@ impl ImageDataset {
             to.assign(&self.pixels.index_axis(Axis(1), from));
         }
         let labels = examples.iter().map(|&example| self.labels[example]).collect();
-        Self { pixels, labels, class_names: self.class_names.clone(), shape: self.shape }
+        let files = self.files.as_ref();
+        let files = files.map(|files| examples.iter().map(|&one| files[one].clone()).collect());
+        Self { pixels, labels, class_names: self.class_names.clone(), shape: self.shape, files }
     }
 
     /// A fingerprint: equal for equal data on every machine, 64 hexadecimal digits.
@@ -220,9 +285,7 @@ impl ImageDataset {
         for picture in self.pixels.columns() {
             hash.update(picture.to_slice().expect("columns are contiguous by construction"));
         }
-        hash.finalize()
-            .iter()
-            .fold(String::with_capacity(64), |hex, byte| hex + &format!("{byte:02x}"))
+        hex(&hash.finalize().into())
     }
 
     /// The same examples under a longer list of names that begins with the present one.
@@ -240,6 +303,11 @@ impl fmt::Debug for ImageDataset {
             .field("class_names", &self.class_names)
             .finish_non_exhaustive()
     }
+}
+
+/// A digest in hexadecimal.
+pub(crate) fn hex(digest: &[u8; 32]) -> String {
+    digest.iter().fold(String::with_capacity(64), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 /// The same matrix with contiguous columns; copies only where they are not so yet.
@@ -287,6 +355,17 @@ mod tests {
         assert_eq!(part.pixels(), array![[5, 1], [6, 2]]);
         assert_eq!((part.labels(), part.class_counts()), ([1, 1].as_slice(), vec![0, 2]));
         assert_eq!(part.pixels().t().to_slice().unwrap(), [5, 6, 1, 2]);
+    }
+
+    #[test]
+    fn statistics_are_those_of_each_channel() {
+        let shape = ImageShape { height: 1, width: 2, channels: 2 };
+        let pixels = array![[1, 3], [9, 9], [5, 7], [9, 9]];
+        let set = ImageDataset::new(pixels, vec![0, 1], names(), shape).unwrap();
+        // 1, 3, 5, 7: mean 4, variance (9 + 1 + 1 + 9) / 4 = 5.
+        let expected = [(4.0, 5.0_f64.sqrt()), (9.0, 0.0)];
+        let found = set.channel_statistics();
+        assert_eq!([found[0], found[1]].map(|one| (one.mean, one.deviation)), expected);
     }
 
     #[test]

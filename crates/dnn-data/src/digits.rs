@@ -25,7 +25,7 @@ use crate::{Dataset, idx};
 pub fn digits() -> Dataset {
     let train = idx::dataset_from_idx(dnn_digits::IMAGES, dnn_digits::LABELS)
         .expect("the embedded files are constants, and the test below reads them");
-    Dataset { name: "digits".into(), train, test: None }
+    Dataset { name: "digits".into(), train, validation: None, test: None }
 }
 
 #[cfg(test)]

@@ -214,6 +214,109 @@ pub enum DataError {
         label: u32,
     },
 
+    /// A folder has no pictures in any layout that is known.
+    #[error(
+        "no pictures found in {}: expected a folder for each class, train and test folders with \
+         them, or names like cat.12.jpg; found {found}", path.display()
+    )]
+    NoPictures {
+        /// The folder.
+        path: PathBuf,
+        /// What is in it, in words.
+        found: String,
+    },
+    /// Two folders have one meaning.
+    #[error("{} and {} are both {claim}; rename or join them", first.display(), second.display())]
+    TwoFolders {
+        /// The first folder.
+        first: PathBuf,
+        /// The second.
+        second: PathBuf,
+        /// What both are.
+        claim: String,
+    },
+    /// The validation or test part has a class that the training part has not.
+    #[error("expected only the classes of the training part ({train}) in the other parts of {}, found {class}", path.display())]
+    ClassOnlyInTest {
+        /// The folder.
+        path: PathBuf,
+        /// The first such class.
+        class: String,
+        /// The classes of the training part.
+        train: String,
+    },
+    /// A picture file cannot be used.
+    #[error("{}: {reason}{}", path.display(), Others(*others))]
+    BadPicture {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// How many other files cannot be used either.
+        others: usize,
+    },
+    /// More files than allowed cannot be used.
+    #[error(
+        "{bad} of {of} files cannot be used: expected at most {} %; the first is {}: {reason}",
+        100.0 * limit, path.display()
+    )]
+    TooManyBad {
+        /// How many.
+        bad: usize,
+        /// Of how many.
+        of: usize,
+        /// The share that is allowed, 0..=1.
+        limit: f64,
+        /// The first of them.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is not the memory for the pixels.
+    #[error(
+        "the pixels need {needed} bytes of memory, which cannot be had; make the pictures smaller"
+    )]
+    Memory {
+        /// Bytes of all pictures.
+        needed: u128,
+    },
+    /// A line of a list of checksums is none.
+    #[error("line {line}: expected 64 hexadecimal digits, two blanks and a path, found `{found}`")]
+    SumLine {
+        /// The line, counted from 1.
+        line: usize,
+        /// What it says.
+        found: String,
+    },
+    /// There are more or fewer file names than pictures.
+    #[error("expected {expected} files, one for each picture, found {found}")]
+    FileCount {
+        /// The number of pictures.
+        expected: usize,
+        /// The number of files.
+        found: usize,
+    },
+    /// A bad file cannot be put aside.
+    #[error("cannot move {} to {}", from.display(), to.display())]
+    Move {
+        /// The file.
+        from: PathBuf,
+        /// Where it was to go.
+        to: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A file of this crate's own cannot be written.
+    #[error("cannot write {}", path.display())]
+    Cache {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        #[source]
+        source: dnn_store::StoreError,
+    },
+
     /// The fraction to hold out is not between 0 and 1.
     #[error("expected a fraction above 0 and below 1, found {found}")]
     Fraction {
@@ -247,7 +350,9 @@ impl DataError {
             Self::Io { .. }
             | Self::NotFound { .. }
             | Self::NotAFolder { .. }
-            | Self::NotAFile { .. } => true,
+            | Self::NotAFile { .. }
+            | Self::Move { .. }
+            | Self::Cache { .. } => true,
             Self::InFile { reason, .. } => reason.is_io(),
             _ => false,
         }
@@ -278,6 +383,19 @@ impl fmt::Display for Hint<'_> {
         match self.0 {
             Some(folder) => write!(f, " (the current folder is {})", folder.display()),
             None => Ok(()),
+        }
+    }
+}
+
+/// How many other files are bad too, as the end of a sentence.
+struct Others(usize);
+
+impl fmt::Display for Others {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            1 => f.write_str(" (and 1 other file is bad)"),
+            others => write!(f, " (and {others} other files are bad)"),
         }
     }
 }

@@ -47,10 +47,12 @@ pub fn load_folder(path: &Path) -> Result<Dataset> {
     let train = read_part(path, &names, "train")?;
     let test = read_part(path, &names, "t10k")?;
     match (train, test) {
-        (Some(train), None) => Ok(Dataset { name: folder_name(path), train, test: None }),
+        (Some(train), None) => {
+            Ok(Dataset { name: folder_name(path), train, validation: None, test: None })
+        }
         (Some(train), Some(test)) => {
             let test = agree(path, &train, test)?;
-            Ok(Dataset { name: folder_name(path), train, test: Some(test) })
+            Ok(Dataset { name: folder_name(path), train, validation: None, test: Some(test) })
         }
         (None, Some(_)) => Err(DataError::OnlyTest { path: path.to_path_buf() }),
         (None, None) => {
@@ -142,7 +144,7 @@ fn agree(path: &Path, train: &ImageDataset, test: ImageDataset) -> Result<ImageD
 }
 
 /// The last part of a path, which `.` and `a/..` do not show.
-fn folder_name(path: &Path) -> String {
+pub(crate) fn folder_name(path: &Path) -> String {
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     name(path)
         .or_else(|| name(&path.canonicalize().ok()?))

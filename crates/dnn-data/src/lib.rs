@@ -39,11 +39,16 @@ mod digits;
 mod error;
 mod file;
 mod folder;
+mod pictures;
 mod split;
 mod stream;
 
-pub use dataset::{Dataset, ImageDataset, ImageShape};
+pub use dataset::{ChannelStatistics, Dataset, ImageDataset, ImageShape, PictureFile};
 pub use digits::digits;
 pub use error::{DataError, Result};
 pub use folder::{load_folder, load_test_part};
+pub use pictures::{
+    BadFile, BadFiles, CacheUse, Entry, Ignored, Layout, Listing, LoadOptions, LoadReport, Loaded,
+    NotedFile, Part, cache_folder, list_pictures, load_pictures, natural_order, picture_files,
+};
 pub use split::{Split, stratified_split};

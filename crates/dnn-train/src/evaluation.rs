@@ -26,6 +26,12 @@ impl Evaluation {
         self.classification.as_ref().map(Classification::accuracy)
     }
 
+    /// Between which accuracies the true one lies with 95 % confidence, 0 to 1: see
+    /// [`Classification::interval`].
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        self.classification.as_ref().map(Classification::interval)
+    }
+
     /// The accuracy of always answering with the commonest class of these examples, 0 to 1.
     pub fn baseline(&self) -> Option<f64> {
         self.classification.as_ref().map(Classification::baseline)
@@ -51,6 +57,21 @@ impl Classification {
     /// The share of right predictions, 0 to 1.
     pub fn accuracy(&self) -> f64 {
         self.share(self.correct)
+    }
+
+    /// Wilson's score interval for the accuracy at 95 % confidence, `z = 1.96`:
+    /// `(p + z^2/2m ± z sqrt(p (1 - p) / m + z^2/4m^2)) / (1 + z^2/m)`.
+    ///
+    /// # References
+    /// Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+    pub fn interval(&self) -> (f64, f64) {
+        const Z: f64 = 1.959_963_984_540_054;
+        let m = self.actual.iter().sum::<usize>() as f64;
+        let p = self.accuracy();
+        let z2 = Z * Z / m;
+        let middle = p + z2 / 2.0;
+        let reach = Z * (p * (1.0 - p) / m + z2 / (4.0 * m)).sqrt();
+        ((middle - reach) / (1.0 + z2), (middle + reach) / (1.0 + z2))
     }
 
     /// The accuracy of always answering with the commonest class, 0 to 1.

@@ -84,7 +84,7 @@ pub(super) fn gif_frames(bytes: &[u8]) -> Result<(usize, usize), &'static str> {
     let byte = |at: usize| bytes.get(at).copied().ok_or(CUT);
     // A table of colours follows where the highest bit is set, with 2^(n + 1) colours.
     let table = |flags: u8| if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
-    let after_blocks = |mut at: usize| {
+    let after_blocks = |mut at: usize| -> Result<usize, &'static str> {
         loop {
             let length = usize::from(byte(at)?);
             at += 1 + length;

@@ -1,0 +1,82 @@
+//! Where the data comes from: the built-in digits, IDX files or pictures.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use dnn_data::{
+    CacheUse, DataError, Dataset, ImageDataset, LoadOptions, LoadReport, Loaded, load_folder,
+    load_pictures, load_test_part,
+};
+
+use crate::output::note;
+
+/// How many files are named on standard error.
+const NAMED: usize = 10;
+
+/// The exit code of a command that left bad files out.
+const LEFT_OUT: u8 = 7;
+
+/// Data and, where it was made of picture files, what became of each.
+pub(crate) struct Source {
+    pub(crate) data: Dataset,
+    pub(crate) report: Option<LoadReport>,
+}
+
+/// The data named on the command line, or the built-in digits.
+pub(crate) fn load(path: Option<&Path>, options: &LoadOptions) -> Result<Source, DataError> {
+    let Some(path) = path else { return Ok(Source { data: dnn_data::digits(), report: None }) };
+    match load_folder(path) {
+        Ok(data) => Ok(Source { data, report: None }),
+        Err(DataError::NoKnownFiles { .. } | DataError::EmptyFolder { .. }) => {
+            let Loaded { dataset, report } = load_pictures(path, options)?;
+            tell(&report);
+            Ok(Source { data: dataset, report: Some(report) })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A test part alone, as IDX files can be.
+pub(crate) fn load_test(path: &Path) -> Result<ImageDataset, DataError> {
+    load_test_part(path)
+}
+
+/// Says what became of the files.
+fn tell(report: &LoadReport) {
+    match &report.cache {
+        CacheUse::Rebuilt { reason } => note(&format!("note: the cache is made anew: {reason}")),
+        CacheUse::NotStored { reason } => {
+            note(&format!("warning: the decoded pictures are not kept: {reason}"));
+        }
+        CacheUse::Off | CacheUse::Hit | CacheUse::Stored => {}
+    }
+    for bad in report.bad.iter().take(NAMED) {
+        note(&format!("left out: {}: {}", bad.path, bad.reason));
+    }
+    if let Some(more @ 1..) = report.bad.len().checked_sub(NAMED) {
+        note(&format!("left out: {more} more"));
+    }
+    if !report.noted.is_empty() {
+        let first = &report.noted[0];
+        let others = report.noted.len() - 1;
+        let first = format!("{} ({})", first.path, first.notes.join(", "));
+        note(&format!("note: {first} and {others} other files are unusual, but used"));
+    }
+    if !report.ignored.is_empty() {
+        let first = &report.ignored[0];
+        let (count, first) = (report.ignored.len(), format!("{} ({})", first.path, first.reason));
+        note(&format!("note: {count} files or folders are no part of the data: {first}, …"));
+    }
+}
+
+impl Source {
+    /// Success, or the code for files that were left out.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        exit_code(self.report.as_ref().map_or(0, |report| report.bad.len()))
+    }
+}
+
+/// Success, or the code for this many files that were left out.
+pub(crate) fn exit_code(left_out: usize) -> ExitCode {
+    if left_out == 0 { ExitCode::SUCCESS } else { ExitCode::from(LEFT_OUT) }
+}

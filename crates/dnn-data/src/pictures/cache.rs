@@ -1,0 +1,196 @@
+//! Decoded data sets on disk, so that the second run begins at once.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use dnn_store::{Format, Tensor, Values};
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::listing::{Entry, Listing, Part};
+use super::load::{Decoded, LoadOptions, Outcome};
+use crate::{DataError, Result};
+
+/// What marks a cache file. A change of decoding or resizing that changes a byte raises the major
+/// version.
+const FORMAT: Format = Format { magic: *b"dnncache", name: "data set cache", major: 1, minor: 0 };
+
+/// No cache file is larger.
+const LARGEST_FILE: u64 = 64 << 30;
+
+/// Two changes of a file within this time may leave it with one time stamp.
+const CLOCK_STEP: Duration = Duration::from_secs(2);
+
+/// What the cache did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CacheUse {
+    /// It was not asked for.
+    Off,
+    /// The pictures came from it.
+    Hit,
+    /// There was nothing for this data and these settings yet; there is now.
+    Stored,
+    /// What it had did not fit the data or was damaged; it was made anew.
+    Rebuilt {
+        /// What did not fit.
+        reason: String,
+    },
+    /// The pictures were decoded and could not be kept.
+    NotStored {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The folder for caches of this user: `$XDG_CACHE_HOME/dnn`, or `.cache/dnn` in the home folder;
+/// `None` where neither is known.
+pub fn cache_folder() -> Option<PathBuf> {
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_CACHE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+        .map(|folder| folder.join("dnn"))
+}
+
+/// A file as it was when its picture was decoded.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Known {
+    /// The path from the root, as the system's own bytes.
+    path: Vec<u8>,
+    part: Part,
+    class: u32,
+    bytes: u64,
+    /// Nanoseconds since 1970; 0 where the system does not say.
+    modified: u64,
+}
+
+/// The metadata of a cache file.
+#[derive(Serialize, Deserialize)]
+struct Content {
+    key: String,
+    class_names: Vec<String>,
+    files: Vec<Known>,
+    outcomes: Vec<Outcome>,
+    /// When the files were looked at, in nanoseconds since 1970.
+    looked: u64,
+}
+
+/// The pictures of the listing, from the cache where it has exactly these, else by `decode`.
+pub(super) fn load(
+    listing: &Listing,
+    options: &LoadOptions,
+    decode: impl Fn() -> Result<Decoded>,
+) -> Result<(Decoded, CacheUse)> {
+    let Some(folder) = &options.cache else { return Ok((decode()?, CacheUse::Off)) };
+    let looked = since_1970(SystemTime::now());
+    let files = look(listing);
+    let key = key(listing, options);
+    let path = folder.join(format!("{}.cache", dnn_store::sha256_hex(key.as_bytes())));
+    let stale = match read(&path, &key, listing, &files) {
+        Ok(Some(decoded)) => return Ok((decoded, CacheUse::Hit)),
+        Ok(None) => None,
+        Err(reason) => Some(reason),
+    };
+    let decoded = decode()?;
+    if look(listing) != files {
+        let reason = "the files changed while they were read".to_owned();
+        return Ok((decoded, CacheUse::NotStored { reason }));
+    }
+    let outcomes = decoded.outcomes.clone();
+    let class_names = listing.class_names.clone();
+    let content = Content { key, class_names, files, outcomes, looked };
+    let cache = match (store(&path, &content, &decoded.pixels), stale) {
+        (Err(reason), _) => CacheUse::NotStored { reason },
+        (Ok(()), Some(reason)) => CacheUse::Rebuilt { reason },
+        (Ok(()), None) => CacheUse::Stored,
+    };
+    Ok((decoded, cache))
+}
+
+/// Everything but the files that the pixels depend on.
+fn key(listing: &Listing, options: &LoadOptions) -> String {
+    let root = listing.root.canonicalize().unwrap_or_else(|_| listing.root.clone());
+    let LoadOptions { preprocessing, decoding, .. } = options;
+    format!("{preprocessing}\n{decoding:?}\nfast_image_resize 6, zune-jpeg 0.5\n{}", root.display())
+}
+
+fn since_1970(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Every file as it is now.
+fn look(listing: &Listing) -> Vec<Known> {
+    let known = |entry: &Entry| {
+        let metadata = fs::metadata(listing.root.join(&entry.path)).ok();
+        Known {
+            path: entry.path.as_os_str().as_encoded_bytes().to_vec(),
+            part: entry.part,
+            class: entry.class,
+            bytes: metadata.as_ref().map_or(0, fs::Metadata::len),
+            modified: metadata.and_then(|m| m.modified().ok()).map_or(0, since_1970),
+        }
+    };
+    listing.entries.par_iter().with_min_len(64).map(known).collect()
+}
+
+/// The cached pictures; `None` where there is no cache file, the reason where it cannot be used.
+fn read(
+    path: &Path,
+    key: &str,
+    listing: &Listing,
+    files: &[Known],
+) -> std::result::Result<Option<Decoded>, String> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = dnn_store::read_file(path, LARGEST_FILE).map_err(|error| error.to_string())?;
+    let container = dnn_store::decode::<Content>(&FORMAT, &bytes).map_err(|e| e.to_string())?;
+    let Content { key: own, class_names, files: known, outcomes, looked } = &container.content;
+    if own != key {
+        return Err("it belongs to other data or settings".to_owned());
+    }
+    if known != files || *class_names != listing.class_names || outcomes.len() != files.len() {
+        return Err("the files of the data set have changed".to_owned());
+    }
+    let step = u64::try_from(CLOCK_STEP.as_nanos()).unwrap_or(u64::MAX);
+    let fresh = |(file, _): &(&Known, &Outcome)| file.modified.saturating_add(step) >= *looked;
+    let changed = (files.par_iter().zip(outcomes.par_iter()).zip(listing.entries.par_iter()))
+        .filter(|(pair, _)| fresh(pair))
+        .any(|((_, outcome), entry)| !is_still(&listing.root.join(&entry.path), outcome));
+    if changed {
+        return Err("the files of the data set have changed".to_owned());
+    }
+    let tensor = container.tensor("pixels").map_err(|error| error.to_string())?;
+    let pixels = tensor.to_vec::<u8>().map_err(|error| error.to_string())?;
+    if pixels.len() % files.len().max(1) != 0 {
+        return Err("it holds another number of pixels".to_owned());
+    }
+    Ok(Some(Decoded { pixels, outcomes: container.content.outcomes }))
+}
+
+/// Whether a file that may have changed without a new time stamp still has its content. A bad one
+/// has no digest to tell by.
+fn is_still(path: &Path, outcome: &Outcome) -> bool {
+    let Outcome::Used { sha256, .. } = outcome else { return false };
+    fs::read(path).is_ok_and(|bytes| <[u8; 32]>::from(Sha256::digest(&bytes)) == *sha256)
+}
+
+fn store(path: &Path, content: &Content, pixels: &[u8]) -> std::result::Result<(), String> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)
+            .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    }
+    let examples = content.files.len();
+    let dims = [examples, pixels.len() / examples.max(1)];
+    let tensor = Tensor { name: "pixels", dims: &dims, values: Values::new(pixels) };
+    let bytes = dnn_store::encode(&FORMAT, content, &[tensor]).map_err(|e| e.to_string())?;
+    dnn_store::commit(path, &bytes).map_err(|error| {
+        let error = DataError::Cache { path: path.to_path_buf(), source: error };
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        format!("{error}: {}", source.unwrap_or_default())
+    })
+}

@@ -1,0 +1,14 @@
+//! A folder of pictures: what is in it, and how it becomes a data set.
+
+mod cache;
+mod listing;
+mod load;
+mod natural;
+mod quarantine;
+mod sums;
+mod walk;
+
+pub use cache::{CacheUse, cache_folder};
+pub use listing::{Entry, Ignored, Layout, Listing, Part, list_pictures, picture_files};
+pub use load::{BadFile, BadFiles, LoadOptions, LoadReport, Loaded, NotedFile, load_pictures};
+pub use natural::natural_order;
