@@ -80,7 +80,7 @@ pub(crate) struct TrainArguments {
     /// these, or named like cat.12.jpg; or IDX files named as MNIST's, unpacked (gunzip) [default: the
     /// built-in digits]
     pub(crate) data: Option<PathBuf>,
-    /// Width and height that every picture gets: N, or WIDTHxHEIGHT
+    /// Width and height that every picture gets: `N` for both, or `WxH`
     #[arg(long, value_name = "N|WxH", default_value = "64", value_parser = parse_size)]
     pub(crate) size: (usize, usize),
     /// How pictures of another shape come to it: stretch, pad or crop

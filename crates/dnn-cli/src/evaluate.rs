@@ -44,7 +44,7 @@ impl WithModel for Evaluate<'_> {
         check_fit(network, data.first())?;
         let measured = match (provenance, data) {
             (Some(provenance), Data::Whole(data)) => {
-                let parts = Parts::divide(data, plan_of(provenance)?)?;
+                let parts = Parts::divide(*data, plan_of(provenance)?)?;
                 parts::measure(network, parts.each())?
             }
             (_, data) => {
@@ -84,7 +84,7 @@ fn plan_of(provenance: &Provenance) -> Result<Plan, Refusal> {
 /// Data to evaluate on.
 enum Data {
     /// A training part, perhaps with a test part.
-    Whole(Dataset),
+    Whole(Box<Dataset>),
     /// A test part alone.
     Test(ImageDataset),
 }
@@ -96,7 +96,7 @@ fn load(path: Option<&Path>, options: &LoadOptions) -> Result<(Data, ExitCode), 
         }
         (source, _) => source
             .map(|source| (source.exit_code(), source))
-            .map(|(code, source)| (Data::Whole(source.data), code)),
+            .map(|(code, source)| (Data::Whole(Box::new(source.data)), code)),
     }
 }
 
@@ -129,10 +129,11 @@ impl Data {
     /// The parts by their own names; `data` where there is one that is not called a test part.
     fn parts(&self) -> Vec<(&'static str, &ImageDataset)> {
         match self {
-            Self::Whole(Dataset { train, validation: None, test: None, .. }) => {
-                vec![("data", train)]
+            Self::Whole(data) if data.validation.is_none() && data.test.is_none() => {
+                vec![("data", &data.train)]
             }
-            Self::Whole(Dataset { train, validation, test, .. }) => {
+            Self::Whole(data) => {
+                let Dataset { train, validation, test, .. } = &**data;
                 let others = [("validation", validation), ("test", test)];
                 let others =
                     others.into_iter().filter_map(|(name, part)| Some((name, part.as_ref()?)));

@@ -64,8 +64,8 @@ impl Parts {
         for (name, part) in self.each() {
             for (file, &label) in part.files()?.iter().zip(part.labels()) {
                 let class = plain(&part.class_names()[label as usize]);
-                let sha256: String = file.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-                table += &format!("{name}\t{class}\t{}\t{sha256}\n", plain(&file.path));
+                table +=
+                    &format!("{name}\t{class}\t{}\t{}\n", plain(&file.path), file.sha256_hex());
             }
         }
         Some(table)

@@ -1,6 +1,5 @@
 //! `dnn predict`.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
@@ -209,11 +208,14 @@ fn as_json(classes: &[String], one: &Prediction) -> Value {
 
 fn as_csv(classes: &[String], predictions: &[Prediction]) -> String {
     // A cell in quotes where it needs them (RFC 4180).
-    let cell = |text: &str| match text.contains([',', '"', '\n', '\r']) {
-        true => Cow::Owned(format!("\"{}\"", text.replace('"', "\"\""))),
-        false => Cow::Owned(text.to_owned()),
+    let cell = |text: &str| {
+        if text.contains([',', '"', '\n', '\r']) {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        } else {
+            text.to_owned()
+        }
     };
-    let names: Vec<Cow<'_, str>> = classes.iter().map(|name| cell(name)).collect();
+    let names: Vec<String> = classes.iter().map(|name| cell(name)).collect();
     let mut csv = format!("file,picture,class,probability,{}\n", names.join(","));
     for one in predictions {
         let file = one.file.display().to_string();

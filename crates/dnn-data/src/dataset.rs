@@ -95,6 +95,13 @@ pub struct PictureFile {
     pub sha256: [u8; 32],
 }
 
+impl PictureFile {
+    /// The digest as 64 hexadecimal digits.
+    pub fn sha256_hex(&self) -> String {
+        hex(&self.sha256)
+    }
+}
+
 impl ImageDataset {
     /// A data set of pixels and labels that belong together.
     ///

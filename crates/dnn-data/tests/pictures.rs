@@ -26,15 +26,17 @@ fn prepare(bytes: &[u8], preprocessing: Preprocessing) -> Vec<u8> {
     out
 }
 
+/// Samples, their kind, and the pixel and notes that they become.
+type Case = (Vec<u8>, ExtendedColorType, [u8; 3], Vec<Note>);
+
 #[test]
 fn every_kind_of_png_has_its_rule() {
     let sixteen = |values: &[u16]| values.iter().flat_map(|v| v.to_ne_bytes()).collect::<Vec<_>>();
-    type Case = (Vec<u8>, ExtendedColorType, [u8; 3], Vec<Note>);
     let cases: [Case; 8] = [
         (vec![9, 8, 7], ExtendedColorType::Rgb8, [9, 8, 7], vec![]),
         (vec![9], ExtendedColorType::L8, [9; 3], vec![Note::Grey]),
-        // (9 * 51 + 255 * 204 + 127) / 255 = 205.9
-        (vec![9, 51], ExtendedColorType::La8, [205; 3], vec![Note::Grey, Note::Transparent]),
+        // (9 * 51 + 255 * 204 + 127) / 255 = 206.3
+        (vec![9, 51], ExtendedColorType::La8, [206; 3], vec![Note::Grey, Note::Transparent]),
         (vec![9, 255], ExtendedColorType::La8, [9; 3], vec![Note::Grey]),
         (vec![9, 0, 255, 51], ExtendedColorType::Rgba8, [206, 204, 255], vec![Note::Transparent]),
         (vec![9, 8, 7, 255], ExtendedColorType::Rgba8, [9, 8, 7], vec![]),
@@ -49,12 +51,7 @@ fn every_kind_of_png_has_its_rule() {
     ];
     for (samples, color, expected, notes) in cases {
         let (pixels, found) = pixels_and_notes(&png(&samples, 1, 1, color));
-        if color == ExtendedColorType::La8 && samples[1] == 51 {
-            // (459 + 52020 + 127) / 255 = 206.3
-            assert_eq!(pixels, [206; 3]);
-        } else {
-            assert_eq!(pixels, expected, "{color:?}");
-        }
+        assert_eq!(pixels, expected, "{color:?}");
         assert_eq!(found, notes, "{color:?}");
     }
 }
@@ -231,7 +228,9 @@ proptest! {
         seed in 0_u64..1000, filter in 0_usize..3,
     ) {
         let filter = [Filter::Bilinear, Filter::Bicubic, Filter::Lanczos][filter];
-        let source = picture(w, h, seed);
+        // Away from both ends, so that no filter overshoots them between its passes.
+        let mut source = picture(w, h, seed);
+        source.iter_mut().for_each(|level| *level = 64 + *level / 2);
         let expected = oracle(&source, width, height, filter);
         let file = encode(&source.into(), ImageFormat::Png);
         let to = Preprocessing { shape: shape(height, width, 3), fit: Fit::Stretch, filter };
