@@ -31,6 +31,7 @@
 //! # Ok::<(), dnn_data::DataError>(())
 //! ```
 
+pub mod augment;
 pub mod idx;
 pub mod picture;
 

@@ -12,10 +12,23 @@ impl Stream {
     /// The 32 bytes of the key are the seed (8 bytes, little-endian), the purpose (8 bytes of ASCII,
     /// filled up with zeros) and 16 zeros; block counter and nonce begin at 0.
     pub(crate) fn new(seed: u64, purpose: [u8; 8]) -> Self {
+        Self::of_two(seed, purpose, [0, 0])
+    }
+
+    /// The stream of a seed, a purpose and two numbers, which take the place of the 16 zeros, 8 bytes
+    /// each, little-endian.
+    pub(crate) fn of_two(seed: u64, purpose: [u8; 8], [first, second]: [u64; 2]) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
         key[8..16].copy_from_slice(&purpose);
+        key[16..24].copy_from_slice(&first.to_le_bytes());
+        key[24..].copy_from_slice(&second.to_le_bytes());
         Self(ChaCha8Rng::from_seed(key))
+    }
+
+    /// The next 32 bits.
+    pub(crate) fn word(&mut self) -> u32 {
+        self.0.next_u32()
     }
 
     /// A number below `bound`, each with the same chance.
