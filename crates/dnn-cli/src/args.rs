@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dnn_core::{Initializer, Precision};
+use dnn_data::augment::Augmentation;
 use dnn_data::picture::{Decoding, Filter, Fit, Preprocessing};
 use dnn_data::{BadFiles, LoadOptions};
 use dnn_layers::Activation;
@@ -27,6 +28,7 @@ Examples:
   dnn train                               the built-in handwritten digits, default settings
   dnn train datasets/mnist --hidden 512   a folder with MNIST's unpacked files
   dnn train photos                        a folder of pictures with a folder for each class
+  dnn train photos --augment flip,shift=4 mirrored and moved anew in every epoch
   dnn train photos --bad-files skip       leave out what cannot be read, at most 5 % of it
   dnn train --hidden none                 softmax regression: no hidden layer
   dnn train --batch full --epochs 500     gradient descent on all examples at once
@@ -93,6 +95,10 @@ pub(crate) struct TrainArguments {
     /// of the training part), or auto: standardize for colours, unit for grey
     #[arg(long, value_name = "RULE", default_value = "auto")]
     pub(crate) scaling: Scaling,
+    /// How training pictures are changed anew in every epoch, as in flip,shift=4,rotate=10; also
+    /// crop=SHARE, brightness=X, contrast=X, saturation=X and cutout=N; or none
+    #[arg(long, value_name = "CHANGES", default_value = "none")]
+    pub(crate) augment: Augmentation,
     #[command(flatten)]
     pub(crate) pictures: PictureArguments,
     /// Widths of the hidden layers, or `none`

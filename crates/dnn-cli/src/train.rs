@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use dnn_core::{CoreError, Element, PixelScaling, Precision, Purpose, RandomStream, kernel_path};
+use dnn_data::augment::Augmenter;
 use dnn_data::picture::Preprocessing;
-use dnn_data::{Dataset, ImageDataset, ImageShape, LoadOptions};
+use dnn_data::{DataError, Dataset, ImageDataset, ImageShape, LoadOptions};
 use dnn_layers::{InputShape, Network, Provenance};
 use dnn_store::Scalar;
-use dnn_train::{Evaluation, Event, TrainError, Trainer, Warning};
+use dnn_train::{Augment, Evaluation, Event, TrainError, Trainer, Warning};
 use serde::Serialize;
 use serde_json::json;
 
@@ -43,6 +44,8 @@ struct Settings {
     validation: String,
     precision: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    augment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     preprocessing: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scaling: Option<String>,
@@ -68,6 +71,7 @@ impl Settings {
             split: plan.split.to_string(),
             validation: plan.validation.to_string(),
             precision: arguments.precision.to_string(),
+            augment: (!arguments.augment.is_none()).then(|| arguments.augment.to_string()),
             preprocessing: preprocessing.map(|preprocessing| preprocessing.to_string()),
             scaling: (scaling != PixelScaling::default()).then(|| scaling.to_string()),
         }
@@ -115,6 +119,7 @@ fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<Exit
     let plan = plan(arguments, &data);
     let parts = divide(data, plan)?;
     let mut network = build::<T>(arguments, &parts.train)?;
+    let trainer = Trainer { augment: augment(arguments, parts.train.shape())?, ..trainer };
     trainer.check_memory(&network, parts.train.len(), parts.train.len())?;
     let folder = RunFolder::create(arguments.out.as_deref(), &name)?;
     let preprocessing = report.is_some().then(|| preprocessing(arguments));
@@ -171,6 +176,18 @@ fn preprocessing(arguments: &TrainArguments) -> Preprocessing {
 
 fn options(arguments: &TrainArguments) -> LoadOptions {
     arguments.pictures.options(preprocessing(arguments))
+}
+
+/// The changes of the training pictures that were asked for.
+fn augment(arguments: &TrainArguments, shape: ImageShape) -> Result<Option<Augment>, DataError> {
+    if arguments.augment.is_none() {
+        return Ok(None);
+    }
+    let augmenter = Augmenter::new(&arguments.augment, arguments.seed, shape)?;
+    let change = move |epoch, example, pixels: &[u8], out: &mut [u8]| {
+        augmenter.apply(epoch, example, pixels, out);
+    };
+    Ok(Some(Augment::new(change)))
 }
 
 /// The scaling that was asked for, with the statistics of the training part.

@@ -106,6 +106,25 @@ fn a_folder_trains_evaluates_and_predicts() {
 }
 
 #[test]
+fn augmentation_changes_a_run_and_is_recorded_and_repeats() {
+    let folder = data();
+    let here = folder.path();
+    let sha256 = |more: &[&str]| -> Value {
+        let output = train(here, &[more, &["--json"]].concat());
+        assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["model_sha256"].clone()
+    };
+    let plain = sha256(&[]);
+    let changed = sha256(&["--augment", "flip,shift=1"]);
+    assert_ne!(plain, changed);
+    assert_eq!(changed, sha256(&["--augment", "flip,shift=1", "--threads", "3"]));
+    let settings = text(&dnn(here, &["inspect", "runs/data-2/model.dnn"]).stdout);
+    assert!(settings.contains("augment        flip,shift=1\n"), "{settings}");
+    assert!(settings.contains("preprocessing  5x6x3 stretch bilinear\n"), "{settings}");
+    assert_eq!(code(&train(here, &["--augment", "turn=3"])), 2);
+}
+
+#[test]
 fn the_policies_are_counted_in_the_log_the_run_folder_and_the_exit_code() {
     let folder = data();
     let here = folder.path();

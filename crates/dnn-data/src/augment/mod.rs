@@ -28,7 +28,7 @@
 //!
 //! # References
 //!
-//! The cut-out is that of DeVries and Taylor 2017, <https://arxiv.org/abs/1708.04552>.
+//! The cut-out is that of `DeVries` and Taylor 2017, <https://arxiv.org/abs/1708.04552>.
 
 mod color;
 mod draws;
