@@ -7,6 +7,7 @@
 //! | you have | you call |
 //! |---|---|
 //! | nothing yet | [`digits`]: 1,797 small pictures, built in |
+//! | a folder of pictures | [`load_pictures`]; its parts: [`list_pictures`], [`picture::Preparer`] |
 //! | a folder with the files of MNIST or of a set like it | [`load_folder`] |
 //! | a pair of IDX files, or their bytes | [`idx::read_idx_pair`], [`idx::dataset_from_idx`] |
 //! | pictures without labels, to predict | [`idx::read_idx_images`], [`idx::images_from_idx`] |

@@ -65,7 +65,9 @@ impl Draws {
     #[cfg(test)]
     pub(super) fn fixed(words: &[(usize, u32)]) -> Self {
         let mut draws = [0; WORDS];
-        words.iter().for_each(|&(word, value)| draws[word] = value);
+        for &(word, value) in words {
+            draws[word] = value;
+        }
         Self(draws)
     }
 }

@@ -233,6 +233,11 @@ mod tests {
         let (sin, cos) = degrees.to_radians().sin_cos();
         let c = [(w - 1) as f64 / 2.0, (h - 1) as f64 / 2.0];
         let at = |x: f64, y: f64| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "clamped to the picture"
+            )]
             let inside = |v: f64, side: usize| v.clamp(0.0, (side - 1) as f64) as usize;
             f64::from(pixels[inside(y, h) * w + inside(x, w)])
         };
