@@ -307,6 +307,23 @@ pub enum DataError {
         #[source]
         source: io::Error,
     },
+    /// The table of what was put aside cannot be written.
+    #[error("cannot write {}", path.display())]
+    WriteTable {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A folder has more folders in it than are read.
+    #[error("expected at most {limit} folders in {}, found more; name one further down", path.display())]
+    TooManyFolders {
+        /// The folder.
+        path: PathBuf,
+        /// How many are read.
+        limit: usize,
+    },
     /// A file of this crate's own cannot be written.
     #[error("cannot write {}", path.display())]
     Cache {
@@ -352,6 +369,7 @@ impl DataError {
             | Self::NotAFolder { .. }
             | Self::NotAFile { .. }
             | Self::Move { .. }
+            | Self::WriteTable { .. }
             | Self::Cache { .. } => true,
             Self::InFile { reason, .. } => reason.is_io(),
             _ => false,

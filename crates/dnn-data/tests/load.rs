@@ -12,40 +12,9 @@ use dnn_data::{
 };
 use image::ImageFormat;
 use support::file;
-use tempfile::TempDir;
+use support::folders::{SHAPE, cache_file, folder, listed, load, options, pictures, with_bad};
 
 mod support;
-
-const SHAPE: ImageShape = ImageShape { height: 6, width: 8, channels: 3 };
-
-/// A folder with these files, each a picture of its own, or the bytes given.
-fn folder(files: &[(&str, Option<&[u8]>)]) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (number, (path, bytes)) in files.iter().enumerate() {
-        let path = folder.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let made = || file(ImageFormat::Jpeg, number as u64);
-        fs::write(path, bytes.map_or_else(made, <[u8]>::to_vec)).unwrap();
-    }
-    folder
-}
-
-fn pictures<'a>(paths: &[&'a str]) -> Vec<(&'a str, Option<&'static [u8]>)> {
-    paths.iter().map(|path| (*path, None)).collect()
-}
-
-fn options() -> LoadOptions {
-    LoadOptions::new(Preprocessing::stretch(SHAPE))
-}
-
-fn load(root: &Path) -> Loaded {
-    load_pictures(root, &options()).unwrap()
-}
-
-fn listed(root: &Path) -> Vec<(String, Part, u32)> {
-    let entries = list_pictures(root).unwrap().entries.into_iter();
-    entries.map(|e| (e.path.to_str().unwrap().to_owned(), e.part, e.class)).collect()
-}
 
 fn reasons(root: &Path) -> Vec<(String, &'static str)> {
     let ignored = list_pictures(root).unwrap().ignored.into_iter();
@@ -186,16 +155,10 @@ fn odd_names_loops_pipes_and_dangling_links_survive() {
             ("b/pipe.jpg", "expected a regular file, found a pipe, socket or device")
         ]
     );
-    assert_eq!(report.ignored[0].reason, "a link back to a folder above");
-}
-
-/// Ten pictures of which two are bad.
-fn with_bad() -> TempDir {
-    let mut files = pictures(&[
-        "a/1.jpg", "a/2.jpg", "a/3.jpg", "a/4.jpg", "b/1.jpg", "b/2.jpg", "b/3.jpg", "b/4.jpg",
-    ]);
-    files.extend([("a/empty.jpg", Some(&b""[..])), ("b/page.jpg", Some(&b"<html>"[..]))]);
-    folder(&files)
+    assert_eq!(report.ignored[0].reason, "a folder that is read under another path");
+    let paths: Vec<&str> =
+        dataset.train.files().unwrap().iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(paths[..3], [r"a/\xff\xfe.jpg", r"a/new\nline.jpg", "a/🐈.jpg"]);
 }
 
 #[test]
@@ -226,7 +189,7 @@ fn the_three_policies_count_and_name_every_bad_file() {
     assert_eq!(fs::read(aside.join("b/page.jpg")).unwrap(), b"<html>");
     let table = fs::read_to_string(aside.join("reasons.tsv")).unwrap();
     assert_eq!(table.lines().count(), 3);
-    assert!(table.contains("a/empty.jpg\tthe file is empty\n"), "{table}");
+    assert!(table.contains("a/empty.jpg\tthe file is empty\ta/empty.jpg\n"), "{table}");
     assert_eq!(load(folder.path()).dataset.train, loaded.dataset.train);
 
     // A second bad file of the same name does not replace the first.
@@ -234,6 +197,9 @@ fn the_three_policies_count_and_name_every_bad_file() {
     load_pictures(folder.path(), &with(BadFiles::Quarantine, 0.2)).unwrap();
     assert_eq!(fs::read(aside.join("a/empty.jpg")).unwrap(), b"");
     assert_eq!(fs::read(aside.join("a/2-empty.jpg")).unwrap(), b"text");
+    let longer = fs::read_to_string(aside.join("reasons.tsv")).unwrap();
+    assert!(longer.starts_with(&table) && longer.ends_with("\ta/2-empty.jpg\n"), "{longer}");
+    assert_eq!(longer.lines().count(), 4);
 }
 
 #[test]
@@ -264,13 +230,6 @@ fn a_damaged_file_that_still_decodes_is_caught_by_its_checksum() {
     assert!(error.contains("SHA256SUMS: line 1: expected 64 hexadecimal digits"), "{error}");
 }
 
-/// The one cache file in a folder.
-fn cache_file(folder: &Path) -> std::path::PathBuf {
-    let files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(files.len(), 1, "{files:?}");
-    files[0].clone()
-}
-
 #[test]
 fn the_cache_gives_the_same_data_and_is_never_used_damaged_or_stale() {
     let (data, cache) = (with_bad(), tempfile::tempdir().unwrap());
@@ -285,16 +244,9 @@ fn the_cache_gives_the_same_data_and_is_never_used_damaged_or_stale() {
     let first = load();
     assert_eq!(first.report.cache, CacheUse::Stored);
     let again = load();
-    // The bad files were written just now, so their time stamps prove nothing yet.
-    let rebuilt = matches!(again.report.cache, CacheUse::Rebuilt { .. });
-    assert!(rebuilt, "{:?}", again.report.cache);
-    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
-    for path in ["a/empty.jpg", "b/page.jpg"] {
-        fs::File::options().append(true).open(root.join(path)).unwrap().set_modified(old).unwrap();
-    }
-    assert!(matches!(load().report.cache, CacheUse::Rebuilt { .. }), "other time stamps");
-    let hit = load();
-    assert_eq!(hit.report.cache, CacheUse::Hit);
+    // All files were written just now, so their time stamps prove nothing yet; their content does.
+    assert_eq!(again.report.cache, CacheUse::Hit);
+    let hit = again;
     assert_eq!(hit.dataset.train, first.dataset.train);
     assert_eq!((&hit.report.bad, &hit.report.noted), (&first.report.bad, &first.report.noted));
 

@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use dnn_store::{Format, Tensor, Values};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
@@ -11,18 +11,18 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::listing::{Entry, Listing, Part};
-use super::load::{Decoded, LoadOptions, Outcome};
+use super::load::{Decoded, LARGEST_FILE as LARGEST_PICTURE, LoadOptions, Outcome};
+use super::name::path_text;
+use super::stamp::{Stamp, since_1970};
+use crate::file::read_file;
 use crate::{DataError, Result};
 
 /// What marks a cache file. A change of decoding or resizing that changes a byte raises the major
 /// version.
-const FORMAT: Format = Format { magic: *b"dnncache", name: "data set cache", major: 1, minor: 0 };
+const FORMAT: Format = Format { magic: *b"dnncache", name: "data set cache", major: 2, minor: 0 };
 
 /// No cache file is larger.
 const LARGEST_FILE: u64 = 64 << 30;
-
-/// Two changes of a file within this time may leave it with one time stamp.
-const CLOCK_STEP: Duration = Duration::from_secs(2);
 
 /// What the cache did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -62,9 +62,7 @@ struct Known {
     path: Vec<u8>,
     part: Part,
     class: u32,
-    bytes: u64,
-    /// Nanoseconds since 1970; 0 where the system does not say.
-    modified: u64,
+    stamp: Stamp,
 }
 
 /// The metadata of a cache file.
@@ -114,25 +112,17 @@ pub(super) fn load(
 fn key(listing: &Listing, options: &LoadOptions) -> String {
     let root = listing.root.canonicalize().unwrap_or_else(|_| listing.root.clone());
     let LoadOptions { preprocessing, decoding, .. } = options;
-    format!("{preprocessing}\n{decoding:?}\nfast_image_resize 6, zune-jpeg 0.5\n{}", root.display())
-}
-
-fn since_1970(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    let root = path_text(&root);
+    format!("{preprocessing}\n{decoding:?}\nfast_image_resize 6, zune-jpeg 0.5\n{root}")
 }
 
 /// Every file as it is now.
 fn look(listing: &Listing) -> Vec<Known> {
-    let known = |entry: &Entry| {
-        let metadata = fs::metadata(listing.root.join(&entry.path)).ok();
-        Known {
-            path: entry.path.as_os_str().as_encoded_bytes().to_vec(),
-            part: entry.part,
-            class: entry.class,
-            bytes: metadata.as_ref().map_or(0, fs::Metadata::len),
-            modified: metadata.and_then(|m| m.modified().ok()).map_or(0, since_1970),
-        }
+    let known = |entry: &Entry| Known {
+        path: entry.path.as_os_str().as_encoded_bytes().to_vec(),
+        part: entry.part,
+        class: entry.class,
+        stamp: Stamp::of(&listing.root.join(&entry.path)),
     };
     listing.entries.par_iter().with_min_len(64).map(known).collect()
 }
@@ -156,8 +146,7 @@ fn read(
     if known != files || *class_names != listing.class_names || outcomes.len() != files.len() {
         return Err("the files of the data set have changed".to_owned());
     }
-    let step = u64::try_from(CLOCK_STEP.as_nanos()).unwrap_or(u64::MAX);
-    let fresh = |(file, _): &(&Known, &Outcome)| file.modified.saturating_add(step) >= *looked;
+    let fresh = |(file, _): &(&Known, &Outcome)| file.stamp.is_fresh(*looked);
     let changed = (files.par_iter().zip(outcomes.par_iter()).zip(listing.entries.par_iter()))
         .filter(|(pair, _)| fresh(pair))
         .any(|((_, outcome), entry)| !is_still(&listing.root.join(&entry.path), outcome));
@@ -172,11 +161,14 @@ fn read(
     Ok(Some(Decoded { pixels, outcomes: container.content.outcomes }))
 }
 
-/// Whether a file that may have changed without a new time stamp still has its content. A bad one
-/// has no digest to tell by.
+/// Whether a file that may have changed without a new time stamp still has its content. One that could
+/// not be read has no digest to tell by.
 fn is_still(path: &Path, outcome: &Outcome) -> bool {
-    let Outcome::Used { sha256, .. } = outcome else { return false };
-    fs::read(path).is_ok_and(|bytes| <[u8; 32]>::from(Sha256::digest(&bytes)) == *sha256)
+    let (Outcome::Used { sha256, .. } | Outcome::Bad { sha256: Some(sha256), .. }) = outcome else {
+        return false;
+    };
+    read_file(path, LARGEST_PICTURE)
+        .is_ok_and(|bytes| <[u8; 32]>::from(Sha256::digest(&bytes)) == *sha256)
 }
 
 fn store(path: &Path, content: &Content, pixels: &[u8]) -> std::result::Result<(), String> {

@@ -1,12 +1,12 @@
 //! Which pictures a folder has, and which class each belongs to.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::name::path_text;
 use super::natural::natural_order;
 use super::walk::{Tree, is_hidden};
 use crate::folder::folder_name;
@@ -82,7 +82,7 @@ pub struct Entry {
 /// A file or folder that is no part of the data, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ignored {
-    /// Its path from the root of the listing.
+    /// Its path from the root of the listing, as [`path_text`] writes it.
     pub path: String,
     /// Why it is left out.
     pub reason: &'static str,
@@ -113,14 +113,19 @@ pub struct Listing {
 /// |---|---|
 /// | a folder `train` or `training` (in any case) | it and, beside it, `validation`, `valid` or `val` and `test` or `testing` are the parts, each read by the lines below |
 /// | two or more folders with files in them | each is a class; its pictures may lie deeper |
-/// | exactly one, and no file whose name has a label | that folder is read in its place |
+/// | exactly one, and no file whose name has a label | that folder is read in its place, unless it is a class (see below) |
 /// | files named `LABEL.NUMBER.suffix` | the label is the class; `_`, `-` or a blank may stand for the first dot |
 ///
 /// A file counts as a picture whatever its suffix, since the content decides, unless its suffix is
 /// that of a text, table, script, archive or document (`.txt`, `.csv`, `.html`, …). Left out, and
 /// listed with the reason: those, hidden files and folders, `Thumbs.db` and `desktop.ini`,
 /// `SHA256SUMS`, what lies beside the parts or class folders, names without a label among names with
-/// one, folders that a link leads back to, and what lies deeper than 32 folders. Links are followed.
+/// one, and what lies deeper than 32 folders. Links are followed; each real folder is read once, by the
+/// shortest path to it, a folder before a link, and its other paths are left out.
+///
+/// In a part, a folder that stands alone is a class if the training part has a class of its name, or
+/// if neither folders with files nor names with a label are in it: `test/dogs` beside `train/cats` and
+/// `train/dogs` is the class `dogs`, and `train/train/cat.1.jpg` has the class `cat`.
 ///
 /// Classes are those of all parts, in [natural order](crate::natural_order); a part need not have
 /// examples of every class, but none beyond those of the training part.
@@ -129,11 +134,12 @@ pub struct Listing {
 /// [`NotFound`](DataError::NotFound), [`Io`](DataError::Io), [`NotAFolder`](DataError::NotAFolder);
 /// [`NoPictures`](DataError::NoPictures) where no line applies; [`TwoFolders`](DataError::TwoFolders)
 /// where two folders claim to be one part or one class;
-/// [`ClassOnlyInTest`](DataError::ClassOnlyInTest).
+/// [`ClassOnlyInTest`](DataError::ClassOnlyInTest);
+/// [`TooManyFolders`](DataError::TooManyFolders) beyond 100,000.
 pub fn list_pictures(root: &Path) -> Result<Listing> {
     let mut ignored = Vec::new();
     let tree = Tree::read(root, &mut ignored)?;
-    let mut finder = Finder { root, found: Vec::new(), layout: None, ignored };
+    let mut finder = Finder { root, found: Vec::new(), layout: None, in_parts: false, ignored };
     finder.parts(&tree)?;
     let Finder { found, layout, ignored, .. } = finder;
     let (Some(layout), false) = (layout, found.is_empty()) else {
@@ -151,7 +157,7 @@ pub fn list_pictures(root: &Path) -> Result<Listing> {
     entries.sort_by(|a, b| {
         let key = |entry: &Entry| (entry.part, entry.class);
         let names = || {
-            natural_order(&a.path.to_string_lossy(), &b.path.to_string_lossy())
+            natural_order(&path_text(&a.path), &path_text(&b.path))
                 .then_with(|| a.path.cmp(&b.path))
         };
         key(a).cmp(&key(b)).then_with(names)
@@ -204,12 +210,14 @@ struct Finder<'a> {
     root: &'a Path,
     found: Vec<Found>,
     layout: Option<Layout>,
+    /// Whether there are folders for the parts.
+    in_parts: bool,
     ignored: Vec<Ignored>,
 }
 
 impl Finder<'_> {
     fn ignore(&mut self, path: &Path, reason: &'static str) {
-        self.ignored.push(Ignored { path: path.to_string_lossy().into_owned(), reason });
+        self.ignored.push(Ignored { path: path_text(path), reason });
     }
 
     fn ignore_files(&mut self, files: &[PathBuf], reason: &'static str) {
@@ -231,19 +239,21 @@ impl Finder<'_> {
             };
         }
         self.ignore_files(&tree.files, "beside the parts");
-        let mut seen: Vec<(Part, &Path)> = Vec::new();
+        let mut seen: Vec<(Part, &Tree)> = Vec::new();
         for folder in &tree.folders {
             let Some(part) = part_of(folder) else {
                 self.ignore(&folder.path, "a folder beside the parts");
                 continue;
             };
             if let Some((_, first)) = seen.iter().find(|(known, _)| *known == part) {
-                return Err(self.two_folders(first, &folder.path, part.to_string()));
+                return Err(self.two_folders(&first.path, &folder.path, part.to_string()));
             }
-            seen.push((part, &folder.path));
-            self.classes(folder, part)?;
+            seen.push((part, folder));
         }
-        Ok(())
+        // The training part first: its classes say what a folder in another part is.
+        seen.sort_by_key(|(part, _)| *part);
+        self.in_parts = true;
+        seen.into_iter().try_for_each(|(part, folder)| self.classes(folder, part))
     }
 
     fn two_folders(&self, first: &Path, second: &Path, claim: String) -> DataError {
@@ -264,7 +274,7 @@ impl Finder<'_> {
                 self.ignore(&full[0].path, "a folder beside pictures with labels in their names");
                 self.labels(tree, part);
             }
-            [only] => {
+            [only] if !self.is_class(only) => {
                 self.ignore_files(&tree.files, "beside the only folder with files");
                 return self.classes(only, part);
             }
@@ -285,6 +295,15 @@ impl Finder<'_> {
         Ok(())
     }
 
+    /// Whether a folder that stands alone in a part is a class.
+    fn is_class(&self, only: &Tree) -> bool {
+        let name = only.name();
+        let known = || self.found.iter().any(|one| one.part == Part::Train && one.class == name);
+        let leads_on = only.folders.iter().any(Tree::has_files)
+            || only.files.iter().any(|file| label(file).is_some());
+        self.in_parts && (!leads_on || known())
+    }
+
     fn labels(&mut self, tree: &Tree, part: Part) {
         for file in &tree.files {
             match label(file) {
@@ -300,7 +319,7 @@ impl Finder<'_> {
 
 /// The label in a name like `cat.12.jpg`, `Abyssinian_1.jpg` or `dog 3.png`.
 fn label(path: &Path) -> Option<String> {
-    let stem = path.file_stem().map(OsStr::to_string_lossy)?;
+    let stem = path_text(Path::new(path.file_stem()?));
     let without_number = stem.trim_end_matches(|c: char| c.is_ascii_digit());
     let label = without_number.strip_suffix(['.', '_', '-', ' '])?;
     (without_number.len() < stem.len() && !label.is_empty() && !is_hidden(label))

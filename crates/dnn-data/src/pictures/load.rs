@@ -1,7 +1,6 @@
 //! From a folder of pictures to a data set.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, ShapeBuilder};
@@ -12,14 +11,16 @@ use sha2::{Digest as _, Sha256};
 
 use super::cache::{self, CacheUse};
 use super::listing::{Entry, Ignored, Layout, Listing, Part, list_pictures};
-use super::quarantine::quarantine;
+use super::name::path_text;
+use super::quarantine::{is_aside, quarantine};
+use super::stamp::Stamp;
 use super::sums::Sums;
 use crate::file::read_file;
 use crate::picture::{Decoding, Info, Preparer, Preprocessing};
 use crate::{DataError, Dataset, ImageDataset, PictureFile, Result};
 
 /// No picture file is larger: 512 MiB.
-const LARGEST_FILE: u64 = 512 << 20;
+pub(super) const LARGEST_FILE: u64 = 512 << 20;
 
 /// What becomes of files that cannot be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -65,7 +66,7 @@ impl LoadOptions {
 /// A file that was not used, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BadFile {
-    /// Its path from the root.
+    /// Its path from the root, as [`path_text`] writes it.
     pub path: String,
     /// Why it cannot be used.
     pub reason: String,
@@ -74,7 +75,7 @@ pub struct BadFile {
 /// Something worth telling about a file that was used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NotedFile {
-    /// Its path from the root.
+    /// Its path from the root, as [`path_text`] writes it.
     pub path: String,
     /// What is worth telling.
     pub notes: Vec<String>,
@@ -109,8 +110,21 @@ pub struct Loaded {
 /// What was found in one file.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) enum Outcome {
-    Used { sha256: [u8; 32], info: Info },
-    Bad { reason: String },
+    Used {
+        sha256: [u8; 32],
+        info: Info,
+    },
+    /// The digest is that of its content, where it could be read.
+    Bad {
+        reason: String,
+        sha256: Option<[u8; 32]>,
+    },
+}
+
+/// A file that is not used, by its path from the root.
+pub(super) struct Bad {
+    pub(super) path: PathBuf,
+    pub(super) reason: String,
 }
 
 /// The pixels of every entry in its order, `n_x` bytes each (anything for a bad one), and what was
@@ -124,7 +138,8 @@ pub(super) struct Decoded {
 ///
 /// Pictures are read and decoded on the threads of the surrounding pool; the result is the same for
 /// any number of them. Where the folder has a `SHA256SUMS`, each picture has to have the digest it
-/// says, and a picture that it lists has to be there.
+/// says, and every file that it lists has to be there, or it counts as a bad file (unless it was put
+/// into `.quarantine` earlier).
 ///
 /// # Errors
 /// Those of [`list_pictures`]; [`Shape`](DataError::Shape) for a shape that cannot be made;
@@ -146,22 +161,22 @@ pub(super) struct Decoded {
 /// ```
 pub fn load_pictures(root: &Path, options: &LoadOptions) -> Result<Loaded> {
     options.preprocessing.check()?;
-    let listing = list_pictures(root)?;
+    let mut listing = list_pictures(root)?;
     let sums = Sums::read(root)?;
     let (decoded, cache) = cache::load(&listing, options, || decode_all(&listing, options))?;
-    let bad = bad_files(&listing, &decoded.outcomes, &sums);
+    let bad = bad_files(&mut listing, &decoded.outcomes, &sums);
     judge(&listing, options, &bad)?;
     let left_out: Vec<bool> =
         listing.entries.iter().map(|entry| bad.contains_key(&entry.path)).collect();
     let noted = noted_files(&listing, &decoded.outcomes, &left_out);
     let used = left_out.iter().filter(|&&out| !out).count();
     let dataset = assemble(&listing, options, decoded, &left_out)?;
-    let bad: Vec<BadFile> = (bad.into_iter())
-        .map(|(path, reason)| BadFile { path: path.to_string_lossy().into_owned(), reason })
-        .collect();
+    let mut bad: Vec<Bad> = bad.into_iter().map(|(path, reason)| Bad { path, reason }).collect();
     if options.bad_files == BadFiles::Quarantine {
-        quarantine(root, &bad)?;
+        quarantine(root, &mut bad)?;
     }
+    let named = |bad: Bad| BadFile { path: path_text(&bad.path), reason: bad.reason };
+    let bad = bad.into_iter().map(named).collect();
     let Listing { layout, ignored, .. } = listing;
     Ok(Loaded { dataset, report: LoadReport { layout, used, bad, noted, ignored, cache } })
 }
@@ -194,18 +209,19 @@ fn decode_one(
     out: &mut [u8],
 ) -> Outcome {
     let path = listing.root.join(&entry.path);
-    let stamp = || fs::metadata(&path).ok().map(|m| (m.len(), m.modified().ok()));
-    let before = stamp();
+    let before = Stamp::of(&path);
     let bytes = match read_file(&path, LARGEST_FILE) {
         Ok(bytes) => bytes,
-        Err(error) => return Outcome::Bad { reason: in_words(&error) },
+        Err(error) => return Outcome::Bad { reason: in_words(&error), sha256: None },
     };
-    if stamp() != before {
-        return Outcome::Bad { reason: "it changed while it was read".to_owned() };
+    if Stamp::of(&path) != before {
+        let reason = "it changed while it was read".to_owned();
+        return Outcome::Bad { reason, sha256: None };
     }
+    let sha256 = Sha256::digest(&bytes).into();
     match preparer.prepare(&bytes, out) {
-        Ok(info) => Outcome::Used { sha256: Sha256::digest(&bytes).into(), info },
-        Err(error) => Outcome::Bad { reason: error.to_string() },
+        Ok(info) => Outcome::Used { sha256, info },
+        Err(error) => Outcome::Bad { reason: error.to_string(), sha256: Some(sha256) },
     }
 }
 
@@ -224,11 +240,15 @@ fn in_words(error: &DataError) -> String {
 
 /// The bad files by their paths: those that could not be decoded, have another digest than they
 /// should, or are missing.
-fn bad_files(listing: &Listing, outcomes: &[Outcome], sums: &Sums) -> BTreeMap<PathBuf, String> {
+fn bad_files(
+    listing: &mut Listing,
+    outcomes: &[Outcome],
+    sums: &Sums,
+) -> BTreeMap<PathBuf, String> {
     let mut bad = BTreeMap::new();
     for (entry, outcome) in listing.entries.iter().zip(outcomes) {
         let reason = match outcome {
-            Outcome::Bad { reason } => Some(reason.clone()),
+            Outcome::Bad { reason, .. } => Some(reason.clone()),
             Outcome::Used { sha256, .. } => sums.mismatch(&entry.path, sha256),
         };
         if let Some(reason) = reason {
@@ -236,7 +256,12 @@ fn bad_files(listing: &Listing, outcomes: &[Outcome], sums: &Sums) -> BTreeMap<P
         }
     }
     for path in sums.missing(&listing.root) {
-        bad.insert(path, "listed in SHA256SUMS and not there".to_owned());
+        if is_aside(&listing.root, &path) {
+            let reason = "put into .quarantine earlier";
+            listing.ignored.push(Ignored { path: path_text(&path), reason });
+        } else {
+            bad.insert(path, "listed in SHA256SUMS and not there".to_owned());
+        }
     }
     bad
 }
@@ -247,7 +272,9 @@ fn judge(listing: &Listing, options: &LoadOptions, bad: &BTreeMap<PathBuf, Strin
     let listed = listing.entries.iter().find_map(|entry| bad.get_key_value(&entry.path));
     let Some((path, reason)) = listed.or_else(|| bad.iter().next()) else { return Ok(()) };
     let (path, reason) = (listing.root.join(path), reason.clone());
-    let (count, of) = (bad.len(), listing.entries.len());
+    // What is missing is counted among those that should be there.
+    let there = listing.entries.iter().filter(|entry| !bad.contains_key(&entry.path)).count();
+    let (count, of) = (bad.len(), there + bad.len());
     if options.bad_files == BadFiles::Stop {
         return Err(DataError::BadPicture { path, reason, others: count - 1 });
     }
@@ -267,7 +294,7 @@ fn noted_files(listing: &Listing, outcomes: &[Outcome], left_out: &[bool]) -> Ve
         if !suffix.as_ref().is_some_and(|suffix| info.format.has_suffix(suffix)) {
             notes.push(format!("a {} by its content", info.format));
         }
-        let path = entry.path.to_string_lossy().into_owned();
+        let path = path_text(&entry.path);
         (!out && !notes.is_empty()).then_some(NotedFile { path, notes })
     });
     noted.collect()
@@ -329,7 +356,7 @@ fn part_of(
     let labels = used.iter().map(|(entry, _)| entry.class).collect();
     let files = used.iter().filter_map(|(entry, outcome)| {
         let Outcome::Used { sha256, .. } = outcome else { return None };
-        let path = entry.path.to_string_lossy().into_owned();
+        let path = path_text(&entry.path);
         Some(PictureFile { path, sha256: *sha256 })
     });
     let set = ImageDataset::new(pixels, labels, listing.class_names.clone(), shape)?;

@@ -3,12 +3,15 @@
 mod cache;
 mod listing;
 mod load;
+mod name;
 mod natural;
 mod quarantine;
+mod stamp;
 mod sums;
 mod walk;
 
 pub use cache::{CacheUse, cache_folder};
 pub use listing::{Entry, Ignored, Layout, Listing, Part, list_pictures, picture_files};
 pub use load::{BadFile, BadFiles, LoadOptions, LoadReport, Loaded, NotedFile, load_pictures};
+pub use name::{path_text, text_path};
 pub use natural::natural_order;

@@ -1,56 +1,140 @@
 //! Bad files, put aside with their reasons.
 
-use std::fs;
-use std::path::Path;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
 
-use super::load::BadFile;
+use super::load::Bad;
+use super::name::path_text;
 use crate::{DataError, Result};
 
 /// Where they go, inside the data; hidden, so that it is no class.
 const FOLDER: &str = ".quarantine";
 
-/// Moves `bad` from `root` to its quarantine, never over another file, and adds their reasons to
-/// `reasons.tsv` there.
-pub(super) fn quarantine(root: &Path, bad: &[BadFile]) -> Result<()> {
+/// Whether a file of this path was put aside.
+pub(super) fn is_aside(root: &Path, path: &Path) -> bool {
+    fs::symlink_metadata(root.join(FOLDER).join(path)).is_ok()
+}
+
+/// Moves `bad` from `root` to its quarantine, each with a line in `reasons.tsv` there.
+///
+/// No file is replaced: each gets a name that is reserved first. The lines are on disk before the
+/// first file moves and are only ever added, so that whatever stops this, each file is in its place or
+/// moved and listed. What a link to a folder outside of the data leads to stays where it is, and its
+/// reason says so.
+pub(super) fn quarantine(root: &Path, bad: &mut [Bad]) -> Result<()> {
+    let mut moves = Vec::new();
+    let listed = plan(root, bad, &mut moves).and_then(|lines| {
+        let table = root.join(FOLDER).join("reasons.tsv");
+        if lines.is_empty() {
+            return Ok(());
+        }
+        append(&table, &lines).map_err(|source| DataError::WriteTable { path: table, source })
+    });
+    let mut moved = 0;
+    let outcome = listed.and_then(|()| {
+        for (from, to) in &moves {
+            // Over the reserved name. Both are inside the data, so a rename does; a mount in between
+            // is an error, not a copy.
+            fs::rename(from, to).map_err(|source| cannot_move(from, to, source))?;
+            moved += 1;
+        }
+        Ok(())
+    });
+    for (_, reserved) in &moves[moved..] {
+        // What cannot be given back stays as an empty file.
+        let _ = fs::remove_file(reserved);
+    }
+    outcome
+}
+
+/// From where to where each file is to go, with its line; the names are reserved.
+fn plan(root: &Path, bad: &mut [Bad], moves: &mut Vec<(PathBuf, PathBuf)>) -> Result<String> {
     let folder = root.join(FOLDER);
-    let reasons = folder.join("reasons.tsv");
-    let mut table = match fs::read_to_string(&reasons) {
-        Ok(table) => table,
-        Err(_) => "path\treason\n".to_owned(),
-    };
-    let before = table.len();
+    let whole = root.canonicalize().map_err(|source| DataError::io(root, source))?;
+    let mut lines = String::new();
     for file in bad {
         let from = root.join(&file.path);
         if fs::symlink_metadata(&from).is_err() {
             continue; // Nothing there to move, as where a listed file is missing.
         }
-        let to = free_name(&folder.join(&file.path));
-        let fail = |source| DataError::Move { from: from.clone(), to: to.clone(), source };
-        fs::create_dir_all(to.parent().unwrap_or(&folder)).map_err(fail)?;
-        // Both are inside the data, so a rename does; a mount in between is an error, not a copy.
-        fs::rename(&from, &to).map_err(fail)?;
-        table += &format!("{}\t{}\n", in_cell(&file.path), in_cell(&file.reason));
+        if !from.parent().is_some_and(|parent| is_inside(&whole, parent)) {
+            file.reason += "; left in its place, which is outside of the data";
+            continue;
+        }
+        let wanted = folder.join(&file.path);
+        let parent = wanted.parent().unwrap_or(&folder);
+        let made = make_folders(root, parent);
+        let to = made.and_then(|()| reserve(&wanted));
+        let to = to.map_err(|source| cannot_move(&from, &wanted, source))?;
+        let kept_as = path_text(to.strip_prefix(&folder).unwrap_or(&to));
+        let reason = file.reason.replace(['\t', '\n', '\r'], " ");
+        lines += &format!("{}\t{reason}\t{kept_as}\n", path_text(&file.path));
+        moves.push((from, to));
     }
-    if table.len() == before {
-        return Ok(());
-    }
-    dnn_store::commit(&reasons, table.as_bytes())
-        .map_err(|source| DataError::Cache { path: reasons.clone(), source })
+    Ok(lines)
 }
 
-/// The path, or one beside it that is not taken yet.
-fn free_name(path: &Path) -> std::path::PathBuf {
-    let taken = |path: &Path| fs::symlink_metadata(path).is_ok();
+fn cannot_move(from: &Path, to: &Path, source: io::Error) -> DataError {
+    DataError::Move { from: from.to_path_buf(), to: to.to_path_buf(), source }
+}
+
+/// Makes the folders from `root` to `folder`; none may be a link, which could lead out of the data.
+fn make_folders(root: &Path, folder: &Path) -> io::Result<()> {
+    let mut here = root.to_path_buf();
+    for name in folder.strip_prefix(root).unwrap_or(folder) {
+        here.push(name);
+        match fs::create_dir(&here) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other?,
+        }
+        if !fs::symlink_metadata(&here)?.is_dir() {
+            let what = path_text(&here);
+            return Err(io::Error::other(format!(
+                "expected a folder, found something else: {what}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn is_inside(whole: &Path, folder: &Path) -> bool {
+    folder.canonicalize().is_ok_and(|folder| folder.starts_with(whole))
+}
+
+/// An empty new file at the path, or beside it where that is taken.
+fn reserve(path: &Path) -> io::Result<PathBuf> {
     let mut free = path.to_path_buf();
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut number = 2;
-    while taken(&free) {
-        free.set_file_name(format!("{number}-{name}"));
+    let mut number = 2_u32;
+    loop {
+        match File::create_new(&free) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => return other.map(|_| free),
+        }
+        let name = path.file_name().unwrap_or_default();
+        let mut other = OsString::from(format!("{number}-"));
+        other.push(name);
+        // The longest name there is has no room for more.
+        free.set_file_name(if other.len() > 255 { number.to_string().into() } else { other });
         number += 1;
     }
-    free
 }
 
-fn in_cell(text: &str) -> String {
-    text.replace(['\t', '\n', '\r'], " ")
+/// Adds whole lines to a table, which begins with its header.
+fn append(path: &Path, lines: &str) -> io::Result<()> {
+    let mut table = File::options().create(true).append(true).read(true).open(path)?;
+    let length = table.metadata()?.len();
+    let mut text = String::new();
+    if length == 0 {
+        text += "path\treason\tkept as\n";
+    } else {
+        let mut last = [0];
+        table.seek(SeekFrom::Start(length - 1))?;
+        table.read_exact(&mut last)?;
+        // A line that was cut short stays on its own.
+        text += if last == *b"\n" { "" } else { "\n" };
+    }
+    table.write_all((text + lines).as_bytes())?;
+    table.sync_all()
 }

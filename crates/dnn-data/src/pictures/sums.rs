@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::name::bytes_path;
 use crate::dataset::hex;
 use crate::file::read_file;
 use crate::{DataError, Result};
@@ -22,12 +23,11 @@ impl Sums {
             return Ok(Self::default());
         }
         let bytes = read_file(&path, LARGEST)?;
-        let text = String::from_utf8_lossy(&bytes);
-        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-        let sums = lines.map(|(number, line)| {
+        let lines = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end).enumerate();
+        let sums = lines.filter(|(_, line)| !line.is_empty()).map(|(number, line)| {
             parse(line).ok_or_else(|| {
-                let reason = DataError::SumLine { line: number + 1, found: line.to_owned() };
-                reason.in_file(&path)
+                let found = String::from_utf8_lossy(line).into_owned();
+                DataError::SumLine { line: number + 1, found }.in_file(&path)
             })
         });
         sums.collect::<Result<_>>().map(Self)
@@ -47,16 +47,39 @@ impl Sums {
     }
 }
 
-/// `HEX  path`, as `sha256sum` writes it.
-fn parse(line: &str) -> Option<(PathBuf, [u8; 32])> {
-    let (hex, path) = line.split_once([' ', '\t'])?;
-    let path = path.strip_prefix([' ', '*']).unwrap_or(path);
+/// `HEX  path`, as `sha256sum` writes it: with a backslash before the line where one, a line feed or a
+/// carriage return in the path is written as two characters.
+fn parse(line: &[u8]) -> Option<(PathBuf, [u8; 32])> {
+    let (line, escaped) = match line.strip_prefix(b"\\") {
+        Some(line) => (line, true),
+        None => (line, false),
+    };
+    let (hex, path) = line.split_at_checked(64)?;
+    let path = path.strip_prefix(b" ").or_else(|| path.strip_prefix(b"\t"))?;
+    let path = path.strip_prefix(b" ").or_else(|| path.strip_prefix(b"*")).unwrap_or(path);
+    let path = path.strip_prefix(b"./").unwrap_or(path);
     let mut digest = [0; 32];
-    if hex.len() != 64 || path.is_empty() {
-        return None;
-    }
-    for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+    for (byte, pair) in digest.iter_mut().zip(hex.chunks_exact(2)) {
         *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
     }
-    Some((path.strip_prefix("./").unwrap_or(path).into(), digest))
+    let path = if escaped { unescaped(path)? } else { path.to_vec() };
+    (!path.is_empty()).then_some(())?;
+    Some((bytes_path(path)?, digest))
+}
+
+fn unescaped(path: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.iter();
+    while let Some(&byte) = rest.next() {
+        bytes.push(match byte {
+            b'\\' => match rest.next()? {
+                b'\\' => b'\\',
+                b'n' => b'\n',
+                b'r' => b'\r',
+                _ => return None,
+            },
+            byte => byte,
+        });
+    }
+    Some(bytes)
 }

@@ -1,15 +1,20 @@
 //! A folder with everything in it that may be data.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::listing::Ignored;
+use super::name::path_text;
 use super::natural::natural_order;
 use crate::file::kind;
 use crate::{DataError, Result};
 
 /// Folders within folders, at most.
 const MOST_DEPTH: usize = 32;
+
+/// Folders in all, at most.
+const MOST_FOLDERS: usize = 100_000;
 
 /// Suffixes of files that nobody takes for pictures.
 const NOT_PICTURES: &[&str] = &[
@@ -38,55 +43,13 @@ impl Tree {
         if !metadata.is_dir() {
             return Err(DataError::NotAFolder { path: root.to_path_buf(), found: kind(&metadata) });
         }
-        Self::below(root, PathBuf::new(), &mut Vec::new(), ignored)
+        let folders = Walk { root, most: MOST_FOLDERS, visited: BTreeSet::new(), ignored }.run()?;
+        Ok(assemble(folders))
     }
 
-    /// `above` are the folders that lead here, without links.
-    fn below(
-        root: &Path,
-        path: PathBuf,
-        above: &mut Vec<PathBuf>,
-        ignored: &mut Vec<Ignored>,
-    ) -> Result<Self> {
-        let here = root.join(&path);
-        let fail = |source| DataError::io(&here, source);
-        above.push(here.canonicalize().map_err(fail)?);
-        let mut names = fs::read_dir(&here)
-            .map_err(fail)?
-            .map(|entry| entry.map(|entry| entry.file_name()))
-            .collect::<std::io::Result<Vec<_>>>()
-            .map_err(fail)?;
-        // The system gives them in any order.
-        names.sort_by(|a, b| {
-            natural_order(&a.to_string_lossy(), &b.to_string_lossy()).then_with(|| a.cmp(b))
-        });
-        let mut tree = Self { path: path.clone(), files: Vec::new(), folders: Vec::new() };
-        for name in names {
-            let child = path.join(&name);
-            let mut ignore = |reason| {
-                ignored.push(Ignored { path: child.to_string_lossy().into_owned(), reason });
-            };
-            let full = root.join(&child);
-            let is_folder = fs::metadata(&full).is_ok_and(|metadata| metadata.is_dir());
-            if let Some(reason) = not_data(&child, is_folder) {
-                ignore(reason);
-            } else if !is_folder {
-                tree.files.push(child);
-            } else if above.len() >= MOST_DEPTH {
-                ignore("more than 32 folders deep");
-            } else if full.canonicalize().is_ok_and(|full| above.contains(&full)) {
-                ignore("a link back to a folder above");
-            } else {
-                tree.folders.push(Self::below(root, child, above, ignored)?);
-            }
-        }
-        above.pop();
-        Ok(tree)
-    }
-
-    /// The last part of its path; what in it is not Unicode is replaced by `U+FFFD`.
+    /// The last part of its path, as [`path_text`] writes it.
     pub(super) fn name(&self) -> String {
-        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        self.path.file_name().map(|name| path_text(Path::new(name))).unwrap_or_default()
     }
 
     /// Whether there is a file in it, however deep.
@@ -109,6 +72,114 @@ impl Tree {
     }
 }
 
+/// A folder that is read, and which of the list are in it.
+struct Read {
+    path: PathBuf,
+    depth: usize,
+    files: Vec<PathBuf>,
+    folders: Vec<usize>,
+}
+
+/// A folder that was met and not read yet.
+struct Met {
+    path: PathBuf,
+    parent: usize,
+    is_link: bool,
+}
+
+/// Reads folders level by level, each real one once: however links lead around, there are no more
+/// folders than there really are. The shortest path to a folder counts, and a folder before a link.
+struct Walk<'a> {
+    root: &'a Path,
+    most: usize,
+    /// Without links.
+    visited: BTreeSet<PathBuf>,
+    ignored: &'a mut Vec<Ignored>,
+}
+
+impl Walk<'_> {
+    fn run(mut self) -> Result<Vec<Read>> {
+        let real = self.root.canonicalize().map_err(|source| DataError::io(self.root, source))?;
+        self.visited.insert(real);
+        let (first, mut met) = self.read(0, PathBuf::new(), 0)?;
+        let mut folders = vec![first];
+        while !met.is_empty() {
+            met.sort_by_key(|folder| folder.is_link);
+            let mut next = Vec::new();
+            for Met { path, parent, .. } in met {
+                let full = self.root.join(&path);
+                let real = full.canonicalize().map_err(|source| DataError::io(&full, source))?;
+                let depth = folders[parent].depth + 1;
+                if depth >= MOST_DEPTH {
+                    self.ignore(&path, "more than 32 folders deep");
+                } else if !self.visited.insert(real) {
+                    self.ignore(&path, "a folder that is read under another path");
+                } else if folders.len() >= self.most {
+                    let path = self.root.to_path_buf();
+                    return Err(DataError::TooManyFolders { path, limit: self.most });
+                } else {
+                    let place = folders.len();
+                    let (folder, below) = self.read(place, path, depth)?;
+                    folders[parent].folders.push(place);
+                    folders.push(folder);
+                    next.extend(below);
+                }
+            }
+            met = next;
+        }
+        Ok(folders)
+    }
+
+    /// A folder with its files, and the folders in it.
+    fn read(&mut self, place: usize, path: PathBuf, depth: usize) -> Result<(Read, Vec<Met>)> {
+        let here = self.root.join(&path);
+        let fail = |source| DataError::io(&here, source);
+        let entries = fs::read_dir(&here).map_err(fail)?;
+        let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
+        let mut names = names.collect::<std::io::Result<Vec<_>>>().map_err(fail)?;
+        // The system gives them in any order.
+        names.sort_by(|a, b| {
+            natural_order(&a.to_string_lossy(), &b.to_string_lossy()).then_with(|| a.cmp(b))
+        });
+        let (mut files, mut met) = (Vec::new(), Vec::new());
+        for name in names {
+            let child = path.join(&name);
+            let full = self.root.join(&child);
+            let is_folder = fs::metadata(&full).is_ok_and(|metadata| metadata.is_dir());
+            if let Some(reason) = not_data(&child, is_folder) {
+                self.ignore(&child, reason);
+            } else if is_folder {
+                let is_link = fs::symlink_metadata(&full).is_ok_and(|it| it.is_symlink());
+                met.push(Met { path: child, parent: place, is_link });
+            } else {
+                files.push(child);
+            }
+        }
+        Ok((Read { path, depth, files, folders: Vec::new() }, met))
+    }
+
+    fn ignore(&mut self, path: &Path, reason: &'static str) {
+        self.ignored.push(Ignored { path: path_text(path), reason });
+    }
+}
+
+/// The tree whose first folder is the root, each folder before those in it.
+fn assemble(folders: Vec<Read>) -> Tree {
+    let mut trees: Vec<Option<Tree>> = Vec::new();
+    trees.resize_with(folders.len(), || None);
+    for (place, folder) in folders.into_iter().enumerate().rev() {
+        let mut below: Vec<Tree> =
+            folder.folders.iter().filter_map(|&below| trees[below].take()).collect();
+        // Links were read last.
+        below.sort_by(|a, b| {
+            let name = |tree: &Tree| tree.path.to_string_lossy().into_owned();
+            natural_order(&name(a), &name(b)).then_with(|| a.path.cmp(&b.path))
+        });
+        trees[place] = Some(Tree { path: folder.path, files: folder.files, folders: below });
+    }
+    trees.swap_remove(0).expect("the root is not in another folder")
+}
+
 /// Why a file or folder cannot be data, by its name.
 fn not_data(path: &Path, is_folder: bool) -> Option<&'static str> {
     let name = path.file_name()?.to_string_lossy();
@@ -124,5 +195,27 @@ fn not_data(path: &Path, is_folder: bool) -> Option<&'static str> {
     } else {
         let known = suffix.is_some_and(|suffix| NOT_PICTURES.contains(&suffix.as_str()));
         known.then_some("its suffix is that of another kind of file")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_folders_than_are_read_are_an_error() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "c/d"] {
+            fs::create_dir_all(root.path().join(name)).unwrap();
+        }
+        let walk = |most| {
+            let mut ignored = Vec::new();
+            let walk =
+                Walk { root: root.path(), most, visited: BTreeSet::new(), ignored: &mut ignored };
+            walk.run().map(|folders| folders.len())
+        };
+        assert_eq!(walk(5).unwrap(), 5);
+        let error = walk(4).unwrap_err();
+        assert!(matches!(error, DataError::TooManyFolders { limit: 4, .. }), "{error}");
     }
 }

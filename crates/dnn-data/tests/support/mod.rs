@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test crate uses the part it needs")]
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+pub(crate) mod folders;
+
 use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
