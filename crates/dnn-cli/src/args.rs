@@ -50,6 +50,14 @@ Examples:
   dnn predict runs/digits-1/model.dnn pictures-idx3-ubyte
   dnn predict runs/digits-1/model.dnn pictures-idx3-ubyte --json | jq '.predictions[].class'";
 
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  dnn doctor photos
+  dnn doctor photos --json | jq '.findings[] | select(.kind == \"across-parts\")'
+
+With --json: name, layout, class_names, parts (the count of each class), findings (kind, serious and
+every case with its pictures and a detail) and compared.";
+
 /// Train and use deep neural networks that classify pictures, on an ordinary CPU.
 #[derive(Debug, Parser)]
 #[command(name = "dnn", version, after_help = EXIT_CODES, propagate_version = true)]
@@ -74,6 +82,12 @@ pub(crate) enum Command {
     Predict(PredictArguments),
     /// Show what a model is made of and where it came from.
     Inspect(InspectArguments),
+    /// Look data over before training: bad files, classes, equal and nearly equal pictures.
+    ///
+    /// Nothing is changed. The exit code is 3 if something should be seen to before training: a file
+    /// that cannot be used, a class that a part lacks, one picture under two labels or in two parts.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArguments),
 }
 
 #[derive(Debug, Args)]
@@ -260,6 +274,23 @@ pub(crate) struct InspectArguments {
     /// The model file
     pub(crate) model: PathBuf,
     /// Write one JSON object to standard output instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// The folder with the data, as for train
+    pub(crate) data: PathBuf,
+    /// Take damaged JPEG files for usable as far as they go
+    #[arg(long)]
+    pub(crate) lenient: bool,
+    /// Cases to show of each finding, at most
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub(crate) rows: usize,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+    /// Write one JSON object with everything to standard output instead of text
     #[arg(long)]
     pub(crate) json: bool,
 }

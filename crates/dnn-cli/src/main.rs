@@ -5,6 +5,7 @@
 
 mod args;
 mod data;
+mod doctor;
 mod evaluate;
 mod failure;
 mod inspect;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Train(arguments) => train::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     match outcome {

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | nothing yet | [`digits`]: 1,797 small pictures, built in |
 //! | a folder of pictures | [`load_pictures`]; its parts: [`list_pictures`], [`picture::Preparer`] |
+//! | doubts about a folder of pictures | [`doctor::examine_pictures`] |
 //! | a folder with the files of MNIST or of a set like it | [`load_folder`] |
 //! | a pair of IDX files, or their bytes | [`idx::read_idx_pair`], [`idx::dataset_from_idx`] |
 //! | pictures without labels, to predict | [`idx::read_idx_images`], [`idx::images_from_idx`] |
@@ -33,6 +34,7 @@
 //! ```
 
 pub mod augment;
+pub mod doctor;
 pub mod idx;
 pub mod picture;
 

@@ -16,7 +16,7 @@ use super::quarantine::{is_aside, quarantine};
 use super::stamp::Stamp;
 use super::sums::Sums;
 use crate::file::read_file;
-use crate::picture::{Decoding, Info, Preparer, Preprocessing};
+use crate::picture::{Decoding, Info, PictureError, Preparer, Preprocessing};
 use crate::{DataError, Dataset, ImageDataset, PictureFile, Result};
 
 /// No picture file is larger: 512 MiB.
@@ -109,7 +109,7 @@ pub struct Loaded {
 
 /// What was found in one file.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Used {
         sha256: [u8; 32],
         info: Info,
@@ -208,20 +208,29 @@ fn decode_one(
     preparer: &mut Preparer,
     out: &mut [u8],
 ) -> Outcome {
+    see_one(listing, entry, |bytes| Ok((preparer.prepare(bytes, out)?, ()))).0
+}
+
+/// Reads one file and lets `see` look at its bytes; what that gives is kept where the file can be used.
+pub(crate) fn see_one<T>(
+    listing: &Listing,
+    entry: &Entry,
+    see: impl FnOnce(&[u8]) -> std::result::Result<(Info, T), PictureError>,
+) -> (Outcome, Option<T>) {
     let path = listing.root.join(&entry.path);
+    let bad = |reason, sha256| (Outcome::Bad { reason, sha256 }, None);
     let before = Stamp::of(&path);
     let bytes = match read_file(&path, LARGEST_FILE) {
         Ok(bytes) => bytes,
-        Err(error) => return Outcome::Bad { reason: in_words(&error), sha256: None },
+        Err(error) => return bad(in_words(&error), None),
     };
     if Stamp::of(&path) != before {
-        let reason = "it changed while it was read".to_owned();
-        return Outcome::Bad { reason, sha256: None };
+        return bad("it changed while it was read".to_owned(), None);
     }
     let sha256 = Sha256::digest(&bytes).into();
-    match preparer.prepare(&bytes, out) {
-        Ok(info) => Outcome::Used { sha256, info },
-        Err(error) => Outcome::Bad { reason: error.to_string(), sha256: Some(sha256) },
+    match see(&bytes) {
+        Ok((info, seen)) => (Outcome::Used { sha256, info }, Some(seen)),
+        Err(error) => bad(error.to_string(), Some(sha256)),
     }
 }
 
@@ -240,7 +249,7 @@ fn in_words(error: &DataError) -> String {
 
 /// The bad files by their paths: those that could not be decoded, have another digest than they
 /// should, or are missing.
-fn bad_files(
+pub(crate) fn bad_files(
     listing: &mut Listing,
     outcomes: &[Outcome],
     sums: &Sums,

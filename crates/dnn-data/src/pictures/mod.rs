@@ -10,6 +10,9 @@ mod stamp;
 mod sums;
 mod walk;
 
+pub(crate) use load::{Outcome, bad_files, see_one};
+pub(crate) use sums::Sums;
+
 pub use cache::{CacheUse, cache_folder};
 pub use listing::{Entry, Ignored, Layout, Listing, Part, list_pictures, picture_files};
 pub use load::{BadFile, BadFiles, LoadOptions, LoadReport, Loaded, NotedFile, load_pictures};

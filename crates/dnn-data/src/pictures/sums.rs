@@ -14,10 +14,10 @@ const LARGEST: u64 = 256 << 20;
 
 /// The digests that a folder's `SHA256SUMS` lists, none if it has no such file.
 #[derive(Debug, Default)]
-pub(super) struct Sums(BTreeMap<PathBuf, [u8; 32]>);
+pub(crate) struct Sums(BTreeMap<PathBuf, [u8; 32]>);
 
 impl Sums {
-    pub(super) fn read(root: &Path) -> Result<Self> {
+    pub(crate) fn read(root: &Path) -> Result<Self> {
         let path = root.join("SHA256SUMS");
         if !path.is_file() {
             return Ok(Self::default());

@@ -1,0 +1,112 @@
+//! `dnn doctor`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use dnn_data::doctor::{self, Case, Compared, Finding, Place, Report};
+use dnn_data::picture::Decoding;
+use dnn_data::{DataError, load_folder};
+
+use crate::args::DoctorArguments;
+use crate::output::{self, plain};
+
+/// The exit code where something serious was found: that of wrong data.
+const SERIOUS: u8 = 3;
+
+/// Classes in the table of counts, at most.
+const SHOWN_CLASSES: usize = 12;
+
+/// Pictures of one case, at most.
+const SHOWN_PICTURES: usize = 4;
+
+pub(crate) fn run(arguments: &DoctorArguments) -> anyhow::Result<ExitCode> {
+    arguments.threads.start()?;
+    let decoding = Decoding { lenient: arguments.lenient, ..Decoding::default() };
+    let report = examine(&arguments.data, &decoding)?;
+    if arguments.json {
+        output::print_json(&report)?;
+    } else {
+        output::print(&text(&report, arguments.rows))?;
+    }
+    Ok(if report.is_serious() { ExitCode::from(SERIOUS) } else { ExitCode::SUCCESS })
+}
+
+fn examine(path: &Path, decoding: &Decoding) -> Result<Report, DataError> {
+    match load_folder(path) {
+        Ok(data) => Ok(doctor::examine(&data)),
+        Err(DataError::NoKnownFiles { .. } | DataError::EmptyFolder { .. }) => {
+            doctor::examine_pictures(path, decoding)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The report for people: counts, then each finding with at most `rows` of its cases.
+fn text(report: &Report, rows: usize) -> String {
+    let layout = report.layout.map_or_else(String::new, |layout| format!(", {layout}"));
+    let mut text =
+        format!("{}: {} classes{layout}\n\n", plain(&report.name), report.class_names.len());
+    text += &counts(report);
+    for finding in &report.findings {
+        text += &section(finding, rows);
+    }
+    if report.compared == Compared::TooMany {
+        text += "\nnot searched for nearly equal pictures: there are more than 100000\n";
+    }
+    text += match (report.findings.is_empty(), report.is_serious()) {
+        (true, _) => "\nnothing found\n",
+        (_, false) => "\nnothing serious found\n",
+        (_, true) => "\nwhat is marked with ! should be seen to before training\n",
+    };
+    text
+}
+
+/// A row for each class, a column for each part.
+fn counts(report: &Report) -> String {
+    let shown = &report.class_names[..report.class_names.len().min(SHOWN_CLASSES)];
+    let names: Vec<String> = shown.iter().map(|name| plain(name)).collect();
+    let wide = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(8);
+    let row = |name: &str, cells: Vec<String>| {
+        let cells: String = cells.iter().map(|cell| format!(" {cell:>10}")).collect();
+        format!("{name:<wide$}{cells}\n")
+    };
+    let each = |cell: &dyn Fn(&doctor::PartCounts) -> String| -> Vec<String> {
+        report.parts.iter().map(cell).collect()
+    };
+    let mut table = row("class", each(&|counts| counts.part.to_string()));
+    for (class, name) in names.iter().enumerate() {
+        table += &row(name, each(&|counts| counts.classes[class].to_string()));
+    }
+    if let Some(more @ 1..) = report.class_names.len().checked_sub(SHOWN_CLASSES) {
+        table += &format!("… and {more} more\n");
+    }
+    table + &row("all", each(&|counts| counts.classes.iter().sum::<usize>().to_string()))
+}
+
+fn section(finding: &Finding, rows: usize) -> String {
+    let mark = if finding.serious { '!' } else { '-' };
+    let mut text = format!("\n{mark} {}: {}\n", finding.kind, finding.cases.len());
+    for case in finding.cases.iter().take(rows) {
+        text += &format!("    {}\n", line(case));
+    }
+    if let Some(more @ 1..) = finding.cases.len().checked_sub(rows) {
+        text += &format!("    … and {more} more\n");
+    }
+    text
+}
+
+/// A case in one line; classes are named where they differ.
+fn line(case: &Case) -> String {
+    let differ = case.pictures.iter().any(|picture| picture.class != case.pictures[0].class);
+    let name = |picture: &Place| match &picture.class {
+        Some(class) if differ => format!("{} ({})", plain(&picture.path), plain(class)),
+        _ => plain(&picture.path),
+    };
+    let mut names: Vec<String> = case.pictures.iter().take(SHOWN_PICTURES).map(name).collect();
+    if let Some(more @ 1..) = case.pictures.len().checked_sub(SHOWN_PICTURES) {
+        names.push(format!("… and {more} more"));
+    }
+    let parts = [names.join(" = "), plain(&case.detail)];
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join(": ")
+}
