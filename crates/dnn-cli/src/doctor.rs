@@ -67,8 +67,11 @@ fn counts(report: &Report) -> String {
     let names: Vec<String> = shown.iter().map(|name| plain(name)).collect();
     let wide = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(8);
     let row = |name: &str, cells: Vec<String>| {
-        let cells: String = cells.iter().map(|cell| format!(" {cell:>10}")).collect();
-        format!("{name:<wide$}{cells}\n")
+        let mut row = format!("{name:<wide$}");
+        for cell in cells {
+            row += &format!(" {cell:>10}");
+        }
+        row + "\n"
     };
     let each = |cell: &dyn Fn(&doctor::PartCounts) -> String| -> Vec<String> {
         report.parts.iter().map(cell).collect()

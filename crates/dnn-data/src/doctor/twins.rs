@@ -10,10 +10,10 @@ use super::look::Look;
 pub(super) const MOST_COMPARED: usize = 100_000;
 
 /// Hashes of the same photograph differ in at most so many of 128 bits.
-const MOST_BITS: u32 = 24;
+const MOST_BITS: u32 = 32;
 
 /// Small copies of the same photograph differ by at most so much on average, of 255 levels.
-const MOST_DISTANCE: f32 = 8.0;
+const MOST_DISTANCE: f32 = 12.5;
 
 /// Pictures, by their positions, that show the same.
 #[derive(Debug, PartialEq)]
