@@ -59,7 +59,9 @@ fn look(root: &Path) -> Report {
 /// The findings on sound data with these files besides: kinds, paths of each case, details.
 fn found(files: &[(&str, Vec<u8>)]) -> Vec<(Kind, Vec<String>, String)> {
     let folder = sound();
-    files.iter().for_each(|(path, bytes)| write(folder.path(), path, bytes));
+    for (path, bytes) in files {
+        write(folder.path(), path, bytes);
+    }
     let findings = look(folder.path()).findings.into_iter();
     let paths = |case: &Case| case.pictures.iter().map(|one| one.path.clone()).collect();
     findings
