@@ -4,6 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use dnn_fetch::command::{self, FetchArguments};
 use xtask::bench::{self, BenchOptions};
 
 /// Chores of the dnn workspace.
@@ -16,6 +17,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Fetch public data sets into datasets/, verify and unpack them.
+    #[command(name = "fetch-data", after_help = command::EXAMPLES.replace("PROGRAM", "cargo xtask fetch-data"))]
+    FetchData(FetchArguments),
     /// Run the benchmarks of every crate and print one table of them.
     ///
     /// The table is also written to bench/bench.md and bench/bench.json in the target folder,
@@ -32,6 +36,7 @@ enum Command {
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
+        Command::FetchData(arguments) => command::run(&arguments)?,
         Command::Bench { quick, filters } => {
             let report = bench::run(&BenchOptions { quick, filters })?;
             write!(std::io::stdout(), "{}", report.markdown())?;

@@ -82,6 +82,9 @@ pub(crate) enum Command {
     Predict(PredictArguments),
     /// Show what a model is made of and where it came from.
     Inspect(InspectArguments),
+    /// Fetch a public data set: download, verify, unpack.
+    #[command(after_help = dnn_fetch::command::EXAMPLES.replace("PROGRAM", "dnn fetch"))]
+    Fetch(dnn_fetch::command::FetchArguments),
     /// Look data over before training: bad files, classes, equal and nearly equal pictures.
     ///
     /// Nothing is changed. The exit code is 3 if something should be seen to before training: a file

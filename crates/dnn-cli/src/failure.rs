@@ -6,6 +6,7 @@ use std::io;
 use std::process::ExitCode;
 
 use dnn_data::DataError;
+use dnn_fetch::FetchError;
 use dnn_layers::NetworkError;
 use dnn_store::StoreError;
 use dnn_train::TrainError;
@@ -70,6 +71,12 @@ fn code_of(cause: &(dyn Error + 'static)) -> Option<u8> {
         })
     } else if let Some(error) = cause.downcast_ref::<DataError>() {
         Some(if error.is_io() { IO } else { DATA })
+    } else if let Some(error) = cause.downcast_ref::<FetchError>() {
+        Some(match error {
+            _ if error.is_usage() => USAGE,
+            _ if error.is_io() => IO,
+            _ => DATA,
+        })
     } else if let Some(error) = cause.downcast_ref::<TrainError>() {
         Some(match error {
             TrainError::NotFinite { .. }

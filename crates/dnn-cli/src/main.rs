@@ -30,6 +30,9 @@ fn main() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Fetch(arguments) => dnn_fetch::command::run(&arguments)
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(anyhow::Error::from),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     match outcome {

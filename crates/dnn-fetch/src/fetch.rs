@@ -1,0 +1,326 @@
+//! The whole way from a name to a folder.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::arrange::{self, Plan, Wish};
+use crate::download::Patience;
+use crate::lock::Lock;
+use crate::source::{Container, Origin, Vouched, obtain};
+use crate::unpack::{Caps, Unpacked, copy, unpack};
+use crate::verify::{SOURCE, SUMS, Source, part_of, read_source, verify};
+use crate::{Digest, Event, FetchError, Manifest, Result};
+
+/// Where to take a data set from instead of its usual place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum From {
+    /// A file, or a folder with files.
+    Path(PathBuf),
+    /// A URL of a file, or of a folder if it ends in `/`.
+    Url(String),
+}
+
+/// How to fetch.
+#[derive(Clone, Debug)]
+pub struct FetchOptions {
+    /// The folder in which the folder of the data set appears.
+    pub to: PathBuf,
+    /// Another source.
+    pub from: Option<From>,
+    /// The sha256 of that source, if it is another packing of the data, or of the file if none has been
+    /// published.
+    pub sha256: Option<Digest>,
+    /// Whether to go on where nothing vouches for a source.
+    pub unverified: bool,
+    /// All pictures rather than a selection.
+    pub full: bool,
+    /// One of [`Manifest::variants`]; the first by default.
+    pub variant: Option<String>,
+    /// Whether a folder that is there is replaced.
+    pub force: bool,
+    /// URLs that are asked first, for `URL/NAME/FILE`.
+    pub mirrors: Vec<String>,
+    /// The npm client.
+    pub npm: OsString,
+    /// How long to wait.
+    pub patience: Patience,
+    /// How much may be unpacked.
+    pub caps: Caps,
+}
+
+impl Default for FetchOptions {
+    /// Into `datasets`, from the usual place.
+    fn default() -> Self {
+        Self {
+            to: PathBuf::from("datasets"),
+            from: None,
+            sha256: None,
+            unverified: false,
+            full: false,
+            variant: None,
+            force: false,
+            mirrors: Vec::new(),
+            npm: OsString::from("npm"),
+            patience: Patience::default(),
+            caps: Caps::default(),
+        }
+    }
+}
+
+/// A data set that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// How many files it has.
+    pub files: usize,
+    /// How many of them are in `train`, `validation` and `test`, where there are such.
+    pub parts: BTreeMap<String, usize>,
+    /// Why files of the source are not in it, and how many for each reason.
+    pub left_out: BTreeMap<String, usize>,
+    /// Whether it was there already, and was only verified.
+    pub was_there: bool,
+}
+
+/// Makes the folder of a data set, or verifies the one that is there.
+///
+/// # Errors
+/// Those of [`FetchError`]. Whatever the error, the folder is as it was before. What was downloaded stays
+/// in `TO/.fetch` and is used by the next call.
+///
+/// # Examples
+/// See the [crate](crate).
+pub fn fetch(
+    manifest: &Manifest,
+    options: &FetchOptions,
+    tell: &mut dyn FnMut(Event),
+) -> Result<Fetched> {
+    check(manifest, options)?;
+    let folder = options.to.join(&manifest.name);
+    if let Some(fetched) = is_there(manifest, options, &folder, tell)? {
+        return Ok(fetched);
+    }
+    let work = options.to.join(".fetch");
+    let _lock = Lock::take(&work.join(format!("{}.lock", manifest.name)), tell)?;
+    // Another process may have fetched it while this one waited.
+    if let Some(fetched) = is_there(manifest, options, &folder, tell)? {
+        return Ok(fetched);
+    }
+    let work = work.join(&manifest.name);
+    fs::create_dir_all(&work).map_err(|error| FetchError::io("create", &work, error))?;
+    let containers = obtain(manifest, options, &work, tell)?;
+    let stage = work.join("stage");
+    remove(&stage)?;
+    let made = build(manifest, options, containers, &stage, tell);
+    let fetched = match made {
+        Ok(plan) => put(&stage.join("ready"), &folder, options.force).map(|()| plan),
+        Err(error) => Err(error),
+    };
+    // Also after an error: nothing half-unpacked stays.
+    remove(&stage)?;
+    let plan = fetched?;
+    remove(&work)?;
+    let mut parts = BTreeMap::new();
+    for part in plan.moves.iter().filter_map(|(_, to)| part_of(to)) {
+        *parts.entry(part.to_owned()).or_default() += 1;
+    }
+    let (files, left_out) = (plan.moves.len(), plan.left_out);
+    Ok(Fetched { folder, files, parts, left_out, was_there: false })
+}
+
+/// Whether the options fit the data set.
+fn check(manifest: &Manifest, options: &FetchOptions) -> Result<()> {
+    let wrong = |message: String| Err(FetchError::Options(message));
+    if let Some(variant) = &options.variant {
+        if manifest.variants.is_empty() {
+            return wrong(format!("{} has no variants", manifest.name));
+        }
+        if !manifest.variants.contains(variant) {
+            let known = manifest.variants.join(" or ");
+            return wrong(format!("--variant: expected {known}, found `{variant}`"));
+        }
+    }
+    let selects = matches!(manifest.arrange, crate::manifest::Arrange::Numbered { .. });
+    if options.full && !selects {
+        return wrong(format!("--full: {} comes whole in any case", manifest.name));
+    }
+    Ok(())
+}
+
+fn wish(options: &FetchOptions) -> Wish<'_> {
+    Wish { full: options.full, variant: options.variant.as_deref() }
+}
+
+/// The folder, if it is there and is what is wanted.
+fn is_there(
+    manifest: &Manifest,
+    options: &FetchOptions,
+    folder: &Path,
+    tell: &mut dyn FnMut(Event),
+) -> Result<Option<Fetched>> {
+    if options.force || fs::symlink_metadata(folder).is_err() {
+        return Ok(None);
+    }
+    tell(Event::Checking { what: folder.display().to_string() });
+    if let Some(source) = read_source(folder)? {
+        let found = in_words(manifest, source.full, source.variant.as_deref());
+        let expected = in_words(manifest, options.full, options.variant.as_deref());
+        if found != expected && source.about.name == manifest.name {
+            return Err(FetchError::OtherOptions { path: folder.to_path_buf(), expected, found });
+        }
+    }
+    let verified = verify(manifest, folder)?;
+    Ok(Some(Fetched {
+        folder: folder.to_path_buf(),
+        files: verified.files,
+        parts: verified.parts,
+        left_out: verified.left_out,
+        was_there: true,
+    }))
+}
+
+/// The options that decide what is in the folder.
+fn in_words(manifest: &Manifest, full: bool, variant: Option<&str>) -> String {
+    match (full, variant.or(manifest.variants.first().map(String::as_str))) {
+        (true, _) => "with --full".to_owned(),
+        (false, Some(variant)) => format!("with --variant {variant}"),
+        (false, None) => "without --full".to_owned(),
+    }
+}
+
+/// Unpacks and arranges into `stage/ready`.
+fn build(
+    manifest: &Manifest,
+    options: &FetchOptions,
+    containers: Vec<Container>,
+    stage: &Path,
+    tell: &mut dyn FnMut(Event),
+) -> Result<Plan> {
+    let create = |path: &Path| {
+        fs::create_dir_all(path).map_err(|error| FetchError::io("create", path, error))
+    };
+    let (raw, ready) = (stage.join("raw"), stage.join("ready"));
+    create(&raw)?;
+    create(&ready)?;
+    let mut files: Vec<Unpacked> = Vec::new();
+    let mut origins = Vec::new();
+    for (number, container) in containers.into_iter().enumerate() {
+        // Archives cannot get in each other's way.
+        let into = raw.join(number.to_string());
+        let (unpacked, origin) = open(container, &into, options, tell)?;
+        origins.push(origin);
+        let placed = |file: Unpacked| Unpacked { path: format!("{number}/{}", file.path), ..file };
+        files.extend(unpacked.into_iter().map(placed));
+    }
+    // The number is no part of what the archive says.
+    let single = origins.len() == 1;
+    let root = if single { raw.join("0") } else { raw.clone() };
+    if single {
+        for file in &mut files {
+            file.path.drain(..2);
+        }
+    }
+    let plan = arrange::plan(manifest, wish(options), &root, files)?;
+    for (file, to) in &plan.moves {
+        let (from, target) = (root.join(&file.path), ready.join(to));
+        if let Some(folder) = target.parent() {
+            create(folder)?;
+        }
+        fs::rename(&from, &target).map_err(|error| FetchError::io("rename", &from, error))?;
+    }
+    let sums = sums(plan.moves.iter().map(|(file, to)| (file, to.as_str())));
+    dnn_store::commit(&ready.join(SUMS), sums.as_bytes())?;
+    let source = Source {
+        about: manifest.about(),
+        variant: options.variant.clone(),
+        full: options.full,
+        sums: Digest::of(sums.as_bytes()),
+        left_out: plan.left_out.clone(),
+        origin: origins,
+    };
+    let text = toml::to_string(&source)
+        .map_err(|error| FetchError::io("write", &ready.join(SOURCE), io::Error::other(error)))?;
+    dnn_store::commit(&ready.join(SOURCE), text.as_bytes())?;
+    Ok(plan)
+}
+
+/// A list of checksums as `sha256sum` writes it; the paths have nothing in them that needs escaping.
+fn sums<'a>(files: impl Iterator<Item = (&'a Unpacked, &'a str)>) -> String {
+    let mut text = String::new();
+    for (file, path) in files {
+        text += &format!("{}  {path}\n", file.sha256);
+    }
+    text
+}
+
+/// Unpacks one container.
+fn open(
+    container: Container,
+    into: &Path,
+    options: &FetchOptions,
+    tell: &mut dyn FnMut(Event),
+) -> Result<(Vec<Unpacked>, Origin)> {
+    match container {
+        Container::File(file, origin) => {
+            Ok((unpack(file, &origin.name, into, &options.caps, tell)?, origin))
+        }
+        Container::Folder(folder) => {
+            let files = copy(&folder, into, &options.caps, tell)?;
+            let list = sums(files.iter().map(|file| (file, file.path.as_str())));
+            let origin = Origin {
+                name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                from: folder.display().to_string(),
+                bytes: files.iter().map(|file| file.bytes).sum(),
+                sha256: Digest::of(list.as_bytes()),
+                checked_by: Vouched::Unverified,
+            };
+            Ok((files, origin))
+        }
+        Container::Bytes(name, bytes) => {
+            fs::create_dir(into).map_err(|error| FetchError::io("create", into, error))?;
+            let path = into.join(name);
+            fs::write(&path, bytes).map_err(|error| FetchError::io("write", &path, error))?;
+            let (sha256, size) = (Digest::of(bytes), bytes.len() as u64);
+            let file = Unpacked { path: name.to_owned(), bytes: size, sha256: sha256.clone() };
+            let origin = Origin {
+                name: name.to_owned(),
+                from: "this program".to_owned(),
+                bytes: size,
+                sha256,
+                checked_by: Vouched::Manifest,
+            };
+            Ok((vec![file], origin))
+        }
+    }
+}
+
+/// Gives a finished folder its name; an old one stays until then.
+fn put(ready: &Path, folder: &Path, force: bool) -> Result<()> {
+    let fail = |error| FetchError::io("put in place", folder, error);
+    let old = ready.with_file_name("old");
+    let replaces = force && fs::symlink_metadata(folder).is_ok();
+    if replaces {
+        fs::rename(folder, &old).map_err(fail)?;
+    }
+    if let Err(error) = fs::rename(ready, folder) {
+        if replaces {
+            // The first error tells what happened.
+            let _ = fs::rename(&old, folder);
+        }
+        return Err(fail(error));
+    }
+    Ok(())
+}
+
+/// Removes a folder of our own, if it is there.
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(FetchError::io("remove", folder, error))
+        }
+        _ => Ok(()),
+    }
+}

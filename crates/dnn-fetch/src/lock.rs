@@ -1,0 +1,71 @@
+//! One process at a time works on a data set.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use crate::{Event, FetchError, Result};
+
+/// Held while it lives; the system frees it when the process ends, however it ends.
+pub(crate) struct Lock {
+    path: PathBuf,
+    // Closing the file gives the lock back.
+    _file: File,
+}
+
+impl Lock {
+    /// Waits until no other process holds the lock at `path`.
+    pub(crate) fn take(path: &Path, tell: &mut dyn FnMut(Event)) -> Result<Self> {
+        let fail = |error| FetchError::io("lock", path, error);
+        loop {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder).map_err(|e| FetchError::io("create", folder, e))?;
+            }
+            let opened = File::options().create(true).truncate(false).write(true).open(path);
+            let file = match opened {
+                Ok(file) => file,
+                // Whoever held the lock has just cleaned up the folder.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(fail(error)),
+            };
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    tell(Event::Locked);
+                    file.lock().map_err(fail)?;
+                }
+                Err(TryLockError::Error(error)) => return Err(fail(error)),
+            }
+            // The one before us removes the file when it is done; a lock on a removed file is none.
+            if still_there(&file, path) {
+                return Ok(Self { path: path.to_path_buf(), _file: file });
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // An empty file that stays does no harm.
+        let _ = fs::remove_file(&self.path);
+        if let Some(folder) = self.path.parent() {
+            // Only if nothing else is in it.
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn still_there(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let place = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(ours), Ok(there)) => place(ours) == place(there),
+        _ => false,
+    }
+}
+
+/// Here a file that is open cannot be replaced by another.
+#[cfg(not(unix))]
+fn still_there(_: &File, path: &Path) -> bool {
+    path.exists()
+}
