@@ -35,7 +35,15 @@ enum Command {
 }
 
 fn main() -> Result<()> {
-    match Arguments::parse().command {
+    match run(Arguments::parse().command) {
+        // Whoever read the output has seen enough.
+        Err(error) if is_closed_pipe(&error) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
         Command::FetchData(arguments) => command::run(&arguments)?,
         Command::Bench { quick, filters } => {
             let report = bench::run(&BenchOptions { quick, filters })?;
@@ -43,4 +51,11 @@ fn main() -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -1,6 +1,7 @@
 //! One process at a time works on a data set.
 
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::{Event, FetchError, Result};
@@ -17,14 +18,21 @@ impl Lock {
     pub(crate) fn take(path: &Path, tell: &mut dyn FnMut(Event)) -> Result<Self> {
         let fail = |error| FetchError::io("lock", path, error);
         loop {
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder).map_err(|e| FetchError::io("create", folder, e))?;
+            if let Some(folder) = path.parent()
+                && let Err(error) = fs::create_dir_all(folder)
+            {
+                // Another process has made it, and has perhaps removed it again since.
+                let in_the_way = fs::symlink_metadata(folder).is_ok_and(|_| !folder.is_dir());
+                if error.kind() == ErrorKind::AlreadyExists && !in_the_way {
+                    continue;
+                }
+                return Err(FetchError::io("create", folder, error));
             }
             let opened = File::options().create(true).truncate(false).write(true).open(path);
             let file = match opened {
                 Ok(file) => file,
                 // Whoever held the lock has just cleaned up the folder.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => return Err(fail(error)),
             };
             match file.try_lock() {

@@ -332,7 +332,8 @@ mod tests {
     #[test]
     fn names_are_taken_as_they_are_or_not_at_all() {
         let long = ["a/".repeat(511), "bc".to_owned()].concat();
-        for good in ["a", "./a", "a/b c/ü.jpg", "readme[1].txt", "..a", "a..", "a:b", long.as_str()]
+        for good in
+            ["a", "./a", "a/b c/ü.jpg", "readme[1].txt", "..a", "a..", "ab:c", long.as_str()]
         {
             assert!(checked(good.as_bytes()).is_ok(), "{good}");
         }

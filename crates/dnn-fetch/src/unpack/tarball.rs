@@ -12,8 +12,11 @@ use crate::Result;
 /// The bits for setuid and setgid.
 const SET_ID: u32 = 0o6000;
 
+/// A tar is made of such blocks.
+const BLOCK: u64 = 512;
+
 /// A tar ends with two blocks of zeros.
-const END: u64 = 1024;
+const END: u64 = 2 * BLOCK;
 
 /// `packed` counts the bytes of the file that `reader` inflates.
 pub(super) fn unpack<R: Read>(
@@ -21,8 +24,9 @@ pub(super) fn unpack<R: Read>(
     packed: &Counted<R>,
     gate: &mut Gate,
 ) -> Result<()> {
-    let zeros = Rc::new(Cell::new(0));
-    let mut archive = Archive::new(Zeros { reader, zeros: Rc::clone(&zeros) });
+    let tail = Rc::new(Tail::default());
+    let mut archive = Archive::new(Watched { reader, tail: Rc::clone(&tail) });
+    let mut end_of_entries = 0;
     for entry in archive.entries().map_err(|error| gate.broken(None, &error))? {
         let mut entry = entry.map_err(|error| gate.broken(None, &error))?;
         let name = entry.path_bytes().into_owned();
@@ -33,6 +37,9 @@ pub(super) fn unpack<R: Read>(
         }
         let stated = header.entry_size().map_err(|error| gate.broken(Some(&name), &error))?;
         let kind = header.entry_type();
+        let data = entry.size().checked_next_multiple_of(BLOCK);
+        end_of_entries =
+            data.map_or(u64::MAX, |data| data.saturating_add(entry.raw_file_position()));
         let extensions =
             entry.pax_extensions().map_err(|error| gate.broken(Some(&name), &error))?;
         for extension in extensions.into_iter().flatten() {
@@ -60,7 +67,8 @@ pub(super) fn unpack<R: Read>(
     if more != 0 {
         return Err(gate.refuse(None, "it goes on after its end"));
     }
-    if zeros.get() < END {
+    // Zeros within the last entry are not its end.
+    if tail.zeros.get().min(tail.read.get().saturating_sub(end_of_entries)) < END {
         return Err(gate.refuse(None, "it is cut short"));
     }
     Ok(())
@@ -69,18 +77,26 @@ pub(super) fn unpack<R: Read>(
 /// The most zeros that are read after the end.
 const REST: u64 = 1 << 20;
 
-/// Counts the zeros at the end of what was read.
-struct Zeros<R> {
-    reader: R,
-    zeros: Rc<Cell<u64>>,
+/// What was read so far, and how many zeros it ends with.
+#[derive(Default)]
+struct Tail {
+    read: Cell<u64>,
+    zeros: Cell<u64>,
 }
 
-impl<R: Read> Read for Zeros<R> {
+/// Keeps the [`Tail`] of what is read through it.
+struct Watched<R> {
+    reader: R,
+    tail: Rc<Tail>,
+}
+
+impl<R: Read> Read for Watched<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
         let last = buffer.iter().take(read).rev().take_while(|byte| **byte == 0).count();
-        let before = if last == read { self.zeros.get() } else { 0 };
-        self.zeros.set(before.saturating_add(last as u64));
+        let before = if last == read { self.tail.zeros.get() } else { 0 };
+        self.tail.zeros.set(before.saturating_add(last as u64));
+        self.tail.read.set(self.tail.read.get().saturating_add(read as u64));
         Ok(read)
     }
 }

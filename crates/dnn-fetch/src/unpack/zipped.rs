@@ -44,7 +44,8 @@ pub(super) fn unpack(file: File, gate: &mut Gate) -> Result<()> {
         if entry.encrypted() {
             return Err(gate.refuse(Some(&name), "it is encrypted"));
         }
-        let mode = entry.unix_mode().unwrap_or(0);
+        // The mode as Unix programs store it; zero where others made the archive.
+        let mode = entry.external_attributes() >> 16;
         if mode & SET_ID != 0 {
             return Err(gate.refuse(Some(&name), "it wants to run as another user"));
         }
