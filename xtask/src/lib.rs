@@ -4,6 +4,7 @@
 //! be tested without running the program.
 
 pub mod bench;
+pub mod peers;
 
 /// The library example of the README, compiled and run.
 #[cfg(doctest)]

@@ -1,11 +1,13 @@
 //! `cargo xtask`: the chores of this workspace.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use dnn_fetch::command::{self, FetchArguments};
 use xtask::bench::{self, BenchOptions};
+use xtask::peers::loading;
 
 /// Chores of the dnn workspace.
 #[derive(Parser)]
@@ -25,13 +27,33 @@ enum Command {
     /// The table is also written to bench/bench.md and bench/bench.json in the target folder,
     /// together with the machine, the compiler and the commit.
     Bench {
+        /// Measure this job against other software instead, in rounds of one run.
+        ///
+        /// loading: the pictures below a folder become 64x64x3, with the same number of threads.
+        /// The peers are Python packages; what is missing is said, with the command that gets it.
+        #[arg(long, value_name = "JOB", value_enum)]
+        peers: Option<Job>,
+        /// The folder of pictures for --peers loading.
+        #[arg(
+            long,
+            value_name = "DIR",
+            requires = "peers",
+            default_value = "datasets/cats-vs-dogs"
+        )]
+        data: PathBuf,
         /// Take fewer samples: seconds instead of minutes, and less certain numbers.
         #[arg(long)]
         quick: bool,
         /// Run only benchmarks whose `crate/bench/name` contains one of these.
-        #[arg(value_name = "FILTER")]
+        #[arg(value_name = "FILTER", conflicts_with = "peers")]
         filters: Vec<String>,
     },
+}
+
+/// What is measured against other software.
+#[derive(Clone, Copy, ValueEnum)]
+enum Job {
+    Loading,
 }
 
 fn main() -> Result<()> {
@@ -45,7 +67,10 @@ fn main() -> Result<()> {
 fn run(command: Command) -> Result<()> {
     match command {
         Command::FetchData(arguments) => command::run(&arguments)?,
-        Command::Bench { quick, filters } => {
+        Command::Bench { peers: Some(Job::Loading), data, quick, .. } => {
+            write!(std::io::stdout(), "{}", loading::run(&data, quick)?.markdown())?;
+        }
+        Command::Bench { quick, filters, .. } => {
             let report = bench::run(&BenchOptions { quick, filters })?;
             write!(std::io::stdout(), "{}", report.markdown())?;
         }

@@ -182,7 +182,7 @@ fn d3_lengths_that_lie_and_bodies_without_end() {
     assert!(fails(&server, &body).contains("expected 20000 bytes, found more"));
     // The same where the size is not known before, at the cap.
     let chunked = [("Transfer-Encoding", "chunked".to_owned())];
-    let piece = [b"10000\r\n".as_slice(), &[7; 1 << 16], b"\r\n"].concat();
+    let piece = [b"10000\r\n".to_vec(), vec![7; 1 << 16], b"\r\n".to_vec()].concat();
     let server = Server::start(move |_| Reply::Endless(head("200 OK", &chunked), piece.clone()));
     assert!(fails(&server, &body).contains("found more"));
 }

@@ -60,7 +60,7 @@ fn cargo() -> Command {
 }
 
 /// A word as a shell takes it: in single quotes where it has more than plain characters.
-pub(super) fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
@@ -117,6 +117,15 @@ impl Workspace {
         let mut command = cargo();
         command.args(words).current_dir(&self.root).env("CRITERION_HOME", self.criterion());
         command
+    }
+
+    /// Builds an example for release and gives the program.
+    pub(crate) fn build_example(&self, package: &str, name: &str) -> Result<PathBuf> {
+        let words = ["build", "--quiet", "--release", "--package", package, "--example", name];
+        let status = self.command(&words).status().context("cannot start cargo")?;
+        ensure!(status.success(), "`cargo {}` failed with {status}", words.join(" "));
+        let program = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+        Ok(self.target.join("release/examples").join(program))
     }
 
     /// The names of the benchmarks in `bench`.

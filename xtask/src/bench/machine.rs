@@ -24,7 +24,7 @@ const UNKNOWN: &str = "unknown";
 
 impl Machine {
     /// This machine; what cannot be found out is `unknown`.
-    pub(super) fn here() -> Self {
+    pub(crate) fn here() -> Self {
         let cpu = fs::read_to_string("/proc/cpuinfo").ok();
         let or_unknown = |found: Option<String>| found.unwrap_or_else(|| UNKNOWN.to_owned());
         Self {

@@ -7,17 +7,20 @@ mod cargo;
 mod estimates;
 mod machine;
 mod report;
+mod table;
 mod units;
 
+use std::fs;
 use std::path::Path;
-use std::{fs, io};
 
 use anyhow::{Context, Result, bail};
 
+pub(crate) use cargo::quoted;
 pub use cargo::{Bench, Workspace};
 pub use estimates::{Estimates, Interval};
 pub use machine::Machine;
 pub use report::{Report, Row};
+pub(crate) use table::markdown_table;
 pub use units::scaled;
 
 /// What to run.
@@ -148,9 +151,8 @@ fn rows(wanted: &[Benchmark], found: &[(String, Estimates)]) -> Result<Vec<Row>>
         .collect()
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
-    let written: io::Result<()> = fs::write(path, text);
-    written.with_context(|| format!("cannot write {}", path.display()))
+pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]

@@ -1,11 +1,9 @@
 //! The table.
 
-use std::fmt::Write;
-
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{Bench, Estimates, Interval, Machine, scaled};
+use super::{Bench, Estimates, Interval, Machine, markdown_table, scaled};
 
 /// What one benchmark took.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -85,31 +83,7 @@ impl Report {
         let header = ["crate/bench", "name", "median", "deviation", "interval"];
         let mut table = vec![header.map(str::to_owned)];
         table.extend(self.benchmarks.iter().map(Row::cells));
-        let width = |column: usize| {
-            let widths = table.iter().map(|row| row[column].chars().count());
-            widths.max().unwrap_or(0)
-        };
-        let widths: [usize; 5] = std::array::from_fn(width);
-        for (index, row) in table.iter().enumerate() {
-            for (column, (text_of_cell, width)) in row.iter().zip(widths).enumerate() {
-                // Names to the left, numbers to the right.
-                let padded = if column < 2 {
-                    format!("| {text_of_cell:<width$} ")
-                } else {
-                    format!("| {text_of_cell:>width$} ")
-                };
-                text.push_str(&padded);
-            }
-            text.push_str("|\n");
-            if index == 0 {
-                for (column, width) in widths.into_iter().enumerate() {
-                    let end = if column < 2 { '-' } else { ':' };
-                    let rule = "-".repeat(width + 1);
-                    write!(text, "|{rule}{end}").expect("a string takes any text");
-                }
-                text.push_str("|\n");
-            }
-        }
+        text.push_str(&markdown_table(&table, 2));
         text
     }
 
