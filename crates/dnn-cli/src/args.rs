@@ -26,7 +26,7 @@ Exit codes:
 const TRAIN_EXAMPLES: &str = "\
 Examples:
   dnn train                               the built-in handwritten digits, default settings
-  dnn train datasets/mnist --hidden 512   a folder with MNIST's unpacked files
+  dnn train datasets/mnist --hidden 512   a folder with MNIST's four files
   dnn train photos                        a folder of pictures with a folder for each class
   dnn train photos --augment flip,shift=4 mirrored and moved anew in every epoch
   dnn train photos --bad-files skip       leave out what cannot be read, at most 5 % of it
@@ -95,9 +95,10 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainArguments {
-    /// The folder with the data: pictures in a folder for each class, in train and test folders with
-    /// these, or named like cat.12.jpg; or IDX files named as MNIST's, unpacked (gunzip) [default: the
-    /// built-in digits]
+    /// The data: a folder of pictures, in a folder for each class, in train and test folders with these,
+    /// or named like cat.12.jpg; a folder with IDX files named as MNIST's (.gz too) or with CIFAR-10's
+    /// batches; a file .npz or .h5 with arrays like x_train and y_train, or a folder with such files
+    /// [default: the built-in digits]
     pub(crate) data: Option<PathBuf>,
     /// Width and height that every picture gets: `N` for both, or `WxH`
     #[arg(long, value_name = "N|WxH", default_value = "64", value_parser = parse_size)]
@@ -253,7 +254,7 @@ pub(crate) struct EvaluateArguments {
 pub(crate) struct PredictArguments {
     /// The model file
     pub(crate) model: PathBuf,
-    /// Picture files, folders of them, or IDX files
+    /// Picture files, folders of them, or IDX files (.gz too)
     #[arg(required = true)]
     pub(crate) files: Vec<PathBuf>,
     /// Leave out files that cannot be used, instead of stopping at the first

@@ -1,11 +1,11 @@
-//! Where the data comes from: the built-in digits, IDX files or pictures.
+//! Where the data comes from: the built-in digits, stored arrays or pictures.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use dnn_data::{
-    CacheUse, DataError, Dataset, ImageDataset, LoadOptions, LoadReport, Loaded, load_folder,
-    load_pictures, load_test_part,
+    CacheUse, DataError, Dataset, Ignored, ImageDataset, LoadOptions, LoadReport, Loaded,
+    load_arrays, load_pictures, load_test_part,
 };
 
 use crate::output::note;
@@ -25,15 +25,13 @@ pub(crate) struct Source {
 /// The data named on the command line, or the built-in digits.
 pub(crate) fn load(path: Option<&Path>, options: &LoadOptions) -> Result<Source, DataError> {
     let Some(path) = path else { return Ok(Source { data: dnn_data::digits(), report: None }) };
-    match load_folder(path) {
-        Ok(data) => Ok(Source { data, report: None }),
-        Err(DataError::NoKnownFiles { .. } | DataError::EmptyFolder { .. }) => {
-            let Loaded { dataset, report } = load_pictures(path, options)?;
-            tell(&report);
-            Ok(Source { data: dataset, report: Some(report) })
-        }
-        Err(error) => Err(error),
+    if let Some((data, ignored)) = load_arrays(path)? {
+        tell_ignored(&ignored);
+        return Ok(Source { data, report: None });
     }
+    let Loaded { dataset, report } = load_pictures(path, options)?;
+    tell(&report);
+    Ok(Source { data: dataset, report: Some(report) })
 }
 
 /// A test part alone, as IDX files can be.
@@ -62,11 +60,18 @@ fn tell(report: &LoadReport) {
         let first = format!("{} ({})", first.path, first.notes.join(", "));
         note(&format!("note: {first} and {others} other files are unusual, but used"));
     }
-    if !report.ignored.is_empty() {
-        let first = &report.ignored[0];
-        let (count, first) = (report.ignored.len(), format!("{} ({})", first.path, first.reason));
-        note(&format!("note: {count} files or folders are no part of the data: {first}, …"));
-    }
+    tell_ignored(&report.ignored);
+}
+
+/// Says what is no part of the data, and so that it was seen.
+fn tell_ignored(ignored: &[Ignored]) {
+    let Some(first) = ignored.first() else { return };
+    let others = match ignored.len() {
+        1 => String::new(),
+        2 => " and 1 other".to_owned(),
+        more => format!(" and {} others", more - 1),
+    };
+    note(&format!("note: no part of the data: {} ({}){others}", first.path, first.reason));
 }
 
 impl Source {

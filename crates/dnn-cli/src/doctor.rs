@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use dnn_data::doctor::{self, Case, Compared, Finding, Place, Report};
 use dnn_data::picture::Decoding;
-use dnn_data::{DataError, load_folder};
+use dnn_data::{DataError, load_arrays};
 
 use crate::args::DoctorArguments;
 use crate::output::{self, plain};
@@ -32,12 +32,9 @@ pub(crate) fn run(arguments: &DoctorArguments) -> anyhow::Result<ExitCode> {
 }
 
 fn examine(path: &Path, decoding: &Decoding) -> Result<Report, DataError> {
-    match load_folder(path) {
-        Ok(data) => Ok(doctor::examine(&data)),
-        Err(DataError::NoKnownFiles { .. } | DataError::EmptyFolder { .. }) => {
-            doctor::examine_pictures(path, decoding)
-        }
-        Err(error) => Err(error),
+    match load_arrays(path)? {
+        Some((data, _)) => Ok(doctor::examine(&data)),
+        None => doctor::examine_pictures(path, decoding),
     }
 }
 

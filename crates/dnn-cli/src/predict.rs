@@ -186,12 +186,13 @@ impl<T: Element> Task<'_, T> {
     }
 }
 
-/// Whether a file begins as IDX does; one that cannot be opened is left to its reader to refuse.
+/// Whether a file begins as IDX does, or as gzip, which no picture is; one that cannot be opened is left to its reader to refuse.
 fn is_idx(path: &Path) -> bool {
     let mut start = [1; 3];
     let regular = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
     let mut read = || fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
-    regular && read().is_ok() && start[..2] == [0, 0] && matches!(start[2], 0x08..=0x0e)
+    let of_idx = |start: [u8; 3]| start[..2] == [0, 0] && matches!(start[2], 0x08..=0x0e);
+    regular && read().is_ok() && (of_idx(start) || start[..2] == [0x1f, 0x8b])
 }
 
 fn as_json(classes: &[String], one: &Prediction) -> Value {

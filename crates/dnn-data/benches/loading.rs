@@ -41,7 +41,7 @@ fn from_cache(c: &mut Criterion) {
     for class in ["cat", "dog"] {
         let of_class = folder.path().join("photos").join(class);
         std::fs::create_dir_all(&of_class).unwrap();
-        let pixels: Vec<u8> = (0..64 * 64 * 3).map(|place| (place % 251) as u8).collect();
+        let pixels: Vec<u8> = (0..64 * 64 * 3_u32).map(|place| (place % 251) as u8).collect();
         let file = encode_png(&pixels, SHAPE).unwrap();
         for number in 0..500 {
             std::fs::write(of_class.join(format!("{number}.png")), &file).unwrap();

@@ -83,9 +83,9 @@ pub enum DataError {
         /// The type code in the header.
         code: u8,
     },
-    /// An IDX file has another number of dimensions than its use needs.
+    /// An array has another number of dimensions than its use needs.
     #[error("expected {expected}, found {found}")]
-    IdxDimensions {
+    Dimensions {
         /// What was needed, in words.
         expected: &'static str,
         /// The number of dimensions in the header.
@@ -180,6 +180,42 @@ pub enum DataError {
         path: PathBuf,
         /// Up to five of the names in it.
         found: String,
+    },
+    /// There are no arrays that would be pictures to train on.
+    #[error("expected arrays named like x_train and y_train in {}, found {found}", path.display())]
+    NoArrays {
+        /// The file or folder.
+        path: PathBuf,
+        /// Up to five of the names in it.
+        found: String,
+    },
+    /// An array cannot be used.
+    #[error("array {name}: {reason}")]
+    Array {
+        /// Its name in the file.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file of CIFAR-10 does not consist of whole pictures.
+    #[error("expected pictures of 3073 bytes each, at least one, found {found} bytes in all")]
+    CifarSize {
+        /// The length of the file.
+        found: usize,
+    },
+    /// A compressed file or an archive is damaged or something else.
+    #[error("{reason}")]
+    Damaged {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// This build does not read a format.
+    #[error("{format} is not read by this build; build dnn-data with its feature `{feature}`")]
+    FormatOff {
+        /// The format.
+        format: &'static str,
+        /// The feature.
+        feature: &'static str,
     },
     /// Images without their labels, or labels without their images.
     #[error("expected {} beside {}, found no such file", expected.display(), beside.display())]

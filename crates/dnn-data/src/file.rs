@@ -11,24 +11,33 @@ use crate::{DataError, Result};
 /// A pipe or a device is refused before it is opened, because opening one can wait for ever.
 pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let fail = |source| DataError::io(path, source);
-    let too_large = |found| DataError::TooLarge { path: path.to_path_buf(), limit, found };
-    let metadata = fs::metadata(path).map_err(fail)?;
-    if !metadata.is_file() {
-        return Err(DataError::NotAFile { path: path.to_path_buf(), found: kind(&metadata) });
-    }
-    if metadata.len() > limit {
-        return Err(too_large(metadata.len()));
-    }
+    let length = check_regular(path, limit)?;
     let mut bytes = Vec::new();
-    let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
     bytes.try_reserve_exact(length).map_err(|_| fail(io::ErrorKind::OutOfMemory.into()))?;
     // One byte more than the limit shows that a file grew while it was read.
     let file = File::open(path).map_err(fail)?;
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(fail)?;
     if bytes.len() as u64 > limit {
-        return Err(too_large(bytes.len() as u64));
+        return Err(too_large(path, limit, bytes.len() as u64));
     }
     Ok(bytes)
+}
+
+/// The length of a regular file of at most `limit` bytes.
+pub(crate) fn check_regular(path: &Path, limit: u64) -> Result<u64> {
+    let metadata = fs::metadata(path).map_err(|source| DataError::io(path, source))?;
+    if !metadata.is_file() {
+        return Err(DataError::NotAFile { path: path.to_path_buf(), found: kind(&metadata) });
+    }
+    if metadata.len() > limit {
+        return Err(too_large(path, limit, metadata.len()));
+    }
+    Ok(metadata.len())
+}
+
+fn too_large(path: &Path, limit: u64, found: u64) -> DataError {
+    DataError::TooLarge { path: path.to_path_buf(), limit, found }
 }
 
 /// What lies at a path, in words for a message.

@@ -1,6 +1,6 @@
 //! A folder with the files of MNIST, or of a set that is stored like it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -19,8 +19,8 @@ pub(crate) const EXPECTED: &str = "train-images-idx3-ubyte and train-labels-idx1
 /// | `t10k-images-idx3-ubyte` | the pictures to test on; may be absent |
 /// | `t10k-labels-idx1-ubyte` | their labels; present if they are |
 ///
-/// The spelling `train-images.idx3-ubyte`, and so on, is read too; where both are there, the first
-/// counts. Other files are left alone. The set gets the folder's name; what in it is not Unicode is
+/// The spelling `train-images.idx3-ubyte`, and so on, is read too, and so are compressed files, with
+/// `.gz` behind the name; of several the first counts, plain before compressed. Other files are left alone. The set gets the folder's name; what in it is not Unicode is
 /// replaced by `U+FFFD`. Both parts get the class names of the training part.
 ///
 /// # Errors
@@ -44,21 +44,24 @@ pub fn load_folder(path: &Path) -> Result<Dataset> {
     if names.is_empty() {
         return Err(DataError::EmptyFolder { path: path.to_path_buf() });
     }
-    let train = read_part(path, &names, "train")?;
-    let test = read_part(path, &names, "t10k")?;
-    match (train, test) {
-        (Some(train), None) => {
-            Ok(Dataset { name: folder_name(path), train, validation: None, test: None })
-        }
+    load_named(path, &names)?
+        .ok_or_else(|| DataError::NoKnownFiles { path: path.to_path_buf(), found: some_of(&names) })
+}
+
+/// The data set in a folder with these names; `None` if none of them is one of MNIST's.
+pub(crate) fn load_named(path: &Path, names: &[OsString]) -> Result<Option<Dataset>> {
+    let train = read_part(path, names, "train")?;
+    let test = read_part(path, names, "t10k")?;
+    let name = folder_name(path);
+    Ok(match (train, test) {
+        (Some(train), None) => Some(Dataset { name, train, validation: None, test: None }),
         (Some(train), Some(test)) => {
             let test = agree(path, &train, test)?;
-            Ok(Dataset { name: folder_name(path), train, validation: None, test: Some(test) })
+            Some(Dataset { name, train, validation: None, test: Some(test) })
         }
-        (None, Some(_)) => Err(DataError::OnlyTest { path: path.to_path_buf() }),
-        (None, None) => {
-            Err(DataError::NoKnownFiles { path: path.to_path_buf(), found: some_of(&names) })
-        }
-    }
+        (None, Some(_)) => return Err(DataError::OnlyTest { path: path.to_path_buf() }),
+        (None, None) => None,
+    })
 }
 
 /// Reads the test part alone of a folder as [`load_folder`] takes it: pictures to measure a finished
@@ -78,7 +81,7 @@ pub fn load_test_part(path: &Path) -> Result<ImageDataset> {
 }
 
 /// The names in a folder, sorted, since the system gives them in any order.
-fn list(path: &Path) -> Result<Vec<OsString>> {
+pub(crate) fn list(path: &Path) -> Result<Vec<OsString>> {
     let fail = |source| DataError::io(path, source);
     let metadata = fs::metadata(path).map_err(fail)?;
     if !metadata.is_dir() {
@@ -95,8 +98,8 @@ fn list(path: &Path) -> Result<Vec<OsString>> {
 
 /// One part of the set, if the folder has any of its files.
 fn read_part(folder: &Path, names: &[OsString], part: &str) -> Result<Option<ImageDataset>> {
-    let images = find(folder, names, part, "images", "idx3")?;
-    let labels = find(folder, names, part, "labels", "idx1")?;
+    let images = find(folder, names, part, "images", "idx3");
+    let labels = find(folder, names, part, "labels", "idx1");
     let missing = |kind, beside| {
         let expected = folder.join(format!("{part}-{kind}-ubyte"));
         Err(DataError::MissingHalf { expected, beside })
@@ -109,28 +112,23 @@ fn read_part(folder: &Path, names: &[OsString], part: &str) -> Result<Option<Ima
     }
 }
 
-/// The path of a file in either spelling; one that is still compressed is an error that says so.
+/// The path of a file in any of its spellings.
 fn find(
     folder: &Path,
     names: &[OsString],
     part: &str,
     what: &str,
     suffix: &str,
-) -> Result<Option<PathBuf>> {
+) -> Option<PathBuf> {
+    let spellings = ["", ".gz"].into_iter().flat_map(|packed| {
+        ["-", "."].map(|mark| format!("{part}-{what}{mark}{suffix}-ubyte{packed}"))
+    });
     let there = |name: &String| names.iter().any(|found| found == name.as_str());
-    let spellings =
-        [format!("{part}-{what}-{suffix}-ubyte"), format!("{part}-{what}.{suffix}-ubyte")];
-    if let Some(name) = spellings.iter().find(|name| there(name)) {
-        return Ok(Some(folder.join(name)));
-    }
-    match spellings.map(|name| name + ".gz").iter().find(|name| there(name)) {
-        Some(name) => Err(DataError::Gzip.in_file(&folder.join(name))),
-        None => Ok(None),
-    }
+    spellings.into_iter().find(there).map(|name| folder.join(name))
 }
 
 /// The test part, checked against the training part and with its class names.
-fn agree(path: &Path, train: &ImageDataset, test: ImageDataset) -> Result<ImageDataset> {
+pub(crate) fn agree(path: &Path, train: &ImageDataset, test: ImageDataset) -> Result<ImageDataset> {
     if train.shape() != test.shape() {
         let (train, test) = (train.shape(), test.shape());
         return Err(DataError::ShapesDiffer { path: path.to_path_buf(), train, test });
@@ -152,8 +150,8 @@ pub(crate) fn folder_name(path: &Path) -> String {
 }
 
 /// Up to five names, and how many more there are.
-fn some_of(names: &[OsString]) -> String {
-    let shown: Vec<_> = names.iter().take(5).map(|name| name.to_string_lossy()).collect();
+pub(crate) fn some_of(names: &[impl AsRef<OsStr>]) -> String {
+    let shown: Vec<_> = names.iter().take(5).map(|name| name.as_ref().to_string_lossy()).collect();
     match names.len() - shown.len() {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),

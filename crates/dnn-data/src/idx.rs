@@ -6,8 +6,8 @@
 //! the bytes that are there before anything is done with them, and the values are then borrowed, so
 //! that no header can make it allocate.
 //!
-//! Left out on purpose: values that are not unsigned bytes, more than four dimensions, and compressed
-//! files; each is refused with the reason.
+//! Files may be compressed (`.gz`), told by their first bytes. Left out on purpose: values that are not
+//! unsigned bytes and more than four dimensions; each is refused with the reason.
 //!
 //! # References
 //!
@@ -20,8 +20,10 @@
     clippy::arithmetic_side_effects
 )]
 
+use std::io::Read;
 use std::path::Path;
 
+use flate2::read::MultiGzDecoder;
 use ndarray::{Array2, ShapeBuilder};
 
 use crate::file::read_file;
@@ -54,7 +56,7 @@ pub struct IdxArray<'a> {
 /// # Errors
 ///
 /// [`Gzip`](DataError::Gzip), [`NotIdx`](DataError::NotIdx), [`IdxType`](DataError::IdxType) and
-/// [`IdxDimensions`](DataError::IdxDimensions) for a header of another kind;
+/// [`Dimensions`](DataError::Dimensions) for a header of another kind;
 /// [`IdxSize`](DataError::IdxSize), [`IdxCut`](DataError::IdxCut) and
 /// [`IdxTrailing`](DataError::IdxTrailing) where the sizes are not those of the bytes.
 ///
@@ -81,7 +83,7 @@ pub fn parse_idx(bytes: &[u8]) -> Result<IdxArray<'_>> {
     }
     let count = usize::from(count);
     if !(1..=4).contains(&count) {
-        return Err(DataError::IdxDimensions { expected: "1 to 4 dimensions", found: count });
+        return Err(DataError::Dimensions { expected: "1 to 4 dimensions", found: count });
     }
     let header = count.saturating_mul(4).saturating_add(4);
     let mut dims = Vec::with_capacity(count);
@@ -113,7 +115,7 @@ pub fn parse_idx(bytes: &[u8]) -> Result<IdxArray<'_>> {
 ///
 /// # Errors
 ///
-/// Those of [`parse_idx`]; [`IdxDimensions`](DataError::IdxDimensions) for one or two dimensions;
+/// Those of [`parse_idx`]; [`Dimensions`](DataError::Dimensions) for one or two dimensions;
 /// [`Empty`](DataError::Empty) without pictures, [`Shape`](DataError::Shape) without pixels.
 ///
 /// # Examples
@@ -170,7 +172,7 @@ pub fn dataset_from_idx(images: &[u8], labels: &[u8]) -> Result<ImageDataset> {
 /// [`NotFound`](DataError::NotFound), [`Io`](DataError::Io), [`NotAFile`](DataError::NotAFile) and
 /// [`TooLarge`](DataError::TooLarge) for the file itself.
 pub fn read_idx_images(images: &Path) -> Result<(Array2<u8>, ImageShape)> {
-    let mut bytes = read_file(images, FILE_LIMIT)?;
+    let mut bytes = read_idx(images)?;
     let array = parse_idx(&bytes).map_err(|reason| reason.in_file(images))?;
     let (shape, count) = picture_shape(&array.dims).map_err(|reason| reason.in_file(images))?;
     // The header is cut off in place: a large file is in memory once, not twice.
@@ -196,18 +198,46 @@ pub fn read_idx_images(images: &Path) -> Result<(Array2<u8>, ImageShape)> {
 /// ```
 pub fn read_idx_pair(images: &Path, labels: &Path) -> Result<ImageDataset> {
     let (pixels, shape) = read_idx_images(images)?;
-    let bytes = read_file(labels, FILE_LIMIT)?;
+    let bytes = read_idx(labels)?;
     with_labels(pixels, shape, &bytes).map_err(|reason| reason.in_file(labels))
 }
 
+/// The bytes of a file, inflated where it is compressed: no further than its own header says.
+fn read_idx(path: &Path) -> Result<Vec<u8>> {
+    let bytes = read_file(path, FILE_LIMIT)?;
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(bytes);
+    }
+    let fail = |reason: String| DataError::Damaged { reason }.in_file(path);
+    let damaged = |error: std::io::Error| fail(format!("the gzip data is damaged: {error}"));
+    let mut file = MultiGzDecoder::new(bytes.as_slice());
+    let mut values = Vec::new();
+    // Magic and four sizes.
+    file.by_ref().take(20).read_to_end(&mut values).map_err(damaged)?;
+    let length = match parse_idx(&values) {
+        Err(DataError::IdxCut { expected, .. }) => expected as u64,
+        // Nothing more may follow; if it is no IDX at all, that will be said of these bytes.
+        _ => 20,
+    };
+    // Deflate packs at most 1032 to one.
+    if length > FILE_LIMIT || length / 1032 > bytes.len() as u64 {
+        let found = bytes.len();
+        return Err(fail(format!("{found} compressed bytes cannot hold the {length} it says")));
+    }
+    let more = length.saturating_add(1).saturating_sub(values.len() as u64);
+    // One byte more shows that it goes on; at the end the checksum is compared.
+    file.take(more).read_to_end(&mut values).map_err(damaged)?;
+    Ok(values)
+}
+
 /// The shape and the number of pictures, at least one each.
-fn picture_shape(dims: &[usize]) -> Result<(ImageShape, usize)> {
+pub(crate) fn picture_shape(dims: &[usize]) -> Result<(ImageShape, usize)> {
     let (count, shape) = match *dims {
         [count, height, width] => (count, ImageShape { height, width, channels: 1 }),
         [count, height, width, channels] => (count, ImageShape { height, width, channels }),
         _ => {
             let expected = "pictures of 3 dimensions (grey) or 4 (with channels)";
-            return Err(DataError::IdxDimensions { expected, found: dims.len() });
+            return Err(DataError::Dimensions { expected, found: dims.len() });
         }
     };
     if count == 0 {
@@ -220,7 +250,7 @@ fn picture_shape(dims: &[usize]) -> Result<(ImageShape, usize)> {
 }
 
 /// The values of pictures as a matrix with a picture in each column; no value moves.
-fn into_columns(
+pub(crate) fn into_columns(
     values: Vec<u8>,
     shape: ImageShape,
     count: usize,
@@ -236,10 +266,14 @@ fn with_labels(pixels: Array2<u8>, shape: ImageShape, labels: &[u8]) -> Result<I
     let labels = parse_idx(labels)?;
     if labels.dims.len() != 1 {
         let expected = "labels of 1 dimension";
-        return Err(DataError::IdxDimensions { expected, found: labels.dims.len() });
+        return Err(DataError::Dimensions { expected, found: labels.dims.len() });
     }
-    let largest = labels.values.iter().copied().max().unwrap_or(0);
-    let class_names = (0..=largest).map(|class| class.to_string()).collect();
+    let class_names = numbered_names(labels.values.iter().copied().max().unwrap_or(0).into());
     let labels = labels.values.iter().copied().map(u32::from).collect();
     ImageDataset::new(pixels, labels, class_names, shape)
+}
+
+/// The classes named by their numbers, up to the largest.
+pub(crate) fn numbered_names(largest: u32) -> Vec<String> {
+    (0..=largest).map(|class| class.to_string()).collect()
 }

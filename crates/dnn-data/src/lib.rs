@@ -9,6 +9,7 @@
 //! | nothing yet | [`digits`]: 1,797 small pictures, built in |
 //! | a folder of pictures | [`load_pictures`]; its parts: [`list_pictures`], [`picture::Preparer`] |
 //! | doubts about a folder of pictures | [`doctor::examine_pictures`] |
+//! | IDX files (MNIST's), CIFAR-10, `.npz` or `.h5` | [`load_arrays`] |
 //! | a folder with the files of MNIST or of a set like it | [`load_folder`] |
 //! | a pair of IDX files, or their bytes | [`idx::read_idx_pair`], [`idx::dataset_from_idx`] |
 //! | pictures without labels, to predict | [`idx::read_idx_images`], [`idx::images_from_idx`] |
@@ -18,8 +19,8 @@
 //! Pixels stay unsigned bytes, 0..=255, one example a column, each picture contiguous in memory: a data
 //! set takes a quarter of what it would take in 32-bit floats, and no step makes the large copy.
 //!
-//! Left out on purpose: scaling to floats (the first layer does it inside its product), batches (a
-//! trainer's matter), and reading compressed files.
+//! Left out on purpose: scaling to floats (the first layer does it inside its product) and batches (a
+//! trainer's matter).
 //!
 //! # Examples
 //!
@@ -38,6 +39,7 @@ pub mod doctor;
 pub mod idx;
 pub mod picture;
 
+mod arrays;
 mod dataset;
 mod digits;
 mod error;
@@ -47,6 +49,7 @@ mod pictures;
 mod split;
 mod stream;
 
+pub use arrays::load_arrays;
 pub use dataset::{ChannelStatistics, Dataset, ImageDataset, ImageShape, PictureFile};
 pub use digits::digits;
 pub use error::{DataError, Result};

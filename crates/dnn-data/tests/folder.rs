@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is the report here")]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use dnn_data::{DataError, load_folder};
@@ -169,19 +170,62 @@ fn parts_that_do_not_agree_are_refused() {
     }
 }
 
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut file = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    file.write_all(bytes).unwrap();
+    file.finish().unwrap()
+}
+
 #[test]
-fn a_file_that_is_still_compressed_is_named() {
+fn compressed_files_are_read_as_they_are() {
+    let plain = folder();
+    write_part(plain.path(), TRAIN, 2, &[0, 1]);
+    write_part(plain.path(), TEST, 2, &[1]);
+    let packed = folder();
+    for name in [TRAIN, TEST].concat() {
+        let bytes = gzip(&fs::read(plain.path().join(name)).unwrap());
+        fs::write(packed.path().join(format!("{name}.gz")), bytes).unwrap();
+    }
+    let set = load_folder(packed.path()).unwrap();
+    assert_eq!((&set.train, set.test.is_some()), (&load_folder(plain.path()).unwrap().train, true));
+    // Where both are there, the plain file counts.
+    write_part(packed.path(), TRAIN, 3, &[0]);
+    fs::remove_file(packed.path().join("t10k-images-idx3-ubyte.gz")).unwrap();
+    fs::remove_file(packed.path().join("t10k-labels-idx1-ubyte.gz")).unwrap();
+    assert_eq!(load_folder(packed.path()).unwrap().train.len(), 1);
+}
+
+#[test]
+fn damaged_compressed_files_are_refused() {
     let folder = folder();
     write_part(folder.path(), TRAIN, 2, &[0, 1]);
+    let plain = fs::read(folder.path().join(TRAIN[0])).unwrap();
     let packed = folder.path().join("train-images-idx3-ubyte.gz");
-    fs::rename(folder.path().join(TRAIN[0]), &packed).unwrap();
-    assert_eq!(
-        message(folder.path()),
-        format!(
-            "{}: the data is gzip-compressed; unpack it first (gunzip -k FILE)",
-            packed.display()
-        )
-    );
+    fs::remove_file(folder.path().join(TRAIN[0])).unwrap();
+    let refused = |bytes: &[u8], reason: &str| {
+        fs::write(&packed, bytes).unwrap();
+        let found = message(folder.path());
+        assert!(found.starts_with(&format!("{}: ", packed.display())), "{found}");
+        assert!(found.contains(reason), "expected {reason}, found {found}");
+    };
+    let whole = gzip(&plain);
+    for end in 2..whole.len() {
+        refused(&whole[..end], "the gzip data is damaged");
+    }
+    for place in whole.len() - 8..whole.len() {
+        let mut changed = whole.clone();
+        changed[place] ^= 1;
+        refused(&changed, "the gzip data is damaged");
+    }
+    refused(&gzip(&[&plain[..], &[0; 100]].concat()), "bytes after its last value");
+    refused(&gzip(&plain[..plain.len() - 1]), "cut short");
+    refused(&gzip(b"text"), "begins with the bytes 00 00");
+    // A header that says more than so few bytes can hold, and one that says more than is ever read.
+    let mut claim = plain.clone();
+    claim[4..16].copy_from_slice(&[0, 0, 16, 0, 0, 0, 4, 0, 0, 0, 4, 0]);
+    refused(&gzip(&claim), "cannot hold");
+    claim[4] = 255;
+    refused(&gzip(&claim), "cannot hold");
 }
 
 #[cfg(unix)]

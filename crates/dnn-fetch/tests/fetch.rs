@@ -283,7 +283,7 @@ fn the_folders_around_all_pictures_go() {
     let error = error.unwrap_err();
     assert!(matches!(error, FetchError::NoDigest { .. }) && error.is_usage(), "{error}");
     assert!(error.to_string().contains(&Digest::of(&archive).to_string()));
-    let (fetched, _folder) = fetch_file(&set, &archive, |options| options.unverified = true);
+    let (fetched, folder) = fetch_file(&set, &archive, |options| options.unverified = true);
     let fetched = fetched.unwrap();
     let expected = ["train/cats/cat.1.jpg", "train/dogs/dog.1.jpg", "validation/cats/cat.2000.jpg"];
     assert_eq!(names(&fetched.folder), expected);
@@ -291,7 +291,7 @@ fn the_folders_around_all_pictures_go() {
     // Nor is it downloaded.
     let error = fetch(
         &set,
-        &FetchOptions { to: _folder.path().join("n"), ..FetchOptions::default() },
+        &FetchOptions { to: folder.path().join("n"), ..FetchOptions::default() },
         &mut |_| (),
     );
     assert!(matches!(error, Err(FetchError::NoDigest { .. })));

@@ -1,4 +1,4 @@
-//! Pictures from files to 64x64x3: `dnn-data`, Pillow and OpenCV.
+//! Pictures from files to 64x64x3: `dnn-data`, Pillow and `OpenCV`.
 
 use std::env;
 use std::ffi::OsString;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use dnn_store::{Format, Tensor, Values};
+use dnn_store::{DType, Format, Tensor, Values};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -84,10 +84,13 @@ pub(super) fn load(
 ) -> Result<(Decoded, CacheUse)> {
     let Some(folder) = &options.cache else { return Ok((decode()?, CacheUse::Off)) };
     let looked = since_1970(SystemTime::now());
-    let files = look(listing);
     let key = key(listing, options);
     let path = folder.join(format!("{}.cache", dnn_store::sha256_hex(key.as_bytes())));
-    let stale = match read(&path, &key, listing, &files) {
+    // The system answers about the files while the cache is read and hashed.
+    let (files, cached) = rayon::join(|| look(listing), || read(&path));
+    let usable = cached
+        .and_then(|cached| cached.map(|cached| check(cached, &key, listing, &files)).transpose());
+    let stale = match usable {
         Ok(Some(decoded)) => return Ok((decoded, CacheUse::Hit)),
         Ok(None) => None,
         Err(reason) => Some(reason),
@@ -127,38 +130,52 @@ fn look(listing: &Listing) -> Vec<Known> {
     listing.entries.par_iter().with_min_len(64).map(known).collect()
 }
 
-/// The cached pictures; `None` where there is no cache file, the reason where it cannot be used.
-fn read(
-    path: &Path,
-    key: &str,
-    listing: &Listing,
-    files: &[Known],
-) -> std::result::Result<Option<Decoded>, String> {
+/// What a cache file holds, its hash checked: what it says of the files, and the pixels. `None` where
+/// there is no such file, the reason where it cannot be used.
+fn read(path: &Path) -> std::result::Result<Option<(Content, Vec<u8>)>, String> {
     if !path.exists() {
         return Ok(None);
     }
-    let bytes = dnn_store::read_file(path, LARGEST_FILE).map_err(|error| error.to_string())?;
+    let mut bytes = dnn_store::read_file(path, LARGEST_FILE).map_err(|error| error.to_string())?;
     let container = dnn_store::decode::<Content>(&FORMAT, &bytes).map_err(|e| e.to_string())?;
-    let Content { key: own, class_names, files: known, outcomes, looked } = &container.content;
+    let tensor = container.tensor("pixels").map_err(|error| error.to_string())?;
+    if tensor.dtype() != DType::U8 {
+        return Err(format!("expected pixels of {}, found {}", DType::U8, tensor.dtype()));
+    }
+    // The pixels move to the front of the bytes read: they are in memory once, not twice.
+    let length = tensor.bytes().len();
+    let start = tensor.bytes().as_ptr().addr() - bytes.as_ptr().addr();
+    let content = container.content;
+    bytes.copy_within(start..start + length, 0);
+    bytes.truncate(length);
+    Ok(Some((content, bytes)))
+}
+
+/// The cached pictures, if they are those of the listing.
+fn check(
+    (content, pixels): (Content, Vec<u8>),
+    key: &str,
+    listing: &Listing,
+    files: &[Known],
+) -> std::result::Result<Decoded, String> {
+    let Content { key: own, class_names, files: known, outcomes, looked } = content;
     if own != key {
         return Err("it belongs to other data or settings".to_owned());
     }
-    if known != files || *class_names != listing.class_names || outcomes.len() != files.len() {
+    if known != files || class_names != listing.class_names || outcomes.len() != files.len() {
         return Err("the files of the data set have changed".to_owned());
     }
-    let fresh = |(file, _): &(&Known, &Outcome)| file.stamp.is_fresh(*looked);
+    let fresh = |(file, _): &(&Known, &Outcome)| file.stamp.is_fresh(looked);
     let changed = (files.par_iter().zip(outcomes.par_iter()).zip(listing.entries.par_iter()))
         .filter(|(pair, _)| fresh(pair))
         .any(|((_, outcome), entry)| !is_still(&listing.root.join(&entry.path), outcome));
     if changed {
         return Err("the files of the data set have changed".to_owned());
     }
-    let tensor = container.tensor("pixels").map_err(|error| error.to_string())?;
-    let pixels = tensor.to_vec::<u8>().map_err(|error| error.to_string())?;
     if pixels.len() % files.len().max(1) != 0 {
         return Err("it holds another number of pixels".to_owned());
     }
-    Ok(Some(Decoded { pixels, outcomes: container.content.outcomes }))
+    Ok(Decoded { pixels, outcomes })
 }
 
 /// Whether a file that may have changed without a new time stamp still has its content. One that could

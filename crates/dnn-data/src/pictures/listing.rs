@@ -57,8 +57,8 @@ impl Part {
     /// All parts, in the order in which they are kept.
     pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
 
-    /// The part whose folder may have this name, in any case.
-    fn of_folder(name: &str) -> Option<Self> {
+    /// The part that goes by this name, in any case.
+    pub(crate) fn named(name: &str) -> Option<Self> {
         match name.to_lowercase().as_str() {
             "train" | "training" => Some(Self::Train),
             "validation" | "valid" | "val" => Some(Self::Validation),
@@ -227,7 +227,7 @@ impl Finder<'_> {
     }
 
     fn parts(&mut self, tree: &Tree) -> Result<()> {
-        let part_of = |folder: &Tree| Part::of_folder(&folder.name());
+        let part_of = |folder: &Tree| Part::named(&folder.name());
         if !tree.folders.iter().any(|folder| part_of(folder) == Some(Part::Train)) {
             return match &tree.folders[..] {
                 // A folder with nothing but a folder with parts, as archives often have it.

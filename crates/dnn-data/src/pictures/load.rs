@@ -264,7 +264,8 @@ pub(crate) fn bad_files(
             bad.insert(entry.path.clone(), reason);
         }
     }
-    for path in sums.missing(&listing.root) {
+    let seen = listing.entries.iter().map(|entry| entry.path.as_path()).collect();
+    for path in sums.missing(&listing.root, &seen) {
         if is_aside(&listing.root, &path) {
             let reason = "put into .quarantine earlier";
             listing.ignored.push(Ignored { path: path_text(&path), reason });

@@ -12,6 +12,7 @@ mod walk;
 
 pub(crate) use load::{Outcome, bad_files, see_one};
 pub(crate) use sums::Sums;
+pub(crate) use walk::is_hidden;
 
 pub use cache::{CacheUse, cache_folder};
 pub use listing::{Entry, Ignored, Layout, Listing, Part, list_pictures, picture_files};

@@ -1,6 +1,6 @@
 //! `SHA256SUMS`: what a folder's files should be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -40,9 +40,11 @@ impl Sums {
         Some(format!("expected sha256 {expected} by SHA256SUMS, found {found}"))
     }
 
-    /// The listed files that are not there.
-    pub(super) fn missing(&self, root: &Path) -> Vec<PathBuf> {
-        let gone = |path: &&PathBuf| fs::symlink_metadata(root.join(path)).is_err();
+    /// The listed files that are not there; those of `seen` are.
+    pub(super) fn missing(&self, root: &Path, seen: &HashSet<&Path>) -> Vec<PathBuf> {
+        let gone = |path: &&PathBuf| {
+            !seen.contains(path.as_path()) && fs::symlink_metadata(root.join(path)).is_err()
+        };
         self.0.keys().filter(gone).cloned().collect()
     }
 }

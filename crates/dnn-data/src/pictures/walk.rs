@@ -32,7 +32,7 @@ pub(super) struct Tree {
 }
 
 /// Whether a name is that of a hidden file.
-pub(super) fn is_hidden(name: &str) -> bool {
+pub(crate) fn is_hidden(name: &str) -> bool {
     name.starts_with('.')
 }
 
@@ -135,21 +135,26 @@ impl Walk<'_> {
         let here = self.root.join(&path);
         let fail = |source| DataError::io(&here, source);
         let entries = fs::read_dir(&here).map_err(fail)?;
-        let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
+        let names = entries.map(|entry| {
+            let entry = entry?;
+            Ok((entry.file_name(), entry.file_type()?))
+        });
         let mut names = names.collect::<std::io::Result<Vec<_>>>().map_err(fail)?;
         // The system gives them in any order.
-        names.sort_by(|a, b| {
+        names.sort_by(|(a, _), (b, _)| {
             natural_order(&a.to_string_lossy(), &b.to_string_lossy()).then_with(|| a.cmp(b))
         });
         let (mut files, mut met) = (Vec::new(), Vec::new());
-        for name in names {
+        for (name, kind) in names {
             let child = path.join(&name);
-            let full = self.root.join(&child);
-            let is_folder = fs::metadata(&full).is_ok_and(|metadata| metadata.is_dir());
+            let is_link = kind.is_symlink();
+            // Only a link has to be asked where it leads.
+            let leads_to_folder =
+                || fs::metadata(self.root.join(&child)).is_ok_and(|metadata| metadata.is_dir());
+            let is_folder = kind.is_dir() || (is_link && leads_to_folder());
             if let Some(reason) = not_data(&child, is_folder) {
                 self.ignore(&child, reason);
             } else if is_folder {
-                let is_link = fs::symlink_metadata(&full).is_ok_and(|it| it.is_symlink());
                 met.push(Met { path: child, parent: place, is_link });
             } else {
                 files.push(child);
