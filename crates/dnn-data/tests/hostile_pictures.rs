@@ -201,3 +201,49 @@ fn a_damaged_second_frame_does_not_matter_and_is_told() {
     let (_, info) = decode(&gif, &Decoding::default()).unwrap();
     assert_eq!(info.notes, [Note::Palette, Note::Animated]);
 }
+
+/// Two colours in four places, run-length coded: a BMP of 2x2 with a palette.
+fn packed_bmp(rows: &[u8]) -> Vec<u8> {
+    let number = |value: usize| u32::try_from(value).unwrap().to_le_bytes();
+    let palette = [0, 0, 0, 0, 200, 100, 50, 0];
+    let header = [&number(40)[..], &number(2), &number(2), &[1, 0, 8, 0], &number(1)].concat();
+    let rest = [&number(rows.len())[..], &number(0), &number(0), &number(2), &number(2)].concat();
+    let start = 14 + 40 + palette.len();
+    let file = [b"BM", &number(start + rows.len())[..], &number(0), &number(start)].concat();
+    [&file[..], &header, &rest, &palette, rows].concat()
+}
+
+#[test]
+fn a_run_length_coded_bmp_needs_its_end() {
+    let rows = [2, 1, 0, 0, 1, 0, 1, 1, 0, 0, 0, 1];
+    let (rgb, _) = decode(&packed_bmp(&rows), &Decoding::default()).unwrap();
+    // The last row comes first; colours are blue, green, red.
+    assert_eq!(rgb.pixels, [0, 0, 0, 50, 100, 200, 50, 100, 200, 50, 100, 200]);
+    for end in 0..rows.len() {
+        let error = strict(&packed_bmp(&rows[..end])).unwrap_err().to_string();
+        assert!(error.starts_with("damaged BMP: it is cut short"), "{end}: {error}");
+    }
+}
+
+#[test]
+fn a_webp_of_one_colour_is_as_small_as_it_likes() {
+    // No transform, no cache, one group of five codes of one symbol each: no bits for any pixel.
+    let sizes = (3000_u32 - 1) | ((2000 - 1) << 14);
+    let body = [&[0x2f][..], &sizes.to_le_bytes(), &[0x88, 0x88, 0x08]].concat();
+    let file = [b"RIFF\x14\0\0\0WEBPVP8L\x08\0\0\0", &body[..]].concat();
+    assert_eq!(strict(&file), Ok((3000, 2000)));
+}
+
+#[test]
+fn a_gif_whose_frame_leaves_its_canvas_is_refused_or_cut_to_it() {
+    let whole = file(ImageFormat::Gif, 1);
+    let frame = whole.windows(9).position(|it| it == [0x2c, 0, 0, 0, 0, 40, 0, 24, 0]).unwrap();
+    for (place, value) in [(1, 30), (1, 200), (3, 20), (4, 255), (5, 255), (6, 255), (7, 25)] {
+        let mut changed = whole.clone();
+        changed[frame + place] = value;
+        match decode(&changed, &Decoding::default()) {
+            Ok((rgb, _)) => assert_eq!((rgb.width, rgb.height), (40, 24), "{place}"),
+            Err(error) => assert!(error.to_string().starts_with("damaged GIF"), "{error}"),
+        }
+    }
+}

@@ -8,7 +8,7 @@ use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError};
 
 use crate::picture::sniff::sniff;
-use crate::picture::structure::{gif_frames, png_end};
+use crate::picture::structure::{bmp_ends, gif_frames, png_structure, webp_end, without};
 use crate::picture::{Decoding, Format, Info, Limits, Note, PictureError, jpeg};
 
 /// A decoded picture, upright.
@@ -91,6 +91,7 @@ fn decode_other(
     limits: &Limits,
 ) -> Result<(Rgb, Info), PictureError> {
     let fail = |error: ImageError| explain(format, error);
+    let damaged = |reason: &str| PictureError::damaged(format, reason);
     let reader = Cursor::new(bytes);
     let mut notes = Vec::new();
     let (rgb, width, height) = match format {
@@ -101,8 +102,10 @@ fn decode_other(
                 let size = (u32::from_be_bytes(width), u32::from_be_bytes(height));
                 check_size(format, size, limits, 4, (bytes.len(), MOST_PIXELS_PER_BYTE))?;
             }
-            let end = png_end(bytes).map_err(|reason| PictureError::damaged(format, reason))?;
-            if end < bytes.len() {
+            let structure = png_structure(bytes).map_err(|reason| damaged(&reason))?;
+            // What a decoder would inflate and we would not look at is not given to it.
+            let reader = Cursor::new(without(bytes, &structure.beside));
+            if structure.end < bytes.len() {
                 notes.push(Note::TrailingBytes);
             }
             // The colour type of the header, where palettes can still be told.
@@ -116,23 +119,18 @@ fn decode_other(
             read(format, decoder, bytes.len(), limits, &mut notes)?
         }
         Format::WebP => {
-            let size = [4, 5, 6, 7].map(|at| bytes.get(at).copied().unwrap_or(0));
-            let end = (u32::from_le_bytes(size) as usize).saturating_add(8);
-            if end > bytes.len() {
-                return Err(PictureError::damaged(format, "it is cut short"));
-            }
-            if end < bytes.len() {
+            if webp_end(bytes).map_err(damaged)? < bytes.len() {
                 notes.push(Note::TrailingBytes);
             }
             let decoder = WebPDecoder::new(reader).map_err(fail)?;
             if decoder.has_animation() {
                 notes.push(Note::Animated);
             }
-            read(format, decoder, bytes.len(), limits, &mut notes)?
+            // One colour takes no bits a pixel.
+            read(format, decoder, usize::MAX, limits, &mut notes)?
         }
         Format::Gif => {
-            let (frames, end) =
-                gif_frames(bytes).map_err(|reason| PictureError::damaged(format, reason))?;
+            let (frames, end) = gif_frames(bytes).map_err(damaged)?;
             notes.push(Note::Palette);
             if frames > 1 {
                 notes.push(Note::Animated);
@@ -144,6 +142,9 @@ fn decode_other(
             read(format, decoder, bytes.len(), limits, &mut notes)?
         }
         _ => {
+            if !bmp_ends(bytes) {
+                return Err(damaged("it is cut short: its end marker is missing"));
+            }
             let decoder = BmpDecoder::new(reader).map_err(fail)?;
             read(format, decoder, bytes.len(), limits, &mut notes)?
         }
@@ -200,8 +201,10 @@ fn read(
     let fail = |error: ImageError| explain(format, error);
     let (width, height) = decoder.dimensions();
     let color = decoder.color_type();
-    // The decoder's own pixels and ours.
-    let bytes_per_pixel = u64::from(color.bytes_per_pixel()) + 3;
+    // The decoder's pixels, those narrowed to a byte a channel, and ours.
+    let narrowed =
+        if color.bytes_per_pixel() > color.channel_count() { color.channel_count() } else { 0 };
+    let bytes_per_pixel = u64::from(color.bytes_per_pixel()) + u64::from(narrowed) + 3;
     let held = (bytes, MOST_PIXELS_PER_BYTE);
     check_size(format, (width, height), limits, bytes_per_pixel, held)?;
     decoder.set_limits(image_limits(limits)).map_err(fail)?;

@@ -1,5 +1,8 @@
 //! The skeleton of JPEG and PNG files, which decoders do not look at to the end.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use flate2::Crc;
 
 /// What the marker segments of a JPEG say.
@@ -46,11 +49,22 @@ pub(super) fn jpeg_structure(bytes: &[u8]) -> JpegStructure {
     found
 }
 
-/// Walks the chunks of a PNG and checks every checksum; gives where the bytes after the end begin.
+/// What the chunks of a PNG say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct PngStructure {
+    /// Where the bytes after the end begin.
+    pub(super) end: usize,
+    /// Where chunks lie that may be compressed and are no part of the picture: its colour profile and
+    /// texts.
+    pub(super) beside: Vec<Range<usize>>,
+}
+
+/// Walks the chunks of a PNG and checks every checksum.
 ///
 /// # Errors
 /// What is wrong, in words.
-pub(super) fn png_end(bytes: &[u8]) -> Result<usize, String> {
+pub(super) fn png_structure(bytes: &[u8]) -> Result<PngStructure, String> {
+    let mut beside = Vec::new();
     let mut at = 8;
     loop {
         let header = bytes.get(at..at + 8).ok_or("it is cut short")?;
@@ -68,11 +82,84 @@ pub(super) fn png_end(bytes: &[u8]) -> Result<usize, String> {
         if expected != found {
             return Err(format!("the checksum of its chunk {name} is wrong"));
         }
+        if [b"iCCP", b"iTXt", b"tEXt", b"zTXt"].iter().any(|other| kind == *other) {
+            beside.push(at..after + 4);
+        }
         at = after + 4;
         if kind == b"IEND" {
-            return Ok(at);
+            return Ok(PngStructure { end: at, beside });
         }
     }
+}
+
+/// The file without these parts; a copy only where there are any.
+pub(super) fn without<'a>(bytes: &'a [u8], parts: &[Range<usize>]) -> Cow<'a, [u8]> {
+    if parts.is_empty() {
+        return Cow::Borrowed(bytes);
+    }
+    let mut rest = Vec::with_capacity(bytes.len());
+    let mut from = 0;
+    for part in parts {
+        rest.extend_from_slice(&bytes[from..part.start]);
+        from = part.end;
+    }
+    rest.extend_from_slice(&bytes[from..]);
+    Cow::Owned(rest)
+}
+
+/// Walks the chunks of a WebP; gives where the bytes after its end begin.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) fn webp_end(bytes: &[u8]) -> Result<usize, &'static str> {
+    const CUT: &str = "it is cut short";
+    let size = |at: usize| -> Option<usize> {
+        let size = bytes.get(at..at + 4)?.first_chunk::<4>()?;
+        usize::try_from(u32::from_le_bytes(*size)).ok()
+    };
+    let end = size(4).and_then(|size| size.checked_add(8)).ok_or(CUT)?;
+    if end > bytes.len() {
+        return Err(CUT);
+    }
+    let mut at = 12;
+    while at < end {
+        let length = size(at + 4).ok_or(CUT)?;
+        // Chunks begin at even places.
+        at = length.checked_add(at + 8).ok_or(CUT)?;
+        if at > end {
+            return Err("one of its chunks is longer than the file");
+        }
+        at = at.next_multiple_of(2);
+    }
+    Ok(end)
+}
+
+/// Whether the run-length coded pixels of a BMP have their end marker; true for other BMPs.
+pub(super) fn bmp_ends(bytes: &[u8]) -> bool {
+    let number = |at: usize| -> Option<usize> {
+        let number = bytes.get(at..at + 4)?.first_chunk::<4>()?;
+        usize::try_from(u32::from_le_bytes(*number)).ok()
+    };
+    // The compression, in headers that have one: 1 packs a pixel a byte, 2 two.
+    let compression = number(14).filter(|&header| header >= 40).and_then(|_| number(30));
+    let packed = match compression {
+        Some(1) => 1,
+        Some(2) => 2,
+        _ => return true,
+    };
+    let mut at = number(10).unwrap_or(usize::MAX);
+    while let Some(&[count, value]) = bytes.get(at..).and_then(|rest| rest.first_chunk::<2>()) {
+        at += 2;
+        at += match (count, value) {
+            (0, 1) => return true,
+            // A jump.
+            (0, 2) => 2,
+            // Pixels as they are, filled up to an even length.
+            (0, 3..) => usize::from(value).div_ceil(packed).next_multiple_of(2),
+            _ => 0,
+        };
+    }
+    false
 }
 
 /// Walks the blocks of a GIF; gives how many frames it has and where the bytes after its end begin.
