@@ -97,7 +97,7 @@ pub(crate) enum Command {
 pub(crate) struct TrainArguments {
     /// The data: a folder of pictures, in a folder for each class, in train and test folders with these,
     /// or named like cat.12.jpg; a folder with IDX files named as MNIST's (.gz too) or with CIFAR-10's
-    /// batches; a file .npz or .h5 with arrays like x_train and y_train, or a folder with such files
+    /// batches; a file .npz or .h5 with arrays like `x_train` and `y_train`, or a folder with such files
     /// [default: the built-in digits]
     pub(crate) data: Option<PathBuf>,
     /// Width and height that every picture gets: `N` for both, or `WxH`

@@ -99,6 +99,9 @@ fn a_folder_of_arrays_is_one_set_and_its_files_say_the_parts() {
     let set = load(folder.path());
     assert_eq!(set.train.pixels().t().to_slice().unwrap(), [1, 2]);
     assert_eq!(set.test.unwrap().pixels().t().to_slice().unwrap(), [3, 4]);
+    // One of them alone is the data.
+    let set = load(&folder.path().join("my-test.npz"));
+    assert_eq!((set.train.pixels().t().to_slice().unwrap(), set.test), (&[3, 4][..], None));
 }
 
 #[test]

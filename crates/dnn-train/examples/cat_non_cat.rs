@@ -28,8 +28,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use cat_non_cat::{Pictures, TEST, TRAIN, read};
+use cat_non_cat::{TEST, TRAIN, read};
 use dnn_core::{Features, Initializer, PixelScaling, RandomStream};
+use dnn_data::ImageDataset;
 use dnn_layers::{Activation, InputShape, Network};
 use dnn_train::{Batch, Cost, Event, Examples, History, Trainer, evaluate};
 
@@ -57,8 +58,8 @@ fn reproduce() -> Result<(), Box<dyn Error>> {
     let folder = folder()?;
     let (train, test) = (read(&folder, TRAIN)?, read(&folder, TEST)?);
     for (part, pictures) in [("training", &train), ("test", &test)] {
-        let cats: u32 = pictures.labels.iter().sum();
-        say!("{} {part} pictures, {cats} of them cats", pictures.labels.len());
+        let cats: u32 = pictures.labels().iter().sum();
+        say!("{} {part} pictures, {cats} of them cats", pictures.len());
     }
     let parts = [&train, &test];
 
@@ -78,20 +79,20 @@ fn reproduce() -> Result<(), Box<dyn Error>> {
     run(&[20, 7, 5], Initializer::Normal(0.01), parts)?;
     say!(
         "  the entropy of the classes, the cost of knowing nothing but their shares: {:.6}",
-        entropy(&train.labels)
+        entropy(train.labels())
     );
     Ok(())
 }
 
 /// The folder with the pictures: the argument, or the environment variable.
 fn folder() -> Result<PathBuf, String> {
-    let wanted = format!("a folder with the course's {} and {}", TRAIN.0, TEST.0);
+    let wanted = format!("a folder with the course's {TRAIN} and {TEST}");
     let named = env::args_os().nth(1).or_else(|| env::var_os("DNN_TEST_DATA"));
     let folder = PathBuf::from(
         named.ok_or_else(|| format!("name {wanted}, as the argument or in DNN_TEST_DATA"))?,
     );
-    match [TRAIN, TEST].iter().find(|(file, _)| !folder.join(file).is_file()) {
-        Some((file, _)) => Err(format!("no {file} in {}; name {wanted}", folder.display())),
+    match [TRAIN, TEST].iter().find(|file| !folder.join(file).is_file()) {
+        Some(file) => Err(format!("no {file} in {}; name {wanted}", folder.display())),
         None => Ok(folder),
     }
 }
@@ -100,7 +101,7 @@ fn folder() -> Result<PathBuf, String> {
 fn run(
     hidden: &[usize],
     initializer: Initializer,
-    [train, test]: [&Pictures; 2],
+    [train, test]: [&ImageDataset; 2],
 ) -> Result<Vec<f64>, Box<dyn Error>> {
     let mut network = Network::<f64>::builder(InputShape::picture(64, 64, 3))
         .hidden(hidden, Activation::Relu)
@@ -127,9 +128,9 @@ fn run(
     Ok(history.costs().collect())
 }
 
-fn examples(pictures: &Pictures) -> Examples<'_, f64> {
-    let (values, scaling) = (pictures.pixels.view(), PixelScaling::default());
-    Examples::classes(Features::Pixels { values, scaling }, &pictures.labels)
+fn examples(pictures: &ImageDataset) -> Examples<'_, f64> {
+    let (values, scaling) = (pictures.pixels(), PixelScaling::default());
+    Examples::classes(Features::Pixels { values, scaling }, pictures.labels())
 }
 
 fn report_costs(history: &History, seconds: f64) {

@@ -11,11 +11,12 @@ mod support;
 
 use std::env;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use cat_non_cat::{FEATURES, Pictures, TEST, TRAIN, parse, read};
+use cat_non_cat::{TEST, TRAIN, read};
 use dnn_core::{Features, Initializer, Parameters, PixelScaling, RandomStream};
 use dnn_core::{LayerParameters, initialize_parameters_deep};
+use dnn_data::ImageDataset;
 use dnn_train::{Cost, Examples, course, evaluate};
 use ndarray::Array2;
 use serde_json::Value;
@@ -46,8 +47,7 @@ fn run(name: &str, rule: Initializer) {
     let Some(folder) = env::var_os("DNN_TEST_DATA").map(PathBuf::from) else {
         // Straight to the process: the test harness keeps what a passing test prints.
         let message = format!(
-            "SKIPPED: {name}: DNN_TEST_DATA is not set; it names a folder with {} and {}\n",
-            TRAIN.0, TEST.0
+            "SKIPPED: {name}: DNN_TEST_DATA is not set; it names a folder with {TRAIN} and {TEST}\n"
         );
         std::io::stderr().write_all(message.as_bytes()).unwrap();
         return;
@@ -59,15 +59,15 @@ fn run(name: &str, rule: Initializer) {
     let run = runs.iter().find(|run| run["name"] == name).unwrap();
     let (inputs, expected) = (&run["inputs"], &run["expected"]);
     let (train, test) = (read(&folder, TRAIN).unwrap(), read(&folder, TEST).unwrap());
-    assert_eq!(train.labels, labels(&expected["train_labels"]));
-    assert_eq!(test.labels, labels(&expected["test_labels"]));
+    assert_eq!(train.labels(), labels(&expected["train_labels"]));
+    assert_eq!(test.labels(), labels(&expected["test_labels"]));
 
     let dims = integers(&inputs["layer_dims"]);
     let stream = || RandomStream::numpy_legacy(1);
     assert_first(&initialize_parameters_deep(&dims, rule, &mut stream()).unwrap(), expected);
     let (parameters, costs) = course::l_layer_model(
         &features(&train),
-        &train.labels,
+        train.labels(),
         &dims,
         number(&inputs["learning_rate"]),
         integer(&inputs["num_iterations"]),
@@ -82,14 +82,14 @@ fn run(name: &str, rule: Initializer) {
     assert_answers(parameters, (&train, &test), expected);
 }
 
-fn features(pictures: &Pictures) -> Features<'_, f64> {
-    Features::Pixels { values: pictures.pixels.view(), scaling: PixelScaling::default() }
+fn features(pictures: &ImageDataset) -> Features<'_, f64> {
+    Features::Pixels { values: pictures.pixels(), scaling: PixelScaling::default() }
 }
 
 /// Costs, accuracies, predictions and probabilities of the trained network.
 fn assert_answers(
     parameters: Parameters<f64>,
-    (train, test): (&Pictures, &Pictures),
+    (train, test): (&ImageDataset, &ImageDataset),
     expected: &Value,
 ) {
     let network = course::network_of(parameters).unwrap();
@@ -97,7 +97,7 @@ fn assert_answers(
         [(train, "train", "cost_after_2500_updates"), (test, "test", "test_cost")]
     {
         let x = features(pictures);
-        let examples = Examples::classes(x, &pictures.labels);
+        let examples = Examples::classes(x, pictures.labels());
         let found = evaluate(&network, &examples, Cost::BinaryCrossEntropy).unwrap();
         assert_close(found.cost, &expected[cost], cost);
         let accuracy = number(&expected[format!("{part}_accuracy")]);
@@ -169,44 +169,4 @@ fn assert_all_close(found: &[f64], expected: &Value, what: &str) {
     for (index, (&found, expected)) in found.iter().zip(expected).enumerate() {
         assert_close(found, expected, &format!("{what}, number {index}"));
     }
-}
-
-/// A file of two pictures in the layout of the course's: the pixel at feature `i` of picture `j` is
-/// `(i + j) % 251`, the labels are 0 and 1.
-fn made_up() -> Vec<u8> {
-    let mut bytes = b"\x89HDF\r\n\x1a\n".to_vec();
-    bytes.resize(2144, 0);
-    for picture in 0..2 {
-        bytes.extend((0..FEATURES).map(|i| u8::try_from((i + picture) % 251).unwrap()));
-    }
-    bytes.extend([0_i64, 1].iter().flat_map(|label| label.to_le_bytes()));
-    bytes.extend(b"non-catcat\0\0\0\0");
-    bytes
-}
-
-#[test]
-fn one_picture_is_one_contiguous_column() {
-    let pictures = parse(made_up(), 2, Path::new("made-up.h5")).unwrap();
-    assert_eq!(pictures.labels, [0, 1]);
-    assert_eq!(pictures.pixels.dim(), (FEATURES, 2));
-    assert_eq!(pictures.pixels[(0, 1)], 1);
-    assert_eq!(pictures.pixels[(252, 0)], 1); // 252 % 251
-    assert!(pictures.pixels.column(1).as_slice().is_some());
-}
-
-#[test]
-fn bad_files_say_expected_and_found() {
-    let message =
-        |bytes: Vec<u8>| parse(bytes, 2, Path::new("made-up.h5")).unwrap_err().to_string();
-    let starts = "made-up.h5: expected an HDF5 file, found one that starts with ";
-    assert_eq!(message(Vec::new()), format!("{starts}[]"));
-    assert_eq!(message(b"PK\x03\x04".to_vec()), format!("{starts}[50, 4b, 03, 04]"));
-    let mut bytes = made_up();
-    bytes.truncate(3000);
-    assert_eq!(message(bytes), "made-up.h5: expected 26750 bytes, found 3000");
-    let mut bytes = made_up();
-    bytes[2144 + 2 * FEATURES + 8] = 7;
-    assert_eq!(message(bytes), "made-up.h5: picture 1 has label 7; expected 0 or 1");
-    let missing = read(Path::new("no-such-folder"), TEST).unwrap_err();
-    assert!(missing.to_string().ends_with("test_catvnoncat.h5"), "{missing}");
 }

@@ -42,8 +42,13 @@ pub(super) fn load(
 ) -> Result<(Dataset, Vec<Ignored>)> {
     let open = paths.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
     let mut files = Files { paths, open };
-    let plan = files.plan()?;
-    if plan.parts[0].iter().all(Option::is_none) {
+    let mut plan = files.plan()?;
+    // A part that stands alone is the data, whatever it is called.
+    let is_there = |places: &[Option<Place>; 2]| places.iter().any(Option::is_some);
+    if let [lone] = (0..3).filter(|&part| is_there(&plan.parts[part])).collect::<Vec<_>>()[..] {
+        plan.parts.swap(0, lone);
+    }
+    if !is_there(&plan.parts[0]) {
         let found = some_of(&plan.all);
         return Err(DataError::NoArrays { path: path.to_path_buf(), found });
     }

@@ -63,7 +63,7 @@ trait ArrayFile {
 /// classes; `train`, `val` (`validation`) or `test` say the part, in the array's name or else in the
 /// file's. So `x_train`, `train_images` and the course's `train_set_x` all are pictures to train on.
 /// Pictures are unsigned bytes of (m, height, width) or (m, height, width, channels), labels integers of
-/// (m) or (m, 1), from 0. Arrays of other names are no part of the data and are given back by name.
+/// (m) or (m, 1), from 0. A part that stands alone is the training part. Arrays of other names are no part of the data and are given back by name.
 ///
 /// `.h5` needs the feature `hdf5`.
 ///

@@ -56,18 +56,9 @@ pub struct Rgb {
 /// );
 /// ```
 pub fn decode(bytes: &[u8], how: &Decoding) -> Result<(Rgb, Info), PictureError> {
-    decode_at_least(bytes, how, None)
-}
-
-/// As [`decode`]; a picture may come out smaller, but not below the width and height `at_least`.
-pub(super) fn decode_at_least(
-    bytes: &[u8],
-    how: &Decoding,
-    at_least: Option<(usize, usize)>,
-) -> Result<(Rgb, Info), PictureError> {
     let format = sniff(bytes)?;
     contain(format, || match format {
-        Format::Jpeg => jpeg::decode_jpeg(bytes, how, at_least),
+        Format::Jpeg => jpeg::decode_jpeg(bytes, how),
         _ => decode_other(format, bytes, &how.limits),
     })
 }

@@ -16,11 +16,7 @@ use crate::picture::{Decoding, Format, Info, Note, PictureError, Rgb};
 /// that, to be safe.
 const MOST_PIXELS_PER_BYTE: u64 = 1024;
 
-pub(super) fn decode_jpeg(
-    bytes: &[u8],
-    how: &Decoding,
-    _at_least: Option<(usize, usize)>,
-) -> Result<(Rgb, Info), PictureError> {
+pub(super) fn decode_jpeg(bytes: &[u8], how: &Decoding) -> Result<(Rgb, Info), PictureError> {
     match decode(bytes, how, true) {
         Err(PictureError::Damaged { .. }) if how.lenient => {
             let (rgb, mut info) = decode(bytes, how, false)?;

@@ -4,7 +4,7 @@ use fast_image_resize as fir;
 use fir::images::{Image, ImageRef};
 
 use crate::ImageShape;
-use crate::picture::decode::{Rgb, decode_at_least};
+use crate::picture::decode::{Rgb, decode};
 use crate::picture::{Decoding, Filter, Fit, Info, PictureError, Preprocessing};
 
 /// Prepares one picture after another; keeps its buffers between them. One for each thread.
@@ -55,12 +55,10 @@ impl Preparer {
     /// # Panics
     /// When `out` does not have the length of the shape, or the shape has neither 1 nor 3 channels.
     pub fn prepare(&mut self, bytes: &[u8], out: &mut [u8]) -> Result<Info, PictureError> {
-        let Preprocessing { shape, fit, filter } = self.preprocessing;
+        let Preprocessing { shape, fit, .. } = self.preprocessing;
         assert_eq!(Some(out.len()), shape.features(), "expected room for {shape}");
         assert!(matches!(shape.channels, 1 | 3), "expected 1 or 3 channels, found {shape}");
-        // The nearest pixel of a smaller picture would be another one.
-        let at_least = (filter != Filter::Nearest).then_some((shape.width, shape.height));
-        let (rgb, info) = decode_at_least(bytes, &self.decoding, at_least)?;
+        let (rgb, info) = decode(bytes, &self.decoding)?;
         let plan = Plan::new(&rgb, shape, fit);
         if shape.channels == 3 && plan.fills(shape) {
             self.resize(&rgb, &plan, out);
