@@ -52,7 +52,10 @@ pub enum FetchError {
     #[error("cannot record where the data came from")]
     Store(#[from] dnn_store::StoreError),
     /// No source gave a file.
-    #[error("cannot get {file}: {}", tried.join("; "))]
+    #[error(
+        "cannot get {file}: {}; if you have it, or another place for it, give that with --from",
+        tried.join("; ")
+    )]
     NoSource {
         /// The file.
         file: String,

@@ -111,24 +111,39 @@ pub fn fetch(
     }
     let work = work.join(&manifest.name);
     fs::create_dir_all(&work).map_err(|error| FetchError::io("create", &work, error))?;
-    let containers = obtain(manifest, options, &work, tell)?;
-    let stage = work.join("stage");
-    remove(&stage)?;
-    let made = build(manifest, options, containers, &stage, tell);
-    let fetched = match made {
-        Ok(plan) => put(&stage.join("ready"), &folder, options.force).map(|()| plan),
-        Err(error) => Err(error),
-    };
-    // Also after an error: nothing half-unpacked stays.
-    remove(&stage)?;
-    let plan = fetched?;
-    remove(&work)?;
+    let made = make(manifest, options, &work, &folder, tell);
+    if made.is_err() {
+        // What the next call can go on with stays; nothing does not. It may well not be empty.
+        let _ = fs::remove_dir(&work);
+    }
+    let plan = made?;
     let mut parts = BTreeMap::new();
     for part in plan.moves.iter().filter_map(|(_, to)| part_of(to)) {
         *parts.entry(part.to_owned()).or_default() += 1;
     }
     let (files, left_out) = (plan.moves.len(), plan.left_out);
     Ok(Fetched { folder, files, parts, left_out, was_there: false })
+}
+
+/// Gets the data, in `work`, and makes the folder of it.
+fn make(
+    manifest: &Manifest,
+    options: &FetchOptions,
+    work: &Path,
+    folder: &Path,
+    tell: &mut dyn FnMut(Event),
+) -> Result<Plan> {
+    let containers = obtain(manifest, options, work, tell)?;
+    let stage = work.join("stage");
+    remove(&stage)?;
+    let built = build(manifest, options, containers, &stage, tell);
+    let put =
+        built.and_then(|plan| put(&stage.join("ready"), folder, options.force).map(|()| plan));
+    // Also after an error: nothing half-unpacked stays.
+    remove(&stage)?;
+    let plan = put?;
+    remove(work)?;
+    Ok(plan)
 }
 
 /// Whether the options fit the data set.

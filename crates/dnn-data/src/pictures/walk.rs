@@ -66,7 +66,7 @@ impl Tree {
     /// What is in it, for a message.
     pub(super) fn summary(&self) -> String {
         match (self.files.len(), self.folders.len()) {
-            (0, 0) => "nothing that could be".to_owned(),
+            (0, 0) => "nothing of that kind".to_owned(),
             (files, folders) => format!("{files} files without a label, {folders} folders"),
         }
     }
