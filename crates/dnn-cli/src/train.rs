@@ -109,8 +109,7 @@ fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<Exit
     let trainer = trainer::<T>(arguments)?;
     let threads = arguments.threads.start()?;
     let source = data::load(arguments.data.as_deref(), &options(arguments))?;
-    let code = source.exit_code();
-    let data::Source { data, report } = source;
+    let (code, data, report) = (source.exit_code(), source.data, source.report);
     let data_sha256 = parts::fingerprint(&data);
     let name = data.name.clone();
     if data.test.is_some() && arguments.split.is_some() {

@@ -4,7 +4,7 @@
 use dnn_data::picture::{Decoding, Limits, Note, PictureError, decode};
 use image::{DynamicImage, ImageFormat};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use support::{Draws, FORMATS, animated_gif, encode, file, picture};
+use support::{Draws, FORMATS, animated_gif, encode, file, mutated, picture};
 
 mod support;
 
@@ -58,31 +58,6 @@ fn a_wrong_checksum_in_any_chunk_of_a_png_is_refused() {
         at += 12 + length;
     }
     assert!(kinds.contains(&"IHDR".to_owned()) && kinds.contains(&"IEND".to_owned()), "{kinds:?}");
-}
-
-/// 1 to 16 bytes changed, or a piece of the file moved, dropped or doubled.
-fn mutated(whole: &[u8], draws: &mut Draws) -> Vec<u8> {
-    let mut bytes = whole.to_vec();
-    match draws.below(4) {
-        0 => {
-            let (from, to) = (draws.below(bytes.len()), draws.below(bytes.len()));
-            let length = draws.below(64).min(bytes.len() - from.max(to));
-            bytes.copy_within(from..from + length, to);
-        }
-        1 => {
-            let from = draws.below(bytes.len());
-            let piece: Vec<u8> = bytes[from..].iter().copied().take(draws.below(32)).collect();
-            let to = draws.below(bytes.len());
-            bytes.splice(to..to, piece);
-        }
-        _ => {
-            for _ in 0..=draws.below(16) {
-                let place = draws.below(bytes.len());
-                bytes[place] = draws.byte();
-            }
-        }
-    }
-    bytes
 }
 
 #[test]

@@ -82,6 +82,17 @@ impl Size {
             Self::AtMost(_) => None,
         }
     }
+
+    fn fits(self, found: u64) -> bool {
+        self.exact().map_or(found <= self.cap(), |size| found == size)
+    }
+
+    fn in_words(self) -> String {
+        match self {
+            Self::Exactly(size) => format!("{size} bytes"),
+            Self::AtMost(size) => format!("at most {size} bytes"),
+        }
+    }
 }
 
 /// A download in progress.
@@ -312,20 +323,11 @@ fn receive(
     tell: &mut dyn FnMut(Event),
 ) -> Result<(), Failure> {
     let announced = response.body().content_length().map(|length| from.saturating_add(length));
-    let wrong_size = |found: String| {
-        let expected = match size {
-            Size::Exactly(size) => format!("{size} bytes"),
-            Size::AtMost(size) => format!("at most {size} bytes"),
-        };
-        Failure::Elsewhere(format!("expected {expected}, found {found}"))
-    };
-    let wrong = |announced: u64| match size {
-        Size::Exactly(size) => announced != size,
-        Size::AtMost(size) => announced > size,
-    };
-    if let Some(announced) = announced.filter(|announced| wrong(*announced)) {
+    let wrong_size =
+        |found: String| Failure::Elsewhere(format!("expected {}, found {found}", size.in_words()));
+    if let Some(announced) = announced.filter(|announced| !size.fits(*announced)) {
         part.remove()?;
-        return Err(wrong_size(format!("{announced}")));
+        return Err(wrong_size(announced.to_string()));
     }
     let total = size.exact().or(announced);
     let mut done = from;
@@ -339,10 +341,8 @@ fn receive(
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => {
-                return Err(Failure::Again(
-                    format!("it broke off after {done} bytes ({error})"),
-                    None,
-                ));
+                let reason = format!("it broke off after {done} bytes ({error})");
+                return Err(Failure::Again(reason, None));
             }
         };
         done = done.saturating_add(read as u64);

@@ -255,6 +255,10 @@ fn settings_out_of_range_are_refused() {
     let trainer = Trainer { cost: Some(Cost::CategoricalCrossEntropy), ..Trainer::default() };
     let error = refused(&trainer, &network, &examples, None);
     assert_eq!(error, "categorical cross-entropy expects a softmax head, found a sigmoid head");
+}
+
+#[test]
+fn batches_are_their_text() {
     for text in ["0", "-1", "x", "", "1.5"] {
         assert_eq!(
             text.parse::<Batch>().unwrap_err(),

@@ -81,67 +81,82 @@ fn decode_other(
     bytes: &[u8],
     limits: &Limits,
 ) -> Result<(Rgb, Info), PictureError> {
-    let fail = |error: ImageError| explain(format, error);
-    let damaged = |reason: &str| PictureError::damaged(format, reason);
-    let reader = Cursor::new(bytes);
     let mut notes = Vec::new();
     let (rgb, width, height) = match format {
-        Format::Png => {
-            // Before the decoder, whose own refusal has no numbers.
-            let side = |at| bytes.get(at..at + 4).and_then(|side| side.try_into().ok());
-            if let (Some(width), Some(height)) = (side(16), side(20)) {
-                let size = (u32::from_be_bytes(width), u32::from_be_bytes(height));
-                check_size(format, size, limits, 4, (bytes.len(), MOST_PIXELS_PER_BYTE))?;
-            }
-            let structure = png_structure(bytes).map_err(|reason| damaged(&reason))?;
-            // What a decoder would inflate and we would not look at is not given to it.
-            let reader = Cursor::new(without(bytes, &structure.beside));
-            if structure.end < bytes.len() {
-                notes.push(Note::TrailingBytes);
-            }
-            // The colour type of the header, where palettes can still be told.
-            if bytes.get(25) == Some(&3) {
-                notes.push(Note::Palette);
-            }
-            let decoder = PngDecoder::with_limits(reader, image_limits(limits)).map_err(fail)?;
-            if decoder.is_apng().map_err(fail)? {
-                notes.push(Note::Animated);
-            }
-            read(format, decoder, bytes.len(), limits, &mut notes)?
-        }
-        Format::WebP => {
-            if webp_end(bytes).map_err(damaged)? < bytes.len() {
-                notes.push(Note::TrailingBytes);
-            }
-            let decoder = WebPDecoder::new(reader).map_err(fail)?;
-            if decoder.has_animation() {
-                notes.push(Note::Animated);
-            }
-            // One colour takes no bits a pixel.
-            read(format, decoder, usize::MAX, limits, &mut notes)?
-        }
-        Format::Gif => {
-            let (frames, end) = gif_frames(bytes).map_err(damaged)?;
-            notes.push(Note::Palette);
-            if frames > 1 {
-                notes.push(Note::Animated);
-            }
-            if end < bytes.len() {
-                notes.push(Note::TrailingBytes);
-            }
-            let decoder = GifDecoder::new(reader).map_err(fail)?;
-            read(format, decoder, bytes.len(), limits, &mut notes)?
-        }
-        _ => {
-            if !bmp_ends(bytes) {
-                return Err(damaged("it is cut short: its end marker is missing"));
-            }
-            let decoder = BmpDecoder::new(reader).map_err(fail)?;
-            read(format, decoder, bytes.len(), limits, &mut notes)?
-        }
-    };
+        Format::Png => png(bytes, limits, &mut notes),
+        Format::WebP => webp(bytes, limits, &mut notes),
+        Format::Gif => gif(bytes, limits, &mut notes),
+        _ => bmp(bytes, limits, &mut notes),
+    }?;
     notes.sort_unstable();
     Ok((rgb, Info { format, width, height, notes }))
+}
+
+/// The upright picture, and its width and height in the file.
+type Decoded = (Rgb, u32, u32);
+
+fn png(bytes: &[u8], limits: &Limits, notes: &mut Vec<Note>) -> Result<Decoded, PictureError> {
+    let format = Format::Png;
+    let fail = |error: ImageError| explain(format, error);
+    // Before the decoder, whose own refusal has no numbers.
+    let side = |at| bytes.get(at..at + 4).and_then(|side| side.try_into().ok());
+    if let (Some(width), Some(height)) = (side(16), side(20)) {
+        let size = (u32::from_be_bytes(width), u32::from_be_bytes(height));
+        check_size(format, size, limits, 4, (bytes.len(), MOST_PIXELS_PER_BYTE))?;
+    }
+    let structure = png_structure(bytes).map_err(|reason| PictureError::damaged(format, reason))?;
+    if structure.end < bytes.len() {
+        notes.push(Note::TrailingBytes);
+    }
+    // The colour type of the header, where palettes can still be told.
+    if bytes.get(25) == Some(&3) {
+        notes.push(Note::Palette);
+    }
+    // What a decoder would inflate and we would not look at is not given to it.
+    let reader = Cursor::new(without(bytes, &structure.beside));
+    let decoder = PngDecoder::with_limits(reader, image_limits(limits)).map_err(fail)?;
+    if decoder.is_apng().map_err(fail)? {
+        notes.push(Note::Animated);
+    }
+    read(format, decoder, bytes.len(), limits, notes)
+}
+
+fn webp(bytes: &[u8], limits: &Limits, notes: &mut Vec<Note>) -> Result<Decoded, PictureError> {
+    let format = Format::WebP;
+    let end = webp_end(bytes).map_err(|reason| PictureError::damaged(format, reason))?;
+    if end < bytes.len() {
+        notes.push(Note::TrailingBytes);
+    }
+    let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|error| explain(format, error))?;
+    if decoder.has_animation() {
+        notes.push(Note::Animated);
+    }
+    // One colour takes no bits a pixel.
+    read(format, decoder, usize::MAX, limits, notes)
+}
+
+fn gif(bytes: &[u8], limits: &Limits, notes: &mut Vec<Note>) -> Result<Decoded, PictureError> {
+    let format = Format::Gif;
+    let (frames, end) =
+        gif_frames(bytes).map_err(|reason| PictureError::damaged(format, reason))?;
+    notes.push(Note::Palette);
+    if frames > 1 {
+        notes.push(Note::Animated);
+    }
+    if end < bytes.len() {
+        notes.push(Note::TrailingBytes);
+    }
+    let decoder = GifDecoder::new(Cursor::new(bytes)).map_err(|error| explain(format, error))?;
+    read(format, decoder, bytes.len(), limits, notes)
+}
+
+fn bmp(bytes: &[u8], limits: &Limits, notes: &mut Vec<Note>) -> Result<Decoded, PictureError> {
+    let format = Format::Bmp;
+    if !bmp_ends(bytes) {
+        return Err(PictureError::damaged(format, "it is cut short: its end marker is missing"));
+    }
+    let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(|error| explain(format, error))?;
+    read(format, decoder, bytes.len(), limits, notes)
 }
 
 fn image_limits(limits: &Limits) -> image::Limits {
@@ -188,7 +203,7 @@ fn read(
     bytes: usize,
     limits: &Limits,
     notes: &mut Vec<Note>,
-) -> Result<(Rgb, u32, u32), PictureError> {
+) -> Result<Decoded, PictureError> {
     let fail = |error: ImageError| explain(format, error);
     let (width, height) = decoder.dimensions();
     let color = decoder.color_type();

@@ -82,6 +82,31 @@ pub(crate) fn with_orientation(jpeg: &[u8], orientation: u16) -> Vec<u8> {
     [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
 }
 
+/// 1 to 16 bytes changed, or a piece of the file moved, dropped or doubled.
+pub(crate) fn mutated(whole: &[u8], draws: &mut Draws) -> Vec<u8> {
+    let mut bytes = whole.to_vec();
+    match draws.below(4) {
+        0 => {
+            let (from, to) = (draws.below(bytes.len()), draws.below(bytes.len()));
+            let length = draws.below(64).min(bytes.len() - from.max(to));
+            bytes.copy_within(from..from + length, to);
+        }
+        1 => {
+            let from = draws.below(bytes.len());
+            let piece: Vec<u8> = bytes[from..].iter().copied().take(draws.below(32)).collect();
+            let to = draws.below(bytes.len());
+            bytes.splice(to..to, piece);
+        }
+        _ => {
+            for _ in 0..=draws.below(16) {
+                let place = draws.below(bytes.len());
+                bytes[place] = draws.byte();
+            }
+        }
+    }
+    bytes
+}
+
 /// The folder with optional real data; says so, past the harness, where there is none.
 pub(crate) fn real_data(what: &str) -> Option<PathBuf> {
     let found = std::env::var_os("DNN_TEST_DATA").map(PathBuf::from);
