@@ -31,6 +31,7 @@ Examples:
   dnn train photos --augment flip,shift=4 mirrored and moved anew in every epoch
   dnn train photos --bad-files skip       leave out what cannot be read, at most 5 % of it
   dnn train --hidden none                 softmax regression: no hidden layer
+  dnn train photos --optimizer adam --batch 64
   dnn train --batch full --epochs 500     gradient descent on all examples at once
   dnn train --json | jq .test.accuracy    for programs
 
@@ -130,12 +131,15 @@ pub(crate) struct TrainArguments {
     /// lecun-uniform, inverse-sqrt, orthogonal, normal:S, uniform:L, constant:C or zeros
     #[arg(long, value_name = "RULE", default_value = "he-normal")]
     pub(crate) init: Initializer,
-    /// How parameters follow their gradient: sgd
+    /// How parameters follow their gradient: sgd, momentum, nesterov, rmsprop, adagrad, adam or adamw,
+    /// perhaps with settings of its own: `momentum:beta=0.95`, `adam:beta1=0.8,epsilon=1e-7`,
+    /// `adamw:weight_decay=0.1`
     #[arg(long, value_name = "NAME", default_value_t = Optimizer::default())]
     pub(crate) optimizer: Optimizer,
-    /// Size of a step
-    #[arg(long, value_name = "RATE", default_value_t = Trainer::default().learning_rate)]
-    pub(crate) learning_rate: f64,
+    /// Size of a step [default: 0.1 for sgd, 0.01 for momentum, nesterov and adagrad, 0.001 for the
+    /// others]
+    #[arg(long, value_name = "RATE")]
+    pub(crate) learning_rate: Option<f64>,
     /// Passes over the training examples
     #[arg(long, value_name = "N", default_value_t = Trainer::default().epochs)]
     pub(crate) epochs: u64,

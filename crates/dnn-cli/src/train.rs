@@ -65,7 +65,7 @@ impl Settings {
             activation: arguments.activation.to_string(),
             init: arguments.init.to_string(),
             optimizer: arguments.optimizer.to_string(),
-            learning_rate: arguments.learning_rate.to_string(),
+            learning_rate: learning_rate(arguments).to_string(),
             epochs: arguments.epochs.to_string(),
             batch: arguments.batch.to_string(),
             split: plan.split.to_string(),
@@ -166,6 +166,11 @@ fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<Exit
     Ok(code)
 }
 
+/// The rate that was asked for, else the optimiser's usual one.
+fn learning_rate(arguments: &TrainArguments) -> f64 {
+    arguments.learning_rate.unwrap_or_else(|| arguments.optimizer.usual_learning_rate())
+}
+
 /// How pictures come to the shape that was asked for.
 fn preprocessing(arguments: &TrainArguments) -> Preprocessing {
     let (width, height) = arguments.size;
@@ -258,7 +263,7 @@ fn build<T: Element>(
 fn trainer<T: Element>(arguments: &TrainArguments) -> Result<Trainer, TrainError> {
     let trainer = Trainer {
         optimizer: arguments.optimizer,
-        learning_rate: arguments.learning_rate,
+        learning_rate: learning_rate(arguments),
         batch: arguments.batch,
         epochs: arguments.epochs,
         seed: arguments.seed,

@@ -192,6 +192,7 @@ fn wrong_settings_are_refused_by_name() {
         ),
         (&["train", "--init", "he"], "unknown initialiser `he`; expected one of"),
         (&["train", "--optimizer", "x"], "unknown optimiser `x`"),
+        (&["train", "--optimizer", "adam:beta=1"], "expected one of beta1, beta2, epsilon"),
         (&["train", "--learning-rate", "NaN"], "expected a finite number above 0, found NaN"),
         (&["train", "--learning-rate", "1e300"], "1e300, which is inf in f32"),
         (&["train", "--learning-rate", "-1"], "expected a finite number above 0, found -1"),
@@ -310,6 +311,22 @@ fn a_run_that_diverges_says_where_and_leaves_no_model() {
     fails(folder.path(), &arguments, 6, "stopped being finite at step");
     assert!(folder.path().join("run/config.json").exists());
     assert!(!folder.path().join("run/model.dnn").exists());
+}
+
+#[test]
+fn an_optimiser_is_recorded_with_its_settings_and_has_a_rate_of_its_own() {
+    let folder = folder();
+    let arguments = ["--hidden", "16", "--epochs", "30", "--batch", "64", "--json"];
+    for (optimizer, rate) in [("adam", "0.001"), ("nesterov:beta=0.8", "0.01"), ("sgd", "0.1")] {
+        let outcome =
+            json(folder.path(), &[&["train", "--optimizer", optimizer], &arguments[..]].concat());
+        let run = folder.path().join(outcome["run"].as_str().unwrap());
+        let config = fs::read_to_string(run.join("config.json")).unwrap();
+        let config: Value = serde_json::from_str(&config).unwrap();
+        assert_eq!(config["settings"]["optimizer"], optimizer, "{config}");
+        assert_eq!(config["settings"]["learning_rate"], rate, "{config}");
+        assert!(outcome["train"]["accuracy"].as_f64().unwrap() > 0.5, "{optimizer}: {outcome}");
+    }
 }
 
 #[test]

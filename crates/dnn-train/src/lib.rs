@@ -6,7 +6,7 @@
 //!
 //! | you want to | use |
 //! |---|---|
-//! | take the backward pass one step at a time | [`linear_backward`], [`linear_activation_backward`], [`model_backward`], [`update_parameters`] |
+//! | take the backward pass one step at a time | [`linear_backward`], [`linear_activation_backward`], [`model_backward`], [`update_parameters`], [`update_parameters_with`] |
 //! | repeat the course's own functions | [`course`] |
 //! | train a network | [`Trainer::fit`] |
 //! | measure it | [`evaluate`] |
@@ -44,6 +44,9 @@ pub use gradient_check::{
     GradientCheck, WorstEntry, check_gradients, compare_gradients, relative_difference,
 };
 pub use history::{EpochRecord, Event, History, Warning, unobserved};
-pub use optimizer::{Optimizer, update_parameters};
+pub use optimizer::{
+    AdaGrad, Adam, AdamW, Momentum, Optimizer, OptimizerState, RmsProp, update_parameters,
+    update_parameters_with,
+};
 pub use schedule::Schedule;
 pub use trainer::{Batch, BatchOrder, Trainer};

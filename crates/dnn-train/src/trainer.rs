@@ -14,7 +14,10 @@ use crate::engine::{self, Engine, NotFinite};
 use crate::evaluation::tally;
 use crate::optimizer::check_learning_rate;
 use crate::totals::{Totals, Watch};
-use crate::{Augment, Cost, Evaluation, Event, Examples, History, Optimizer, Schedule, TrainError};
+use crate::{
+    Augment, Cost, Evaluation, Event, Examples, History, Optimizer, OptimizerState, Schedule,
+    TrainError,
+};
 
 /// How many examples a step looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,10 +173,12 @@ impl Trainer {
     /// all.
     ///
     /// # Errors
-    /// [`TrainError::Core`] if the learning rate is not a finite number above 0 in `T`, or the decay
-    /// of the schedule is negative or not finite.
+    /// [`TrainError::Core`] if the learning rate is not a finite number above 0 in `T`, a
+    /// setting of the optimiser is out of its range, or the decay of the schedule is negative or not
+    /// finite.
     pub fn check<T: Element>(&self) -> Result<(), TrainError> {
         check_learning_rate::<T>(self.learning_rate)?;
+        self.optimizer.check::<T>()?;
         Ok(self.schedule.check()?)
     }
 
@@ -192,7 +197,11 @@ impl Trainer {
         let batch = self.batch_len(training);
         let changed =
             self.augment.as_ref().map_or(0, |_| augment::bytes(network.features(), batch));
-        engine::check_memory(network, batch, measured, changed)
+        let bytes = T::PRECISION.bytes() as u128;
+        let remembered = self.optimizer.memory_names().len() as u128
+            * network.parameters().count() as u128
+            * bytes;
+        engine::check_memory(network, batch, measured, changed + remembered)
     }
 
     /// Examples per step.
@@ -306,6 +315,7 @@ impl<T: Element> Run<'_, '_, '_, T> {
         observer: &mut Observer<'_>,
     ) -> Result<History, TrainError> {
         let mut engine = Engine::new(network, self.batch);
+        let mut state = self.trainer.optimizer.start(network.parameters());
         let mut augmented = match &self.trainer.augment {
             Some(augment) => Some(Augmented::new(augment, self.training.reborrow(), self.batch)?),
             None => None,
@@ -329,7 +339,13 @@ impl<T: Element> Run<'_, '_, '_, T> {
                 let step = totals.steps() + 1;
                 let (examples, columns) = self.batch(epoch, batch, augmented.as_mut());
                 let cost = self
-                    .step(network, &mut engine, (&examples, columns), learning_rate, &mut totals)
+                    .step(
+                        network,
+                        (&mut engine, &mut state),
+                        (&examples, columns),
+                        learning_rate,
+                        &mut totals,
+                    )
                     .map_err(|found| found.at(step, epoch, index + 1))?;
                 let event = Event::Step { epoch, step, batch: index + 1, cost };
                 if observer(event).is_break() {
@@ -387,7 +403,7 @@ impl<T: Element> Run<'_, '_, '_, T> {
     fn step(
         &self,
         network: &mut Network<T>,
-        engine: &mut Engine<T>,
+        (engine, state): (&mut Engine<T>, &mut OptimizerState<T>),
         (examples, columns): (&Examples<'_, T>, Columns<'_>),
         learning_rate: f64,
         totals: &mut Totals,
@@ -395,11 +411,10 @@ impl<T: Element> Run<'_, '_, '_, T> {
         let tally = engine.backward(network, self.cost, examples, columns)?;
         let cost = tally.mean_cost();
         totals.add(tally);
-        let rate = T::from_f64(learning_rate);
-        for (l, (layer, gradient)) in
-            network.layers_mut().zip(&engine.gradient().layers).enumerate()
-        {
-            if let Some(what) = self.trainer.optimizer.update_layer(layer, gradient, rate) {
+        state.steps += 1;
+        let (optimizer, gradient) = (self.trainer.optimizer, engine.gradient());
+        for (l, (layer, gradient)) in network.layers_mut().zip(&gradient.layers).enumerate() {
+            if let Some(what) = state.update_layer(optimizer, l, layer, gradient, learning_rate) {
                 return Err(NotFinite { what, layer: l + 1 });
             }
         }

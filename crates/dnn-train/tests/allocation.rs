@@ -77,6 +77,7 @@ struct Case {
     batch: Batch,
     epochs: u64,
     augment: bool,
+    optimizer: &'static str,
 }
 
 /// A pool whose threads have all begun: what a thread allocates at its start and end, whenever the
@@ -105,6 +106,7 @@ fn train<T: Element>(pool: &ThreadPool, case: &Case, from: u64) -> (Counts, Coun
         batch: case.batch,
         epochs: case.epochs,
         learning_rate: 0.01,
+        optimizer: case.optimizer.parse().unwrap(),
         augment: case.augment.then(|| Augment::new(|_, _, from, to| to.copy_from_slice(from))),
         ..Trainer::default()
     };
@@ -129,13 +131,14 @@ fn no_step_after_the_first_allocates<T: Element>(pools: &[ThreadPool]) {
     let size = |batch| Batch::Size(NonZeroUsize::new(batch).unwrap());
     for pool in pools {
         // 1200 features are five blocks. Full: several tiles. Batches: the last one is short.
-        for (batch, epochs, augment) in [
-            (Batch::Full, 6, false),
-            (size(32), 4, false),
-            (Batch::Full, 6, true),
-            (size(32), 4, true),
+        for (batch, epochs, augment, optimizer) in [
+            (Batch::Full, 6, false, "sgd"),
+            (size(32), 4, false, "momentum"),
+            (Batch::Full, 6, true, "adamw"),
+            (size(32), 4, true, "sgd"),
         ] {
-            let case = Case { side: 20, hidden: &[33, 7], examples: 150, batch, epochs, augment };
+            let hidden = &[33, 7];
+            let case = Case { side: 20, hidden, examples: 150, batch, epochs, augment, optimizer };
             let (first, last) = train::<T>(pool, &case, 1);
             let threads = pool.current_num_threads();
             let what = format!("{batch}, {threads} threads, {}, {augment}", T::PRECISION);
@@ -154,6 +157,7 @@ fn ten_thousand_steps_do_not_grow(pool: &ThreadPool) {
         batch: Batch::Size(NonZeroUsize::new(2).unwrap()),
         epochs: 2000,
         augment: false,
+        optimizer: "adam",
     };
     let (first, last) = train::<f32>(pool, &case, 1);
     assert_eq!((last.allocations, last.bytes), (first.allocations, first.bytes));

@@ -9,7 +9,10 @@ use dnn_core::{
 use dnn_layers::{
     Activation, Head, LayerCache, linear_activation_forward, linear_forward, model_forward,
 };
-use dnn_train::{Schedule, course, linear_activation_backward, linear_backward, update_parameters};
+use dnn_train::{
+    Adam, Momentum, Optimizer, Schedule, course, linear_activation_backward, linear_backward,
+    update_parameters, update_parameters_with,
+};
 use ndarray::{Array2, Axis};
 use serde_json::Value;
 use support::{
@@ -196,6 +199,21 @@ fn update(inputs: &Value, expected: &Value, name: &str) {
     assert_parameters(&found, &parameters(expected, ""), LIMIT, name);
 }
 
+/// A step of an optimiser with a memory, after `steps` others.
+fn remembering(optimizer: Optimizer, steps: u64, inputs: &Value, expected: &Value) {
+    let mut found = parameters(&inputs["parameters"], "");
+    let gradient = parameters(&inputs["grads"], "d");
+    let mut state = optimizer.start(&found);
+    state.steps = steps;
+    let rate = number(&inputs["learning_rate"]);
+    update_parameters_with(optimizer, &mut state, &mut found, &gradient, rate).unwrap();
+    assert_parameters(&found, &parameters(expected, ""), LIMIT, optimizer.name());
+    for (name, memory) in optimizer.memory_names().iter().zip(&state.memory) {
+        let expected = parameters(expected, &format!("{name}_d"));
+        assert_parameters(memory, &expected, LIMIT, &format!("{optimizer} {name}"));
+    }
+}
+
 #[test]
 fn initialization_rules() {
     for case in cases(include_str!("golden/c2w1_initialization.json"), "init_cases") {
@@ -222,8 +240,18 @@ fn optimization_methods() {
             "random_mini_batches_148_by_64" => mini_batches_of_148(inputs, expected),
             "random_mini_batches_7_by_2" => mini_batches_of_7(inputs, expected),
             "learning_rate_decay" => decay(expected),
-            // Optimisers that do not exist yet.
-            "update_parameters_with_momentum" | "update_parameters_with_adam_t2" => {}
+            "update_parameters_with_momentum" => {
+                // The course's is an average: what is new counts by `1 - beta`.
+                let beta = number(&inputs["beta"]);
+                let momentum = Momentum { beta, dampening: beta, nesterov: false };
+                remembering(Optimizer::Momentum(momentum), 0, inputs, expected);
+            }
+            "update_parameters_with_adam_t2" => {
+                let [beta1, beta2, epsilon] =
+                    ["beta1", "beta2", "epsilon"].map(|name| number(&inputs[name]));
+                // At step 2, from a memory of zeros.
+                remembering(Optimizer::Adam(Adam { beta1, beta2, epsilon }), 1, inputs, expected);
+            }
             other => panic!("a golden case without a test: {other}"),
         }
     }

@@ -1,0 +1,449 @@
+//! Rules that turn a gradient into a change of the parameters.
+//!
+//! The one idea: a rule is a function of one number, its gradient and what is remembered of it; the loops
+//! over all numbers, and over threads, are written once (`state.rs`).
+
+mod ada_grad;
+mod adam;
+mod momentum;
+mod rms_prop;
+mod state;
+
+use std::fmt;
+use std::str::FromStr;
+
+use dnn_core::{CoreError, Element, Parameters};
+use dnn_layers::LayerParametersMut;
+
+pub use ada_grad::AdaGrad;
+pub use adam::{Adam, AdamW};
+pub use momentum::Momentum;
+pub use rms_prop::RmsProp;
+pub use state::OptimizerState;
+
+/// How parameters follow their gradient.
+///
+/// As text it is a name, and settings that are not the usual ones: `adam`, `momentum:beta=0.95`,
+/// `adamw:weight_decay=0.1,beta2=0.99`.
+///
+/// # Examples
+/// ```
+/// use dnn_train::{Momentum, Optimizer};
+///
+/// let optimizer: Optimizer = "nesterov:beta=0.95".parse()?;
+/// let momentum = Momentum { beta: 0.95, nesterov: true, ..Momentum::default() };
+/// assert_eq!(optimizer, Optimizer::Momentum(momentum));
+/// assert_eq!(optimizer.to_string(), "nesterov:beta=0.95");
+/// # Ok::<(), dnn_core::CoreError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
+pub enum Optimizer {
+    /// `theta - learning_rate * dtheta`; with mini-batches also called SGD.
+    #[default]
+    GradientDescent,
+    /// With a direction that lasts.
+    Momentum(Momentum),
+    /// At rates by the recent size of each gradient.
+    RmsProp(RmsProp),
+    /// At rates by the sum of each gradient's squares.
+    AdaGrad(AdaGrad),
+    /// Both: a direction, and rates by size.
+    Adam(Adam),
+    /// Adam with weights that shrink.
+    AdamW(AdamW),
+}
+
+impl Optimizer {
+    /// The names of all optimisers.
+    pub const NAMES: [&'static str; 7] =
+        ["sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw"];
+
+    /// The optimiser of a name, with its usual settings.
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "sgd" | "gradient-descent" => Self::GradientDescent,
+            "momentum" => Self::Momentum(Momentum::default()),
+            "nesterov" => Self::Momentum(Momentum { nesterov: true, ..Momentum::default() }),
+            "rmsprop" => Self::RmsProp(RmsProp::default()),
+            "adagrad" => Self::AdaGrad(AdaGrad::default()),
+            "adam" => Self::Adam(Adam::default()),
+            "adamw" => Self::AdamW(AdamW::default()),
+            _ => return None,
+        })
+    }
+
+    /// Its name, without settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GradientDescent => "sgd",
+            Self::Momentum(Momentum { nesterov: false, .. }) => "momentum",
+            Self::Momentum(Momentum { nesterov: true, .. }) => "nesterov",
+            Self::RmsProp(_) => "rmsprop",
+            Self::AdaGrad(_) => "adagrad",
+            Self::Adam(_) => "adam",
+            Self::AdamW(_) => "adamw",
+        }
+    }
+
+    /// A learning rate to begin with.
+    ///
+    /// # Examples
+    /// ```
+    /// let adam: dnn_train::Optimizer = "adam".parse()?;
+    /// assert_eq!(adam.usual_learning_rate(), 0.001);
+    /// # Ok::<(), dnn_core::CoreError>(())
+    /// ```
+    pub fn usual_learning_rate(self) -> f64 {
+        match self {
+            Self::GradientDescent => 0.1,
+            // A direction that lasts is up to 1 / (1 - beta) times as long.
+            Self::Momentum(_) | Self::AdaGrad(_) => 0.01,
+            Self::RmsProp(_) | Self::Adam(_) | Self::AdamW(_) => 0.001,
+        }
+    }
+
+    /// What it remembers of each parameter, by the names of the formulas.
+    pub fn memory_names(self) -> &'static [&'static str] {
+        match self {
+            Self::GradientDescent => &[],
+            Self::Momentum(_) => &["v"],
+            Self::RmsProp(_) | Self::AdaGrad(_) => &["s"],
+            Self::Adam(_) | Self::AdamW(_) => &["v", "s"],
+        }
+    }
+
+    /// The state before the first step on such parameters.
+    pub fn start<T: Element>(self, parameters: &Parameters<T>) -> OptimizerState<T> {
+        let memory = self.memory_names().iter().map(|_| parameters.zeros_like()).collect();
+        OptimizerState { steps: 0, memory }
+    }
+
+    /// Accepts settings that are in their ranges, also as numbers of `T`.
+    pub(crate) fn check<T: Element>(mut self) -> Result<(), CoreError> {
+        self.settings().iter().try_for_each(Setting::check::<T>)
+    }
+
+    fn settings(&mut self) -> Vec<Setting<'_>> {
+        match self {
+            Self::GradientDescent => Vec::new(),
+            Self::Momentum(it) => it.settings(),
+            Self::RmsProp(it) => it.settings(),
+            Self::AdaGrad(it) => it.settings(),
+            Self::Adam(it) => it.settings(),
+            Self::AdamW(it) => it.settings(),
+        }
+    }
+}
+
+/// A number that an optimiser can be given.
+struct Setting<'a> {
+    name: &'static str,
+    value: &'a mut f64,
+    range: Range,
+}
+
+#[derive(Clone, Copy)]
+enum Range {
+    Share,
+    UpTo1,
+    Above0,
+    From0,
+}
+
+impl<'a> Setting<'a> {
+    fn share(name: &'static str, value: &'a mut f64) -> Self {
+        Self { name, value, range: Range::Share }
+    }
+
+    fn up_to_1(name: &'static str, value: &'a mut f64) -> Self {
+        Self { name, value, range: Range::UpTo1 }
+    }
+
+    fn above_0(name: &'static str, value: &'a mut f64) -> Self {
+        Self { name, value, range: Range::Above0 }
+    }
+
+    fn from_0(name: &'static str, value: &'a mut f64) -> Self {
+        Self { name, value, range: Range::From0 }
+    }
+
+    fn check<T: Element>(&self) -> Result<(), CoreError> {
+        let value = *self.value;
+        let rounded = T::from_f64(value);
+        let (expected, fits) = match self.range {
+            Range::Share => ("a number from 0 and below 1", value >= 0.0 && rounded < T::one()),
+            Range::UpTo1 => ("a number from 0 to 1", (0.0..=1.0).contains(&value)),
+            Range::Above0 => ("a finite number above 0", rounded > T::zero()),
+            Range::From0 => ("a finite number of at least 0", value >= 0.0),
+        };
+        if fits && rounded.is_finite() {
+            return Ok(());
+        }
+        // Out of range only as a number of `T`.
+        let found = if Into::<f64>::into(rounded) == value || !value.is_finite() {
+            format!("{value:?}")
+        } else {
+            format!("{value:?}, which is {rounded} in {}", T::PRECISION)
+        };
+        Err(CoreError::Invalid { what: self.name, expected, found })
+    }
+}
+
+/// One step of gradient descent, `theta - learning_rate * dtheta`, on every parameter.
+///
+/// # Errors
+/// [`CoreError::Invalid`] if the learning rate is not a finite number above 0 or there are gradients
+/// for another number of layers or a number stops being finite (the layers before it are updated
+/// then), [`CoreError::Shape`] if a gradient does not fit its parameter.
+///
+/// # Examples
+/// ```
+/// use dnn_core::{LayerParameters, Parameters};
+/// use dnn_train::update_parameters;
+/// use ndarray::array;
+///
+/// let layer = |w, b| LayerParameters { weights: array![[w]], bias: array![[b]] };
+/// let mut parameters = Parameters { layers: vec![layer(1.0, 0.5)] };
+/// let gradients = Parameters { layers: vec![layer(2.0, -1.0)] };
+/// update_parameters(&mut parameters, &gradients, 0.25)?;
+/// assert_eq!(parameters.layers[0], layer(0.5, 0.75));
+/// # Ok::<(), dnn_core::CoreError>(())
+/// ```
+pub fn update_parameters<T: Element>(
+    parameters: &mut Parameters<T>,
+    gradients: &Parameters<T>,
+    learning_rate: f64,
+) -> Result<(), CoreError> {
+    let mut state = OptimizerState { steps: 0, memory: Vec::new() };
+    let optimizer = Optimizer::GradientDescent;
+    update_parameters_with(optimizer, &mut state, parameters, gradients, learning_rate)
+}
+
+/// One step of any optimiser on every parameter; `state` begins with [`Optimizer::start`].
+///
+/// # Errors
+/// Those of [`update_parameters`]; [`CoreError::Invalid`] also for a setting of the optimiser that is
+/// out of its range, or a state that is another optimiser's.
+///
+/// # Examples
+/// ```
+/// use dnn_core::{LayerParameters, Parameters};
+/// use dnn_train::{Momentum, Optimizer, update_parameters_with};
+/// use ndarray::array;
+///
+/// let layer = |w, b| LayerParameters { weights: array![[w]], bias: array![[b]] };
+/// let mut parameters = Parameters { layers: vec![layer(1.0, 0.5)] };
+/// let gradients = Parameters { layers: vec![layer(2.0, -1.0)] };
+/// let momentum = Optimizer::Momentum(Momentum { beta: 0.5, ..Momentum::default() });
+/// let mut state = momentum.start(&parameters);
+/// for _ in 0..2 {
+///     update_parameters_with(momentum, &mut state, &mut parameters, &gradients, 0.25)?;
+/// }
+/// // v is 2, then 0.5 * 2 + 2 = 3: 1 - 0.25 * 2 - 0.25 * 3.
+/// assert_eq!(parameters.layers[0].weights, array![[-0.25]]);
+/// assert_eq!(state.memory[0].layers[0].weights, array![[3.0]]);
+/// # Ok::<(), dnn_core::CoreError>(())
+/// ```
+pub fn update_parameters_with<T: Element>(
+    optimizer: Optimizer,
+    state: &mut OptimizerState<T>,
+    parameters: &mut Parameters<T>,
+    gradients: &Parameters<T>,
+    learning_rate: f64,
+) -> Result<(), CoreError> {
+    check_learning_rate::<T>(learning_rate)?;
+    optimizer.check::<T>()?;
+    check_fit("gradient", parameters, gradients)?;
+    state.check(optimizer, parameters)?;
+    state.steps += 1;
+    let pairs = parameters.layers.iter_mut().zip(&gradients.layers);
+    for (l, (layer, gradient)) in pairs.enumerate() {
+        let layer =
+            LayerParametersMut { weights: layer.weights.view_mut(), bias: layer.bias.view_mut() };
+        if let Some(what) = state.update_layer(optimizer, l, layer, gradient, learning_rate) {
+            return Err(CoreError::Invalid {
+                what: "updated parameters",
+                expected: "finite numbers",
+                found: format!("others in {what} of layer {}", l + 1),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Accepts arrays in the shapes of the parameters.
+fn check_fit<T: Element>(
+    what: &str,
+    parameters: &Parameters<T>,
+    found: &Parameters<T>,
+) -> Result<(), CoreError> {
+    let (weights, bias) = match what {
+        "gradient" => ("gradient of the weights", "gradient of the bias"),
+        _ => ("memory of the weights", "memory of the bias"),
+    };
+    if parameters.layers.len() != found.layers.len() {
+        return Err(CoreError::Invalid {
+            what: if what == "gradient" { "gradients" } else { "memory of the optimiser" },
+            expected: "as many layers as the parameters have",
+            found: format!("{} for {}", found.layers.len(), parameters.layers.len()),
+        });
+    }
+    for (layer, found) in parameters.layers.iter().zip(&found.layers) {
+        CoreError::expect_shape(weights, layer.weights.dim(), found.weights.dim())?;
+        CoreError::expect_shape(bias, layer.bias.dim(), found.bias.dim())?;
+    }
+    Ok(())
+}
+
+/// Accepts a number that is finite and above 0 in `T`.
+pub(crate) fn check_learning_rate<T: Element>(learning_rate: f64) -> Result<(), CoreError> {
+    let rounded = T::from_f64(learning_rate);
+    if rounded.is_finite() && rounded > T::zero() {
+        return Ok(());
+    }
+    Err(CoreError::Invalid {
+        what: "learning rate",
+        expected: "a finite number above 0",
+        found: if learning_rate.is_finite() && learning_rate > 0.0 {
+            format!("{learning_rate:e}, which is {rounded} in {}", T::PRECISION)
+        } else {
+            learning_rate.to_string()
+        },
+    })
+}
+
+impl fmt::Display for Optimizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mut own, name) = (*self, self.name());
+        let mut usual = Self::named(name).unwrap_or_default();
+        let pairs = own.settings().into_iter().zip(usual.settings());
+        let other = pairs.filter(|(own, usual)| own.value != usual.value);
+        let settings: Vec<String> =
+            other.map(|(own, _)| format!("{}={:?}", own.name, own.value)).collect();
+        if settings.is_empty() {
+            return f.pad(name);
+        }
+        f.pad(&format!("{name}:{}", settings.join(",")))
+    }
+}
+
+impl FromStr for Optimizer {
+    type Err = CoreError;
+
+    fn from_str(text: &str) -> Result<Self, CoreError> {
+        let (name, settings) = text.split_once(':').unwrap_or((text, ""));
+        let mut optimizer = Self::named(name).ok_or_else(|| CoreError::UnknownName {
+            kind: "optimiser",
+            found: name.to_owned(),
+            expected: Self::NAMES.join(", "),
+        })?;
+        for setting in settings.split(',').filter(|setting| !setting.is_empty()) {
+            let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
+            let mut known = optimizer.settings();
+            let names: Vec<&str> = known.iter().map(|known| known.name).collect();
+            let place = known.iter_mut().find(|known| known.name == key);
+            let place = place.ok_or_else(|| CoreError::UnknownName {
+                kind: "setting of the optimiser",
+                found: key.to_owned(),
+                expected: if names.is_empty() { "none".to_owned() } else { names.join(", ") },
+            })?;
+            *place.value = value.parse().map_err(|_| CoreError::Invalid {
+                what: place.name,
+                expected: "a number",
+                found: value.to_owned(),
+            })?;
+        }
+        optimizer.check::<f64>()?;
+        Ok(optimizer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dnn_core::LayerParameters;
+    use ndarray::Array2;
+
+    use super::*;
+
+    #[test]
+    fn large_arrays_are_updated_whole() {
+        // More rows than one task takes.
+        let parameter = Array2::from_elem((700, 300), 1.0_f32);
+        let gradient = Array2::from_shape_fn((700, 300), |(i, j)| (i * 300 + j) as f32);
+        let of = |weights: Array2<f32>| {
+            let bias = Array2::zeros((weights.nrows(), 1));
+            Parameters { layers: vec![LayerParameters { weights, bias }] }
+        };
+        let mut parameters = of(parameter);
+        let gradients = of(gradient);
+        update_parameters(&mut parameters, &gradients, 0.5).unwrap();
+        let expected = gradients.layers[0].weights.mapv(|g| 1.0 - 0.5 * g);
+        assert_eq!(parameters.layers[0].weights, expected);
+        let far = of(Array2::from_elem((700, 300), f32::MAX));
+        assert!(update_parameters(&mut parameters, &far, 4.0).is_err());
+    }
+
+    #[test]
+    fn names_round_trip_and_bad_calls_say_expected_and_found() {
+        for name in Optimizer::NAMES {
+            let optimizer: Optimizer = name.parse().unwrap();
+            assert_eq!((optimizer.to_string(), optimizer.name()), (name.to_owned(), name));
+        }
+        for text in
+            ["adam:beta1=0.5,epsilon=1e-7", "momentum:dampening=0.9", "adamw:weight_decay=0.0"]
+        {
+            let optimizer: Optimizer = text.parse().unwrap();
+            assert_eq!(optimizer.to_string(), text);
+        }
+        for (text, message) in [
+            (
+                "sdg",
+                "unknown optimiser `sdg`; expected one of sgd, momentum, nesterov, rmsprop, adagrad, adam, adamw",
+            ),
+            (
+                "adam:beta=1",
+                "unknown setting of the optimiser `beta`; expected one of beta1, beta2, epsilon",
+            ),
+            ("sgd:x=1", "unknown setting of the optimiser `x`; expected one of none"),
+            ("adam:beta1", "beta1: expected a number, found "),
+            ("adam:beta1=1", "beta1: expected a number from 0 and below 1, found 1.0"),
+            ("adam:epsilon=0", "epsilon: expected a finite number above 0, found 0.0"),
+            ("momentum:dampening=2", "dampening: expected a number from 0 to 1, found 2.0"),
+            (
+                "adamw:weight_decay=NaN",
+                "weight_decay: expected a finite number of at least 0, found NaN",
+            ),
+        ] {
+            assert_eq!(text.parse::<Optimizer>().unwrap_err().to_string(), message);
+        }
+        // A share that is 1 only as an f32.
+        let adam: Optimizer = "adam:beta2=0.9999999999".parse().unwrap();
+        let message = adam.check::<f32>().unwrap_err().to_string();
+        assert!(message.ends_with("found 0.9999999999, which is 1 in f32"), "{message}");
+        let layer = |units| LayerParameters::<f64> {
+            weights: Array2::zeros((units, 2)),
+            bias: Array2::zeros((units, 1)),
+        };
+        let of =
+            |layers: Vec<usize>| Parameters { layers: layers.into_iter().map(layer).collect() };
+        let update = |gradients: &Parameters<f64>, rate| {
+            update_parameters(&mut of(vec![3]), gradients, rate).unwrap_err().to_string()
+        };
+        assert_eq!(
+            update(&of(vec![3]), f64::NAN),
+            "learning rate: expected a finite number above 0, found NaN"
+        );
+        let mut huge = of(vec![3]);
+        huge.layers[0].bias[(1, 0)] = f64::MAX;
+        assert_eq!(
+            update(&huge, 10.0),
+            "updated parameters: expected finite numbers, found others in the bias of layer 1"
+        );
+        assert!(update(&of(vec![3, 1]), 0.1).ends_with("found 2 for 1"));
+        assert_eq!(
+            update(&of(vec![4]), 0.1),
+            "gradient of the weights: expected shape (3, 2), found (4, 2)"
+        );
+    }
+}

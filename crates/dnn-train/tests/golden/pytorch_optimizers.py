@@ -1,0 +1,67 @@
+"""Makes pytorch_optimizers.json: ten steps of every optimiser of PyTorch on one small network, in f64.
+
+usage: python pytorch_optimizers.py > pytorch_optimizers.json
+
+Weights of `torch.nn.Linear` are (n, n_prev), as ours; examples are columns in the file. Weight decay is
+given to the weights alone.
+"""
+
+import json
+
+import torch
+
+torch.set_default_dtype(torch.float64)
+torch.manual_seed(3)
+N_X, HIDDEN, CLASSES, M, STEPS = 5, 4, 3, 8, 10
+x = torch.randn(M, N_X)
+y = torch.randint(CLASSES, (M,))
+start = [torch.randn(HIDDEN, N_X) * 0.5, torch.randn(HIDDEN) * 0.1, torch.randn(CLASSES, HIDDEN) * 0.5, torch.zeros(CLASSES)]
+
+OPTIMIZERS = {
+    "sgd": (0.3, lambda groups, rate: torch.optim.SGD(groups, rate)),
+    "momentum": (0.1, lambda groups, rate: torch.optim.SGD(groups, rate, momentum=0.9)),
+    "momentum:beta=0.5": (0.1, lambda groups, rate: torch.optim.SGD(groups, rate, momentum=0.5)),
+    "nesterov": (0.1, lambda groups, rate: torch.optim.SGD(groups, rate, momentum=0.9, nesterov=True)),
+    "rmsprop": (0.01, lambda groups, rate: torch.optim.RMSprop(groups, rate, alpha=0.99, eps=1e-8)),
+    "rmsprop:rho=0.9,epsilon=0.001": (0.01, lambda groups, rate: torch.optim.RMSprop(groups, rate, alpha=0.9, eps=1e-3)),
+    "adagrad": (0.1, lambda groups, rate: torch.optim.Adagrad(groups, rate, eps=1e-10)),
+    "adam": (0.05, lambda groups, rate: torch.optim.Adam(groups, rate)),
+    "adam:beta1=0.5,beta2=0.9,epsilon=0.0001": (0.05, lambda groups, rate: torch.optim.Adam(groups, rate, betas=(0.5, 0.9), eps=1e-4)),
+    "adamw:weight_decay=0.3": (0.05, lambda groups, rate: torch.optim.AdamW(groups, rate)),
+}
+
+
+def flat(tensors):
+    weights_1, bias_1, weights_2, bias_2 = [tensor.detach().tolist() for tensor in tensors]
+    return {"W1": weights_1, "b1": [[b] for b in bias_1], "W2": weights_2, "b2": [[b] for b in bias_2]}
+
+
+def run(rate, make, decay):
+    parameters = [tensor.clone().requires_grad_() for tensor in start]
+    weights, biases = parameters[::2], parameters[1::2]
+    groups = [{"params": weights}, {"params": biases}]
+    if decay is not None:
+        groups[0]["weight_decay"], groups[1]["weight_decay"] = decay, 0.0
+    optimizer = make(groups, rate)
+    costs, first = [], None
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        hidden = torch.tanh(x @ parameters[0].T + parameters[1])
+        cost = torch.nn.functional.cross_entropy(hidden @ parameters[2].T + parameters[3], y)
+        costs.append(cost.item())
+        cost.backward()
+        optimizer.step()
+        first = first or flat(parameters)
+    return {"learning_rate": rate, "costs": costs, "after_first_step": first, "after_last_step": flat(parameters)}
+
+
+runs = {}
+for name, (rate, make) in OPTIMIZERS.items():
+    runs[name] = run(rate, make, 0.3 if name.startswith("adamw") else None)
+print(json.dumps({
+    "made_with": "torch " + torch.__version__.split("+")[0],
+    "X": x.T.tolist(),
+    "Y": y.tolist(),
+    "parameters": flat(start),
+    "runs": runs,
+}, indent=1))

@@ -1,0 +1,175 @@
+//! Every optimiser against PyTorch's, step by step, and what all of them have in common.
+#![allow(clippy::unwrap_used, reason = "a test may stop at a broken golden file")]
+
+mod support;
+
+use std::num::NonZeroUsize;
+
+use dnn_core::{Features, LayerParameters, Parameters, Purpose, RandomStream};
+use dnn_layers::{Activation, InputShape, Network};
+use dnn_train::{Batch, Examples, Optimizer, Trainer, unobserved, update_parameters_with};
+use ndarray::{Array2, array};
+use serde_json::Value;
+use support::{assert_parameters, integer, matrix, number, numbers, parameters};
+
+/// How far numbers may be from PyTorch's, which sums in another order.
+const CLOSE: f64 = 1e-10;
+
+/// The network of the golden file.
+fn network(start: &Parameters<f64>) -> Network<f64> {
+    let mut network = Network::builder(InputShape::flat(start.layers[0].weights.ncols()))
+        .hidden(&[start.layers[0].weights.nrows()], Activation::Tanh)
+        .classes(["a", "b", "c"])
+        .build(&mut RandomStream::new(1, Purpose::Initialization, 0))
+        .unwrap();
+    for (mut layer, start) in network.layers_mut().zip(&start.layers) {
+        layer.weights.assign(&start.weights);
+        layer.bias.assign(&start.bias);
+    }
+    network
+}
+
+#[test]
+fn ten_steps_are_those_of_pytorch() {
+    let golden: Value =
+        serde_json::from_str(include_str!("golden/pytorch_optimizers.json")).unwrap();
+    let x = matrix(&golden["X"]);
+    let y: Vec<u32> = golden["Y"].as_array().unwrap().iter().map(integer).collect();
+    let start = parameters(&golden["parameters"], "");
+    let runs = golden["runs"].as_object().unwrap();
+    let mut names = Vec::new();
+    for (text, run) in runs {
+        let optimizer: Optimizer = text.parse().unwrap();
+        assert_eq!(optimizer.to_string(), *text);
+        names.push(optimizer.name());
+        let costs = numbers(&run["costs"]);
+        for (epochs, expected) in [(1, "after_first_step"), (10, "after_last_step")] {
+            let mut network = network(&start);
+            let trainer = Trainer {
+                optimizer,
+                learning_rate: number(&run["learning_rate"]),
+                batch: Batch::Full,
+                epochs,
+                ..Trainer::default()
+            };
+            let examples = Examples::classes(Features::Real(x.view()), &y);
+            let history = trainer.fit(&mut network, &examples, None, &mut unobserved).unwrap();
+            for (found, expected) in history.costs().zip(&costs) {
+                assert!((found - expected).abs() <= CLOSE, "{text}: {found}, expected {expected}");
+            }
+            let expected = parameters(&run[expected], "");
+            assert_parameters(network.parameters(), &expected, CLOSE, text);
+        }
+    }
+    // None was forgotten.
+    for name in Optimizer::NAMES {
+        assert!(names.contains(&name), "{name} is not in the golden file");
+    }
+}
+
+/// Parameters of two layers, the first of which is more than one task updates.
+fn large(seed: u64) -> Parameters<f64> {
+    let mut draws = RandomStream::new(seed, Purpose::Data, 0);
+    let mut array =
+        |rows, columns| Array2::from_shape_simple_fn((rows, columns), || draws.normal());
+    let mut layer =
+        |rows, columns| LayerParameters { weights: array(rows, columns), bias: array(rows, 1) };
+    Parameters { layers: vec![layer(700, 300), layer(5, 700)] }
+}
+
+#[test]
+fn every_optimiser_gives_the_same_bits_on_any_threads_and_goes_on_from_its_state() {
+    for name in Optimizer::NAMES {
+        let optimizer: Optimizer = name.parse().unwrap();
+        let rate = optimizer.usual_learning_rate();
+        let steps = |threads: usize, pause: bool| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let mut parameters = large(1);
+                let mut state = optimizer.start(&parameters);
+                assert_eq!(state.memory.len(), optimizer.memory_names().len());
+                for step in 0..4 {
+                    if pause && step == 2 {
+                        state = state.clone();
+                    }
+                    let gradients = large(step + 2);
+                    update_parameters_with(
+                        optimizer,
+                        &mut state,
+                        &mut parameters,
+                        &gradients,
+                        rate,
+                    )
+                    .unwrap();
+                }
+                assert_eq!(state.steps, 4);
+                (parameters, state)
+            })
+        };
+        let expected = steps(1, false);
+        assert_ne!(expected.0, large(1), "{name}");
+        for threads in [2, 3, 8] {
+            assert!(steps(threads, threads == 3) == expected, "{name} on {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn a_rule_is_its_formula_in_single_precision_too() {
+    let layer = |w: f32, b: f32| LayerParameters { weights: array![[w]], bias: array![[b]] };
+    let of = |w, b| Parameters { layers: vec![layer(w, b)] };
+    // One step from a weight of 2 and a bias of 1 with gradients of 3 and -4, at a rate of 0.5.
+    for (text, weight, bias) in [
+        ("sgd", 0.5, 3.0),
+        ("momentum:beta=0.5,dampening=0.5", 1.25, 2.0),
+        ("nesterov:beta=0.5", 2.0 - 0.5 * 4.5, 1.0 + 0.5 * 6.0),
+        // Every first step of a rule that divides by its own size is the rate, or a known multiple.
+        ("adam", 1.5, 1.5),
+        ("adagrad", 1.5, 1.5),
+        ("rmsprop:rho=0.75", 1.0, 2.0),
+        // The weight shrinks by half of the rate before, the bias does not.
+        ("adamw:weight_decay=0.5", 1.0, 1.5),
+    ] {
+        let optimizer: Optimizer = text.parse().unwrap();
+        let mut parameters = of(2.0, 1.0);
+        let mut state = optimizer.start(&parameters);
+        update_parameters_with(optimizer, &mut state, &mut parameters, &of(3.0, -4.0), 0.5)
+            .unwrap();
+        let found = &parameters.layers[0];
+        let apart = [found.weights[(0, 0)] - weight, found.bias[(0, 0)] - bias];
+        assert!(apart.iter().all(|apart| apart.abs() < 1e-6), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn states_and_settings_that_do_not_fit_are_refused() {
+    let parameters = || Parameters {
+        layers: vec![LayerParameters { weights: array![[1.0]], bias: array![[1.0]] }],
+    };
+    let adam: Optimizer = "adam".parse().unwrap();
+    let step = |optimizer: Optimizer, state: &mut dnn_train::OptimizerState<f64>| {
+        update_parameters_with(optimizer, state, &mut parameters(), &parameters(), 0.1)
+            .map_err(|error| error.to_string())
+    };
+    let mut other = Optimizer::GradientDescent.start(&parameters());
+    let message = step(adam, &mut other).unwrap_err();
+    assert!(message.ends_with("found 0 for 2"), "{message}");
+    let mut state = adam.start(&parameters());
+    state.memory[1].layers[0].weights = Array2::zeros((2, 1));
+    let message = step(adam, &mut state).unwrap_err();
+    assert_eq!(message, "memory of the weights: expected shape (1, 1), found (2, 1)");
+    state.memory[1].layers.clear();
+    assert!(step(adam, &mut state).unwrap_err().ends_with("found 0 for 1"));
+    let wild = Optimizer::Momentum(dnn_train::Momentum { beta: 1.5, ..Default::default() });
+    let message = step(wild, &mut wild.start(&parameters())).unwrap_err();
+    assert_eq!(message, "beta: expected a number from 0 and below 1, found 1.5");
+    let x = array![[1.0, 2.0]];
+    let examples = Examples::classes(Features::Real(x.view()), &[0, 1]);
+    let mut network = Network::<f64>::builder(InputShape::flat(1))
+        .classes(["a", "b"])
+        .build(&mut RandomStream::new(1, Purpose::Initialization, 0))
+        .unwrap();
+    let trainer = Trainer { optimizer: wild, threads: NonZeroUsize::new(1), ..Trainer::default() };
+    let error = trainer.fit(&mut network, &examples, None, &mut unobserved).unwrap_err();
+    assert_eq!(error.to_string(), message);
+}
