@@ -10,7 +10,7 @@ use dnn_data::augment::Augmentation;
 use dnn_data::picture::{Decoding, Filter, Fit, Preprocessing};
 use dnn_data::{BadFiles, LoadOptions};
 use dnn_layers::Activation;
-use dnn_train::{Batch, Optimizer, Trainer};
+use dnn_train::{Batch, Optimizer, Schedule, Trainer};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -31,7 +31,7 @@ Examples:
   dnn train photos --augment flip,shift=4 mirrored and moved anew in every epoch
   dnn train photos --bad-files skip       leave out what cannot be read, at most 5 % of it
   dnn train --hidden none                 softmax regression: no hidden layer
-  dnn train photos --optimizer adam --batch 64
+  dnn train photos --optimizer adam --batch 64 --schedule cosine
   dnn train --batch full --epochs 500     gradient descent on all examples at once
   dnn train --json | jq .test.accuracy    for programs
 
@@ -74,7 +74,7 @@ pub(crate) enum Command {
     /// A run that fails or is interrupted before its last epoch is over leaves its settings and the
     /// history of its epochs in the run folder, but no model.
     #[command(after_help = TRAIN_EXAMPLES, allow_negative_numbers = true)]
-    Train(TrainArguments),
+    Train(Box<TrainArguments>),
     /// Measure a model on data.
     #[command(after_help = EVALUATE_EXAMPLES)]
     Evaluate(EvaluateArguments),
@@ -140,6 +140,14 @@ pub(crate) struct TrainArguments {
     /// others]
     #[arg(long, value_name = "RATE")]
     pub(crate) learning_rate: Option<f64>,
+    /// How the learning rate changes over the run: constant, inverse-time, staircase, step, exponential,
+    /// cosine or one-cycle, perhaps with settings of its own: `step:factor=0.5,every=20`,
+    /// `exponential:factor=0.98`, `one-cycle:rise=0.2`
+    #[arg(long, value_name = "NAME", default_value_t = Schedule::default())]
+    pub(crate) schedule: Schedule,
+    /// Steps at the beginning over which the learning rate rises to what the schedule says
+    #[arg(long, value_name = "STEPS", default_value_t = 0)]
+    pub(crate) warm_up: u64,
     /// Passes over the training examples
     #[arg(long, value_name = "N", default_value_t = Trainer::default().epochs)]
     pub(crate) epochs: u64,

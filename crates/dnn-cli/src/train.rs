@@ -12,7 +12,7 @@ use dnn_data::picture::Preprocessing;
 use dnn_data::{DataError, Dataset, ImageDataset, ImageShape, LoadOptions};
 use dnn_layers::{InputShape, Network, Provenance};
 use dnn_store::Scalar;
-use dnn_train::{Augment, Evaluation, Event, TrainError, Trainer, Warning};
+use dnn_train::{Augment, Evaluation, Event, Schedule, TrainError, Trainer, Warning};
 use serde::Serialize;
 use serde_json::json;
 
@@ -38,6 +38,10 @@ struct Settings {
     init: String,
     optimizer: String,
     learning_rate: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warm_up: Option<String>,
     epochs: String,
     batch: String,
     split: String,
@@ -66,6 +70,9 @@ impl Settings {
             init: arguments.init.to_string(),
             optimizer: arguments.optimizer.to_string(),
             learning_rate: learning_rate(arguments).to_string(),
+            schedule: (arguments.schedule != Schedule::Constant)
+                .then(|| arguments.schedule.to_string()),
+            warm_up: (arguments.warm_up > 0).then(|| arguments.warm_up.to_string()),
             epochs: arguments.epochs.to_string(),
             batch: arguments.batch.to_string(),
             split: plan.split.to_string(),
@@ -264,6 +271,8 @@ fn trainer<T: Element>(arguments: &TrainArguments) -> Result<Trainer, TrainError
     let trainer = Trainer {
         optimizer: arguments.optimizer,
         learning_rate: learning_rate(arguments),
+        schedule: arguments.schedule,
+        warm_up: arguments.warm_up,
         batch: arguments.batch,
         epochs: arguments.epochs,
         seed: arguments.seed,

@@ -193,6 +193,7 @@ fn wrong_settings_are_refused_by_name() {
         (&["train", "--init", "he"], "unknown initialiser `he`; expected one of"),
         (&["train", "--optimizer", "x"], "unknown optimiser `x`"),
         (&["train", "--optimizer", "adam:beta=1"], "expected one of beta1, beta2, epsilon"),
+        (&["train", "--schedule", "cosine:end=2"], "end: expected a number from 0 to 1, found 2.0"),
         (&["train", "--learning-rate", "NaN"], "expected a finite number above 0, found NaN"),
         (&["train", "--learning-rate", "1e300"], "1e300, which is inf in f32"),
         (&["train", "--learning-rate", "-1"], "expected a finite number above 0, found -1"),
@@ -326,7 +327,27 @@ fn an_optimiser_is_recorded_with_its_settings_and_has_a_rate_of_its_own() {
         assert_eq!(config["settings"]["optimizer"], optimizer, "{config}");
         assert_eq!(config["settings"]["learning_rate"], rate, "{config}");
         assert!(outcome["train"]["accuracy"].as_f64().unwrap() > 0.5, "{optimizer}: {outcome}");
+        assert!(config["settings"].get("schedule").is_none(), "{config}");
     }
+}
+
+#[test]
+fn a_schedule_is_recorded_and_seen_in_the_history() {
+    let folder = folder();
+    let arguments = ["train", "--epochs", "4", "--schedule", "step:factor=0.5,every=2", "--json"];
+    let outcome = json(folder.path(), &[&arguments[..], &["--warm-up", "100"]].concat());
+    let run = folder.path().join(outcome["run"].as_str().unwrap());
+    let config = fs::read_to_string(run.join("config.json")).unwrap();
+    let config: Value = serde_json::from_str(&config).unwrap();
+    assert_eq!(config["settings"]["schedule"], "step:factor=0.5,every=2", "{config}");
+    assert_eq!(config["settings"]["warm_up"], "100", "{config}");
+    let history = fs::read_to_string(run.join("history.jsonl")).unwrap();
+    let rates: Vec<f64> = history
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["learning_rate"].as_f64().unwrap())
+        .collect();
+    // 1,294 examples in batches of 16: 81 steps an epoch, so that the warm-up ends in the second.
+    assert_eq!(rates, [0.1 * 81.0 / 100.0, 0.1, 0.05, 0.05]);
 }
 
 #[test]

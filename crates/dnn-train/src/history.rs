@@ -14,7 +14,7 @@ pub struct EpochRecord {
     pub epoch: u64,
     /// Steps since the start of the run, those of this epoch included.
     pub step: u64,
-    /// The learning rate of the epoch.
+    /// The learning rate of the epoch's last step.
     pub learning_rate: f64,
     /// The mean cost of the epoch's examples, each measured just before the step it was part of:
     /// with full batches, the cost before the epoch's one step.

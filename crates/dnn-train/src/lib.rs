@@ -27,6 +27,7 @@ mod gradient_check;
 mod history;
 mod optimizer;
 mod schedule;
+mod settings;
 mod totals;
 mod trainer;
 
@@ -48,5 +49,5 @@ pub use optimizer::{
     AdaGrad, Adam, AdamW, Momentum, Optimizer, OptimizerState, RmsProp, update_parameters,
     update_parameters_with,
 };
-pub use schedule::Schedule;
+pub use schedule::{Moment, Schedule};
 pub use trainer::{Batch, BatchOrder, Trainer};

@@ -13,10 +13,11 @@ use crate::augment::{self, Augmented};
 use crate::engine::{self, Engine, NotFinite};
 use crate::evaluation::tally;
 use crate::optimizer::check_learning_rate;
+use crate::settings::Rules as _;
 use crate::totals::{Totals, Watch};
 use crate::{
-    Augment, Cost, Evaluation, Event, Examples, History, Optimizer, OptimizerState, Schedule,
-    TrainError,
+    Augment, Cost, Evaluation, Event, Examples, History, Moment, Optimizer, OptimizerState,
+    Schedule, TrainError,
 };
 
 /// How many examples a step looks at.
@@ -131,8 +132,11 @@ pub struct Trainer {
     pub optimizer: Optimizer,
     /// The size of a step, above 0.
     pub learning_rate: f64,
-    /// How the learning rate changes over the epochs.
+    /// How the learning rate changes over the run.
     pub schedule: Schedule,
+    /// Over so many steps at the beginning the learning rate rises in equal parts to what the schedule
+    /// says; 0 for a run that begins with it.
+    pub warm_up: u64,
     /// Examples per step.
     pub batch: Batch,
     /// Passes over the training examples.
@@ -155,6 +159,7 @@ impl Default for Trainer {
             optimizer: Optimizer::default(),
             learning_rate: 0.1,
             schedule: Schedule::default(),
+            warm_up: 0,
             batch: Batch::Size(const { NonZeroUsize::new(16).unwrap() }),
             epochs: 50,
             seed: 1,
@@ -179,7 +184,7 @@ impl Trainer {
     pub fn check<T: Element>(&self) -> Result<(), TrainError> {
         check_learning_rate::<T>(self.learning_rate)?;
         self.optimizer.check::<T>()?;
-        Ok(self.schedule.check()?)
+        Ok(self.schedule.check::<f64>()?)
     }
 
     /// Checks that there is the memory beside the data to train `network` on `training` examples and
@@ -331,12 +336,13 @@ impl<T: Element> Run<'_, '_, '_, T> {
         let mut watch = Watch::default();
         for epoch in 1..=self.trainer.epochs {
             self.trainer.arrange(epoch, &mut columns, &mut seen)?;
-            let learning_rate = self.trainer.schedule.rate(self.trainer.learning_rate, epoch - 1);
-            // A long decay may end in 0.
-            check_learning_rate::<T>(learning_rate)?;
+            let mut learning_rate = self.trainer.learning_rate;
             totals.start_epoch();
             for (index, batch) in columns.chunks(self.batch).enumerate() {
                 let step = totals.steps() + 1;
+                learning_rate = self.learning_rate(step);
+                // A long decay may end in 0.
+                check_learning_rate::<T>(learning_rate)?;
                 let (examples, columns) = self.batch(epoch, batch, augmented.as_mut());
                 let cost = self
                     .step(
@@ -370,6 +376,19 @@ impl<T: Element> Run<'_, '_, '_, T> {
             }
         }
         Ok(history)
+    }
+
+    /// The rate of a step, counted from 1.
+    fn learning_rate(&self, step: u64) -> f64 {
+        let steps_per_epoch = self.training.len().div_ceil(self.batch.max(1)).max(1) as u64;
+        let moment = Moment {
+            step: step - 1,
+            steps_per_epoch,
+            steps: steps_per_epoch.saturating_mul(self.trainer.epochs),
+        };
+        let Trainer { schedule, learning_rate, warm_up, .. } = self.trainer;
+        let rate = schedule.rate(*learning_rate, moment);
+        if step < *warm_up { rate * step as f64 / *warm_up as f64 } else { rate }
     }
 
     /// Measures the validation part, if there is one.

@@ -10,8 +10,8 @@ use dnn_layers::{
     Activation, Head, LayerCache, linear_activation_forward, linear_forward, model_forward,
 };
 use dnn_train::{
-    Adam, Momentum, Optimizer, Schedule, course, linear_activation_backward, linear_backward,
-    update_parameters, update_parameters_with,
+    Adam, Moment, Momentum, Optimizer, Schedule, course, linear_activation_backward,
+    linear_backward, update_parameters, update_parameters_with,
 };
 use ndarray::{Array2, Axis};
 use serde_json::Value;
@@ -293,23 +293,27 @@ fn mini_batches_of_7(inputs: &Value, expected: &Value) {
 
 fn decay(expected: &Value) {
     let staircase = |decay, interval| Schedule::Staircase { decay, interval };
+    let epoch = |epoch| Moment { step: epoch, steps_per_epoch: 1, steps: 10_000 };
     for (key, rate) in [
         (
             "inverse_time lr0=0.5 epoch=2 decay=1: lr0/(1+decay*epoch)",
-            Schedule::InverseTime { decay: 1.0 }.rate(0.5, 2),
+            Schedule::InverseTime { decay: 1.0 }.rate(0.5, epoch(2)),
         ),
         (
             "scheduled lr0=0.5 epoch=100 decay=1 interval=100: lr0/(1+decay*floor(epoch/interval))",
-            staircase(1.0, 100).rate(0.5, 100),
+            staircase(1.0, 100).rate(0.5, epoch(100)),
         ),
-        ("scheduled lr0=0.5 epoch=10 decay=1 interval=100", staircase(1.0, 100).rate(0.5, 10)),
+        (
+            "scheduled lr0=0.5 epoch=10 decay=1 interval=100",
+            staircase(1.0, 100).rate(0.5, epoch(10)),
+        ),
         (
             "scheduled lr0=0.3 epoch=1000 decay=0.25 interval=100",
-            staircase(0.25, 100).rate(0.3, 1000),
+            staircase(0.25, 100).rate(0.3, epoch(1000)),
         ),
         (
             "scheduled lr0=0.3 epoch=100 decay=0.25 interval=100",
-            staircase(0.25, 100).rate(0.3, 100),
+            staircase(0.25, 100).rate(0.3, epoch(100)),
         ),
     ] {
         assert!((rate - number(&expected[key])).abs() <= 1e-15, "{key}: {rate}");

@@ -6,8 +6,10 @@ mod support;
 use std::num::NonZeroUsize;
 
 use dnn_core::{Features, LayerParameters, Parameters, Purpose, RandomStream};
-use dnn_layers::{Activation, InputShape, Network};
-use dnn_train::{Batch, Examples, Optimizer, Trainer, unobserved, update_parameters_with};
+use dnn_layers::{Activation, Head, InputShape, Network};
+use dnn_train::{
+    Batch, Examples, Moment, Optimizer, Schedule, Trainer, unobserved, update_parameters_with,
+};
 use ndarray::{Array2, array};
 use serde_json::Value;
 use support::{assert_parameters, integer, matrix, number, numbers, parameters};
@@ -63,8 +65,70 @@ fn ten_steps_are_those_of_pytorch() {
     }
     // None was forgotten.
     for name in Optimizer::NAMES {
-        assert!(names.contains(&name), "{name} is not in the golden file");
+        assert!(names.contains(name), "{name} is not in the golden file");
     }
+}
+
+#[test]
+fn rates_are_those_of_pytorch() {
+    let golden: Value =
+        serde_json::from_str(include_str!("golden/pytorch_optimizers.json")).unwrap();
+    let rate_0 = number(&golden["schedule_rate"]);
+    let moment = |step| Moment { step, steps_per_epoch: 4, steps: 40 };
+    let mut names = vec!["inverse-time".to_owned(), "staircase".to_owned()];
+    for (text, rates) in golden["schedules"].as_object().unwrap() {
+        let schedule: Schedule = text.parse().unwrap();
+        assert_eq!(schedule.to_string(), *text);
+        names.push(text.split(':').next().unwrap().to_owned());
+        let rates = numbers(rates);
+        assert_eq!(rates.len(), 40);
+        for (step, expected) in rates.into_iter().enumerate() {
+            let found = schedule.rate(rate_0, moment(step as u64));
+            assert!((found - expected).abs() <= 1e-14, "{text} at {step}: {found}, {expected}");
+        }
+    }
+    // The two that PyTorch does not have are in the course's golden files.
+    for name in Schedule::NAMES {
+        assert!(names.iter().any(|other| other == name), "{name} is not in the golden file");
+    }
+}
+
+/// The rates are also seen by their effect.
+#[test]
+fn a_run_takes_the_rate_of_each_step_after_its_warm_up() {
+    let golden: Value =
+        serde_json::from_str(include_str!("golden/pytorch_optimizers.json")).unwrap();
+    let warm_up = numbers(&golden["warm_up_of_5"]);
+    let (x, y) = (array![[1.0]], array![[0.0]]);
+    let examples = Examples::values(Features::Real(x.view()), y.view());
+    let mut network: Network<f64> = Network::builder(InputShape::flat(1))
+        .outputs(1, Head::Identity)
+        .build(&mut RandomStream::new(1, Purpose::Initialization, 0))
+        .unwrap();
+    for mut layer in network.layers_mut() {
+        layer.weights.fill(1.0);
+        layer.bias.fill(0.0);
+    }
+    let trainer = Trainer {
+        learning_rate: 0.3,
+        batch: Batch::Full,
+        epochs: 8,
+        warm_up: 5,
+        ..Trainer::default()
+    };
+    let history = trainer.fit(&mut network, &examples, None, &mut unobserved).unwrap();
+    let found: Vec<f64> = history.epochs.iter().map(|record| record.learning_rate).collect();
+    for (found, expected) in found.iter().zip(&warm_up) {
+        assert!((found - expected).abs() <= 1e-15, "{found:?}");
+    }
+    // The same steps by hand: the cost is `(w + b)^2`.
+    let (mut weight, mut bias) = (1.0, 0.0);
+    for rate in &warm_up[..8] {
+        let gradient = 2.0 * (weight + bias);
+        (weight, bias) = (weight - rate * gradient, bias - rate * gradient);
+    }
+    let layer = &network.parameters().layers[0];
+    assert!((layer.weights[(0, 0)] - weight).abs() < 1e-12, "{layer:?}, {weight}");
 }
 
 /// Parameters of two layers, the first of which is more than one task updates.

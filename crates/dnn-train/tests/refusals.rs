@@ -233,7 +233,7 @@ fn settings_out_of_range_are_refused() {
         let trainer = Trainer { schedule: Schedule::InverseTime { decay }, ..full(0.1, 2) };
         assert_eq!(
             refused(&trainer, &network, &examples, None),
-            format!("decay of the schedule: expected a finite number of at least 0, found {decay}")
+            format!("decay: expected a finite number of at least 0, found {decay:?}")
         );
     }
     // A step on so many examples is more than a system grants.

@@ -2,7 +2,8 @@
 
 use dnn_core::Element;
 
-use super::Setting;
+use crate::schedule::power;
+use crate::settings::Setting;
 
 /// Momentum and a rate of its own for each number, both corrected for their start at 0.
 ///
@@ -85,31 +86,5 @@ impl AdamW {
         let mut settings = self.adam.settings();
         settings.push(Setting::from_0("weight_decay", &mut self.weight_decay));
         settings
-    }
-}
-
-/// `base^exponent` by products alone, the same on every machine.
-fn power(base: f64, exponent: u64) -> f64 {
-    let (mut result, mut square, mut rest) = (1.0, base, exponent);
-    while rest > 0 {
-        if rest & 1 == 1 {
-            result *= square;
-        }
-        square *= square;
-        rest >>= 1;
-    }
-    result
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn powers_are_products() {
-        assert_eq!(power(0.9, 0), 1.0);
-        assert_eq!(power(0.5, 10), 1.0 / 1024.0);
-        assert!((power(0.999, 12_345) - 0.999_f64.powf(12_345.0)).abs() < 1e-15);
-        assert_eq!(power(0.9, u64::MAX), 0.0);
     }
 }

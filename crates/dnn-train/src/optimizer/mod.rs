@@ -15,6 +15,8 @@ use std::str::FromStr;
 use dnn_core::{CoreError, Element, Parameters};
 use dnn_layers::LayerParametersMut;
 
+use crate::settings::{Rules, Setting};
+
 pub use ada_grad::AdaGrad;
 pub use adam::{Adam, AdamW};
 pub use momentum::Momentum;
@@ -56,34 +58,11 @@ pub enum Optimizer {
 
 impl Optimizer {
     /// The names of all optimisers.
-    pub const NAMES: [&'static str; 7] =
-        ["sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw"];
-
-    /// The optimiser of a name, with its usual settings.
-    fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "sgd" | "gradient-descent" => Self::GradientDescent,
-            "momentum" => Self::Momentum(Momentum::default()),
-            "nesterov" => Self::Momentum(Momentum { nesterov: true, ..Momentum::default() }),
-            "rmsprop" => Self::RmsProp(RmsProp::default()),
-            "adagrad" => Self::AdaGrad(AdaGrad::default()),
-            "adam" => Self::Adam(Adam::default()),
-            "adamw" => Self::AdamW(AdamW::default()),
-            _ => return None,
-        })
-    }
+    pub const NAMES: &'static [&'static str] = <Self as Rules>::NAMES;
 
     /// Its name, without settings.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::GradientDescent => "sgd",
-            Self::Momentum(Momentum { nesterov: false, .. }) => "momentum",
-            Self::Momentum(Momentum { nesterov: true, .. }) => "nesterov",
-            Self::RmsProp(_) => "rmsprop",
-            Self::AdaGrad(_) => "adagrad",
-            Self::Adam(_) => "adam",
-            Self::AdamW(_) => "adamw",
-        }
+        Rules::name(self)
     }
 
     /// A learning rate to begin with.
@@ -118,10 +97,37 @@ impl Optimizer {
         let memory = self.memory_names().iter().map(|_| parameters.zeros_like()).collect();
         OptimizerState { steps: 0, memory }
     }
+}
 
-    /// Accepts settings that are in their ranges, also as numbers of `T`.
-    pub(crate) fn check<T: Element>(mut self) -> Result<(), CoreError> {
-        self.settings().iter().try_for_each(Setting::check::<T>)
+impl Rules for Optimizer {
+    const KIND: &'static str = "optimiser";
+    const KIND_OF_SETTING: &'static str = "setting of the optimiser";
+    const NAMES: &'static [&'static str] =
+        &["sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw"];
+
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "sgd" | "gradient-descent" => Self::GradientDescent,
+            "momentum" => Self::Momentum(Momentum::default()),
+            "nesterov" => Self::Momentum(Momentum { nesterov: true, ..Momentum::default() }),
+            "rmsprop" => Self::RmsProp(RmsProp::default()),
+            "adagrad" => Self::AdaGrad(AdaGrad::default()),
+            "adam" => Self::Adam(Adam::default()),
+            "adamw" => Self::AdamW(AdamW::default()),
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::GradientDescent => "sgd",
+            Self::Momentum(Momentum { nesterov: false, .. }) => "momentum",
+            Self::Momentum(Momentum { nesterov: true, .. }) => "nesterov",
+            Self::RmsProp(_) => "rmsprop",
+            Self::AdaGrad(_) => "adagrad",
+            Self::Adam(_) => "adam",
+            Self::AdamW(_) => "adamw",
+        }
     }
 
     fn settings(&mut self) -> Vec<Setting<'_>> {
@@ -133,60 +139,6 @@ impl Optimizer {
             Self::Adam(it) => it.settings(),
             Self::AdamW(it) => it.settings(),
         }
-    }
-}
-
-/// A number that an optimiser can be given.
-struct Setting<'a> {
-    name: &'static str,
-    value: &'a mut f64,
-    range: Range,
-}
-
-#[derive(Clone, Copy)]
-enum Range {
-    Share,
-    UpTo1,
-    Above0,
-    From0,
-}
-
-impl<'a> Setting<'a> {
-    fn share(name: &'static str, value: &'a mut f64) -> Self {
-        Self { name, value, range: Range::Share }
-    }
-
-    fn up_to_1(name: &'static str, value: &'a mut f64) -> Self {
-        Self { name, value, range: Range::UpTo1 }
-    }
-
-    fn above_0(name: &'static str, value: &'a mut f64) -> Self {
-        Self { name, value, range: Range::Above0 }
-    }
-
-    fn from_0(name: &'static str, value: &'a mut f64) -> Self {
-        Self { name, value, range: Range::From0 }
-    }
-
-    fn check<T: Element>(&self) -> Result<(), CoreError> {
-        let value = *self.value;
-        let rounded = T::from_f64(value);
-        let (expected, fits) = match self.range {
-            Range::Share => ("a number from 0 and below 1", value >= 0.0 && rounded < T::one()),
-            Range::UpTo1 => ("a number from 0 to 1", (0.0..=1.0).contains(&value)),
-            Range::Above0 => ("a finite number above 0", rounded > T::zero()),
-            Range::From0 => ("a finite number of at least 0", value >= 0.0),
-        };
-        if fits && rounded.is_finite() {
-            return Ok(());
-        }
-        // Out of range only as a number of `T`.
-        let found = if Into::<f64>::into(rounded) == value || !value.is_finite() {
-            format!("{value:?}")
-        } else {
-            format!("{value:?}, which is {rounded} in {}", T::PRECISION)
-        };
-        Err(CoreError::Invalid { what: self.name, expected, found })
     }
 }
 
@@ -315,16 +267,7 @@ pub(crate) fn check_learning_rate<T: Element>(learning_rate: f64) -> Result<(), 
 
 impl fmt::Display for Optimizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut own, name) = (*self, self.name());
-        let mut usual = Self::named(name).unwrap_or_default();
-        let pairs = own.settings().into_iter().zip(usual.settings());
-        let other = pairs.filter(|(own, usual)| own.value != usual.value);
-        let settings: Vec<String> =
-            other.map(|(own, _)| format!("{}={:?}", own.name, own.value)).collect();
-        if settings.is_empty() {
-            return f.pad(name);
-        }
-        f.pad(&format!("{name}:{}", settings.join(",")))
+        self.write(f)
     }
 }
 
@@ -332,30 +275,7 @@ impl FromStr for Optimizer {
     type Err = CoreError;
 
     fn from_str(text: &str) -> Result<Self, CoreError> {
-        let (name, settings) = text.split_once(':').unwrap_or((text, ""));
-        let mut optimizer = Self::named(name).ok_or_else(|| CoreError::UnknownName {
-            kind: "optimiser",
-            found: name.to_owned(),
-            expected: Self::NAMES.join(", "),
-        })?;
-        for setting in settings.split(',').filter(|setting| !setting.is_empty()) {
-            let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
-            let mut known = optimizer.settings();
-            let names: Vec<&str> = known.iter().map(|known| known.name).collect();
-            let place = known.iter_mut().find(|known| known.name == key);
-            let place = place.ok_or_else(|| CoreError::UnknownName {
-                kind: "setting of the optimiser",
-                found: key.to_owned(),
-                expected: if names.is_empty() { "none".to_owned() } else { names.join(", ") },
-            })?;
-            *place.value = value.parse().map_err(|_| CoreError::Invalid {
-                what: place.name,
-                expected: "a number",
-                found: value.to_owned(),
-            })?;
-        }
-        optimizer.check::<f64>()?;
-        Ok(optimizer)
+        Self::parse(text)
     }
 }
 
@@ -386,7 +306,7 @@ mod tests {
 
     #[test]
     fn names_round_trip_and_bad_calls_say_expected_and_found() {
-        for name in Optimizer::NAMES {
+        for &name in Optimizer::NAMES {
             let optimizer: Optimizer = name.parse().unwrap();
             assert_eq!((optimizer.to_string(), optimizer.name()), (name.to_owned(), name));
         }

@@ -2,7 +2,7 @@
 
 use dnn_core::Element;
 
-use super::Setting;
+use crate::settings::Setting;
 
 /// Gradient descent that keeps some of its direction.
 ///

@@ -2,7 +2,7 @@
 
 use dnn_core::Element;
 
-use super::Setting;
+use crate::settings::Setting;
 
 /// Gradient descent at a rate of its own for each number, by the recent size of its gradient.
 ///

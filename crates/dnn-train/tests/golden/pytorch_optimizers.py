@@ -1,4 +1,5 @@
-"""Makes pytorch_optimizers.json: ten steps of every optimiser of PyTorch on one small network, in f64.
+"""Makes pytorch_optimizers.json: ten steps of every optimiser of PyTorch on one small network, in f64, and
+the rates of its schedules over 40 steps, 4 to an epoch.
 
 usage: python pytorch_optimizers.py > pytorch_optimizers.json
 
@@ -55,6 +56,35 @@ def run(rate, make, decay):
     return {"learning_rate": rate, "costs": costs, "after_first_step": first, "after_last_step": flat(parameters)}
 
 
+PER_EPOCH, EPOCHS, RATE = 4, 10, 0.3
+LR = torch.optim.lr_scheduler
+# Whether the schedule moves after every step, or after every epoch.
+SCHEDULES = {
+    "constant": (True, lambda optimizer: LR.ConstantLR(optimizer, factor=1.0)),
+    "step:factor=0.5,every=2": (False, lambda optimizer: LR.StepLR(optimizer, 2, gamma=0.5)),
+    "exponential": (False, lambda optimizer: LR.ExponentialLR(optimizer, 0.95)),
+    "cosine": (True, lambda optimizer: LR.CosineAnnealingLR(optimizer, PER_EPOCH * EPOCHS)),
+    "cosine:end=0.1": (True, lambda optimizer: LR.CosineAnnealingLR(optimizer, PER_EPOCH * EPOCHS, eta_min=0.1 * RATE)),
+    "one-cycle": (True, lambda optimizer: LR.OneCycleLR(optimizer, RATE, total_steps=PER_EPOCH * EPOCHS)),
+    "one-cycle:rise=0.5,start=0.1,end=0.01": (True, lambda optimizer: LR.OneCycleLR(
+        optimizer, RATE, total_steps=PER_EPOCH * EPOCHS, pct_start=0.5, div_factor=10, final_div_factor=100)),
+}
+
+
+def rates(per_step, make):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], RATE)
+    schedule = make(optimizer)
+    found = []
+    for step in range(PER_EPOCH * EPOCHS):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if (per_step or (step + 1) % PER_EPOCH == 0) and step + 1 < PER_EPOCH * EPOCHS:
+            schedule.step()
+    return found
+
+
+schedules = {name: rates(*how) for name, how in SCHEDULES.items()}
+warm_up = rates(True, lambda optimizer: LR.LinearLR(optimizer, start_factor=1 / 5, total_iters=4))
 runs = {}
 for name, (rate, make) in OPTIMIZERS.items():
     runs[name] = run(rate, make, 0.3 if name.startswith("adamw") else None)
@@ -64,4 +94,7 @@ print(json.dumps({
     "Y": y.tolist(),
     "parameters": flat(start),
     "runs": runs,
+    "schedule_rate": RATE,
+    "schedules": schedules,
+    "warm_up_of_5": warm_up,
 }, indent=1))
