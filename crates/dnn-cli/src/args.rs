@@ -145,6 +145,16 @@ pub(crate) struct TrainArguments {
     /// `exponential:factor=0.98`, `one-cycle:rise=0.2`
     #[arg(long, value_name = "NAME", default_value_t = Schedule::default())]
     pub(crate) schedule: Schedule,
+    /// L2 regularisation: lambda / (2 m) times the sum of all squared weights, m the training examples, is
+    /// added to the cost
+    #[arg(long, value_name = "LAMBDA", default_value_t = 0.0)]
+    pub(crate) l2: f64,
+    /// Scale a gradient down to this norm if it is longer
+    #[arg(long, value_name = "NORM")]
+    pub(crate) clip_norm: Option<f64>,
+    /// Cut each number of a gradient off at this value and its negative
+    #[arg(long, value_name = "VALUE", conflicts_with = "clip_norm")]
+    pub(crate) clip_value: Option<f64>,
     /// Steps at the beginning over which the learning rate rises to what the schedule says
     #[arg(long, value_name = "STEPS", default_value_t = 0)]
     pub(crate) warm_up: u64,

@@ -12,7 +12,7 @@ use dnn_data::picture::Preprocessing;
 use dnn_data::{DataError, Dataset, ImageDataset, ImageShape, LoadOptions};
 use dnn_layers::{InputShape, Network, Provenance};
 use dnn_store::Scalar;
-use dnn_train::{Augment, Evaluation, Event, Schedule, TrainError, Trainer, Warning};
+use dnn_train::{Augment, Clip, Evaluation, Event, Schedule, TrainError, Trainer, Warning};
 use serde::Serialize;
 use serde_json::json;
 
@@ -42,6 +42,10 @@ struct Settings {
     schedule: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     warm_up: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    l2: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clip: Option<String>,
     epochs: String,
     batch: String,
     split: String,
@@ -73,6 +77,12 @@ impl Settings {
             schedule: (arguments.schedule != Schedule::Constant)
                 .then(|| arguments.schedule.to_string()),
             warm_up: (arguments.warm_up > 0).then(|| arguments.warm_up.to_string()),
+            l2: (arguments.l2 > 0.0).then(|| arguments.l2.to_string()),
+            clip: match clip(arguments) {
+                Clip::Norm(limit) => Some(format!("norm {limit}")),
+                Clip::Value(limit) => Some(format!("value {limit}")),
+                _ => None,
+            },
             epochs: arguments.epochs.to_string(),
             batch: arguments.batch.to_string(),
             split: plan.split.to_string(),
@@ -178,6 +188,12 @@ fn learning_rate(arguments: &TrainArguments) -> f64 {
     arguments.learning_rate.unwrap_or_else(|| arguments.optimizer.usual_learning_rate())
 }
 
+/// What becomes of gradients that are too large.
+fn clip(arguments: &TrainArguments) -> Clip {
+    let norm = arguments.clip_norm.map(Clip::Norm);
+    norm.or(arguments.clip_value.map(Clip::Value)).unwrap_or_default()
+}
+
 /// How pictures come to the shape that was asked for.
 fn preprocessing(arguments: &TrainArguments) -> Preprocessing {
     let (width, height) = arguments.size;
@@ -273,6 +289,8 @@ fn trainer<T: Element>(arguments: &TrainArguments) -> Result<Trainer, TrainError
         learning_rate: learning_rate(arguments),
         schedule: arguments.schedule,
         warm_up: arguments.warm_up,
+        l2: arguments.l2,
+        clip: clip(arguments),
         batch: arguments.batch,
         epochs: arguments.epochs,
         seed: arguments.seed,

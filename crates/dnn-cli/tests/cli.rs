@@ -193,6 +193,8 @@ fn wrong_settings_are_refused_by_name() {
         (&["train", "--init", "he"], "unknown initialiser `he`; expected one of"),
         (&["train", "--optimizer", "x"], "unknown optimiser `x`"),
         (&["train", "--optimizer", "adam:beta=1"], "expected one of beta1, beta2, epsilon"),
+        (&["train", "--l2", "-1"], "lambda of L2: expected a finite number of at least 0"),
+        (&["train", "--clip-norm", "0"], "limit of the gradient: expected a finite number above 0"),
         (&["train", "--schedule", "cosine:end=2"], "end: expected a number from 0 to 1, found 2.0"),
         (&["train", "--learning-rate", "NaN"], "expected a finite number above 0, found NaN"),
         (&["train", "--learning-rate", "1e300"], "1e300, which is inf in f32"),
@@ -335,12 +337,15 @@ fn an_optimiser_is_recorded_with_its_settings_and_has_a_rate_of_its_own() {
 fn a_schedule_is_recorded_and_seen_in_the_history() {
     let folder = folder();
     let arguments = ["train", "--epochs", "4", "--schedule", "step:factor=0.5,every=2", "--json"];
-    let outcome = json(folder.path(), &[&arguments[..], &["--warm-up", "100"]].concat());
+    let more = ["--warm-up", "100", "--l2", "0.5", "--clip-norm", "2"];
+    let outcome = json(folder.path(), &[&arguments[..], &more].concat());
     let run = folder.path().join(outcome["run"].as_str().unwrap());
     let config = fs::read_to_string(run.join("config.json")).unwrap();
     let config: Value = serde_json::from_str(&config).unwrap();
     assert_eq!(config["settings"]["schedule"], "step:factor=0.5,every=2", "{config}");
-    assert_eq!(config["settings"]["warm_up"], "100", "{config}");
+    let settings = &config["settings"];
+    assert_eq!([&settings["warm_up"], &settings["l2"]], ["100", "0.5"], "{config}");
+    assert_eq!(settings["clip"], "norm 2", "{config}");
     let history = fs::read_to_string(run.join("history.jsonl")).unwrap();
     let rates: Vec<f64> = history
         .lines()

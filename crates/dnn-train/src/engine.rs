@@ -152,6 +152,11 @@ impl<T: Element> Engine<T> {
         &self.gradient
     }
 
+    /// The same, to be changed before parameters follow it.
+    pub(crate) fn gradient_mut(&mut self) -> &mut Parameters<T> {
+        &mut self.gradient
+    }
+
     /// The first half of phase 1 for the examples `columns`: their outputs and costs.
     pub(crate) fn forward(
         &mut self,

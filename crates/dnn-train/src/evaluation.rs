@@ -127,6 +127,11 @@ impl Tally {
         add(&mut self.counts.predicted, &other.counts.predicted);
     }
 
+    /// Adds `penalty` to the cost of each example of `batch`.
+    pub(crate) fn add_penalty(&mut self, batch: &Self, penalty: f64) {
+        self.cost += penalty * batch.examples as f64;
+    }
+
     /// Counts the outputs `(n_L, columns)` of the examples `columns`, whose costs sum to `cost`.
     pub(crate) fn add_outputs<T: Element>(
         &mut self,

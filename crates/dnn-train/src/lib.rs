@@ -26,6 +26,7 @@ mod examples;
 mod gradient_check;
 mod history;
 mod optimizer;
+mod regularization;
 mod schedule;
 mod settings;
 mod totals;
@@ -49,5 +50,6 @@ pub use optimizer::{
     AdaGrad, Adam, AdamW, Momentum, Optimizer, OptimizerState, RmsProp, update_parameters,
     update_parameters_with,
 };
+pub use regularization::{add_l2, clip_by_norm, clip_by_value, l2_cost};
 pub use schedule::{Moment, Schedule};
-pub use trainer::{Batch, BatchOrder, Trainer};
+pub use trainer::{Batch, BatchOrder, Clip, Trainer};

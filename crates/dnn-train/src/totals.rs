@@ -45,9 +45,11 @@ impl Totals {
     }
 
     /// Counts a step on the examples of `batch`.
-    pub(crate) fn add(&mut self, batch: &Tally) {
+    /// Adds a batch, each example of which costs `penalty` more than it says.
+    pub(crate) fn add(&mut self, batch: &Tally, penalty: f64) {
         self.steps += 1;
         self.epoch.add(batch);
+        self.epoch.add_penalty(batch, penalty);
         if batch.has_several_classes() {
             self.answers = match (self.answers, batch.single_class()) {
                 (Answers::Unknown | Answers::Single(_), Some(class)) => Answers::Single(class),

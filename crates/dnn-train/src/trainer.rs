@@ -13,6 +13,7 @@ use crate::augment::{self, Augmented};
 use crate::engine::{self, Engine, NotFinite};
 use crate::evaluation::tally;
 use crate::optimizer::check_learning_rate;
+use crate::regularization::{add_l2, clip_by_norm, clip_by_value, l2_cost};
 use crate::settings::Rules as _;
 use crate::totals::{Totals, Watch};
 use crate::{
@@ -51,6 +52,19 @@ impl FromStr for Batch {
             found: text.to_owned(),
         })
     }
+}
+
+/// What becomes of a gradient that is too large.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
+pub enum Clip {
+    /// It stays.
+    #[default]
+    Never,
+    /// Each of its numbers is brought to between this number and its negative.
+    Value(f64),
+    /// It is scaled down to this norm, all layers as one vector.
+    Norm(f64),
 }
 
 /// The function inside a [`BatchOrder`].
@@ -137,6 +151,11 @@ pub struct Trainer {
     /// Over so many steps at the beginning the learning rate rises in equal parts to what the schedule
     /// says; 0 for a run that begins with it.
     pub warm_up: u64,
+    /// How much large weights cost, `lambda / (2 m)` times the sum of their squares, with the `m` of all
+    /// training examples; 0 for nothing. The costs of a run include it, an [`Evaluation`] does not.
+    pub l2: f64,
+    /// What is done with a gradient that is too large, after all else.
+    pub clip: Clip,
     /// Examples per step.
     pub batch: Batch,
     /// Passes over the training examples.
@@ -160,6 +179,8 @@ impl Default for Trainer {
             learning_rate: 0.1,
             schedule: Schedule::default(),
             warm_up: 0,
+            l2: 0.0,
+            clip: Clip::Never,
             batch: Batch::Size(const { NonZeroUsize::new(16).unwrap() }),
             epochs: 50,
             seed: 1,
@@ -179,11 +200,15 @@ impl Trainer {
     ///
     /// # Errors
     /// [`TrainError::Core`] if the learning rate is not a finite number above 0 in `T`, a
-    /// setting of the optimiser is out of its range, or the decay of the schedule is negative or not
+    /// setting of the optimiser, L2 or clipping is out of its range, or the decay of the schedule is negative or not
     /// finite.
     pub fn check<T: Element>(&self) -> Result<(), TrainError> {
         check_learning_rate::<T>(self.learning_rate)?;
         self.optimizer.check::<T>()?;
+        check_number("lambda of L2", self.l2, 0.0..)?;
+        if let Clip::Value(limit) | Clip::Norm(limit) = self.clip {
+            check_number("limit of the gradient", limit, f64::MIN_POSITIVE..)?;
+        }
         Ok(self.schedule.check::<f64>()?)
     }
 
@@ -284,6 +309,20 @@ impl Trainer {
         }
         Ok(())
     }
+}
+
+/// Accepts a finite number in a range.
+fn check_number(
+    what: &'static str,
+    found: f64,
+    range: std::ops::RangeFrom<f64>,
+) -> Result<(), CoreError> {
+    if found.is_finite() && range.contains(&found) {
+        return Ok(());
+    }
+    let expected =
+        if range.start > 0.0 { "a finite number above 0" } else { "a finite number of at least 0" };
+    Err(CoreError::Invalid { what, expected, found: format!("{found:?}") })
 }
 
 /// Checks that every column is there once.
@@ -428,8 +467,20 @@ impl<T: Element> Run<'_, '_, '_, T> {
         totals: &mut Totals,
     ) -> Result<f64, NotFinite> {
         let tally = engine.backward(network, self.cost, examples, columns)?;
-        let cost = tally.mean_cost();
-        totals.add(tally);
+        let (l2, m) = (self.trainer.l2, self.training.len());
+        let penalty = if l2 > 0.0 { l2_cost(network.parameters(), l2, m) } else { 0.0 };
+        let cost = tally.mean_cost() + penalty;
+        totals.add(tally, penalty);
+        if l2 > 0.0 {
+            add_l2(engine.gradient_mut(), network.parameters(), l2, m);
+        }
+        match self.trainer.clip {
+            Clip::Never => {}
+            Clip::Value(limit) => clip_by_value(engine.gradient_mut(), limit),
+            Clip::Norm(limit) => {
+                clip_by_norm(engine.gradient_mut(), limit);
+            }
+        }
         state.steps += 1;
         let (optimizer, gradient) = (self.trainer.optimizer, engine.gradient());
         for (l, (layer, gradient)) in network.layers_mut().zip(&gradient.layers).enumerate() {

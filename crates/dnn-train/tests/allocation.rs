@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use dnn_core::{Element, Purpose, RandomStream};
 use dnn_layers::{Activation, InputShape, Network};
-use dnn_train::{Augment, Batch, Event, Examples, Trainer};
+use dnn_train::{Augment, Batch, Clip, Event, Examples, Trainer};
 use ndarray::{Array2, ShapeBuilder};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -107,6 +107,8 @@ fn train<T: Element>(pool: &ThreadPool, case: &Case, from: u64) -> (Counts, Coun
         epochs: case.epochs,
         learning_rate: 0.01,
         optimizer: case.optimizer.parse().unwrap(),
+        l2: 0.1,
+        clip: Clip::Norm(1.0),
         augment: case.augment.then(|| Augment::new(|_, _, from, to| to.copy_from_slice(from))),
         ..Trainer::default()
     };

@@ -6,7 +6,7 @@ mod support;
 use std::ops::ControlFlow;
 
 use dnn_core::{Features, Initializer, Parameters, RandomStream, initialize_parameters_deep};
-use dnn_train::{Batch, BatchOrder, Cost, Event, Examples, Trainer, course, evaluate};
+use dnn_train::{Batch, BatchOrder, Cost, Event, Examples, Trainer, course, evaluate, unobserved};
 use ndarray::Array2;
 use serde_json::Value;
 use support::{assert_parameters, integer, integers, labels, matrix, number, numbers, parameters};
@@ -116,27 +116,37 @@ fn circles_under_five_initializations() {
     }
 }
 
-/// The football run without regularisation.
+/// The football runs, without regularisation and with L2.
 #[test]
-fn football_without_regularisation() {
+fn football_with_and_without_l2() {
     let golden = golden(include_str!("golden/c2w1_regularization.json"));
-    let run = &golden["training_runs"][0];
-    assert_eq!(run["name"], "none");
-    let (inputs, expected) = (&run["inputs"], &run["expected"]);
+    let runs = golden["training_runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 2);
     let (train, test) = (points("football_train211"), points("football_test200"));
-    let (found, costs) = course::l_layer_model(
-        &Features::Real(train.0.view()),
-        &train.1,
-        &integers(&inputs["layer_dims"]),
-        number(&inputs["learning_rate"]),
-        integer(&inputs["num_iterations"]),
-        Initializer::InverseSqrt,
-        &mut RandomStream::numpy_legacy(3),
-    )
-    .unwrap();
-    assert_curve(&costs, &expected["costs"], "football");
-    assert!((accuracy(&found, &train) - number(&expected["train_accuracy"])).abs() < 1e-12);
-    assert!((accuracy(&found, &test) - number(&expected["test_accuracy"])).abs() < 1e-12);
+    let examples = Examples::classes(Features::Real(train.0.view()), &train.1);
+    for run in runs {
+        let (inputs, expected) = (&run["inputs"], &run["expected"]);
+        let dims = integers(&inputs["layer_dims"]);
+        let mut stream = RandomStream::numpy_legacy(3);
+        let first =
+            initialize_parameters_deep(&dims, Initializer::InverseSqrt, &mut stream).unwrap();
+        let mut network = course::network_of(first).unwrap();
+        let trainer = Trainer {
+            learning_rate: number(&inputs["learning_rate"]),
+            l2: number(&inputs["lambda"]),
+            batch: Batch::Full,
+            epochs: integer(&inputs["num_iterations"]),
+            ..Trainer::default()
+        };
+        let history = trainer.fit(&mut network, &examples, None, &mut unobserved).unwrap();
+        let costs: Vec<f64> = history.costs().collect();
+        let name = run["name"].as_str().unwrap();
+        assert_curve(&costs, &expected["costs"], name);
+        for (part, key) in [(&train, "train_accuracy"), (&test, "test_accuracy")] {
+            let found = accuracy(network.parameters(), part);
+            assert!((found - number(&expected[key])).abs() < 1e-12, "{name} {key}: {found}");
+        }
+    }
 }
 
 /// Mini-batch gradient descent on moons: the published cost is that of an epoch's last batch.

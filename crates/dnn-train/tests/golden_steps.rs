@@ -4,14 +4,15 @@
 mod support;
 
 use dnn_core::{
-    Initializer, Parameters, RandomStream, initialize_parameters, initialize_parameters_deep,
+    Initializer, LayerParameters, Parameters, RandomStream, initialize_parameters,
+    initialize_parameters_deep,
 };
 use dnn_layers::{
     Activation, Head, LayerCache, linear_activation_forward, linear_forward, model_forward,
 };
 use dnn_train::{
-    Adam, Moment, Momentum, Optimizer, Schedule, course, linear_activation_backward,
-    linear_backward, update_parameters, update_parameters_with,
+    Adam, Moment, Momentum, Optimizer, Schedule, add_l2, course, l2_cost,
+    linear_activation_backward, linear_backward, update_parameters, update_parameters_with,
 };
 use ndarray::{Array2, Axis};
 use serde_json::Value;
@@ -255,6 +256,50 @@ fn optimization_methods() {
             other => panic!("a golden case without a test: {other}"),
         }
     }
+}
+
+#[test]
+fn regularization() {
+    for case in cases(include_str!("golden/c2w1_regularization.json"), "cases") {
+        let name = case["name"].as_str().unwrap();
+        let (inputs, expected) = (&case["inputs"], &case["expected"]);
+        match name {
+            "compute_cost_with_regularization" => {
+                let (a, y) = (matrix(&inputs["A3"]), matrix(&inputs["Y"]));
+                let parameters = parameters(&inputs["parameters"], "");
+                let cost = course::compute_cost(a.view(), y.view()).unwrap();
+                let l2 = l2_cost(&parameters, number(&inputs["lambda"]), y.ncols());
+                assert!((cost + l2 - number(&expected["cost"])).abs() <= LIMIT, "{name}");
+            }
+            "backward_propagation_with_regularization" => backward_with_l2(inputs, expected),
+            // Dropout does not exist yet.
+            "forward_propagation_with_dropout" | "backward_propagation_with_dropout" => {}
+            other => panic!("a golden case without a test: {other}"),
+        }
+    }
+}
+
+/// `dZ = A - Y` at the last layer and `dA` where `A` is above 0 in the others, as the course has it.
+fn backward_with_l2(inputs: &Value, expected: &Value) {
+    let of = |letter: &str, l: usize| matrix(&inputs[format!("{letter}{l}")]);
+    let mut dz = of("A", 3) - matrix(&inputs["Y"]);
+    let m = dz.ncols();
+    let mut layers = Vec::new();
+    let mut weights = Vec::new();
+    for l in (1..=3).rev() {
+        let a_prev = if l == 1 { matrix(&inputs["X"]) } else { of("A", l - 1) };
+        let w = of("W", l);
+        let gradients = linear_backward(dz.view(), a_prev.view(), w.view()).unwrap();
+        dz = gradients.da_prev;
+        dz.zip_mut_with(&a_prev, |dz, &a| *dz = if a > 0.0 { *dz } else { 0.0 });
+        let bias = Array2::zeros(gradients.bias.raw_dim());
+        weights.insert(0, LayerParameters { weights: w, bias });
+        let layer = LayerParameters { weights: gradients.weights, bias: gradients.bias };
+        layers.insert(0, layer);
+    }
+    let mut found = Parameters { layers };
+    add_l2(&mut found, &Parameters { layers: weights }, number(&inputs["lambda"]), m);
+    assert_parameters(&found, &parameters(expected, "d"), LIMIT, "gradients with L2");
 }
 
 fn mini_batches_of_148(inputs: &Value, expected: &Value) {

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use dnn_core::{Features, LayerParameters, Parameters, Purpose, RandomStream};
 use dnn_layers::{Activation, Head, InputShape, Network};
 use dnn_train::{
-    Batch, Examples, Moment, Optimizer, Schedule, Trainer, unobserved, update_parameters_with,
+    Batch, Clip, Examples, Moment, Optimizer, Schedule, Trainer, unobserved, update_parameters_with,
 };
 use ndarray::{Array2, array};
 use serde_json::Value;
@@ -236,4 +236,53 @@ fn states_and_settings_that_do_not_fit_are_refused() {
     let trainer = Trainer { optimizer: wild, threads: NonZeroUsize::new(1), ..Trainer::default() };
     let error = trainer.fit(&mut network, &examples, None, &mut unobserved).unwrap_err();
     assert_eq!(error.to_string(), message);
+}
+
+#[test]
+fn a_gradient_is_clipped_before_the_step_and_l2_counts_by_all_examples() {
+    // `w` of 1 and `b` of 0 on two examples of 1 with targets of -3: the gradients are 8 and 8.
+    let (x, y) = (array![[1.0, 1.0]], array![[-3.0, -3.0]]);
+    let examples = Examples::values(Features::Real(x.view()), y.view());
+    let after = |trainer: Trainer| {
+        let mut network: Network<f64> = Network::builder(InputShape::flat(1))
+            .outputs(1, Head::Identity)
+            .build(&mut RandomStream::new(1, Purpose::Initialization, 0))
+            .unwrap();
+        for mut layer in network.layers_mut() {
+            layer.weights.fill(1.0);
+            layer.bias.fill(0.0);
+        }
+        let trainer = Trainer { learning_rate: 0.25, epochs: 1, batch: Batch::Full, ..trainer };
+        let history = trainer.fit(&mut network, &examples, None, &mut unobserved).unwrap();
+        let layer = &network.parameters().layers[0];
+        (layer.weights[(0, 0)], layer.bias[(0, 0)], history.epochs[0].cost)
+    };
+    let plain = Trainer::default();
+    assert_eq!(after(plain.clone()), (-1.0, -2.0, 16.0));
+    assert_eq!(after(Trainer { clip: Clip::Value(2.0), ..plain.clone() }), (0.5, -0.5, 16.0));
+    let (weight, bias, _) = after(Trainer { clip: Clip::Norm(2.0_f64.sqrt()), ..plain.clone() });
+    assert!((weight - 0.75).abs() < 1e-15 && (bias + 0.25).abs() < 1e-15, "{weight} {bias}");
+    // 3 / 2 is added to `dw`, and 3 / 4 to the cost.
+    assert_eq!(after(Trainer { l2: 3.0, ..plain.clone() }), (-1.375, -2.0, 16.75));
+    for (trainer, message) in [
+        (
+            Trainer { l2: -1.0, ..plain.clone() },
+            "lambda of L2: expected a finite number of at least 0, found -1.0",
+        ),
+        (
+            Trainer { clip: Clip::Norm(0.0), ..plain.clone() },
+            "limit of the gradient: expected a finite number above 0, found 0.0",
+        ),
+        (
+            Trainer { clip: Clip::Value(f64::NAN), ..plain },
+            "limit of the gradient: expected a finite number above 0, found NaN",
+        ),
+    ] {
+        let mut network: Network<f64> = Network::builder(InputShape::flat(1))
+            .outputs(1, Head::Identity)
+            .build(&mut RandomStream::new(1, Purpose::Initialization, 0))
+            .unwrap();
+        let error = trainer.fit(&mut network, &examples, None, &mut unobserved).unwrap_err();
+        assert_eq!(error.to_string(), message);
+    }
 }

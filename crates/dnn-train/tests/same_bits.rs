@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 
 use dnn_core::{Element, Features};
 use dnn_layers::{Activation, InputShape, Network};
-use dnn_train::{BatchOrder, Cost, Examples, Trainer, evaluate, unobserved};
+use dnn_train::{BatchOrder, Clip, Cost, Examples, Trainer, evaluate, unobserved};
 use ndarray::{ArrayView2, Axis, concatenate};
 
 use fits::{apart, bits, build, bytes, classifier, fit, full, in_order, labels, normal, size};
@@ -44,6 +44,8 @@ fn wide_and_short_batches<T: Element>() {
     let network: Network<T> = build(builder);
     let examples = Examples::classes(network.pixels(pixels.view()), &labels);
     assert_same_bits_on_any_threads(&full(0.05, 3), &network, &examples);
+    let held = Trainer { l2: 0.5, clip: Clip::Norm(0.1), ..full(0.05, 3) };
+    assert_same_bits_on_any_threads(&held, &network, &examples);
     let reversed =
         Trainer { order: Some(BatchOrder::new(|_, columns| columns.reverse())), ..full(0.05, 2) };
     assert_same_bits_on_any_threads(&reversed, &network, &examples);

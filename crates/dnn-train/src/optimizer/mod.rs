@@ -22,6 +22,7 @@ pub use adam::{Adam, AdamW};
 pub use momentum::Momentum;
 pub use rms_prop::RmsProp;
 pub use state::OptimizerState;
+pub(crate) use state::each;
 
 /// How parameters follow their gradient.
 ///

@@ -105,7 +105,7 @@ fn rows<T>(parameter: &ArrayViewMut2<'_, T>) -> usize {
 }
 
 /// Gives every number its next value; false if one is not finite.
-fn each<T: Element>(
+pub(crate) fn each<T: Element>(
     mut parameter: ArrayViewMut2<'_, T>,
     gradient: ArrayView2<'_, T>,
     rule: impl Fn(T, T) -> T + Sync,

@@ -1,0 +1,158 @@
+//! L2 regularisation and the clipping of gradients.
+
+use dnn_core::{Element, Parameters};
+use ndarray::{ArrayView2, Axis};
+
+use crate::optimizer::each;
+
+/// Numbers that are summed one after the other.
+const RUN: usize = 1 << 14;
+
+/// What L2 regularisation adds to the mean cost of `m` examples: `lambda / (2 m)` times the sum of the
+/// squares of all weights. Biases are left out.
+///
+/// # Examples
+/// ```
+/// use dnn_core::{LayerParameters, Parameters};
+/// use ndarray::array;
+///
+/// let layer = LayerParameters { weights: array![[1.0, 2.0]], bias: array![[9.0]] };
+/// let cost = dnn_train::l2_cost(&Parameters { layers: vec![layer] }, 0.4, 10);
+/// assert!((cost - 0.4 / 20.0 * 5.0).abs() < 1e-15);
+/// ```
+pub fn l2_cost<T: Element>(parameters: &Parameters<T>, lambda: f64, m: usize) -> f64 {
+    let squares = parameters.layers.iter().map(|layer| sum_of_squares(layer.weights.view()));
+    lambda / (2.0 * m as f64) * squares.sum::<f64>()
+}
+
+/// Adds the derivative of [`l2_cost`] to a gradient: `lambda / m * W` to each `dW`.
+///
+/// # Panics
+/// If the gradient has other shapes than the parameters.
+pub fn add_l2<T: Element>(
+    gradients: &mut Parameters<T>,
+    parameters: &Parameters<T>,
+    lambda: f64,
+    m: usize,
+) {
+    let share = T::from_f64(lambda / m as f64);
+    assert_eq!(gradients.layers.len(), parameters.layers.len(), "a gradient for each layer");
+    for (gradient, layer) in gradients.layers.iter_mut().zip(&parameters.layers) {
+        // What is not finite here will not be after the update either, which looks.
+        each(gradient.weights.view_mut(), layer.weights.view(), |dw, w| dw + share * w);
+    }
+}
+
+/// Brings every number of a gradient to between `-limit` and `limit`.
+///
+/// # Examples
+/// ```
+/// use dnn_core::{LayerParameters, Parameters};
+/// use ndarray::array;
+///
+/// let layer = LayerParameters { weights: array![[1.0, -7.0]], bias: array![[3.0]] };
+/// let mut gradients = Parameters { layers: vec![layer] };
+/// dnn_train::clip_by_value(&mut gradients, 2.0);
+/// assert_eq!(gradients.layers[0].weights, array![[1.0, -2.0]]);
+/// assert_eq!(gradients.layers[0].bias, array![[2.0]]);
+/// ```
+pub fn clip_by_value<T: Element>(gradients: &mut Parameters<T>, limit: f64) {
+    let limit = T::from_f64(limit);
+    for layer in &mut gradients.layers {
+        let clip = |value: T| value.max(-limit).min(limit);
+        layer.weights.par_mapv_inplace(clip);
+        layer.bias.mapv_inplace(clip);
+    }
+}
+
+/// Scales a gradient down to the Euclidean norm `limit` if it is longer, all layers as one vector; gives
+/// the norm that it had.
+///
+/// # References
+/// Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks.
+///
+/// # Examples
+/// ```
+/// use dnn_core::{LayerParameters, Parameters};
+/// use ndarray::array;
+///
+/// let layer = LayerParameters { weights: array![[3.0, 0.0]], bias: array![[4.0]] };
+/// let mut gradients = Parameters { layers: vec![layer] };
+/// assert_eq!(dnn_train::clip_by_norm(&mut gradients, 1.0), 5.0);
+/// assert!((gradients.layers[0].weights[(0, 0)] - 0.6_f64).abs() < 1e-15);
+/// ```
+pub fn clip_by_norm<T: Element>(gradients: &mut Parameters<T>, limit: f64) -> f64 {
+    let of_layer = |layer: &dnn_core::LayerParameters<T>| {
+        sum_of_squares(layer.weights.view()) + sum_of_squares(layer.bias.view())
+    };
+    let norm = gradients.layers.iter().map(of_layer).sum::<f64>().sqrt();
+    if norm > limit {
+        let scale = T::from_f64(limit / norm);
+        for layer in &mut gradients.layers {
+            layer.weights.par_mapv_inplace(|value| value * scale);
+            layer.bias.mapv_inplace(|value| value * scale);
+        }
+    }
+    norm
+}
+
+/// In `f64`, in an order that follows from the shape alone.
+fn sum_of_squares<T: Element>(values: ArrayView2<'_, T>) -> f64 {
+    let (rows, columns) = values.dim();
+    let square = |sum: f64, value: &T| {
+        let value: f64 = (*value).into();
+        sum + value * value
+    };
+    if rows * columns <= RUN {
+        return values.fold(0.0, square);
+    }
+    let (axis, length) = if rows > 1 { (Axis(0), rows) } else { (Axis(1), columns) };
+    let (first, second) = values.split_at(axis, length / 2);
+    let (first, second) = rayon::join(|| sum_of_squares(first), || sum_of_squares(second));
+    first + second
+}
+
+#[cfg(test)]
+mod tests {
+    use dnn_core::LayerParameters;
+    use ndarray::{Array2, array};
+
+    use super::*;
+
+    #[test]
+    fn the_derivative_is_the_slope_of_the_cost() {
+        let of = |w: f64| Parameters {
+            layers: vec![LayerParameters { weights: array![[w, 2.0]], bias: array![[5.0]] }],
+        };
+        let mut gradient = of(0.0).zeros_like();
+        add_l2(&mut gradient, &of(1.5), 0.7, 3);
+        let eps = 1e-4;
+        let slope =
+            (l2_cost(&of(1.5 + eps), 0.7, 3) - l2_cost(&of(1.5 - eps), 0.7, 3)) / (2.0 * eps);
+        assert!((gradient.layers[0].weights[(0, 0)] - slope).abs() < 1e-10);
+        assert_eq!(gradient.layers[0].bias, array![[0.0]]);
+    }
+
+    #[test]
+    fn sums_are_whole_in_every_shape_and_the_same_on_any_threads() {
+        for (rows, columns) in [(0, 5), (1, 1), (1, 100_000), (100_000, 1), (700, 301)] {
+            let values = Array2::from_shape_fn((rows, columns), |(i, j)| ((i + 3 * j) % 7) as f32);
+            let expected: f64 = values.iter().map(|&value| f64::from(value * value)).sum();
+            for threads in [1, 2, 5] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                assert_eq!(pool.install(|| sum_of_squares(values.view())), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_short_gradient_is_not_scaled() {
+        let layer = LayerParameters { weights: array![[3.0_f32]], bias: array![[4.0]] };
+        let mut gradients = Parameters { layers: vec![layer] };
+        let before = gradients.clone();
+        assert_eq!(clip_by_norm(&mut gradients, 5.0), 5.0);
+        assert_eq!(gradients, before);
+        clip_by_value(&mut gradients, 4.0);
+        assert_eq!(gradients, before);
+    }
+}
