@@ -267,6 +267,10 @@ pub(crate) struct EvaluateArguments {
     pub(crate) pictures: PictureArguments,
     #[command(flatten)]
     pub(crate) threads: Threads,
+    /// Also say, for each part and class: precision, recall, F1 and ROC AUC; log loss, Brier score,
+    /// calibration, and which class was called which
+    #[arg(long)]
+    pub(crate) metrics: bool,
     /// Write one JSON object to standard output instead of a table
     #[arg(long)]
     pub(crate) json: bool,

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::args::EvaluateArguments;
 use crate::data;
 use crate::failure::Refusal;
+use crate::metrics;
 use crate::model::{WithModel, with_model};
 use crate::output::{self, note};
 use crate::parts::{self, Parts, Plan};
@@ -42,28 +43,57 @@ impl WithModel for Evaluate<'_> {
             return Err(Refusal::Usage(message.to_owned()).into());
         }
         check_fit(network, data.first())?;
-        let measured = match (provenance, data) {
+        let trained_on_this_data = provenance.is_some();
+        let parts = match (provenance, data) {
             (Some(provenance), Data::Whole(data)) => {
-                let parts = Parts::divide(*data, plan_of(provenance)?)?;
-                parts::measure(network, parts.each())?
+                Measured::Divided(Box::new(Parts::divide(*data, plan_of(provenance)?)?))
             }
             (_, data) => {
                 note("note: this is not recognised as the data that the model was trained on");
-                parts::measure(network, data.parts().into_iter())?
+                Measured::AsItIs(data)
             }
         };
+        let measured = parts::measure(network, parts.each().into_iter())?;
+        let metrics = if arguments.metrics {
+            metrics::measure(network, parts.each().into_iter())?
+        } else {
+            Vec::new()
+        };
         if arguments.json {
-            let parts = measured.iter();
-            let mut object: Map<String, Value> = parts
+            let mut object: Map<String, Value> = measured
+                .iter()
                 .map(|(name, part)| ((*name).to_owned(), output::evaluation_json(part)))
                 .collect();
-            object.insert("trained_on_this_data".to_owned(), provenance.is_some().into());
+            for (name, metrics) in &metrics {
+                object[*name]["metrics"] = serde_json::to_value(metrics)?;
+            }
+            object.insert("trained_on_this_data".to_owned(), trained_on_this_data.into());
             output::print_json(&object)?;
             return Ok(code);
         }
-        let parts = measured.iter().map(|(name, part)| (*name, part));
-        output::print(&output::evaluation_table(parts))?;
+        let mut text = output::evaluation_table(measured.iter().map(|(name, part)| (*name, part)));
+        for (name, part) in &metrics {
+            text += &metrics::text(name, network.classes(), part);
+        }
+        output::print(&text)?;
         Ok(code)
+    }
+}
+
+/// The parts to measure.
+enum Measured {
+    /// As they were in training.
+    Divided(Box<Parts>),
+    /// As the data has them.
+    AsItIs(Data),
+}
+
+impl Measured {
+    fn each(&self) -> Vec<(&'static str, &ImageDataset)> {
+        match self {
+            Self::Divided(parts) => parts.each().collect(),
+            Self::AsItIs(data) => data.parts(),
+        }
     }
 }
 

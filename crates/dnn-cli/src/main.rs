@@ -9,6 +9,7 @@ mod doctor;
 mod evaluate;
 mod failure;
 mod inspect;
+mod metrics;
 mod model;
 mod output;
 mod parts;

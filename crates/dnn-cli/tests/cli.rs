@@ -317,6 +317,31 @@ fn a_run_that_diverges_says_where_and_leaves_no_model() {
 }
 
 #[test]
+fn metrics_are_told_for_each_part_and_class() {
+    let folder = with_model(&["--activation", "tanh"]);
+    let model = "run/model.dnn";
+    let output = run(folder.path(), &["evaluate", model, "--metrics"]);
+    assert!(output.status.success());
+    let table = text(&output.stdout);
+    let heads = table.lines().filter(|line| line.starts_with("class ")).count();
+    assert_eq!((heads, table.matches("log loss").count()), (3, 3), "{table}");
+    assert!(table.lines().any(|line| line.starts_with("called:")), "{table}");
+    let outcome = json(folder.path(), &["evaluate", model, "--metrics", "--json"]);
+    let metrics = &outcome["test"]["metrics"];
+    assert_eq!(metrics["accuracy"], outcome["test"]["accuracy"], "{metrics}");
+    let support: u64 = metrics["classes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|class| class["support"].as_u64().unwrap())
+        .sum();
+    assert_eq!(support, 359);
+    let loss = metrics["log_loss"].as_f64().unwrap() - outcome["test"]["cost"].as_f64().unwrap();
+    assert!(loss.abs() < 1e-4, "the cost is the log loss: {loss}");
+    assert!(json(folder.path(), &["evaluate", model, "--json"])["test"].get("metrics").is_none());
+}
+
+#[test]
 fn an_optimiser_is_recorded_with_its_settings_and_has_a_rate_of_its_own() {
     let folder = folder();
     let arguments = ["--hidden", "16", "--epochs", "30", "--batch", "64", "--json"];

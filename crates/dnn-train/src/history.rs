@@ -91,6 +91,14 @@ pub struct History {
 }
 
 impl History {
+    /// Room for so many epochs, so that no step grows it; a longer run grows it a few times.
+    pub(crate) fn for_epochs(epochs: u64) -> Self {
+        let mut history = Self::default();
+        history.warnings.reserve(1);
+        history.epochs.reserve(usize::try_from(epochs.min(1 << 16)).unwrap_or(0));
+        history
+    }
+
     /// The cost of each epoch.
     pub fn costs(&self) -> impl Iterator<Item = f64> {
         self.epochs.iter().map(|record| record.cost)

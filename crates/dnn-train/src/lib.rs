@@ -9,7 +9,7 @@
 //! | take the backward pass one step at a time | [`linear_backward`], [`linear_activation_backward`], [`model_backward`], [`update_parameters`], [`update_parameters_with`] |
 //! | repeat the course's own functions | [`course`] |
 //! | train a network | [`Trainer::fit`] |
-//! | measure it | [`evaluate`] |
+//! | measure it | [`evaluate`], [`metrics()`] |
 //! | prove a gradient | [`check_gradients`] |
 //!
 //! What it leaves out on purpose: reading data, printing, clocks. A trainer reports [`Event`]s;
@@ -25,6 +25,7 @@ mod evaluation;
 mod examples;
 mod gradient_check;
 mod history;
+mod metrics;
 mod optimizer;
 mod regularization;
 mod schedule;
@@ -46,6 +47,7 @@ pub use gradient_check::{
     GradientCheck, WorstEntry, check_gradients, compare_gradients, relative_difference,
 };
 pub use history::{EpochRecord, Event, History, Warning, unobserved};
+pub use metrics::{Average, ClassMetrics, Metrics, ReliabilityBin, metrics};
 pub use optimizer::{
     AdaGrad, Adam, AdamW, Momentum, Optimizer, OptimizerState, RmsProp, update_parameters,
     update_parameters_with,

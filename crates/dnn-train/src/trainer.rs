@@ -367,10 +367,7 @@ impl<T: Element> Run<'_, '_, '_, T> {
         let mut validation = self.validation.map(|part| Engine::for_measuring(network, part.len()));
         let mut columns: Vec<usize> = (0..self.training.len()).collect();
         let mut seen = vec![false; self.training.len()];
-        let mut history = History::default();
-        // So that no step grows them; a longer run grows the first a few times.
-        history.warnings.reserve(1);
-        history.epochs.reserve(usize::try_from(self.trainer.epochs.min(1 << 16)).unwrap_or(0));
+        let mut history = History::for_epochs(self.trainer.epochs);
         let mut totals = Totals::new(network.outputs());
         let mut watch = Watch::default();
         for epoch in 1..=self.trainer.epochs {

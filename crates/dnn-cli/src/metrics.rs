@@ -1,0 +1,75 @@
+//! What `dnn evaluate --metrics` says of each part.
+
+use dnn_core::Element;
+use dnn_data::ImageDataset;
+use dnn_layers::Network;
+use dnn_train::{Average, ClassMetrics, Metrics, metrics};
+
+use crate::output::plain;
+
+/// More classes than this are not shown as a square of counts.
+const MOST_SHOWN: usize = 12;
+
+/// Measures each of these parts.
+pub(crate) fn measure<'p, T: Element>(
+    network: &Network<T>,
+    parts: impl Iterator<Item = (&'static str, &'p ImageDataset)>,
+) -> anyhow::Result<Vec<(&'static str, Metrics)>> {
+    let of = |part: &ImageDataset| -> anyhow::Result<Metrics> {
+        let probabilities = network.predict_probabilities(&network.pixels(part.pixels()))?;
+        Ok(metrics(probabilities.view(), part.labels())?)
+    };
+    parts.map(|(name, part)| Ok((name, of(part)?))).collect()
+}
+
+/// A table of the classes, the numbers of the whole, and which class was called which.
+pub(crate) fn text(name: &str, classes: &[String], metrics: &Metrics) -> String {
+    let names: Vec<String> = classes.iter().map(|class| plain(class)).collect();
+    let wide = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(8);
+    let mut text = format!(
+        "\n{name}\n{:<wide$} {:>9} {:>9} {:>7} {:>8} {:>8}\n",
+        "class", "precision", "recall", "F1", "ROC AUC", "examples"
+    );
+    let area = |area: Option<f64>| area.map_or("-".to_owned(), |area| format!("{area:.4}"));
+    let mut row = |name: &str, average: Average, roc_auc: Option<f64>, examples: usize| {
+        text += &format!(
+            "{name:<wide$} {:>7.1} % {:>7.1} % {:>7.4} {:>8} {examples:>8}\n",
+            100.0 * average.precision,
+            100.0 * average.recall,
+            average.f1,
+            area(roc_auc),
+        );
+    };
+    for (name, class) in names.iter().zip(&metrics.classes) {
+        let ClassMetrics { precision, recall, f1, support, roc_auc } = *class;
+        row(name, Average { precision, recall, f1 }, roc_auc, support);
+    }
+    let all = metrics.classes.iter().map(|class| class.support).sum();
+    row("macro", metrics.macro_average, metrics.roc_auc, all);
+    row("weighted", metrics.weighted_average, None, all);
+    text += &format!(
+        "log loss {:.4}, Brier score {:.4}, calibration error {:.4}\n",
+        metrics.log_loss, metrics.brier, metrics.calibration_error
+    );
+    if names.len() <= MOST_SHOWN {
+        text += &confusion(&names, wide, metrics);
+    }
+    text
+}
+
+fn confusion(names: &[String], wide: usize, metrics: &Metrics) -> String {
+    let cell = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
+    let mut text = format!("\n{:<wide$}", "called:");
+    for name in names {
+        text += &format!(" {name:>cell$}");
+    }
+    text.push('\n');
+    for (name, row) in names.iter().zip(&metrics.confusion) {
+        text += &format!("{name:<wide$}");
+        for count in row {
+            text += &format!(" {count:>cell$}");
+        }
+        text.push('\n');
+    }
+    text
+}
