@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -56,11 +57,16 @@ enum Job {
     Loading,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has seen enough.
-        Err(error) if is_closed_pipe(&error) => Ok(()),
-        outcome => outcome,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // For people: the causes, and no stack.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -186,7 +186,8 @@ impl<T: Element> Task<'_, T> {
     }
 }
 
-/// Whether a file begins as IDX does, or as gzip, which no picture is; one that cannot be opened is left to its reader to refuse.
+/// Whether a file begins as IDX does, or as gzip, which no picture is; one that cannot be opened is
+/// left to its reader to refuse.
 fn is_idx(path: &Path) -> bool {
     let mut start = [1; 3];
     let regular = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());

@@ -3,29 +3,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use dnn_data::ImageShape;
 use dnn_data::picture::{Decoding, decode, encode_png};
 use serde_json::Value;
+use support::{code, dnn, text};
 use tempfile::TempDir;
 
-fn dnn(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dnn"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("XDG_CACHE_HOME", folder.join("cache"))
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
+mod support;
 
 /// A picture of 9x7, dark or bright, another one for each number.
 fn picture(bright: bool, number: u8) -> Vec<u8> {

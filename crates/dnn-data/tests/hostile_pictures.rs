@@ -41,6 +41,16 @@ fn a_cut_jpeg_can_be_asked_for_and_is_counted() {
     assert_eq!((rgb.width, rgb.height), (40, 24));
     assert_eq!(info.notes, [Note::Damaged]);
     assert!(decode(&whole[..100], &lenient).is_err(), "there is nothing to save");
+    // Cut at a hundred points: told wherever it is used.
+    let whole = encode(&picture(200, 150, 1).into(), ImageFormat::Jpeg);
+    let used = (1..=100).map(|part| part * (whole.len() - 1) / 100).filter(|&end| {
+        let cut = decode(&whole[..end], &lenient);
+        cut.is_ok_and(|(_, info)| {
+            assert_eq!(info.notes, [Note::Damaged], "cut at {end}");
+            true
+        })
+    });
+    assert!(used.count() > 80);
 }
 
 #[test]

@@ -159,11 +159,8 @@ impl Manifest {
                 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
         };
         let files = manifest.files.iter().map(|file| &file.name);
-        let members: &[Member] = match &manifest.arrange {
-            Arrange::Files { members } => members,
-            _ => &[],
-        };
-        let names = files.chain(members.iter().map(|member| &member.name)).chain([&manifest.name]);
+        let members = manifest.members().iter().map(|member| &member.name);
+        let names = files.chain(members).chain([&manifest.name]);
         if let Some(name) = names.into_iter().find(|name| !plain(name)) {
             return Err(wrong(format!("expected a plain name of a file, found `{name}`")));
         }

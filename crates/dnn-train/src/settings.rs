@@ -140,7 +140,8 @@ impl<'a> Setting<'a> {
         if read { Ok(()) } else { Err(found()) }
     }
 
-    fn check<T: Element>(&self) -> Result<(), CoreError> {
+    /// Accepts a number in its range, also as a number of `T`.
+    pub(crate) fn check<T: Element>(&self) -> Result<(), CoreError> {
         let invalid = |expected, found| CoreError::Invalid { what: self.name, expected, found };
         let value = match &self.value {
             Value::Real(value) => **value,

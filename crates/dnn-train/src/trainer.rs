@@ -14,7 +14,7 @@ use crate::engine::{self, Engine, NotFinite};
 use crate::evaluation::tally;
 use crate::optimizer::check_learning_rate;
 use crate::regularization::{add_l2, clip_by_norm, clip_by_value, l2_cost};
-use crate::settings::Rules as _;
+use crate::settings::{Rules as _, Setting};
 use crate::totals::{Totals, Watch};
 use crate::{
     Augment, Cost, Evaluation, Event, Examples, History, Moment, Optimizer, OptimizerState,
@@ -199,15 +199,15 @@ impl Trainer {
     /// all.
     ///
     /// # Errors
-    /// [`TrainError::Core`] if the learning rate is not a finite number above 0 in `T`, a
-    /// setting of the optimiser, L2 or clipping is out of its range, or the decay of the schedule is negative or not
-    /// finite.
+    /// [`TrainError::Core`] if the learning rate is not a finite number above 0 in `T`, or a setting of
+    /// the optimiser, the schedule, L2 or clipping is out of its range.
     pub fn check<T: Element>(&self) -> Result<(), TrainError> {
         check_learning_rate::<T>(self.learning_rate)?;
         self.optimizer.check::<T>()?;
-        check_number("lambda of L2", self.l2, 0.0..)?;
-        if let Clip::Value(limit) | Clip::Norm(limit) = self.clip {
-            check_number("limit of the gradient", limit, f64::MIN_POSITIVE..)?;
+        let (mut l2, clip) = (self.l2, self.clip);
+        Setting::from_0("lambda of L2", &mut l2).check::<T>()?;
+        if let Clip::Value(mut limit) | Clip::Norm(mut limit) = clip {
+            Setting::above_0("limit of the gradient", &mut limit).check::<T>()?;
         }
         Ok(self.schedule.check::<f64>()?)
     }
@@ -309,20 +309,6 @@ impl Trainer {
         }
         Ok(())
     }
-}
-
-/// Accepts a finite number in a range.
-fn check_number(
-    what: &'static str,
-    found: f64,
-    range: std::ops::RangeFrom<f64>,
-) -> Result<(), CoreError> {
-    if found.is_finite() && range.contains(&found) {
-        return Ok(());
-    }
-    let expected =
-        if range.start > 0.0 { "a finite number above 0" } else { "a finite number of at least 0" };
-    Err(CoreError::Invalid { what, expected, found: format!("{found:?}") })
 }
 
 /// Checks that every column is there once.

@@ -78,6 +78,7 @@ fn contenders(
     let own = |name: &str, arguments: Vec<OsString>| Contender {
         name: name.to_owned(),
         program: ours.to_owned(),
+        from_cache: arguments.len() > 1,
         arguments,
         environment: vec![("RAYON_NUM_THREADS", threads.to_string())],
     };
@@ -86,6 +87,7 @@ fn contenders(
         program: python.to_owned(),
         arguments: vec![script.into(), key.into(), data.into(), threads.to_string().into()],
         environment: Vec::new(),
+        from_cache: false,
     };
     vec![
         own("dnn-data, checked and hashed", vec![data.into()]),

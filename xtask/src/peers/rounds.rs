@@ -20,6 +20,8 @@ pub struct Contender {
     pub arguments: Vec<OsString>,
     /// Variables of its environment.
     pub environment: Vec<(&'static str, String)>,
+    /// Whether, from its second turn on, it has to say that it took the pictures from a cache.
+    pub from_cache: bool,
 }
 
 /// What one contender said of one turn.
@@ -31,6 +33,9 @@ pub struct Turn {
     pub seconds: f64,
     /// The most memory its process had.
     pub peak_bytes: Option<u64>,
+    /// Whether the pictures came from a cache.
+    #[serde(default)]
+    pub from_cache: bool,
 }
 
 /// A contender's turns together.
@@ -92,9 +97,16 @@ pub(super) fn play(contenders: &[Contender], rounds: usize) -> Result<Vec<Vec<Tu
         for step in 0..contenders.len() {
             let at = (round + step) % contenders.len();
             let turn = contenders[at].turn()?;
-            if round > 0 {
-                turns[at].push(turn);
+            if round == 0 {
+                continue;
             }
+            let Contender { name, from_cache, .. } = &contenders[at];
+            ensure!(
+                turn.from_cache == *from_cache,
+                "{name}: expected from_cache to be {from_cache}, found {}",
+                turn.from_cache
+            );
+            turns[at].push(turn);
         }
     }
     Ok(turns)
@@ -190,11 +202,13 @@ mod tests {
             program: "sh".into(),
             arguments: vec!["-c".into(), echo.into()],
             environment: Vec::new(),
+            from_cache: false,
         }
     }
 
     fn turns(pictures: usize, seconds: &[f64]) -> Vec<Turn> {
-        let turn = |&seconds| Turn { pictures, seconds, peak_bytes: Some(3 << 20) };
+        let turn =
+            |&seconds| Turn { pictures, seconds, peak_bytes: Some(3 << 20), from_cache: false };
         seconds.iter().map(turn).collect()
     }
 
@@ -220,7 +234,13 @@ mod tests {
     #[test]
     fn a_turn_is_the_last_line_of_a_program() {
         let played = play(&[contender("a"), contender("b")], 2).unwrap();
-        assert_eq!(played[0], [const { Turn { pictures: 3, seconds: 0.5, peak_bytes: None } }; 2]);
+        assert_eq!(
+            played[0],
+            [const { Turn { pictures: 3, seconds: 0.5, peak_bytes: None, from_cache: false } }; 2]
+        );
+        let warm = Contender { from_cache: true, ..contender("warm") };
+        let error = play(&[warm], 1).unwrap_err().to_string();
+        assert_eq!(error, "warm: expected from_cache to be true, found false");
         let failing = Contender { arguments: vec!["-c".into(), "exit 3".into()], ..contender("c") };
         let error = failing.turn().unwrap_err().to_string();
         assert!(error.starts_with("c failed with exit status: 3"), "{error}");

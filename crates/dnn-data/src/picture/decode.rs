@@ -311,6 +311,8 @@ pub(super) fn turn(rgb: Rgb, orientation: Orientation, notes: &mut Vec<Note>) ->
 
 #[cfg(test)]
 mod tests {
+    use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
     use super::*;
 
     #[test]
@@ -320,6 +322,22 @@ mod tests {
         let error = contain::<()>(Format::Gif, || panic!("plain")).unwrap_err();
         assert_eq!(error.to_string(), "the GIF decoder gave up: plain");
         assert_eq!(contain(Format::Gif, || Ok(5)), Ok(5));
+    }
+
+    #[test]
+    fn one_panic_among_many_is_one_error_and_the_pool_can_be_used_again() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        for _ in 0..2 {
+            let failed: Vec<usize> = pool.install(|| {
+                let all = (0..200).into_par_iter();
+                all.filter(|&n| {
+                    contain(Format::Png, || if n == 77 { panic!("injected") } else { Ok(n) })
+                        .is_err()
+                })
+                .collect()
+            });
+            assert_eq!(failed, [77]);
+        }
     }
 
     #[test]

@@ -203,3 +203,39 @@ fn store(path: &Path, content: &Content, pixels: &[u8]) -> std::result::Result<(
         format!("{error}: {}", source.unwrap_or_default())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ImageShape;
+    use crate::picture::{Preprocessing, encode_png};
+    use crate::pictures::list_pictures;
+
+    #[test]
+    fn pictures_that_change_while_they_are_decoded_are_not_kept() {
+        let (data, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let shape = ImageShape { height: 1, width: 1, channels: 3 };
+        for class in ["a", "b"] {
+            fs::create_dir(data.path().join(class)).unwrap();
+            let file = encode_png(&[1, 2, 3], shape).unwrap();
+            fs::write(data.path().join(class).join("1.png"), file).unwrap();
+        }
+        let listing = list_pictures(data.path()).unwrap();
+        let mut options = LoadOptions::new(Preprocessing::stretch(shape));
+        options.cache = Some(kept.path().to_path_buf());
+        let decoded = |change: bool| {
+            if change {
+                let file = encode_png(&[9; 12], ImageShape { height: 2, width: 2, channels: 3 });
+                fs::write(data.path().join("a/1.png"), file.unwrap()).unwrap();
+            }
+            let outcome = || Outcome::Bad { reason: "made up".to_owned(), sha256: Some([0; 32]) };
+            Ok(Decoded { pixels: vec![0; 6], outcomes: vec![outcome(), outcome()] })
+        };
+        let (_, cache) = load(&listing, &options, || decoded(true)).unwrap();
+        let reason = "the files changed while they were read".to_owned();
+        assert_eq!(cache, CacheUse::NotStored { reason });
+        assert_eq!(fs::read_dir(kept.path()).unwrap().count(), 0);
+        let (_, cache) = load(&listing, &options, || decoded(false)).unwrap();
+        assert_eq!(cache, CacheUse::Stored);
+    }
+}

@@ -51,7 +51,7 @@ pub(super) fn plan(
     }
     let mut plan = Plan::default();
     for file in files {
-        let place = || -> Option<String> {
+        let mut place = || -> Option<String> {
             let suffix = picture_suffix(&file.path)?;
             let (folders, name) = file.path.rsplit_once('/')?;
             is_at(folders, lists.folder).then_some(())?;
@@ -60,7 +60,6 @@ pub(super) fn plan(
             Some(format!("{part}/{class}/{name}"))
         };
         let bad = manifest.known_bad.iter().any(|bad| is_at(&file.path, bad));
-        let mut place = place;
         match (is_junk(&file.path), place()) {
             (false, Some(_)) if bad => plan.leave("known to be bad"),
             (false, Some(to)) => plan.take(file, to),
