@@ -21,6 +21,10 @@ pub enum Purpose {
     Shuffle = 2,
     /// Made-up data, in examples and tests.
     Data = 3,
+    /// What dropout drops in a step; the step stands in place of the epoch.
+    Dropout = 4,
+    /// The settings that a search tries.
+    Search = 5,
 }
 
 /// A seeded source of uniform and normal numbers, integers and permutations.
@@ -54,6 +58,22 @@ impl RandomStream<ChaCha8Rng> {
         words.set_stream(epoch);
         Self::from_words(words)
     }
+
+    /// Goes on at the `word`-th 32-bit word of the stream, counted from 0, wherever it was before.
+    ///
+    /// # Examples
+    /// ```
+    /// use dnn_core::{Purpose, RandomStream};
+    ///
+    /// let mut stream = RandomStream::new(7, Purpose::Dropout, 1);
+    /// let words: Vec<u32> = (0..40).map(|_| stream.word()).collect();
+    /// stream.seek(33);
+    /// assert_eq!(stream.word(), words[33]);
+    /// ```
+    pub fn seek(&mut self, word: u64) {
+        self.spare_normal = None;
+        self.words.set_word_pos(word.into());
+    }
 }
 
 impl RandomStream<Mt19937> {
@@ -78,6 +98,11 @@ impl<R: Rng> RandomStream<R> {
     /// A stream over any generator of 32-bit words.
     pub fn from_words(words: R) -> Self {
         Self { words, spare_normal: None }
+    }
+
+    /// The next 32 random bits.
+    pub fn word(&mut self) -> u32 {
+        self.words.next_u32()
     }
 
     /// A number in `[0, 1)` with 53 random bits: `(a * 2^26 + b) / 2^53`, where `a` is the upper 27

@@ -3,8 +3,10 @@
 use std::marker::PhantomData;
 
 use dnn_core::{
-    Element, Initializer, Parameters, PixelScaling, RandomStream, initialize_parameters_deep,
+    Element, Initializer, LayerParameters, Parameters, PixelScaling, RandomStream,
+    initialize_parameters_deep,
 };
+use ndarray::Array2;
 use rand::Rng;
 
 use crate::architecture::Architecture;
@@ -42,6 +44,22 @@ impl<T: Element> NetworkBuilder<T> {
     }
 
     /// Adds one layer.
+    ///
+    /// # Examples
+    /// ```
+    /// use dnn_core::{Purpose, RandomStream};
+    /// use dnn_layers::{Activation, InputShape, Layer, Network};
+    ///
+    /// let network = Network::<f32>::builder(InputShape::flat(4))
+    ///     .layer(Layer::Dense { units: 8, activation: Activation::Identity })
+    ///     .layer(Layer::batch_norm(Activation::Relu))
+    ///     .layer(Layer::Dropout { rate: 0.2 })
+    ///     .classes(["no", "yes"])
+    ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
+    /// // Two dense layers, and the scale and shift of eight units.
+    /// assert_eq!(network.parameters().count(), (4 * 8 + 8) + (8 + 8) + (8 + 1));
+    /// # Ok::<(), dnn_layers::NetworkError>(())
+    /// ```
     pub fn layer(mut self, layer: Layer) -> Self {
         self.architecture.hidden.push(layer);
         self
@@ -94,8 +112,21 @@ impl<T: Element> NetworkBuilder<T> {
     /// there is no memory for the weights.
     pub fn build<R: Rng>(self, stream: &mut RandomStream<R>) -> Result<Network<T>, NetworkError> {
         let widths = self.architecture.check()?;
-        let parameters = initialize_parameters_deep(&widths, self.initializer, stream)?;
-        Network::assemble(self.architecture, parameters, None)
+        let dense = initialize_parameters_deep(&widths, self.initializer, stream)?.layers;
+        let mut dense = dense.into_iter();
+        let stages = self.architecture.stages();
+        let layers = stages
+            .iter()
+            .filter_map(|stage| match stage.normalization {
+                // Normalised numbers stay as they are to begin with.
+                Some(_) => Some(LayerParameters {
+                    weights: Array2::ones((stage.units, 1)),
+                    bias: Array2::zeros((stage.units, 1)),
+                }),
+                None => dense.next(),
+            })
+            .collect();
+        Network::assemble(self.architecture, Parameters { layers }, None, None)
     }
 
     /// Gives the network with these parameters instead of drawn ones.
@@ -103,6 +134,6 @@ impl<T: Element> NetworkBuilder<T> {
     /// # Errors
     /// As [`build`](Self::build), and [`NetworkError`] with the layer if the parameters do not fit.
     pub fn build_with(self, parameters: Parameters<T>) -> Result<Network<T>, NetworkError> {
-        Network::assemble(self.architecture, parameters, None)
+        Network::assemble(self.architecture, parameters, None, None)
     }
 }

@@ -6,7 +6,7 @@ use dnn_core::{CoreError, PixelScaling, Precision};
 use dnn_store::StoreError;
 use thiserror::Error;
 
-use crate::Head;
+use crate::{Head, Layer};
 
 /// What can be wrong with a network, its inputs or its file.
 #[derive(Debug, Error)]
@@ -97,6 +97,16 @@ pub enum NetworkError {
         /// What is wrong with it.
         reason: Box<NetworkError>,
     },
+    /// A layer stands where it cannot be, or has a number that cannot be.
+    #[error("hidden layer {position}, {layer:?}: expected it {expected}")]
+    LayerOrder {
+        /// Its place among the hidden layers, counted from 1.
+        position: usize,
+        /// The layer.
+        layer: Layer,
+        /// How it could be.
+        expected: &'static str,
+    },
     /// A layer's parameters do not fit the architecture.
     #[error("layer {layer}: {what}: expected shape {expected:?}, found {found:?}")]
     Layer {
@@ -108,6 +118,14 @@ pub enum NetworkError {
         expected: (usize, usize),
         /// The shape that is there.
         found: (usize, usize),
+    },
+    /// The running statistics of batch normalisation do not fit the architecture.
+    #[error(
+        "expected a finite mean and a variance of at least 0 for each normalised unit, found {found}"
+    )]
+    Statistics {
+        /// What is there.
+        found: String,
     },
     /// Another number of weight layers than the architecture has.
     #[error("expected parameters for {expected} layers, found {found}")]

@@ -4,9 +4,11 @@
 //! caller's already, and a copy of them would only cost memory.
 
 use dnn_core::{Columns, CoreError, Element, Features, LayerParameters, Parameters};
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, ShapeBuilder, Zip, s};
 
-use crate::{Activation, Head};
+#[cfg(doc)]
+use crate::Network;
+use crate::{Activation, BatchStatistics, Head, Stage};
 
 /// `Z` and `A` of one layer.
 ///
@@ -130,19 +132,43 @@ fn linear_into<T: Element>(
 #[derive(Debug, Clone)]
 pub struct ForwardCaches<T> {
     layers: Vec<LayerCache<T>>,
+    /// What only training needs: one for each layer, or none.
+    training: Vec<TrainingCache<T>>,
     scratch: Vec<T>,
     examples: usize,
 }
 
+/// What the backward pass needs beside `Z` and `A`; without columns where it does not.
+#[derive(Debug, Clone)]
+struct TrainingCache<T> {
+    /// `X_hat` of batch normalisation.
+    normalized: Array2<T>,
+    /// 0 for what dropout drops, `1 / (1 - rate)` for what it keeps.
+    factors: Array2<T>,
+    /// `A` times the factors.
+    dropped: Array2<T>,
+}
+
 impl<T: Element> ForwardCaches<T> {
-    /// Buffers for up to `capacity` examples of a network whose weight layers have these widths.
-    pub(crate) fn new(widths: impl IntoIterator<Item = usize>, capacity: usize) -> Self {
-        let buffer = |width: usize| Array2::zeros((width, capacity).f());
-        let layers = widths
-            .into_iter()
-            .map(|width| LayerCache { z: buffer(width), a: buffer(width) })
+    /// Buffers for up to `capacity` examples of a network of these layers.
+    pub(crate) fn new(stages: &[Stage], capacity: usize, training: bool) -> Self {
+        let buffer = |width: usize, wanted: bool| {
+            Array2::zeros((width, if wanted { capacity } else { 0 }).f())
+        };
+        let layers = stages
+            .iter()
+            .map(|stage| LayerCache { z: buffer(stage.units, true), a: buffer(stage.units, true) })
             .collect();
-        Self { layers, scratch: Vec::new(), examples: 0 }
+        let training = stages
+            .iter()
+            .filter(|_| training)
+            .map(|stage| TrainingCache {
+                normalized: buffer(stage.units, stage.normalization.is_some()),
+                factors: buffer(stage.units, stage.dropout > 0.0),
+                dropped: buffer(stage.units, stage.dropout > 0.0),
+            })
+            .collect();
+        Self { layers, training, scratch: Vec::new(), examples: 0 }
     }
 
     /// How many examples the caches hold now.
@@ -150,7 +176,7 @@ impl<T: Element> ForwardCaches<T> {
         self.examples
     }
 
-    /// How many weight layers there are.
+    /// How many layers with parameters there are.
     pub fn len(&self) -> usize {
         self.layers.len()
     }
@@ -160,7 +186,7 @@ impl<T: Element> ForwardCaches<T> {
         self.layers.is_empty()
     }
 
-    /// `Z` of weight layer `layer`, counted from 0.
+    /// `Z` of layer `layer`, counted from 0 among those with parameters.
     ///
     /// # Shapes
     /// `(n[layer + 1], m)`.
@@ -171,7 +197,7 @@ impl<T: Element> ForwardCaches<T> {
         self.layers[layer].z.slice(s![.., ..self.examples])
     }
 
-    /// `A` of weight layer `layer`, counted from 0.
+    /// `A` of layer `layer`, counted from 0 among those with parameters; before dropout.
     ///
     /// # Shapes
     /// `(n[layer + 1], m)`.
@@ -180,6 +206,38 @@ impl<T: Element> ForwardCaches<T> {
     /// If there is no such layer.
     pub fn a(&self, layer: usize) -> ArrayView2<'_, T> {
         self.layers[layer].a.slice(s![.., ..self.examples])
+    }
+
+    /// What the layer after `layer` is given: `A`, after dropout in training.
+    ///
+    /// # Shapes
+    /// `(n[layer + 1], m)`.
+    ///
+    /// # Panics
+    /// If there is no such layer.
+    pub fn passed_on(&self, layer: usize) -> ArrayView2<'_, T> {
+        match self.training.get(layer) {
+            Some(cache) if cache.dropped.ncols() > 0 => {
+                cache.dropped.slice(s![.., ..self.examples])
+            }
+            _ => self.a(layer),
+        }
+    }
+
+    /// `X_hat` of batch normalisation, in [training buffers](Network::training_caches).
+    ///
+    /// # Panics
+    /// If the layer is of another kind.
+    pub fn normalized(&self, layer: usize) -> ArrayView2<'_, T> {
+        self.training[layer].normalized.slice(s![.., ..self.examples])
+    }
+
+    /// What dropout multiplied `A` by, in [training buffers](Network::training_caches).
+    ///
+    /// # Panics
+    /// If nothing is dropped there.
+    pub fn dropout_factors(&self, layer: usize) -> ArrayView2<'_, T> {
+        self.training[layer].factors.slice(s![.., ..self.examples])
     }
 
     /// `Z` of the last layer, its logits.
@@ -198,37 +256,121 @@ impl<T: Element> ForwardCaches<T> {
         self.a(self.layers.len() - 1)
     }
 
-    /// Fills the caches of one layer after another.
-    ///
-    /// `functions` gives the activation or head of each layer.
-    pub(crate) fn fill<'p>(
+    /// Makes this a batch of the examples that come next.
+    pub(crate) fn start(&mut self, examples: usize) {
+        self.examples = examples;
+    }
+
+    /// `Z` of a dense layer.
+    pub(crate) fn linear(
         &mut self,
+        l: usize,
         x: &Features<'_, T>,
         columns: Columns<'_>,
-        layers: impl ExactSizeIterator<Item = (&'p LayerParameters<T>, LayerFunction)>,
+        parameters: &LayerParameters<T>,
     ) {
-        assert_eq!(self.layers.len(), layers.len(), "caches of a network of another depth");
-        self.examples = columns.len();
         let used = s![.., ..self.examples];
-        for (l, (parameters, function)) in layers.enumerate() {
-            let (done, rest) = self.layers.split_at_mut(l);
-            let LayerCache { z, a } = &mut rest[0];
-            let (weights, bias) = (parameters.weights.view(), parameters.bias.view());
-            let (mut z, a) = (z.slice_mut(used), a.slice_mut(used));
-            match done.last() {
-                None => linear_into(x, columns, weights, bias, &mut self.scratch, z.view_mut()),
-                Some(previous) => {
-                    let a_prev = Features::Real(previous.a.slice(used));
-                    let all = Columns::Run { start: 0, len: columns.len() };
-                    linear_into(&a_prev, all, weights, bias, &mut self.scratch, z.view_mut());
-                }
+        let (done, rest) = self.layers.split_at_mut(l);
+        let (weights, bias) = (parameters.weights.view(), parameters.bias.view());
+        let (z, scratch) = (rest[0].z.slice_mut(used), &mut self.scratch);
+        let Some(previous) = done.last() else {
+            return linear_into(x, columns, weights, bias, scratch, z);
+        };
+        let a_prev = match self.training.get(l - 1) {
+            Some(cache) if cache.dropped.ncols() > 0 => cache.dropped.slice(used),
+            _ => previous.a.slice(used),
+        };
+        let all = Columns::Run { start: 0, len: self.examples };
+        linear_into(&Features::Real(a_prev), all, weights, bias, scratch, z);
+    }
+
+    /// `Z` of batch normalisation by these statistics, and `X_hat` if somebody will ask for it.
+    pub(crate) fn normalize(
+        &mut self,
+        l: usize,
+        statistics: &BatchStatistics<T>,
+        epsilon: f64,
+        parameters: &LayerParameters<T>,
+    ) {
+        let used = s![.., ..self.examples];
+        let (done, rest) = self.layers.split_at_mut(l);
+        let (x, mut z) = (done[l - 1].a.slice(used), rest[0].z.slice_mut(used));
+        let normalized = self.training.get_mut(l).map(|cache| cache.normalized.slice_mut(used));
+        match normalized {
+            Some(mut normalized) => {
+                let (mean, inverse) = (&statistics.mean, statistics.inverse_deviation(epsilon));
+                Zip::from(normalized.columns_mut()).and(x.columns()).for_each(|mut to, from| {
+                    Zip::from(&mut to)
+                        .and(from)
+                        .and(mean)
+                        .and(&inverse)
+                        .for_each(|to, &x, &mean, &inverse| *to = (x - mean) * inverse);
+                });
+                scale_and_shift(
+                    normalized.view(),
+                    parameters.weights.column(0),
+                    parameters.bias.column(0),
+                    z.view_mut(),
+                );
             }
-            match function {
-                LayerFunction::Hidden(activation) => activation.apply(z.view(), a),
-                LayerFunction::Head(head) => head.apply(z.view(), a),
+            None => {
+                let (scale, shift) = statistics.as_scale_and_shift(epsilon, parameters);
+                scale_and_shift(x, scale.view(), shift.view(), z.view_mut());
             }
         }
     }
+
+    /// `A` from `Z`.
+    pub(crate) fn activate(&mut self, l: usize, function: LayerFunction) {
+        let used = s![.., ..self.examples];
+        let LayerCache { z, a } = &mut self.layers[l];
+        let (z, a) = (z.slice(used), a.slice_mut(used));
+        match function {
+            LayerFunction::Hidden(activation) => activation.apply(z, a),
+            LayerFunction::Head(head) => head.apply(z, a),
+        }
+    }
+
+    /// Drops some of `A` on its way to the next layer, in [training
+    /// buffers](Network::training_caches): `keep` is asked for each example of the batch, by its position
+    /// in it, and says of each unit whether it stays.
+    ///
+    /// # Panics
+    /// If nothing is dropped there.
+    pub fn drop_out(&mut self, layer: usize, rate: f64, mut keep: impl FnMut(usize, &mut [bool])) {
+        let used = s![.., ..self.examples];
+        let a = self.layers[layer].a.slice(used);
+        let TrainingCache { factors, dropped, .. } = &mut self.training[layer];
+        let (mut factors, mut dropped) = (factors.slice_mut(used), dropped.slice_mut(used));
+        let kept = T::one() / T::from_f64(1.0 - rate);
+        let mut stays = vec![true; a.nrows()];
+        for (j, a) in a.columns().into_iter().enumerate() {
+            keep(j, &mut stays);
+            let (factors, dropped) = (factors.column_mut(j), dropped.column_mut(j));
+            Zip::from(factors).and(dropped).and(a).and(&stays[..]).for_each(
+                |factor, dropped, &a, &stays| {
+                    *factor = if stays { kept } else { T::zero() };
+                    *dropped = a * *factor;
+                },
+            );
+        }
+    }
+}
+
+/// `z = scale x + shift`, unit by unit.
+fn scale_and_shift<T: Element>(
+    x: ArrayView2<'_, T>,
+    scale: ArrayView1<'_, T>,
+    shift: ArrayView1<'_, T>,
+    mut z: ArrayViewMut2<'_, T>,
+) {
+    Zip::from(z.columns_mut()).and(x.columns()).for_each(|z, x| {
+        Zip::from(z)
+            .and(x)
+            .and(scale)
+            .and(shift)
+            .for_each(|z, &x, &scale, &shift| *z = scale * x + shift);
+    });
 }
 
 /// What turns a layer's `Z` into its `A`.

@@ -25,10 +25,11 @@ mod head;
 mod model_file;
 mod network;
 mod provenance;
+mod statistics;
 mod summary;
 
 pub use activation::Activation;
-pub use architecture::{InputShape, Layer};
+pub use architecture::{InputShape, Layer, Normalization, Stage};
 pub use builder::NetworkBuilder;
 pub use error::NetworkError;
 pub use forward::{
@@ -38,4 +39,5 @@ pub use head::Head;
 pub use model_file::{AnyNetwork, ModelFile};
 pub use network::{LayerParametersMut, Network, most_probable};
 pub use provenance::Provenance;
+pub use statistics::BatchStatistics;
 pub use summary::Summary;

@@ -4,14 +4,15 @@ use std::path::Path;
 
 use dnn_core::{Element, LayerParameters, Parameters, Precision};
 use dnn_store::{Container, DType, Format, Scalar, StoredTensor, Tensor, Values};
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::Architecture;
-use crate::{Network, NetworkError, Provenance};
+use crate::{BatchStatistics, Network, NetworkError, Provenance};
 
 /// What marks a model file. Files of major version 1 are read for ever.
-const FORMAT: Format = Format { magic: *b"dnnmodel", name: "model file", major: 1, minor: 0 };
+/// Minor version 1 added batch normalisation and dropout.
+const FORMAT: Format = Format { magic: *b"dnnmodel", name: "model file", major: 1, minor: 1 };
 
 /// No model file is larger: the most parameters in `f64`, and their metadata.
 const LARGEST_FILE: u64 = (16 << 30) + (1 << 26);
@@ -49,18 +50,26 @@ impl<T: Element + Scalar> Network<T> {
             provenance: self.provenance().cloned(),
         };
         let mut arrays = Vec::new();
-        for (l, layer) in self.parameters().layers.iter().enumerate() {
-            for (array, values) in [("weights", &layer.weights), ("bias", &layer.bias)] {
-                // A copy only where a caller's parameters came in another order of memory.
-                let values = values.as_standard_layout();
-                arrays.push((tensor_name(l + 1, array), [values.nrows(), values.ncols()], values));
+        let mut statistics = self.statistics().iter();
+        for (l, (layer, stage)) in self.parameters().layers.iter().zip(self.stages()).enumerate() {
+            let mut add = |array, values: ArrayView2<'_, T>| {
+                let dims = [values.nrows(), values.ncols()];
+                // In row-major order, whatever order a caller's parameters came in.
+                arrays.push((tensor_name(l + 1, array), dims, values.iter().copied().collect()));
+            };
+            add("weights", layer.weights.view());
+            add("bias", layer.bias.view());
+            if let Some(running) = stage.normalization.and_then(|_| statistics.next()) {
+                add("mean", running.mean.view().insert_axis(Axis(1)));
+                add("variance", running.variance.view().insert_axis(Axis(1)));
             }
         }
         let tensors: Vec<Tensor<'_>> = arrays
             .iter()
-            .map(|(name, dims, values)| {
-                let values = values.as_slice().expect("the standard layout is a slice");
-                Tensor { name, dims, values: Values::new(values) }
+            .map(|(name, dims, values): &(_, _, Vec<T>)| Tensor {
+                name,
+                dims,
+                values: Values::new(values),
             })
             .collect();
         Ok(dnn_store::encode(&FORMAT, &content, &tensors)?)
@@ -81,14 +90,24 @@ impl<T: Element + Scalar> Network<T> {
         if found != T::PRECISION {
             return Err(NetworkError::Precision { expected: T::PRECISION, found });
         }
-        let layers = container
-            .tensors()
-            .chunks(2)
-            .enumerate()
-            .map(|(l, pair)| read_layer(l + 1, pair))
-            .collect::<Result<_, _>>()?;
+        let mut tensors = container.tensors().iter();
+        container.content.architecture.check()?;
+        let (mut layers, mut statistics) = (Vec::new(), Vec::new());
+        for (l, stage) in container.content.architecture.stages().iter().enumerate() {
+            let mut read = |array| read_array::<T>(l + 1, array, tensors.next());
+            layers.push(LayerParameters { weights: read("weights")?, bias: read("bias")? });
+            if stage.normalization.is_some() {
+                let mut flat = |array| Ok::<_, NetworkError>(read(array)?.into_iter().collect());
+                statistics
+                    .push(BatchStatistics { mean: flat("mean")?, variance: flat("variance")? });
+            }
+        }
+        if let Some(more) = tensors.next() {
+            let found = format!("`{}`", more.name());
+            return Err(NetworkError::Tensor { expected: "no more".to_owned(), found });
+        }
         let Content { architecture, provenance } = container.content;
-        Self::assemble(architecture, Parameters { layers }, provenance)
+        Self::assemble(architecture, Parameters { layers }, Some(statistics), provenance)
     }
 
     /// Writes the network to `path`: the old file stays whole until the new one is.
@@ -200,23 +219,21 @@ fn precision_of(container: &Container<'_, Content>) -> Result<Precision, Network
         .ok_or_else(|| unfit(format!("one of {}", first.dtype())))
 }
 
-/// The weights and the bias of `layer`, which stand in this order.
-fn read_layer<T: Element + Scalar>(
+/// An array of `layer`, which has to be this tensor.
+fn read_array<T: Element + Scalar>(
     layer: usize,
-    pair: &[StoredTensor<'_>],
-) -> Result<LayerParameters<T>, NetworkError> {
-    let read = |position: usize, array: &str| {
-        let expected = tensor_name(layer, array);
-        let unfit = |found: String| NetworkError::Tensor { expected: expected.clone(), found };
-        let tensor = pair.get(position).ok_or_else(|| unfit("no tensor".to_owned()))?;
-        if tensor.name() != expected {
-            return Err(unfit(format!("`{}`", tensor.name())));
-        }
-        let [rows, columns] = *tensor.dims() else {
-            return Err(unfit(format!("one with {} axes instead of 2", tensor.dims().len())));
-        };
-        Array2::from_shape_vec((rows, columns), tensor.to_vec()?)
-            .map_err(|error| unfit(error.to_string()))
+    array: &str,
+    tensor: Option<&StoredTensor<'_>>,
+) -> Result<Array2<T>, NetworkError> {
+    let expected = tensor_name(layer, array);
+    let unfit = |found: String| NetworkError::Tensor { expected: expected.clone(), found };
+    let tensor = tensor.ok_or_else(|| unfit("no tensor".to_owned()))?;
+    if tensor.name() != expected {
+        return Err(unfit(format!("`{}`", tensor.name())));
+    }
+    let [rows, columns] = *tensor.dims() else {
+        return Err(unfit(format!("one with {} axes instead of 2", tensor.dims().len())));
     };
-    Ok(LayerParameters { weights: read(0, "weights")?, bias: read(1, "bias")? })
+    Array2::from_shape_vec((rows, columns), tensor.to_vec()?)
+        .map_err(|error| unfit(error.to_string()))
 }

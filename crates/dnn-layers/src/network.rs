@@ -1,20 +1,21 @@
 //! Networks: a checked architecture and the parameters that fit it.
 
-use dnn_core::{Columns, Element, Features, Parameters, PixelScaling};
+use dnn_core::{Columns, CoreError, Element, Features, LayerParameters, Parameters, PixelScaling};
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, Zip};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::architecture::Architecture;
 use crate::forward::LayerFunction;
 use crate::{
-    ForwardCaches, Head, InputShape, Layer, NetworkBuilder, NetworkError, Provenance, Summary,
+    BatchStatistics, ForwardCaches, Head, InputShape, Layer, NetworkBuilder, NetworkError,
+    Normalization, Provenance, Stage, Summary,
 };
 
 /// The most examples that one task predicts at a time, and about the most numbers of one kind.
 const TILE: usize = 256;
 const MOST_NUMBERS: usize = 1 << 22;
 
-/// A deep network of dense layers, ready to use: see the [crate docs](crate).
+/// A deep network, ready to use: see the [crate docs](crate).
 ///
 /// # Examples
 /// ```
@@ -34,7 +35,11 @@ const MOST_NUMBERS: usize = 1 << 22;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network<T> {
     architecture: Architecture,
+    /// The layers with parameters, as they follow from the architecture.
+    stages: Vec<Stage>,
     parameters: Parameters<T>,
+    /// The running statistics of each batch normalisation, in order.
+    statistics: Vec<BatchStatistics<T>>,
     provenance: Option<Provenance>,
 }
 
@@ -57,19 +62,24 @@ impl<T: Element> Network<T> {
     pub(crate) fn assemble(
         architecture: Architecture,
         parameters: Parameters<T>,
+        statistics: Option<Vec<BatchStatistics<T>>>,
         provenance: Option<Provenance>,
     ) -> Result<Self, NetworkError> {
         let widths = architecture.check()?;
-        for layer in &architecture.hidden {
-            layer.activation().check::<T>()?;
+        for activation in architecture.hidden.iter().filter_map(Layer::activation) {
+            activation.check::<T>()?;
         }
-        let (expected, found) = (widths.len() - 1, parameters.layers.len());
+        let stages = architecture.stages();
+        let (expected, found) = (stages.len(), parameters.layers.len());
         if expected != found {
             return Err(NetworkError::LayerCount { expected, found });
         }
-        for (l, (layer, pair)) in parameters.layers.iter().zip(widths.windows(2)).enumerate() {
-            let weights = ("weights", (pair[1], pair[0]), &layer.weights);
-            let bias = ("bias", (pair[1], 1), &layer.bias);
+        let mut inputs = widths[0];
+        for (l, (layer, stage)) in parameters.layers.iter().zip(&stages).enumerate() {
+            let columns = if stage.normalization.is_some() { 1 } else { inputs };
+            inputs = stage.units;
+            let weights = ("weights", (stage.units, columns), &layer.weights);
+            let bias = ("bias", (stage.units, 1), &layer.bias);
             for (what, expected, values) in [weights, bias] {
                 let (layer, found) = (l + 1, values.dim());
                 if found != expected {
@@ -80,7 +90,8 @@ impl<T: Element> Network<T> {
                 }
             }
         }
-        Ok(Self { architecture, parameters, provenance })
+        let statistics = check_statistics(&stages, statistics)?;
+        Ok(Self { architecture, stages, parameters, statistics, provenance })
     }
 
     pub(crate) fn architecture(&self) -> &Architecture {
@@ -92,10 +103,10 @@ impl<T: Element> Network<T> {
         self.architecture.input
     }
 
-    /// The widths of the layers, input first: `[n_x, n_1, …, n_L]`.
+    /// The widths of the dense layers, input first: `[n_x, n_1, …, n_L]`.
     pub fn widths(&self) -> Vec<usize> {
-        let outputs = self.parameters.layers.iter().map(|layer| layer.weights.nrows());
-        std::iter::once(self.features()).chain(outputs).collect()
+        let dense = self.stages.iter().filter(|stage| stage.normalization.is_none());
+        std::iter::once(self.features()).chain(dense.map(|stage| stage.units)).collect()
     }
 
     /// Features per example, `n_x`.
@@ -151,16 +162,104 @@ impl<T: Element> Network<T> {
         })
     }
 
-    /// What turns each weight layer's `Z` into its `A`, first layer first.
-    pub(crate) fn functions(&self) -> impl ExactSizeIterator<Item = LayerFunction> {
-        (0..self.parameters.layers.len()).map(|layer| self.function(layer))
+    /// How each layer with parameters works, in the order of [`parameters`](Self::parameters).
+    pub fn stages(&self) -> &[Stage] {
+        &self.stages
     }
 
-    /// What turns `Z` of weight layer `layer`, counted from 0, into its `A`.
-    pub(crate) fn function(&self, layer: usize) -> LayerFunction {
-        match self.architecture.hidden.get(layer) {
-            Some(hidden) => LayerFunction::Hidden(hidden.activation()),
-            None => LayerFunction::Head(self.architecture.head),
+    /// The running means and variances of each batch normalisation, in order.
+    pub fn statistics(&self) -> &[BatchStatistics<T>] {
+        &self.statistics
+    }
+
+    /// The same, to be changed in place; their lengths have to stay.
+    pub fn statistics_mut(&mut self) -> &mut [BatchStatistics<T>] {
+        &mut self.statistics
+    }
+
+    /// Divides the logits by a temperature, which makes probabilities less sure (above 1) or surer (below):
+    /// the weights and the bias of the last layer are divided by it.
+    ///
+    /// # Errors
+    /// [`CoreError::Invalid`] if it is not a finite number above 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use dnn_core::{Features, Initializer, Purpose, RandomStream};
+    /// use dnn_layers::{InputShape, Network};
+    /// use ndarray::array;
+    ///
+    /// let mut network = Network::<f64>::builder(InputShape::flat(1))
+    ///     .classes(["no", "yes"])
+    ///     .initializer(Initializer::Constant(4.0))
+    ///     .build(&mut RandomStream::new(0, Purpose::Initialization, 0))?;
+    /// network.cool(2.0)?;
+    /// let x = array![[1.0]];
+    /// assert_eq!(network.forward(&Features::Real(x.view()))?.logits()[(0, 0)], 2.0);
+    /// # Ok::<(), dnn_layers::NetworkError>(())
+    /// ```
+    pub fn cool(&mut self, temperature: f64) -> Result<(), NetworkError> {
+        if !(temperature.is_finite() && temperature > 0.0) {
+            return Err(CoreError::Invalid {
+                what: "temperature",
+                expected: "a finite number above 0",
+                found: temperature.to_string(),
+            }
+            .into());
+        }
+        let last = self.parameters.layers.last_mut().expect("a network has a last layer");
+        let temperature = T::from_f64(temperature);
+        last.weights.mapv_inplace(|weight| weight / temperature);
+        last.bias.mapv_inplace(|bias| bias / temperature);
+        Ok(())
+    }
+
+    /// The same function with dense layers alone: each batch normalisation becomes a part of the weights
+    /// before it, by its running statistics, and dropout, which prediction does not notice, goes.
+    ///
+    /// # Examples
+    /// ```
+    /// use dnn_core::{Purpose, RandomStream};
+    /// use dnn_layers::{Activation, InputShape, Layer, Network};
+    ///
+    /// let network = Network::<f32>::builder(InputShape::flat(4))
+    ///     .layer(Layer::Dense { units: 8, activation: Activation::Identity })
+    ///     .layer(Layer::batch_norm(Activation::Relu))
+    ///     .classes(["no", "yes"])
+    ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
+    /// let dense = Layer::Dense { units: 8, activation: Activation::Relu };
+    /// assert_eq!(network.folded().hidden(), [dense]);
+    /// # Ok::<(), dnn_layers::NetworkError>(())
+    /// ```
+    pub fn folded(&self) -> Self {
+        let mut layers: Vec<LayerParameters<T>> = Vec::with_capacity(self.parameters.layers.len());
+        let mut hidden: Vec<Layer> = Vec::with_capacity(self.stages.len());
+        let mut statistics = self.statistics.iter();
+        for (stage, parameters) in self.stages.iter().zip(&self.parameters.layers) {
+            let before = layers.last_mut().zip(statistics.as_slice().first());
+            if let (Some(Normalization { epsilon, .. }), Some((dense, running))) =
+                (stage.normalization, before)
+            {
+                let (scale, shift) = running.as_scale_and_shift(epsilon, parameters);
+                let scale = scale.insert_axis(Axis(1));
+                dense.weights *= &scale;
+                dense.bias = &dense.bias * &scale + &shift.insert_axis(Axis(1));
+                hidden.pop();
+                statistics.next();
+            } else {
+                layers.push(parameters.clone());
+            }
+            if let LayerFunction::Hidden(activation) = stage.function {
+                hidden.push(Layer::Dense { units: stage.units, activation });
+            }
+        }
+        let architecture = Architecture { hidden, ..self.architecture.clone() };
+        Self {
+            stages: architecture.stages(),
+            architecture,
+            parameters: Parameters { layers },
+            statistics: Vec::new(),
+            provenance: self.provenance.clone(),
         }
     }
 
@@ -206,8 +305,12 @@ impl<T: Element> Network<T> {
 
     /// Buffers for [`forward_into`](Self::forward_into) with up to `capacity` examples.
     pub fn caches(&self, capacity: usize) -> ForwardCaches<T> {
-        let layers = &self.parameters.layers;
-        ForwardCaches::new(layers.iter().map(|layer| layer.weights.nrows()), capacity)
+        ForwardCaches::new(&self.stages, capacity, false)
+    }
+
+    /// Buffers for [`forward_layer`](Self::forward_layer) with up to `capacity` examples.
+    pub fn training_caches(&self, capacity: usize) -> ForwardCaches<T> {
+        ForwardCaches::new(&self.stages, capacity, true)
     }
 
     /// As [`forward`](Self::forward) for the examples `columns` alone, into buffers that exist.
@@ -222,7 +325,38 @@ impl<T: Element> Network<T> {
         columns: Columns<'_>,
         caches: &mut ForwardCaches<T>,
     ) {
-        caches.fill(x, columns, self.parameters.layers.iter().zip(self.functions()));
+        let mut statistics = self.statistics.iter();
+        for (layer, stage) in self.stages.iter().enumerate() {
+            let running = stage.normalization.and_then(|_| statistics.next());
+            self.forward_layer(layer, x, columns, running, caches);
+        }
+    }
+
+    /// `Z` and `A` of one layer, counted from 0 among those with parameters, after those before it; batch
+    /// normalisation goes by `statistics`. What dropout does comes after it, see
+    /// [`ForwardCaches::drop_out`].
+    ///
+    /// # Panics
+    /// As [`forward_into`](Self::forward_into), and if a batch normalisation is given no statistics.
+    pub fn forward_layer(
+        &self,
+        layer: usize,
+        x: &Features<'_, T>,
+        columns: Columns<'_>,
+        statistics: Option<&BatchStatistics<T>>,
+        caches: &mut ForwardCaches<T>,
+    ) {
+        assert_eq!(caches.len(), self.stages.len(), "caches of a network of another depth");
+        let (stage, parameters) = (&self.stages[layer], &self.parameters.layers[layer]);
+        caches.start(columns.len());
+        match stage.normalization {
+            None => caches.linear(layer, x, columns, parameters),
+            Some(Normalization { epsilon, .. }) => {
+                let statistics = statistics.expect("statistics for a batch normalisation");
+                caches.normalize(layer, statistics, epsilon, parameters);
+            }
+        }
+        caches.activate(layer, stage.function);
     }
 
     /// The probability of every class, for every example.
@@ -238,7 +372,7 @@ impl<T: Element> Network<T> {
             return Err(NetworkError::NoClasses);
         }
         self.check(x)?;
-        let units: usize = self.parameters.layers.iter().map(|layer| layer.weights.nrows()).sum();
+        let units: usize = self.stages.iter().map(|stage| stage.units).sum();
         let tile = (MOST_NUMBERS / units.max(1)).clamp(1, TILE);
         let mut probabilities = Array2::zeros((self.classes().len(), x.len()).f());
         probabilities
@@ -298,6 +432,33 @@ impl<T: Element> Network<T> {
             _ => most_probable(output),
         }
     }
+}
+
+/// Accepts statistics for each batch normalisation; without any, those to begin with.
+fn check_statistics<T: Element>(
+    stages: &[Stage],
+    found: Option<Vec<BatchStatistics<T>>>,
+) -> Result<Vec<BatchStatistics<T>>, NetworkError> {
+    let normalized = || stages.iter().filter(|stage| stage.normalization.is_some());
+    let Some(found) = found else {
+        return Ok(normalized().map(|stage| BatchStatistics::standard(stage.units)).collect());
+    };
+    let unfit = |found: String| NetworkError::Statistics { found };
+    if found.len() != normalized().count() {
+        return Err(unfit(format!("{} for {}", found.len(), normalized().count())));
+    }
+    for (statistics, stage) in found.iter().zip(normalized()) {
+        let lengths = [statistics.mean.len(), statistics.variance.len()];
+        if lengths != [stage.units; 2] {
+            return Err(unfit(format!("{lengths:?} numbers for {} units", stage.units)));
+        }
+        let finite = |value: &T| value.is_finite();
+        let positive = |value: &T| value.is_finite() && *value >= T::zero();
+        if !statistics.mean.iter().all(finite) || !statistics.variance.iter().all(positive) {
+            return Err(unfit("numbers that cannot be".to_owned()));
+        }
+    }
+    Ok(found)
 }
 
 /// The index of the largest of these class probabilities, the first of equals: the class that

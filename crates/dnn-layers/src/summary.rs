@@ -40,17 +40,27 @@ impl Summary {
             bytes: 0,
         }];
         let layers = &network.parameters().layers;
-        for (l, (layer, function)) in layers.iter().zip(network.functions()).enumerate() {
+        for (l, (layer, stage)) in layers.iter().zip(network.stages()).enumerate() {
+            let kind = if stage.normalization.is_some() { "norm" } else { "dense" };
             rows.push(Row {
-                layer: format!("dense {}", l + 1),
-                output: layer.weights.nrows().to_string(),
-                function: match function {
+                layer: format!("{kind} {}", l + 1),
+                output: stage.units.to_string(),
+                function: match stage.function {
                     LayerFunction::Hidden(activation) => activation.to_string(),
                     LayerFunction::Head(head) => head.to_string(),
                 },
                 parameters: layer.count(),
                 bytes: layer.count() * T::PRECISION.bytes(),
             });
+            if stage.dropout > 0.0 {
+                rows.push(Row {
+                    layer: "dropout".to_owned(),
+                    output: stage.units.to_string(),
+                    function: stage.dropout.to_string(),
+                    parameters: 0,
+                    bytes: 0,
+                });
+            }
         }
         let parameters = network.parameters().count();
         Self { rows, parameters, bytes: parameters * T::PRECISION.bytes() }

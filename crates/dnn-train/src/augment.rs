@@ -60,11 +60,13 @@ pub(crate) struct Augmented<'r, T> {
     pixels: ArrayView2<'r, u8>,
     scaling: PixelScaling,
     targets: Targets<'r, T>,
+    all_weights: Option<&'r [T]>,
     /// Room for a batch: `(n_x, batch)`, column-major.
     changed: Array2<u8>,
     /// The targets of the batch, of the kind there is.
     labels: Vec<u32>,
     values: Array2<T>,
+    weights: Vec<T>,
 }
 
 impl<'r, T: Element> Augmented<'r, T> {
@@ -92,9 +94,11 @@ impl<'r, T: Element> Augmented<'r, T> {
             pixels,
             scaling,
             targets: examples.targets,
+            all_weights: examples.weights,
             changed: Array2::zeros((pixels.nrows(), batch).f()),
             labels: Vec::with_capacity(batch),
             values: Array2::zeros((outputs, batch).f()),
+            weights: Vec::with_capacity(batch),
         })
     }
 
@@ -123,6 +127,11 @@ impl<'r, T: Element> Augmented<'r, T> {
             }
         };
         let values = self.changed.slice(s![.., ..m]);
-        Examples { features: Features::Pixels { values, scaling: self.scaling }, targets }
+        let weights = self.all_weights.map(|all| {
+            self.weights.clear();
+            self.weights.extend((0..m).map(|position| all[columns.at(position)]));
+            &self.weights[..]
+        });
+        Examples { features: Features::Pixels { values, scaling: self.scaling }, targets, weights }
     }
 }

@@ -83,6 +83,11 @@ pub(crate) fn share_of<T: Element>(m: usize) -> T {
     T::one() / T::from_f64(m as f64)
 }
 
+/// `1 / weight`, the share in the mean of one example of weight 1; nothing if all weigh nothing.
+pub(crate) fn share_of_weight<T: Element>(weight: f64) -> T {
+    if weight > 0.0 { T::one() / T::from_f64(weight) } else { T::zero() }
+}
+
 /// `dA_prev = W^T dZ`.
 pub(crate) fn propagate<T: Element>(
     weights: ArrayView2<'_, T>,

@@ -7,7 +7,8 @@ use dnn_core::{Columns, Element};
 use dnn_layers::{Activation, Head};
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
-use crate::{Targets, TrainError};
+use crate::examples::class_count;
+use crate::{Examples, Targets, TrainError};
 
 /// What training makes small: the mean over the examples of the cost of one.
 ///
@@ -58,36 +59,93 @@ impl Cost {
         }
         Err(TrainError::CostHead { cost: self, expected, found })
     }
+}
 
-    /// The sum of the costs of the examples `columns`, and `dz` of each.
+/// What a pass makes small: a cost, and how much each example counts in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Objective<'a, T> {
+    pub(crate) cost: Cost,
+    /// The share of a class target that goes to all classes alike.
+    pub(crate) smoothing: T,
+    /// How much an example of each class counts.
+    pub(crate) class_weights: Option<&'a [T]>,
+}
+
+/// The weighted sum of the costs of some examples, and the sum of their weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct CostSum {
+    pub(crate) cost: f64,
+    pub(crate) weight: f64,
+}
+
+impl<T: Element> Objective<'_, T> {
+    /// A cost of targets as they are, in which every example counts alike.
+    pub(crate) fn plain(cost: Cost) -> Self {
+        Self { cost, smoothing: T::zero(), class_weights: None }
+    }
+
+    /// The sum of the costs of the examples `columns`, and `dz` of each, both times its weight.
     ///
     /// # Shapes
-    /// `z`, `a` and `dz` are `(n_L, columns)`; `targets` covers all examples.
-    pub(crate) fn sum_and_gradient<T: Element>(
-        self,
+    /// `z`, `a` and `dz` are `(n_L, columns)`; `examples` are all examples.
+    pub(crate) fn sum_and_gradient(
+        &self,
         head: Head,
         (z, a): (ArrayView2<'_, T>, ArrayView2<'_, T>),
-        targets: &Targets<'_, T>,
+        examples: &Examples<'_, T>,
         columns: Columns<'_>,
         mut dz: ArrayViewMut2<'_, T>,
-    ) -> f64 {
-        let outputs = z.nrows();
-        let mut sum = 0.0;
+    ) -> CostSum {
+        let (outputs, targets) = (z.nrows(), &examples.targets);
+        let (mut sum, mut weights) = (0.0, 0.0);
+        let all_alike = self.smoothing / T::from_f64(class_count(outputs) as f64);
         for j in 0..columns.len() {
             let example = columns.at(j);
-            let target = |output| targets.value(example, output, outputs);
-            let (z, a, dz) = (z.column(j), a.column(j), dz.column_mut(j));
-            let cost = match self {
-                Self::BinaryCrossEntropy => binary_cross_entropy(z, a, target, dz),
-                Self::CategoricalCrossEntropy => categorical_cross_entropy(z, a, target, dz),
-                Self::MeanSquaredError => squared_error(a, target, dz),
+            let target = |output| {
+                let value = targets.value(example, output, outputs);
+                value * (T::one() - self.smoothing) + all_alike
             };
+            let (z, a, mut dz) = (z.column(j), a.column(j), dz.column_mut(j));
+            let mut cost = match self.cost {
+                Cost::BinaryCrossEntropy => binary_cross_entropy(z, a, target, dz.view_mut()),
+                Cost::CategoricalCrossEntropy => {
+                    categorical_cross_entropy(z, a, target, dz.view_mut())
+                }
+                Cost::MeanSquaredError => squared_error(a, target, dz.view_mut()),
+            };
+            if let Some(weight) = self.weight(examples, example) {
+                cost *= weight;
+                dz *= weight;
+                weights += weight.into();
+            } else {
+                weights += 1.0;
+            }
             sum += cost.into();
         }
-        if self == Self::MeanSquaredError {
+        if self.cost == Cost::MeanSquaredError {
             head.apply_derivative(z, a, dz);
         }
-        sum
+        CostSum { cost: sum, weight: weights }
+    }
+
+    /// How much an example counts; `None` for 1.
+    pub(crate) fn weight(&self, examples: &Examples<'_, T>, example: usize) -> Option<T> {
+        let own = examples.weights.map(|weights| weights[example]);
+        let of_class = match (self.class_weights, &examples.targets) {
+            (Some(weights), Targets::Classes(labels)) => Some(weights[labels[example] as usize]),
+            _ => None,
+        };
+        match (own, of_class) {
+            (Some(own), Some(of_class)) => Some(own * of_class),
+            (own, of_class) => own.or(of_class),
+        }
+    }
+
+    /// The sum of the weights of all examples.
+    pub(crate) fn weight_of_all(&self, examples: &Examples<'_, T>) -> f64 {
+        (0..examples.len())
+            .map(|example| self.weight(examples, example).map_or(1.0, Into::into))
+            .sum()
     }
 }
 
@@ -166,21 +224,29 @@ impl fmt::Display for Cost {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dnn_core::Features;
     use ndarray::{Array2, array};
 
-    fn cost(
+    fn cost<'a>(
         cost: Cost,
         head: Head,
-        z: &Array2<f64>,
-        targets: Targets<'_, f64>,
+        z: &'a Array2<f64>,
+        targets: Targets<'a, f64>,
     ) -> (f64, Array2<f64>) {
         let mut a = Array2::zeros(z.raw_dim());
         head.apply(z.view(), a.view_mut());
         let mut dz = Array2::zeros(z.raw_dim());
         let columns = Columns::Run { start: 0, len: z.ncols() };
-        let sum =
-            cost.sum_and_gradient(head, (z.view(), a.view()), &targets, columns, dz.view_mut());
-        (sum, dz)
+        // The features play no part.
+        let examples = Examples { features: Features::Real(z.view()), targets, weights: None };
+        let sum = Objective::plain(cost).sum_and_gradient(
+            head,
+            (z.view(), a.view()),
+            &examples,
+            columns,
+            dz.view_mut(),
+        );
+        (sum.cost, dz)
     }
 
     #[test]
@@ -222,7 +288,8 @@ mod tests {
                 let wrong = (z > 0.0) != (label == 1);
                 let expected = if wrong { 1e4 } else { 0.0 };
                 let targets = Targets::Classes(std::slice::from_ref(&label));
-                let (sum, _) = cost(Cost::BinaryCrossEntropy, Head::Sigmoid, &array![[z]], targets);
+                let logit = array![[z]];
+                let (sum, _) = cost(Cost::BinaryCrossEntropy, Head::Sigmoid, &logit, targets);
                 assert_eq!(sum, expected);
                 let logits = array![[0.0], [z]];
                 let (sum, _) = cost(Cost::CategoricalCrossEntropy, Head::Softmax, &logits, targets);

@@ -25,6 +25,7 @@ use dnn_core::{
     CoreError, Element, Features, Initializer, Parameters, RandomStream, initialize_parameters_deep,
 };
 use dnn_layers::{Activation, Head, InputShape, LayerCache, Network, model_forward};
+use dnn_store::Scalar;
 use ndarray::{Array2, ArrayView2, Zip};
 use rand::Rng;
 
@@ -123,7 +124,7 @@ pub fn cost_gradient<T: Element>(al: ArrayView2<'_, T>, y: ArrayView2<'_, T>) ->
 /// assert!(costs[199] < costs[0]);
 /// # Ok::<(), dnn_train::TrainError>(())
 /// ```
-pub fn l_layer_model<'a, T: Element, R: Rng>(
+pub fn l_layer_model<'a, T: Element + Scalar, R: Rng>(
     x: &Features<'a, T>,
     labels: &'a [u32],
     layer_dims: &[usize],

@@ -1,7 +1,10 @@
 //! The errors of this crate.
 
+use std::path::PathBuf;
+
 use dnn_core::CoreError;
 use dnn_layers::{Head, NetworkError};
+use dnn_store::StoreError;
 use thiserror::Error;
 
 use crate::Cost;
@@ -16,6 +19,27 @@ pub enum TrainError {
     /// The network or its inputs.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// A checkpoint could not be read or written, or is damaged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is wrong with a checkpoint.
+    #[error("{}: {reason}", path.display())]
+    InCheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: Box<TrainError>,
+    },
+    /// A checkpoint is of a run with other settings.
+    #[error("the checkpoint is of another run: {what}: expected {expected}, found {found}")]
+    OtherRun {
+        /// What differs.
+        what: String,
+        /// As the checkpoint's run has it.
+        expected: String,
+        /// As it is now.
+        found: String,
+    },
     /// Nothing to learn from or to measure on.
     #[error("there are no examples; expected at least 1")]
     NoExamples,

@@ -5,7 +5,8 @@ use dnn_layers::Network;
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Engine, check_memory};
+use crate::cost::{CostSum, Objective};
+use crate::engine::{Engine, Pass, check_memory};
 use crate::examples::class_count;
 use crate::{Cost, Examples, Targets, TrainError};
 
@@ -93,9 +94,11 @@ fn present(counts: &[usize]) -> usize {
 }
 
 /// Sums over examples, from which an [`Evaluation`] is made.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     examples: usize,
+    /// The sum of the weights of the examples: their number if none was given one.
+    weight: f64,
     cost: f64,
     counts: Classification,
     classified: bool,
@@ -105,11 +108,17 @@ impl Tally {
     pub(crate) fn new(outputs: usize) -> Self {
         let zeros = vec![0; class_count(outputs)];
         let counts = Classification { correct: 0, actual: zeros.clone(), predicted: zeros };
-        Self { examples: 0, cost: 0.0, counts, classified: false }
+        Self { examples: 0, weight: 0.0, cost: 0.0, counts, classified: false }
+    }
+
+    /// Whether there are as many counts as in `other`.
+    pub(crate) fn has_places_of(&self, other: &Self) -> bool {
+        self.counts.actual.len() == other.counts.actual.len()
+            && self.counts.predicted.len() == other.counts.predicted.len()
     }
 
     pub(crate) fn clear(&mut self) {
-        (self.examples, self.cost, self.classified) = (0, 0.0, false);
+        (self.examples, self.weight, self.cost, self.classified) = (0, 0.0, 0.0, false);
         self.counts.correct = 0;
         self.counts.actual.fill(0);
         self.counts.predicted.fill(0);
@@ -117,6 +126,7 @@ impl Tally {
 
     pub(crate) fn add(&mut self, other: &Self) {
         self.examples += other.examples;
+        self.weight += other.weight;
         self.cost += other.cost;
         self.classified |= other.classified;
         self.counts.correct += other.counts.correct;
@@ -129,20 +139,26 @@ impl Tally {
 
     /// Adds `penalty` to the cost of each example of `batch`.
     pub(crate) fn add_penalty(&mut self, batch: &Self, penalty: f64) {
-        self.cost += penalty * batch.examples as f64;
+        self.cost += penalty * batch.weight;
     }
 
-    /// Counts the outputs `(n_L, columns)` of the examples `columns`, whose costs sum to `cost`.
+    /// The sum of the weights of the examples.
+    pub(crate) fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// Counts the outputs `(n_L, columns)` of the examples `columns`, whose costs sum to `sum`.
     pub(crate) fn add_outputs<T: Element>(
         &mut self,
         network: &Network<T>,
         outputs: ArrayView2<'_, T>,
         targets: &Targets<'_, T>,
         columns: Columns<'_>,
-        cost: f64,
+        sum: CostSum,
     ) {
         self.examples += columns.len();
-        self.cost += cost;
+        self.weight += sum.weight;
+        self.cost += sum.cost;
         let Targets::Classes(labels) = targets else {
             return;
         };
@@ -157,7 +173,7 @@ impl Tally {
     }
 
     pub(crate) fn mean_cost(&self) -> f64 {
-        self.cost / self.examples as f64
+        if self.weight > 0.0 { self.cost / self.weight } else { 0.0 }
     }
 
     pub(crate) fn accuracy(&self) -> Option<f64> {
@@ -225,12 +241,13 @@ pub(crate) fn tally<T: Element>(
     cost: Cost,
 ) -> Result<Tally, TrainError> {
     let mut total = Tally::new(network.outputs());
-    let (m, pass) = (examples.len(), engine.capacity());
-    for start in (0..m).step_by(pass) {
-        let len = pass.min(m - start);
+    let (m, capacity) = (examples.len(), engine.capacity());
+    let objective = Objective::plain(cost);
+    for start in (0..m).step_by(capacity) {
+        let len = capacity.min(m - start);
         let columns = Columns::Run { start, len };
         let part = engine
-            .forward(network, cost, examples, columns)
+            .forward(Pass { network, objective, examples, columns, draws: None })
             .map_err(|found| found.among(start..start + len))?;
         total.add(part);
     }

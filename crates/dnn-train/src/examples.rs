@@ -1,6 +1,6 @@
 //! Inputs together with what they should give.
 
-use dnn_core::{Element, Features};
+use dnn_core::{CoreError, Element, Features};
 use dnn_layers::{Head, Network};
 use ndarray::ArrayView2;
 
@@ -62,17 +62,37 @@ pub struct Examples<'a, T> {
     pub features: Features<'a, T>,
     /// For as many examples.
     pub targets: Targets<'a, T>,
+    /// How much each example counts, at least 0, length `m`; all alike if `None`. A mean cost is the sum
+    /// of weight times cost over the sum of the weights.
+    pub weights: Option<&'a [T]>,
 }
 
 impl<'a, T: Element> Examples<'a, T> {
     /// Examples with a class each.
     pub fn classes(features: Features<'a, T>, labels: &'a [u32]) -> Self {
-        Self { features, targets: Targets::Classes(labels) }
+        Self { features, targets: Targets::Classes(labels), weights: None }
     }
 
     /// Examples with numbers to approach, `(n_L, m)`.
     pub fn values(features: Features<'a, T>, values: ArrayView2<'a, T>) -> Self {
-        Self { features, targets: Targets::Values(values) }
+        Self { features, targets: Targets::Values(values), weights: None }
+    }
+
+    /// The same examples, each counted as often as its weight says: one of weight 2 as if it were there
+    /// twice.
+    ///
+    /// # Examples
+    /// ```
+    /// use dnn_core::Features;
+    /// use dnn_train::Examples;
+    /// use ndarray::array;
+    ///
+    /// let x = array![[0.0, 1.0]];
+    /// let examples = Examples::classes(Features::Real(x.view()), &[0, 1]).weighted(&[1.0, 2.0]);
+    /// assert_eq!(examples.weights, Some(&[1.0, 2.0][..]));
+    /// ```
+    pub fn weighted(self, weights: &'a [T]) -> Self {
+        Self { weights: Some(weights), ..self }
     }
 
     /// How many examples, `m`.
@@ -97,7 +117,7 @@ impl<'a, T: Element> Examples<'a, T> {
             Targets::Classes(labels) => Targets::Classes(labels),
             Targets::Values(values) => Targets::Values(values.reborrow()),
         };
-        Examples { features, targets }
+        Examples { features, targets, weights: self.weights }
     }
 
     /// Checks everything that a pass over these examples relies on.
@@ -111,6 +131,7 @@ impl<'a, T: Element> Examples<'a, T> {
         if self.targets.len() != m {
             return Err(TrainError::TargetCount { expected: m, found: self.targets.len() });
         }
+        self.check_weights()?;
         match self.targets {
             Targets::Classes(_) if network.head() == Head::Identity && outputs == 1 => {
                 Err(TrainError::ClassTargets)
@@ -125,13 +146,34 @@ impl<'a, T: Element> Examples<'a, T> {
                 }
             }
             Targets::Values(values) if values.nrows() == outputs => check_values(values, cost),
-            Targets::Values(values) => Err(dnn_core::CoreError::Shape {
+            Targets::Values(values) => Err(CoreError::Shape {
                 what: "targets",
                 expected: (outputs, m),
                 found: values.dim(),
             }
             .into()),
         }
+    }
+}
+
+impl<T: Element> Examples<'_, T> {
+    fn check_weights(&self) -> Result<(), TrainError> {
+        let Some(weights) = self.weights else { return Ok(()) };
+        let invalid = |expected, found| {
+            Err(CoreError::Invalid { what: "weights of the examples", expected, found }.into())
+        };
+        if weights.len() != self.len() {
+            return invalid("one per example", format!("{} for {}", weights.len(), self.len()));
+        }
+        let fits = |weight: &T| weight.is_finite() && *weight >= T::zero();
+        if let Some(example) = weights.iter().position(|weight| !fits(weight)) {
+            let found = format!("{} for example {example}", weights[example]);
+            return invalid("finite numbers of at least 0", found);
+        }
+        if weights.iter().all(|weight| *weight == T::zero()) {
+            return invalid("one above 0", "none".to_owned());
+        }
+        Ok(())
     }
 }
 

@@ -1,10 +1,10 @@
 //! Proof that a gradient is the slope of its cost.
 
-use dnn_core::{CoreError, Element, Parameters};
+use dnn_core::{Columns, CoreError, Element, Parameters};
 use dnn_layers::Network;
 
-use crate::engine::{Engine, gradients};
-use crate::evaluation::tally;
+use crate::cost::Objective;
+use crate::engine::{Engine, FIRST_DRAWS, Pass, gradients};
 use crate::{Cost, Examples, TrainError};
 
 /// How far a gradient is from the slopes of its cost.
@@ -48,7 +48,8 @@ pub fn relative_difference(analytic: &[f64], numeric: &[f64]) -> f64 {
     if sum == 0.0 { 0.0 } else { apart / sum }
 }
 
-/// Compares the gradient that training uses with the slopes of the cost, parameter by parameter.
+/// Compares the gradient that training uses with the slopes of the cost, parameter by parameter; both as
+/// [`gradients`](crate::gradients()) has them, with batch normalisation and dropout as in training.
 ///
 /// In `f64` with `epsilon` 1e-5 a right gradient differs by about 1e-9; take 1e-7 as the limit. Far
 /// smaller steps drown in rounding, and a `ReLU` whose `Z` lies within a step of 0 has no slope there.
@@ -183,7 +184,7 @@ struct Slopes<'e, 'a, T> {
 
 impl<'e, 'a, T: Element> Slopes<'e, 'a, T> {
     fn new(network: Network<T>, examples: &'e Examples<'a, T>, cost: Cost, epsilon: f64) -> Self {
-        let engine = Engine::for_measuring(&network, examples.len());
+        let engine = Engine::for_slopes(&network, examples.len());
         Self { network, examples, cost, engine, epsilon: T::from_f64(epsilon) }
     }
 
@@ -230,7 +231,14 @@ impl<'e, 'a, T: Element> Slopes<'e, 'a, T> {
         *entry
     }
 
+    /// As training has it, with the same draws each time.
     fn mean_cost(&mut self) -> Result<f64, TrainError> {
-        Ok(tally(&mut self.engine, &self.network, self.examples, self.cost)?.mean_cost())
+        let Self { network, examples, cost, engine, .. } = self;
+        let columns = Columns::Run { start: 0, len: examples.len() };
+        let (objective, draws) = (Objective::plain(*cost), Some(FIRST_DRAWS));
+        let tally = engine
+            .forward(Pass { network, objective, examples, columns, draws })
+            .map_err(|found| found.among(0..examples.len()))?;
+        Ok(tally.mean_cost())
     }
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Evaluation;
+use crate::{BestEpoch, Evaluation, Snapshot};
 
 /// One epoch of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub struct EpochRecord {
     pub single_class: Option<usize>,
     /// The validation part, measured after the epoch.
     pub validation: Option<Evaluation>,
+    /// Whether what the run [monitors](crate::Monitor) was better than after all epochs before.
+    #[serde(default)]
+    pub best: bool,
 }
 
 /// Something that deserves a look, though the run goes on.
@@ -74,6 +77,8 @@ pub enum Event<'a> {
     Epoch(&'a EpochRecord),
     /// Something deserves a look.
     Warning(&'a Warning),
+    /// The run can be saved as it is now: after every step, and after every epoch.
+    State(Snapshot<'a>),
 }
 
 /// The observer for those who only want the result: hears nothing, ends nothing.
@@ -88,6 +93,10 @@ pub struct History {
     pub epochs: Vec<EpochRecord>,
     /// What deserved a look.
     pub warnings: Vec<Warning>,
+    /// The best epoch, if the run monitored anything.
+    pub best: Option<BestEpoch>,
+    /// Whether the run ended before its last epoch because nothing improved.
+    pub stopped_early: bool,
 }
 
 impl History {

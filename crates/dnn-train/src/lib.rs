@@ -9,6 +9,7 @@
 //! | take the backward pass one step at a time | [`linear_backward`], [`linear_activation_backward`], [`model_backward`], [`update_parameters`], [`update_parameters_with`] |
 //! | repeat the course's own functions | [`course`] |
 //! | train a network | [`Trainer::fit`] |
+//! | save a run and go on with it | [`Event::State`], [`Checkpoint`], [`Trainer::resume`] |
 //! | measure it | [`evaluate`], [`metrics()`] |
 //! | prove a gradient | [`check_gradients`] |
 //!
@@ -17,19 +18,25 @@
 
 mod augment;
 mod backward;
+mod checkpoint;
+mod class_weights;
 mod cost;
 pub mod course;
+mod dropout;
 mod engine;
 mod error;
 mod evaluation;
 mod examples;
 mod gradient_check;
 mod history;
+mod lbfgs;
 mod metrics;
 mod optimizer;
 mod regularization;
+mod run;
 mod schedule;
 mod settings;
+mod stopping;
 mod totals;
 mod trainer;
 
@@ -38,7 +45,10 @@ pub use backward::{
     LinearGradients, ModelGradients, linear_activation_backward, linear_backward, model_backward,
     relu_backward, sigmoid_backward,
 };
+pub use checkpoint::{Checkpoint, Snapshot};
+pub use class_weights::ClassWeights;
 pub use cost::Cost;
+pub use dropout::{DropoutMasks, apply_dropout};
 pub use engine::gradients;
 pub use error::TrainError;
 pub use evaluation::{Classification, Evaluation, evaluate};
@@ -47,6 +57,7 @@ pub use gradient_check::{
     GradientCheck, WorstEntry, check_gradients, compare_gradients, relative_difference,
 };
 pub use history::{EpochRecord, Event, History, Warning, unobserved};
+pub use lbfgs::Lbfgs;
 pub use metrics::{Average, ClassMetrics, Metrics, ReliabilityBin, metrics};
 pub use optimizer::{
     AdaGrad, Adam, AdamW, Momentum, Optimizer, OptimizerState, RmsProp, update_parameters,
@@ -54,4 +65,5 @@ pub use optimizer::{
 };
 pub use regularization::{add_l2, clip_by_norm, clip_by_value, l2_cost};
 pub use schedule::{Moment, Schedule};
+pub use stopping::{BestEpoch, EarlyStopping, Monitor};
 pub use trainer::{Batch, BatchOrder, Clip, Trainer};

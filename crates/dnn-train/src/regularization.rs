@@ -1,6 +1,6 @@
 //! L2 regularisation and the clipping of gradients.
 
-use dnn_core::{Element, Parameters};
+use dnn_core::{Element, LayerParameters, Parameters};
 use ndarray::{ArrayView2, Axis};
 
 use crate::optimizer::each;
@@ -21,8 +21,17 @@ const RUN: usize = 1 << 14;
 /// assert!((cost - 0.4 / 20.0 * 5.0).abs() < 1e-15);
 /// ```
 pub fn l2_cost<T: Element>(parameters: &Parameters<T>, lambda: f64, m: usize) -> f64 {
-    let squares = parameters.layers.iter().map(|layer| sum_of_squares(layer.weights.view()));
-    lambda / (2.0 * m as f64) * squares.sum::<f64>()
+    l2_cost_of(parameters.layers.iter(), lambda, m as f64)
+}
+
+/// [`l2_cost`] of some layers, where all examples together weigh `m`.
+pub(crate) fn l2_cost_of<'l, T: Element>(
+    layers: impl Iterator<Item = &'l LayerParameters<T>>,
+    lambda: f64,
+    m: f64,
+) -> f64 {
+    let squares = layers.map(|layer| sum_of_squares(layer.weights.view()));
+    lambda / (2.0 * m) * squares.sum::<f64>()
 }
 
 /// Adds the derivative of [`l2_cost`] to a gradient: `lambda / m * W` to each `dW`.
@@ -35,9 +44,18 @@ pub fn add_l2<T: Element>(
     lambda: f64,
     m: usize,
 ) {
-    let share = T::from_f64(lambda / m as f64);
     assert_eq!(gradients.layers.len(), parameters.layers.len(), "a gradient for each layer");
-    for (gradient, layer) in gradients.layers.iter_mut().zip(&parameters.layers) {
+    add_l2_of(gradients.layers.iter_mut().zip(&parameters.layers), lambda, m as f64);
+}
+
+/// [`add_l2`] to some layers' gradients, where all examples together weigh `m`.
+pub(crate) fn add_l2_of<'l, T: Element>(
+    layers: impl Iterator<Item = (&'l mut LayerParameters<T>, &'l LayerParameters<T>)>,
+    lambda: f64,
+    m: f64,
+) {
+    let share = T::from_f64(lambda / m);
+    for (gradient, layer) in layers {
         // What is not finite here will not be after the update either, which looks.
         each(gradient.weights.view_mut(), layer.weights.view(), |dw, w| dw + share * w);
     }
@@ -82,7 +100,7 @@ pub fn clip_by_value<T: Element>(gradients: &mut Parameters<T>, limit: f64) {
 /// assert!((gradients.layers[0].weights[(0, 0)] - 0.6_f64).abs() < 1e-15);
 /// ```
 pub fn clip_by_norm<T: Element>(gradients: &mut Parameters<T>, limit: f64) -> f64 {
-    let of_layer = |layer: &dnn_core::LayerParameters<T>| {
+    let of_layer = |layer: &LayerParameters<T>| {
         sum_of_squares(layer.weights.view()) + sum_of_squares(layer.bias.view())
     };
     let norm = gradients.layers.iter().map(of_layer).sum::<f64>().sqrt();

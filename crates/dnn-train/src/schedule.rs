@@ -39,6 +39,7 @@ impl Moment {
 /// The inverse decay and the staircase are the course's. Cosine: Loshchilov and Hutter (2017), SGDR:
 /// stochastic gradient descent with warm restarts, without restarts. One cycle: Smith (2018), A
 /// disciplined approach to neural network hyper-parameters, with both halves a cosine, as PyTorch has it.
+/// Plateau: PyTorch's `ReduceLROnPlateau` with a relative threshold.
 ///
 /// # Examples
 /// ```
@@ -89,13 +90,35 @@ pub enum Schedule {
         /// The last rate, as a part of the first, above 0.
         end: f64,
     },
+    /// `rate_0`, times `factor` whenever more than `patience` epochs in a row brought no improvement of
+    /// what the run monitors by more than the share `threshold` of the best so far; not below the share
+    /// `least` of `rate_0`. What it knows is a part of the run's state: [`rate`](Self::rate) alone stays at
+    /// `rate_0`.
+    Plateau {
+        /// What remains at each fall, above 0 and at most 1.
+        factor: f64,
+        /// Epochs without improvement that are put up with.
+        patience: u64,
+        /// The share of the best by which an improvement has to surpass it, at least 0.
+        threshold: f64,
+        /// The share of `rate_0` that always remains, 0 to 1.
+        least: f64,
+    },
 }
 
 impl Rules for Schedule {
     const KIND: &'static str = "schedule";
     const KIND_OF_SETTING: &'static str = "setting of the schedule";
-    const NAMES: &'static [&'static str] =
-        &["constant", "inverse-time", "staircase", "step", "exponential", "cosine", "one-cycle"];
+    const NAMES: &'static [&'static str] = &[
+        "constant",
+        "inverse-time",
+        "staircase",
+        "step",
+        "exponential",
+        "cosine",
+        "one-cycle",
+        "plateau",
+    ];
 
     fn named(name: &str) -> Option<Self> {
         Some(match name {
@@ -106,6 +129,7 @@ impl Rules for Schedule {
             "exponential" => Self::Step { factor: 0.95, every: 1 },
             "cosine" => Self::Cosine { end: 0.0 },
             "one-cycle" => Self::OneCycle { rise: 0.3, start: 0.04, end: 1e-4 },
+            "plateau" => Self::Plateau { factor: 0.1, patience: 10, threshold: 1e-4, least: 0.0 },
             _ => return None,
         })
     }
@@ -119,6 +143,7 @@ impl Rules for Schedule {
             Self::Step { .. } => "step",
             Self::Cosine { .. } => "cosine",
             Self::OneCycle { .. } => "one-cycle",
+            Self::Plateau { .. } => "plateau",
         }
     }
 
@@ -138,6 +163,12 @@ impl Rules for Schedule {
                 Setting::above_0("start", start),
                 Setting::above_0("end", end),
             ],
+            Self::Plateau { factor, patience, threshold, least } => vec![
+                Setting::above_0_up_to_1("factor", factor),
+                Setting::whole("patience", patience),
+                Setting::from_0("threshold", threshold),
+                Setting::up_to_1("least", least),
+            ],
         }
     }
 }
@@ -145,6 +176,11 @@ impl Rules for Schedule {
 impl Schedule {
     /// The names of all schedules.
     pub const NAMES: &'static [&'static str] = <Self as Rules>::NAMES;
+
+    /// Whether the rates of a run depend on how long it will be.
+    pub fn depends_on_length(self) -> bool {
+        matches!(self, Self::Cosine { .. } | Self::OneCycle { .. })
+    }
 
     /// The learning rate of a step.
     ///
@@ -161,7 +197,7 @@ impl Schedule {
         let epoch = moment.epoch();
         let passed = moment.step as f64 / moment.steps.max(1) as f64;
         match self {
-            Self::Constant => rate_0,
+            Self::Constant | Self::Plateau { .. } => rate_0,
             Self::InverseTime { decay } => rate_0 / (1.0 + decay * epoch as f64),
             Self::Staircase { decay, interval } => {
                 rate_0 / (1.0 + decay * (epoch / interval.max(1)) as f64)
@@ -247,7 +283,7 @@ mod tests {
         for (text, message) in [
             (
                 "fall",
-                "unknown schedule `fall`; expected one of constant, inverse-time, staircase, step, exponential, cosine, one-cycle",
+                "unknown schedule `fall`; expected one of constant, inverse-time, staircase, step, exponential, cosine, one-cycle, plateau",
             ),
             ("cosine:at=1", "unknown setting of the schedule `at`; expected one of end"),
             ("cosine:end=2", "end: expected a number from 0 to 1, found 2.0"),

@@ -86,6 +86,7 @@ enum Value<'a> {
 enum Range {
     Share,
     UpTo1,
+    Above0UpTo1,
     Above0,
     From0,
 }
@@ -114,6 +115,11 @@ impl<'a> Setting<'a> {
         Self::real(name, value, Range::UpTo1)
     }
 
+    /// Above 0 and at most 1.
+    pub(crate) fn above_0_up_to_1(name: &'static str, value: &'a mut f64) -> Self {
+        Self::real(name, value, Range::Above0UpTo1)
+    }
+
     /// Above 0.
     pub(crate) fn above_0(name: &'static str, value: &'a mut f64) -> Self {
         Self::real(name, value, Range::Above0)
@@ -122,6 +128,11 @@ impl<'a> Setting<'a> {
     /// At least 0.
     pub(crate) fn from_0(name: &'static str, value: &'a mut f64) -> Self {
         Self::real(name, value, Range::From0)
+    }
+
+    /// A whole number.
+    pub(crate) fn whole(name: &'static str, value: &'a mut u64) -> Self {
+        Self { name, value: Value::Whole(value), range: Range::From0 }
     }
 
     /// A whole number of at least 1.
@@ -146,6 +157,7 @@ impl<'a> Setting<'a> {
         let value = match &self.value {
             Value::Real(value) => **value,
             Value::Whole(1..) => return Ok(()),
+            Value::Whole(0) if matches!(self.range, Range::From0) => return Ok(()),
             Value::Whole(zero) => {
                 return Err(invalid("a whole number of at least 1", zero.to_string()));
             }
@@ -154,6 +166,9 @@ impl<'a> Setting<'a> {
         let (expected, fits) = match self.range {
             Range::Share => ("a number from 0 and below 1", value >= 0.0 && rounded < T::one()),
             Range::UpTo1 => ("a number from 0 to 1", (0.0..=1.0).contains(&value)),
+            Range::Above0UpTo1 => {
+                ("a number above 0 and at most 1", rounded > T::zero() && value <= 1.0)
+            }
             Range::Above0 => ("a finite number above 0", rounded > T::zero()),
             Range::From0 => ("a finite number of at least 0", value >= 0.0),
         };

@@ -1,5 +1,7 @@
 //! What the steps of a run add up to.
 
+use serde::{Deserialize, Serialize};
+
 use crate::evaluation::Tally;
 use crate::{EpochRecord, Evaluation, Warning};
 
@@ -9,7 +11,7 @@ const STUCK_EPOCHS: u64 = 10;
 const STUCK_STEPS: u64 = 100;
 
 /// The steps of a run so far, and the examples of the epoch in progress.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Totals {
     steps: u64,
     epoch: Tally,
@@ -18,7 +20,7 @@ pub(crate) struct Totals {
 
 /// Which classes the batches of an epoch were given; a batch of one class tells nothing, so that
 /// with batches of one example the whole epoch has to.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 enum Answers {
     /// No batch has told.
     Unknown,
@@ -33,6 +35,14 @@ impl Totals {
         Self { steps: 0, epoch: Tally::new(outputs), answers: Answers::Unknown }
     }
 
+    /// Accepts counts for a network of so many outputs.
+    pub(crate) fn check(&self, outputs: usize) -> Result<(), String> {
+        if self.epoch.has_places_of(&Tally::new(outputs)) {
+            return Ok(());
+        }
+        Err("counts of another number of classes".to_owned())
+    }
+
     /// Steps since the start of the run.
     pub(crate) fn steps(&self) -> u64 {
         self.steps
@@ -44,8 +54,7 @@ impl Totals {
         self.answers = Answers::Unknown;
     }
 
-    /// Counts a step on the examples of `batch`.
-    /// Adds a batch, each example of which costs `penalty` more than it says.
+    /// Counts a step on a batch, each example of which costs `penalty` more than it says.
     pub(crate) fn add(&mut self, batch: &Tally, penalty: f64) {
         self.steps += 1;
         self.epoch.add(batch);
@@ -77,12 +86,13 @@ impl Totals {
                 Answers::Unknown => self.epoch.single_class(),
             },
             validation,
+            best: false,
         }
     }
 }
 
 /// Looks out for a network that does not learn.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Watch {
     /// Epochs in a row in which every batch was given one class.
     stuck: u64,

@@ -6,19 +6,19 @@ use std::ops::ControlFlow;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use dnn_core::{Columns, CoreError, Element, Purpose, RandomStream};
+use dnn_core::{CoreError, Element, Purpose, RandomStream};
 use dnn_layers::Network;
+use dnn_store::Scalar;
 
-use crate::augment::{self, Augmented};
-use crate::engine::{self, Engine, NotFinite};
-use crate::evaluation::tally;
+use crate::augment;
+use crate::checkpoint::RunState;
+use crate::engine;
 use crate::optimizer::check_learning_rate;
-use crate::regularization::{add_l2, clip_by_norm, clip_by_value, l2_cost};
+use crate::run::Run;
 use crate::settings::{Rules as _, Setting};
-use crate::totals::{Totals, Watch};
 use crate::{
-    Augment, Cost, Evaluation, Event, Examples, History, Moment, Optimizer, OptimizerState,
-    Schedule, TrainError,
+    Augment, Checkpoint, ClassWeights, Cost, DropoutMasks, EarlyStopping, Event, Examples, History,
+    Monitor, Optimizer, Schedule, TrainError,
 };
 
 /// How many examples a step looks at.
@@ -156,16 +156,32 @@ pub struct Trainer {
     pub l2: f64,
     /// What is done with a gradient that is too large, after all else.
     pub clip: Clip,
+    /// How much the examples of each class count, beside their own [weights](Examples::weights).
+    pub class_weights: ClassWeights,
+    /// The share of each class target that goes to all classes alike, from 0 and below 1.
+    ///
+    /// # References
+    /// Szegedy and others (2016), Rethinking the Inception architecture for computer vision.
+    pub label_smoothing: f64,
+    /// What epochs are compared by; the cost of the validation part if `None`, or that of the training
+    /// examples where there is no such part.
+    pub monitor: Option<Monitor>,
+    /// Ends a run that no longer improves, and gives the network back as it was after the best epoch.
+    pub early_stopping: Option<EarlyStopping>,
+    /// Gives the network back as it was after the best epoch, however the run ended.
+    pub restore_best: bool,
     /// Examples per step.
     pub batch: Batch,
     /// Passes over the training examples.
     pub epochs: u64,
-    /// Seeds the shuffling.
+    /// Seeds the shuffling and dropout.
     pub seed: u64,
     /// The order of the examples, in place of shuffling.
     pub order: Option<BatchOrder>,
     /// A change of the training pictures, made anew in every epoch.
     pub augment: Option<Augment>,
+    /// What dropout keeps, in place of what the seed draws.
+    pub dropout_masks: Option<DropoutMasks>,
     /// Threads to run on; those of the surrounding pool if `None`. The result is the same.
     pub threads: Option<NonZeroUsize>,
 }
@@ -181,18 +197,24 @@ impl Default for Trainer {
             warm_up: 0,
             l2: 0.0,
             clip: Clip::Never,
+            class_weights: ClassWeights::Equal,
+            label_smoothing: 0.0,
+            monitor: None,
+            early_stopping: None,
+            restore_best: false,
             batch: Batch::Size(const { NonZeroUsize::new(16).unwrap() }),
             epochs: 50,
             seed: 1,
             order: None,
             augment: None,
+            dropout_masks: None,
             threads: None,
         }
     }
 }
 
 /// Hears of everything that happens in a run, and may end it.
-type Observer<'o> = dyn FnMut(Event<'_>) -> ControlFlow<()> + Send + 'o;
+pub(crate) type Observer<'o> = dyn FnMut(Event<'_>) -> ControlFlow<()> + Send + 'o;
 
 impl Trainer {
     /// Checks the settings themselves, for a network of `T`; [`fit`](Self::fit) does so first of
@@ -200,7 +222,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`TrainError::Core`] if the learning rate is not a finite number above 0 in `T`, or a setting of
-    /// the optimiser, the schedule, L2 or clipping is out of its range.
+    /// the optimiser, the schedule, L2, clipping, label smoothing or early stopping is out of its range.
     pub fn check<T: Element>(&self) -> Result<(), TrainError> {
         check_learning_rate::<T>(self.learning_rate)?;
         self.optimizer.check::<T>()?;
@@ -208,6 +230,12 @@ impl Trainer {
         Setting::from_0("lambda of L2", &mut l2).check::<T>()?;
         if let Clip::Value(mut limit) | Clip::Norm(mut limit) = clip {
             Setting::above_0("limit of the gradient", &mut limit).check::<T>()?;
+        }
+        let (mut smoothing, stopping) = (self.label_smoothing, self.early_stopping);
+        Setting::share("label smoothing", &mut smoothing).check::<T>()?;
+        if let Some(EarlyStopping { mut patience, mut min_delta }) = stopping {
+            Setting::count("patience", &mut patience).check::<f64>()?;
+            Setting::from_0("min delta", &mut min_delta).check::<f64>()?;
         }
         Ok(self.schedule.check::<f64>()?)
     }
@@ -228,14 +256,20 @@ impl Trainer {
         let changed =
             self.augment.as_ref().map_or(0, |_| augment::bytes(network.features(), batch));
         let bytes = T::PRECISION.bytes() as u128;
-        let remembered = self.optimizer.memory_names().len() as u128
+        let best = u128::from(self.keeps_best());
+        let remembered = (self.optimizer.memory_arrays() as u128 + best)
             * network.parameters().count() as u128
             * bytes;
         engine::check_memory(network, batch, measured, changed + remembered)
     }
 
+    /// Whether the best weights so far have to be kept.
+    pub(crate) fn keeps_best(&self) -> bool {
+        self.restore_best || self.early_stopping.is_some()
+    }
+
     /// Examples per step.
-    fn batch_len(&self, examples: usize) -> usize {
+    pub(crate) fn batch_len(&self, examples: usize) -> usize {
         match self.batch {
             Batch::Full => examples,
             Batch::Size(size) => size.get().min(examples),
@@ -254,9 +288,77 @@ impl Trainer {
     /// or a number stops being finite: then the error names layer, step, epoch and batch, and the
     /// network holds the parameters from before that step, unless it is the update itself that went
     /// out of range.
-    pub fn fit<T: Element>(
+    pub fn fit<T: Element + Scalar>(
         &self,
         network: &mut Network<T>,
+        training: &Examples<'_, T>,
+        validation: Option<&Examples<'_, T>>,
+        observer: &mut Observer<'_>,
+    ) -> Result<History, TrainError> {
+        let state = RunState::start(self.optimizer, network);
+        self.run(network, state, training, validation, observer)
+    }
+
+    /// Goes on with a run from a checkpoint of it, to the same bits as if it had never stopped; `network`
+    /// becomes the checkpoint's. The history has the epochs from there on.
+    ///
+    /// The threads are free, and so is the number of epochs where the schedule does not depend on it: more
+    /// epochs extend a run. What is given as a function ([`order`](Self::order),
+    /// [`augment`](Self::augment), [`dropout_masks`](Self::dropout_masks)) has to be the same one; only its
+    /// presence can be checked.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherRun`] with the first thing that differs, and those of [`fit`](Self::fit).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::ops::ControlFlow;
+    ///
+    /// use dnn_core::{Features, Purpose, RandomStream};
+    /// use dnn_layers::{Activation, InputShape, Network};
+    /// use dnn_train::{Checkpoint, Event, Examples, Trainer, unobserved};
+    /// use ndarray::array;
+    ///
+    /// let x = array![[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]];
+    /// let xor = Examples::classes(Features::Real(x.view()), &[0, 1, 1, 0]);
+    /// let first = Network::<f64>::builder(InputShape::flat(2))
+    ///     .hidden(&[8], Activation::Tanh)
+    ///     .classes(["equal", "different"])
+    ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
+    /// let trainer = Trainer { epochs: 20, ..Trainer::default() };
+    /// let mut straight = first.clone();
+    /// trainer.fit(&mut straight, &xor, None, &mut unobserved)?;
+    ///
+    /// // The same run, saved and ended after step 7.
+    /// let (mut network, mut saved) = (first, Vec::new());
+    /// trainer.fit(&mut network, &xor, None, &mut |event| match event {
+    ///     Event::State(state) if state.step() == 7 => {
+    ///         saved = state.checkpoint().unwrap();
+    ///         ControlFlow::Break(())
+    ///     }
+    ///     _ => ControlFlow::Continue(()),
+    /// })?;
+    /// let checkpoint = Checkpoint::from_bytes(&saved)?;
+    /// trainer.resume(&mut network, checkpoint, &xor, None, &mut unobserved)?;
+    /// assert_eq!(network, straight);
+    /// # Ok::<(), dnn_train::TrainError>(())
+    /// ```
+    pub fn resume<T: Element + Scalar>(
+        &self,
+        network: &mut Network<T>,
+        checkpoint: Checkpoint<T>,
+        training: &Examples<'_, T>,
+        validation: Option<&Examples<'_, T>>,
+        observer: &mut Observer<'_>,
+    ) -> Result<History, TrainError> {
+        let state = checkpoint.open(self, training.len(), network)?;
+        self.run(network, state, training, validation, observer)
+    }
+
+    fn run<T: Element + Scalar>(
+        &self,
+        network: &mut Network<T>,
+        state: RunState<T>,
         training: &Examples<'_, T>,
         validation: Option<&Examples<'_, T>>,
         observer: &mut Observer<'_>,
@@ -264,18 +366,13 @@ impl Trainer {
         self.check::<T>()?;
         let cost = self.cost.unwrap_or_else(|| Cost::of_head(network.head()));
         training.check(network, cost)?;
+        self.check_network(network)?;
         if let Some(validation) = validation {
             validation.check(network, cost)?;
         }
         self.check_memory(network, training.len(), validation.map_or(0, Examples::len))?;
-        let run = Run {
-            trainer: self,
-            cost,
-            training,
-            validation,
-            batch: self.batch_len(training.len()),
-        };
-        let mut work = || run.all_epochs(network, observer);
+        let run = Run::new(self, cost, network, training, validation)?;
+        let work = || run.all_epochs(network, state, observer);
         match self.threads {
             // Enters the surrounding pool once, for the whole run.
             None => rayon::scope(|_| work()),
@@ -287,10 +384,82 @@ impl Trainer {
         }
     }
 
+    /// What epochs are compared by, where nothing was said: the validation part, if there is one.
+    pub(crate) fn monitor(&self, has_validation: bool) -> Result<Monitor, TrainError> {
+        let usual = if has_validation { Monitor::ValidationCost } else { Monitor::Cost };
+        let monitor = self.monitor.unwrap_or(usual);
+        if monitor.needs_validation() && !has_validation {
+            return Err(CoreError::Invalid {
+                what: "monitor",
+                expected: "cost or accuracy, as there is no validation part",
+                found: monitor.to_string(),
+            }
+            .into());
+        }
+        Ok(monitor)
+    }
+
+    /// Checks what follows from the layers of the network.
+    fn check_network<T: Element>(&self, network: &Network<T>) -> Result<(), TrainError> {
+        let normalized = network.stages().iter().any(|stage| stage.normalization.is_some());
+        if normalized && self.batch == Batch::Size(NonZeroUsize::MIN) {
+            return Err(CoreError::Invalid {
+                what: "batch",
+                expected: "at least 2 examples, over which batch normalisation can take a mean",
+                found: "1".to_owned(),
+            }
+            .into());
+        }
+        if let Optimizer::Lbfgs(_) = self.optimizer {
+            let drops = network.stages().iter().any(|stage| stage.dropout > 0.0);
+            let reason = if self.batch != Batch::Full {
+                Some("mini-batches (full batches go with it)")
+            } else if drops {
+                Some("dropout")
+            } else if self.augment.is_some() {
+                Some("augmentation")
+            } else if self.clip != Clip::Never {
+                Some("clipped gradients")
+            } else {
+                None
+            };
+            if let Some(found) = reason {
+                return Err(CoreError::Invalid {
+                    what: "L-BFGS",
+                    expected: "the same cost at every step",
+                    found: found.to_owned(),
+                }
+                .into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Which examples the batches of an epoch take, batch by batch.
+    ///
+    /// # Errors
+    /// [`TrainError::Order`] if the [order](Self::order) that was given leaves an example out.
+    ///
+    /// # Examples
+    /// ```
+    /// use dnn_train::{Batch, Trainer};
+    ///
+    /// let trainer = Trainer { batch: Batch::Size(2.try_into().unwrap()), ..Trainer::default() };
+    /// let batches = trainer.batches(5, 1)?;
+    /// assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1]);
+    /// # Ok::<(), dnn_train::TrainError>(())
+    /// ```
+    pub fn batches(&self, examples: usize, epoch: u64) -> Result<Vec<Vec<usize>>, TrainError> {
+        let (mut columns, mut seen) = ((0..examples).collect::<Vec<_>>(), vec![false; examples]);
+        self.arrange(epoch, &mut columns, &mut seen)?;
+        let batch = self.batch_len(examples).max(1);
+        Ok(columns.chunks(batch).map(<[usize]>::to_vec).collect())
+    }
+
     /// Puts `columns` into the order of `epoch`, counted from 1.
     ///
     /// `seen` has a place for every column.
-    fn arrange(
+    pub(crate) fn arrange(
         &self,
         epoch: u64,
         columns: &mut [usize],
@@ -327,150 +496,4 @@ fn check_order(epoch: u64, columns: &[usize], seen: &mut [bool]) -> Result<(), T
         return Err(TrainError::Order { epoch, examples, column, found });
     }
     Ok(())
-}
-
-/// A run whose settings have been checked.
-struct Run<'r, 'a, 'v, T> {
-    trainer: &'r Trainer,
-    cost: Cost,
-    training: &'r Examples<'a, T>,
-    validation: Option<&'r Examples<'v, T>>,
-    batch: usize,
-}
-
-impl<T: Element> Run<'_, '_, '_, T> {
-    fn all_epochs(
-        &self,
-        network: &mut Network<T>,
-        observer: &mut Observer<'_>,
-    ) -> Result<History, TrainError> {
-        let mut engine = Engine::new(network, self.batch);
-        let mut state = self.trainer.optimizer.start(network.parameters());
-        let mut augmented = match &self.trainer.augment {
-            Some(augment) => Some(Augmented::new(augment, self.training.reborrow(), self.batch)?),
-            None => None,
-        };
-        let mut validation = self.validation.map(|part| Engine::for_measuring(network, part.len()));
-        let mut columns: Vec<usize> = (0..self.training.len()).collect();
-        let mut seen = vec![false; self.training.len()];
-        let mut history = History::for_epochs(self.trainer.epochs);
-        let mut totals = Totals::new(network.outputs());
-        let mut watch = Watch::default();
-        for epoch in 1..=self.trainer.epochs {
-            self.trainer.arrange(epoch, &mut columns, &mut seen)?;
-            let mut learning_rate = self.trainer.learning_rate;
-            totals.start_epoch();
-            for (index, batch) in columns.chunks(self.batch).enumerate() {
-                let step = totals.steps() + 1;
-                learning_rate = self.learning_rate(step);
-                // A long decay may end in 0.
-                check_learning_rate::<T>(learning_rate)?;
-                let (examples, columns) = self.batch(epoch, batch, augmented.as_mut());
-                let cost = self
-                    .step(
-                        network,
-                        (&mut engine, &mut state),
-                        (&examples, columns),
-                        learning_rate,
-                        &mut totals,
-                    )
-                    .map_err(|found| found.at(step, epoch, index + 1))?;
-                let event = Event::Step { epoch, step, batch: index + 1, cost };
-                if observer(event).is_break() {
-                    return Ok(history);
-                }
-            }
-            let measured = self.validate(network, validation.as_mut()).map_err(|source| {
-                let (step, source) = (totals.steps(), Box::new(source));
-                TrainError::Validation { step, epoch, source }
-            })?;
-            history.epochs.push(totals.record(epoch, learning_rate, measured));
-            let record = &history.epochs[history.epochs.len() - 1];
-            let mut flow = observer(Event::Epoch(record));
-            if let Some(warning) = watch.warning(record, self.trainer.epochs) {
-                if observer(Event::Warning(&warning)).is_break() {
-                    flow = ControlFlow::Break(());
-                }
-                history.warnings.push(warning);
-            }
-            if flow.is_break() {
-                break;
-            }
-        }
-        Ok(history)
-    }
-
-    /// The rate of a step, counted from 1.
-    fn learning_rate(&self, step: u64) -> f64 {
-        let steps_per_epoch = self.training.len().div_ceil(self.batch.max(1)).max(1) as u64;
-        let moment = Moment {
-            step: step - 1,
-            steps_per_epoch,
-            steps: steps_per_epoch.saturating_mul(self.trainer.epochs),
-        };
-        let Trainer { schedule, learning_rate, warm_up, .. } = self.trainer;
-        let rate = schedule.rate(*learning_rate, moment);
-        if step < *warm_up { rate * step as f64 / *warm_up as f64 } else { rate }
-    }
-
-    /// Measures the validation part, if there is one.
-    fn validate(
-        &self,
-        network: &Network<T>,
-        engine: Option<&mut Engine<T>>,
-    ) -> Result<Option<Evaluation>, TrainError> {
-        let (Some(validation), Some(engine)) = (self.validation, engine) else { return Ok(None) };
-        Ok(Some(tally(engine, network, validation, self.cost)?.evaluation()))
-    }
-
-    /// The examples of a step and which of them it takes: those that `batch` lists, as they are or
-    /// as `epoch` changes them.
-    fn batch<'s>(
-        &'s self,
-        epoch: u64,
-        batch: &'s [usize],
-        augmented: Option<&'s mut Augmented<'_, T>>,
-    ) -> (Examples<'s, T>, Columns<'s>) {
-        let run = Columns::Run { start: 0, len: batch.len() };
-        let in_order = self.trainer.order.is_none() && self.trainer.batch == Batch::Full;
-        match augmented {
-            Some(augmented) => (augmented.batch(epoch, Columns::Listed(batch)), run),
-            None if in_order => (self.training.reborrow(), run),
-            None => (self.training.reborrow(), Columns::Listed(batch)),
-        }
-    }
-
-    /// One step on a batch; gives its mean cost before it.
-    fn step(
-        &self,
-        network: &mut Network<T>,
-        (engine, state): (&mut Engine<T>, &mut OptimizerState<T>),
-        (examples, columns): (&Examples<'_, T>, Columns<'_>),
-        learning_rate: f64,
-        totals: &mut Totals,
-    ) -> Result<f64, NotFinite> {
-        let tally = engine.backward(network, self.cost, examples, columns)?;
-        let (l2, m) = (self.trainer.l2, self.training.len());
-        let penalty = if l2 > 0.0 { l2_cost(network.parameters(), l2, m) } else { 0.0 };
-        let cost = tally.mean_cost() + penalty;
-        totals.add(tally, penalty);
-        if l2 > 0.0 {
-            add_l2(engine.gradient_mut(), network.parameters(), l2, m);
-        }
-        match self.trainer.clip {
-            Clip::Never => {}
-            Clip::Value(limit) => clip_by_value(engine.gradient_mut(), limit),
-            Clip::Norm(limit) => {
-                clip_by_norm(engine.gradient_mut(), limit);
-            }
-        }
-        state.steps += 1;
-        let (optimizer, gradient) = (self.trainer.optimizer, engine.gradient());
-        for (l, (layer, gradient)) in network.layers_mut().zip(&gradient.layers).enumerate() {
-            if let Some(what) = state.update_layer(optimizer, l, layer, gradient, learning_rate) {
-                return Err(NotFinite { what, layer: l + 1 });
-            }
-        }
-        Ok(cost)
-    }
 }

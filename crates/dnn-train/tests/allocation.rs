@@ -89,7 +89,11 @@ fn pool(threads: usize) -> ThreadPool {
 }
 
 /// Trains on pixels; gives the counters at step `from` and at the last step.
-fn train<T: Element>(pool: &ThreadPool, case: &Case, from: u64) -> (Counts, Counts) {
+fn train<T: Element + dnn_store::Scalar>(
+    pool: &ThreadPool,
+    case: &Case,
+    from: u64,
+) -> (Counts, Counts) {
     let mut draws = RandomStream::new(1, Purpose::Data, 0);
     let input = InputShape::picture(case.side, case.side, 3);
     let mut network: Network<T> = Network::<T>::builder(input)
@@ -129,7 +133,7 @@ fn train<T: Element>(pool: &ThreadPool, case: &Case, from: u64) -> (Counts, Coun
     (first.unwrap(), last.unwrap())
 }
 
-fn no_step_after_the_first_allocates<T: Element>(pools: &[ThreadPool]) {
+fn no_step_after_the_first_allocates<T: Element + dnn_store::Scalar>(pools: &[ThreadPool]) {
     let size = |batch| Batch::Size(NonZeroUsize::new(batch).unwrap());
     for pool in pools {
         // 1200 features are five blocks. Full: several tiles. Batches: the last one is short.

@@ -11,7 +11,7 @@ use dnn_layers::{
     Activation, Head, LayerCache, linear_activation_forward, linear_forward, model_forward,
 };
 use dnn_train::{
-    Adam, Moment, Momentum, Optimizer, Schedule, add_l2, course, l2_cost,
+    Adam, Moment, Momentum, Optimizer, Schedule, add_l2, apply_dropout, course, l2_cost,
     linear_activation_backward, linear_backward, update_parameters, update_parameters_with,
 };
 use ndarray::{Array2, Axis};
@@ -272,9 +272,47 @@ fn regularization() {
                 assert!((cost + l2 - number(&expected["cost"])).abs() <= LIMIT, "{name}");
             }
             "backward_propagation_with_regularization" => backward_with_l2(inputs, expected),
-            // Dropout does not exist yet.
-            "forward_propagation_with_dropout" | "backward_propagation_with_dropout" => {}
+            "forward_propagation_with_dropout" => forward_with_dropout(inputs, expected),
+            "backward_propagation_with_dropout" => backward_with_dropout(inputs, expected),
             other => panic!("a golden case without a test: {other}"),
+        }
+    }
+}
+
+fn mask(value: &Value) -> Array2<bool> {
+    matrix(value).mapv(|keep| keep == 1.0)
+}
+
+fn forward_with_dropout(inputs: &Value, expected: &Value) {
+    let keep_prob = number(&inputs["keep_prob"]);
+    let layers = parameters(inputs, "").layers;
+    let mut a = matrix(&inputs["X"]);
+    for (l, layer) in layers.iter().enumerate() {
+        let last = l + 1 == layers.len();
+        let activation = if last { Activation::Sigmoid } else { Activation::Relu };
+        let (weights, bias) = (layer.weights.view(), layer.bias.view());
+        a = linear_activation_forward(a.view(), weights, bias, activation).unwrap().a;
+        if !last {
+            let keep = mask(&inputs[format!("mask_D{}", l + 1)]);
+            apply_dropout(a.view_mut(), keep.view(), keep_prob);
+        }
+        assert_close(&a, &matrix(&expected[format!("A{}", l + 1)]), LIMIT, "A with dropout");
+    }
+}
+
+fn backward_with_dropout(inputs: &Value, expected: &Value) {
+    let of = |letter: &str, l: usize| matrix(&inputs[format!("{letter}{l}")]);
+    let keep_prob = number(&inputs["keep_prob"]);
+    let mut dz = of("A", 3) - matrix(&inputs["Y"]);
+    for l in (1..=3).rev() {
+        let a_prev = if l == 1 { matrix(&inputs["X"]) } else { of("A", l - 1) };
+        let mut found = linear_backward(dz.view(), a_prev.view(), of("W", l).view()).unwrap();
+        assert_close(&found.weights, &matrix(&expected[format!("dW{l}")]), LIMIT, "dW");
+        if l > 1 {
+            let keep = mask(&inputs[format!("D{}", l - 1)]);
+            apply_dropout(found.da_prev.view_mut(), keep.view(), keep_prob);
+            assert_close(&found.da_prev, &matrix(&expected[format!("dA{}", l - 1)]), LIMIT, "dA");
+            dz = dnn_train::relu_backward(found.da_prev.view(), a_prev.view()).unwrap();
         }
     }
 }

@@ -13,7 +13,7 @@ use ndarray::{Array2, ShapeBuilder, array};
 
 use fits::{bits, build, classifier, fit, full, in_order, labels, line, normal, size};
 
-fn learns_what_can_be_learned<T: Element>() {
+fn learns_what_can_be_learned<T: Element + dnn_store::Scalar>() {
     // A line with a gap of 0.4 around it.
     let points: Vec<f64> = normal((2, 400), 5)
         .columns()

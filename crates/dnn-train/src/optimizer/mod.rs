@@ -15,6 +15,7 @@ use std::str::FromStr;
 use dnn_core::{CoreError, Element, Parameters};
 use dnn_layers::LayerParametersMut;
 
+use crate::Lbfgs;
 use crate::settings::{Rules, Setting};
 
 pub use ada_grad::AdaGrad;
@@ -55,6 +56,9 @@ pub enum Optimizer {
     Adam(Adam),
     /// Adam with weights that shrink.
     AdamW(AdamW),
+    /// Full-batch steps by remembered curvature, with a line search: only for [`Trainer`](crate::Trainer),
+    /// as a step needs the cost at more than one place.
+    Lbfgs(Lbfgs),
 }
 
 impl Optimizer {
@@ -80,16 +84,27 @@ impl Optimizer {
             // A direction that lasts is up to 1 / (1 - beta) times as long.
             Self::Momentum(_) | Self::AdaGrad(_) => 0.01,
             Self::RmsProp(_) | Self::Adam(_) | Self::AdamW(_) => 0.001,
+            Self::Lbfgs(_) => 1.0,
         }
     }
 
     /// What it remembers of each parameter, by the names of the formulas.
     pub fn memory_names(self) -> &'static [&'static str] {
         match self {
-            Self::GradientDescent => &[],
+            // What L-BFGS remembers grows with its steps.
+            Self::GradientDescent | Self::Lbfgs(_) => &[],
             Self::Momentum(_) => &["v"],
             Self::RmsProp(_) | Self::AdaGrad(_) => &["s"],
             Self::Adam(_) | Self::AdamW(_) => &["v", "s"],
+        }
+    }
+
+    /// The most arrays that it remembers, each in the shapes of the parameters.
+    pub(crate) fn memory_arrays(self) -> usize {
+        match self {
+            // The pairs, and the place, direction and gradients of a search.
+            Self::Lbfgs(it) => it.most_arrays().saturating_add(6),
+            _ => self.memory_names().len(),
         }
     }
 
@@ -104,7 +119,7 @@ impl Rules for Optimizer {
     const KIND: &'static str = "optimiser";
     const KIND_OF_SETTING: &'static str = "setting of the optimiser";
     const NAMES: &'static [&'static str] =
-        &["sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw"];
+        &["sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw", "lbfgs"];
 
     fn named(name: &str) -> Option<Self> {
         Some(match name {
@@ -115,6 +130,7 @@ impl Rules for Optimizer {
             "adagrad" => Self::AdaGrad(AdaGrad::default()),
             "adam" => Self::Adam(Adam::default()),
             "adamw" => Self::AdamW(AdamW::default()),
+            "lbfgs" => Self::Lbfgs(Lbfgs::default()),
             _ => return None,
         })
     }
@@ -128,6 +144,7 @@ impl Rules for Optimizer {
             Self::AdaGrad(_) => "adagrad",
             Self::Adam(_) => "adam",
             Self::AdamW(_) => "adamw",
+            Self::Lbfgs(_) => "lbfgs",
         }
     }
 
@@ -139,6 +156,7 @@ impl Rules for Optimizer {
             Self::AdaGrad(it) => it.settings(),
             Self::Adam(it) => it.settings(),
             Self::AdamW(it) => it.settings(),
+            Self::Lbfgs(it) => it.settings(),
         }
     }
 }
@@ -207,6 +225,13 @@ pub fn update_parameters_with<T: Element>(
 ) -> Result<(), CoreError> {
     check_learning_rate::<T>(learning_rate)?;
     optimizer.check::<T>()?;
+    if let Optimizer::Lbfgs(_) = optimizer {
+        return Err(CoreError::Invalid {
+            what: "optimiser",
+            expected: "one whose step needs one gradient",
+            found: "lbfgs, which only a trainer runs".to_owned(),
+        });
+    }
     check_fit("gradient", parameters, gradients)?;
     state.check(optimizer, parameters)?;
     state.steps += 1;
@@ -214,7 +239,8 @@ pub fn update_parameters_with<T: Element>(
     for (l, (layer, gradient)) in pairs.enumerate() {
         let layer =
             LayerParametersMut { weights: layer.weights.view_mut(), bias: layer.bias.view_mut() };
-        if let Some(what) = state.update_layer(optimizer, l, layer, gradient, learning_rate) {
+        if let Some(what) = state.update_layer((optimizer, true), l, layer, gradient, learning_rate)
+        {
             return Err(CoreError::Invalid {
                 what: "updated parameters",
                 expected: "finite numbers",
@@ -320,7 +346,7 @@ mod tests {
         for (text, message) in [
             (
                 "sdg",
-                "unknown optimiser `sdg`; expected one of sgd, momentum, nesterov, rmsprop, adagrad, adam, adamw",
+                "unknown optimiser `sdg`; expected one of sgd, momentum, nesterov, rmsprop, adagrad, adam, adamw, lbfgs",
             ),
             (
                 "adam:beta=1",

@@ -21,13 +21,15 @@ pub struct OptimizerState<T> {
 
 impl<T: Element> OptimizerState<T> {
     /// Checks that there is the memory that `optimizer` needs, in the shapes of `parameters`.
-    pub(super) fn check(
+    pub(crate) fn check(
         &self,
         optimizer: Optimizer,
         parameters: &Parameters<T>,
     ) -> Result<(), CoreError> {
         let names = optimizer.memory_names();
-        if self.memory.len() != names.len() {
+        if let Optimizer::Lbfgs(it) = optimizer {
+            it.check_memory(self.memory.len())?;
+        } else if self.memory.len() != names.len() {
             return Err(CoreError::Invalid {
                 what: "memory of the optimiser",
                 expected: "as many arrays as the optimiser has names for",
@@ -38,10 +40,10 @@ impl<T: Element> OptimizerState<T> {
     }
 
     /// Updates layer `l`, counted from 0, and says which of its numbers are no longer finite, if any.
-    /// The present step is counted already.
+    /// The present step is counted already. Weights shrink, where the optimiser says so, only if `decays`.
     pub(crate) fn update_layer(
         &mut self,
-        optimizer: Optimizer,
+        (optimizer, decays): (Optimizer, bool),
         l: usize,
         layer: LayerParametersMut<'_, T>,
         gradient: &LayerParameters<T>,
@@ -52,7 +54,7 @@ impl<T: Element> OptimizerState<T> {
         let (mut first, mut second) = (memory.next(), memory.next());
         let weights = [&mut first, &mut second]
             .map(|memory| memory.as_mut().map(|memory| memory.weights.view_mut()));
-        if !step.update(layer.weights, gradient.weights.view(), weights, true) {
+        if !step.update(layer.weights, gradient.weights.view(), weights, decays) {
             return Some("the weights");
         }
         let bias = [first, second].map(|memory| memory.map(|memory| memory.bias.view_mut()));
@@ -75,7 +77,7 @@ impl Step {
         parameter: ArrayViewMut2<'_, T>,
         gradient: ArrayView2<'_, T>,
         memory: [Option<ArrayViewMut2<'_, T>>; 2],
-        is_weight: bool,
+        decays: bool,
     ) -> bool {
         let rate = T::from_f64(self.rate);
         match (self.optimizer, memory) {
@@ -91,7 +93,7 @@ impl Step {
                 each_2(parameter, gradient, [v, s], it.rule(self.rate, self.t, 1.0))
             }
             (Optimizer::AdamW(it), [Some(v), Some(s)]) => {
-                let shrink = if is_weight { 1.0 - self.rate * it.weight_decay } else { 1.0 };
+                let shrink = if decays { 1.0 - self.rate * it.weight_decay } else { 1.0 };
                 each_2(parameter, gradient, [v, s], it.adam.rule(self.rate, self.t, shrink))
             }
             _ => unreachable!("the memory was made for this optimiser, or checked"),

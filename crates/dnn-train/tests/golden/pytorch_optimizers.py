@@ -29,7 +29,16 @@ OPTIMIZERS = {
     "adam": (0.05, lambda groups, rate: torch.optim.Adam(groups, rate)),
     "adam:beta1=0.5,beta2=0.9,epsilon=0.0001": (0.05, lambda groups, rate: torch.optim.Adam(groups, rate, betas=(0.5, 0.9), eps=1e-4)),
     "adamw:weight_decay=0.3": (0.05, lambda groups, rate: torch.optim.AdamW(groups, rate)),
+    "lbfgs": (1.0, lambda groups, rate: lbfgs(groups, rate, 10)),
+    "lbfgs:history=2": (0.3, lambda groups, rate: lbfgs(groups, rate, 2)),
 }
+
+
+def lbfgs(groups, rate, history):
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    # One outer iteration at a time, none of its own ends.
+    return torch.optim.LBFGS(parameters, rate, max_iter=1, max_eval=26, tolerance_grad=0,
+                             history_size=history, line_search_fn="strong_wolfe")
 
 
 def flat(tensors):
@@ -45,13 +54,15 @@ def run(rate, make, decay):
         groups[0]["weight_decay"], groups[1]["weight_decay"] = decay, 0.0
     optimizer = make(groups, rate)
     costs, first = [], None
-    for _ in range(STEPS):
+    def closure():
         optimizer.zero_grad()
         hidden = torch.tanh(x @ parameters[0].T + parameters[1])
         cost = torch.nn.functional.cross_entropy(hidden @ parameters[2].T + parameters[3], y)
-        costs.append(cost.item())
         cost.backward()
-        optimizer.step()
+        return cost
+
+    for _ in range(STEPS):
+        costs.append(optimizer.step(closure).item())
         first = first or flat(parameters)
     return {"learning_rate": rate, "costs": costs, "after_first_step": first, "after_last_step": flat(parameters)}
 
@@ -83,6 +94,15 @@ def rates(per_step, make):
     return found
 
 
+# What a plateau schedule is told after each epoch, and the rate of the epoch after it.
+told = [1.0, 0.9, 0.9, 0.89995, 0.85, 0.86, 0.87, 0.85, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8]
+optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], RATE)
+plateau = LR.ReduceLROnPlateau(optimizer, factor=0.5, patience=2, threshold=1e-3, min_lr=0.05 * RATE)
+after = []
+for cost in told:
+    plateau.step(cost)
+    after.append(optimizer.param_groups[0]["lr"])
+
 schedules = {name: rates(*how) for name, how in SCHEDULES.items()}
 warm_up = rates(True, lambda optimizer: LR.LinearLR(optimizer, start_factor=1 / 5, total_iters=4))
 runs = {}
@@ -97,4 +117,5 @@ print(json.dumps({
     "schedule_rate": RATE,
     "schedules": schedules,
     "warm_up_of_5": warm_up,
+    "plateau": {"schedule": "plateau:factor=0.5,patience=2,threshold=0.001,least=0.05", "told": told, "rates": after},
 }, indent=1))

@@ -29,12 +29,12 @@ pub(crate) fn labels(classes: u32, m: usize, seed: u64) -> Vec<u32> {
 }
 
 /// The network, its first weights drawn from one seed for all.
-pub(crate) fn build<T: Element>(builder: NetworkBuilder<T>) -> Network<T> {
+pub(crate) fn build<T: Element + dnn_store::Scalar>(builder: NetworkBuilder<T>) -> Network<T> {
     let mut stream = RandomStream::new(3, Purpose::Initialization, 0);
     builder.build(&mut stream).unwrap()
 }
 
-pub(crate) fn classifier<T: Element>(
+pub(crate) fn classifier<T: Element + dnn_store::Scalar>(
     features: usize,
     hidden: &[usize],
     classes: u32,
@@ -45,12 +45,12 @@ pub(crate) fn classifier<T: Element>(
 }
 
 /// `a = w x + b`, with `w` this number and `b` 0.
-pub(crate) fn line<T: Element>(weight: f64) -> Network<T> {
+pub(crate) fn line<T: Element + dnn_store::Scalar>(weight: f64) -> Network<T> {
     let builder = Network::<T>::builder(InputShape::flat(1)).outputs(1, Head::Identity);
     build(builder.initializer(Initializer::Constant(weight)))
 }
 
-pub(crate) fn try_fit<T: Element>(
+pub(crate) fn try_fit<T: Element + dnn_store::Scalar>(
     trainer: &Trainer,
     network: &Network<T>,
     examples: &Examples<'_, T>,
@@ -60,7 +60,7 @@ pub(crate) fn try_fit<T: Element>(
     (network, result)
 }
 
-pub(crate) fn fit<T: Element>(
+pub(crate) fn fit<T: Element + dnn_store::Scalar>(
     trainer: &Trainer,
     network: &Network<T>,
     examples: &Examples<'_, T>,
@@ -87,7 +87,7 @@ pub(crate) fn in_order(batch: usize, learning_rate: f64, epochs: u64) -> Trainer
 }
 
 /// Every parameter, to the bit.
-pub(crate) fn bits<T: Element>(network: &Network<T>) -> Vec<u64> {
+pub(crate) fn bits<T: Element + dnn_store::Scalar>(network: &Network<T>) -> Vec<u64> {
     let layers = network.parameters().layers.iter();
     let values = layers.flat_map(|layer| layer.weights.iter().chain(&layer.bias));
     values.map(|&value| Into::<f64>::into(value).to_bits()).collect()

@@ -1,0 +1,328 @@
+//! A run on its way: all that it takes to go on with it to the same bits.
+
+use std::path::Path;
+
+use dnn_core::{CoreError, Element, LayerParameters, Parameters};
+use dnn_layers::Network;
+use dnn_store::{Format, Scalar, Tensor, Values};
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+use crate::stopping::{Comparison, Plateau};
+use crate::totals::{Totals, Watch};
+use crate::{Optimizer, OptimizerState, TrainError, Trainer};
+
+/// What marks a checkpoint. Files of major version 1 are read for ever.
+const FORMAT: Format = Format { magic: *b"dnncheck", name: "checkpoint", major: 1, minor: 0 };
+
+/// No checkpoint is larger: a network, its best state and ten times its parameters in memory.
+const LARGEST_FILE: u64 = 256 << 30;
+
+/// Where a run is, beside its numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// The epoch in progress, counted from 1.
+    pub(crate) epoch: u64,
+    /// Steps of it that are made.
+    pub(crate) batches: usize,
+    /// Epochs that have been recorded.
+    pub(crate) records: u64,
+    pub(crate) totals: Totals,
+    pub(crate) watch: Watch,
+    pub(crate) comparison: Comparison,
+    pub(crate) plateau: Plateau,
+}
+
+/// The state of a run, beside its network.
+#[derive(Debug, Clone)]
+pub(crate) struct RunState<T> {
+    pub(crate) progress: Progress,
+    pub(crate) optimizer: OptimizerState<T>,
+    /// The network after the best epoch, if it is kept.
+    pub(crate) best: Option<Network<T>>,
+}
+
+impl<T: Element> RunState<T> {
+    pub(crate) fn start(optimizer: Optimizer, network: &Network<T>) -> Self {
+        let progress = Progress {
+            epoch: 1,
+            batches: 0,
+            records: 0,
+            totals: Totals::new(network.outputs()),
+            watch: Watch::default(),
+            comparison: Comparison::default(),
+            plateau: Plateau::default(),
+        };
+        Self { progress, optimizer: optimizer.start(network.parameters()), best: None }
+    }
+}
+
+/// The metadata of a checkpoint. Its shape is a part of the format.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Content {
+    settings: Vec<(String, String)>,
+    progress: Progress,
+    steps: u64,
+    arrays: u64,
+    has_best: bool,
+}
+
+/// What a run that can be saved shows of itself.
+pub(crate) struct Saved<'s, T> {
+    pub(crate) trainer: &'s Trainer,
+    pub(crate) examples: usize,
+    pub(crate) network: &'s Network<T>,
+    pub(crate) state: &'s RunState<T>,
+}
+
+/// The same, whatever the numbers are.
+trait Save {
+    fn progress(&self) -> &Progress;
+    fn checkpoint(&self) -> Result<Vec<u8>, TrainError>;
+    fn network(&self) -> Result<Vec<u8>, TrainError>;
+}
+
+/// A moment of a run, to be saved by whoever wants to: nothing is copied before it is asked for.
+#[derive(Clone, Copy)]
+pub struct Snapshot<'a> {
+    saved: &'a dyn Save,
+    is_best: bool,
+}
+
+impl std::fmt::Debug for Snapshot<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").field("progress", self.saved.progress()).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Snapshot<'a> {
+    pub(crate) fn new<T: Element + Scalar>(saved: &'a Saved<'_, T>, is_best: bool) -> Self {
+        Self { saved, is_best }
+    }
+
+    /// Steps since the start of the run.
+    pub fn step(&self) -> u64 {
+        self.saved.progress().totals.steps()
+    }
+
+    /// Epochs that have been recorded since the start of the run.
+    pub fn epochs(&self) -> u64 {
+        self.saved.progress().records
+    }
+
+    /// Whether an epoch is just over, and was the best so far.
+    pub fn is_best(&self) -> bool {
+        self.is_best
+    }
+
+    /// The run as the bytes of a checkpoint, for [`Checkpoint::from_bytes`].
+    ///
+    /// # Errors
+    /// [`TrainError`] if a number is not finite, or there are too many of them for the format.
+    pub fn checkpoint(&self) -> Result<Vec<u8>, TrainError> {
+        self.saved.checkpoint()
+    }
+
+    /// The network as the bytes of a model file.
+    ///
+    /// # Errors
+    /// As [`Network::to_bytes`].
+    pub fn network(&self) -> Result<Vec<u8>, TrainError> {
+        self.saved.network()
+    }
+}
+
+impl<T: Element + Scalar> Save for Saved<'_, T> {
+    fn progress(&self) -> &Progress {
+        &self.state.progress
+    }
+
+    fn network(&self) -> Result<Vec<u8>, TrainError> {
+        Ok(self.network.to_bytes()?)
+    }
+
+    fn checkpoint(&self) -> Result<Vec<u8>, TrainError> {
+        let RunState { progress, optimizer, best } = self.state;
+        let content = Content {
+            settings: settings(self.trainer, self.examples),
+            progress: progress.clone(),
+            steps: optimizer.steps,
+            arrays: optimizer.memory.len() as u64,
+            has_best: best.is_some(),
+        };
+        let networks = std::iter::once(self.network).chain(best);
+        let networks = networks.map(Network::to_bytes).collect::<Result<Vec<_>, _>>()?;
+        let mut tensors = Vec::new();
+        for (name, bytes) in ["network", "best"].into_iter().zip(&networks) {
+            tensors.push((name.to_owned(), vec![bytes.len()], Values::new(&bytes[..])));
+        }
+        // Memory is made like the parameters, which are in the standard layout, or by `clone` of them.
+        let arrays: Vec<Array2<T>> = (optimizer.memory.iter())
+            .flat_map(|memory| &memory.layers)
+            .flat_map(|layer| [&layer.weights, &layer.bias])
+            .map(|array| array.as_standard_layout().into_owned())
+            .collect();
+        for (index, array) in arrays.iter().enumerate() {
+            let values = array.as_slice().expect("the standard layout is a slice");
+            let dims = vec![array.nrows(), array.ncols()];
+            tensors.push((format!("memory.{index}"), dims, Values::new(values)));
+        }
+        let tensors: Vec<Tensor<'_>> = tensors
+            .iter()
+            .map(|(name, dims, values)| Tensor { name, dims, values: *values })
+            .collect();
+        Ok(dnn_store::encode(&FORMAT, &content, &tensors)?)
+    }
+}
+
+/// A run as it was saved, for [`Trainer::resume`].
+#[derive(Debug, Clone)]
+pub struct Checkpoint<T> {
+    network: Network<T>,
+    settings: Vec<(String, String)>,
+    state: RunState<T>,
+}
+
+impl<T: Element + Scalar> Checkpoint<T> {
+    /// The run in the bytes of a checkpoint.
+    ///
+    /// # Errors
+    /// [`TrainError::Store`] or [`TrainError::Network`] if they are not a whole, undamaged checkpoint of
+    /// these numbers.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, TrainError> {
+        let container = dnn_store::decode::<Content>(&FORMAT, bytes)?;
+        let network = Network::<T>::from_bytes(container.tensor("network")?.bytes())?;
+        let best = match container.content.has_best {
+            true => Some(Network::from_bytes(container.tensor("best")?.bytes())?),
+            false => None,
+        };
+        let shape = network.parameters();
+        let mut tensors = container.tensors().iter().skip(1 + usize::from(best.is_some()));
+        let mut memory = Vec::new();
+        for _ in 0..container.content.arrays {
+            let mut layers = Vec::with_capacity(shape.layers.len());
+            for layer in &shape.layers {
+                let mut read = |expected: (usize, usize)| {
+                    let tensor = tensors.next().ok_or_else(|| unfit("fewer arrays".to_owned()))?;
+                    if *tensor.dims() != [expected.0, expected.1] {
+                        return Err(unfit(format!("{:?} for {expected:?}", tensor.dims())));
+                    }
+                    Array2::from_shape_vec(expected, tensor.to_vec::<T>()?)
+                        .map_err(|error| unfit(error.to_string()))
+                };
+                let (weights, bias) = (read(layer.weights.dim())?, read(layer.bias.dim())?);
+                layers.push(LayerParameters { weights, bias });
+            }
+            memory.push(Parameters { layers });
+        }
+        if tensors.next().is_some() {
+            return Err(unfit("more arrays".to_owned()));
+        }
+        let Content { settings, progress, steps, .. } = container.content;
+        progress.totals.check(network.outputs()).map_err(unfit)?;
+        let optimizer = OptimizerState { steps, memory };
+        Ok(Self { network, settings, state: RunState { progress, optimizer, best } })
+    }
+
+    /// Reads a checkpoint from `path`.
+    ///
+    /// # Errors
+    /// As [`from_bytes`](Self::from_bytes), with the path, and [`TrainError::Store`] if the file cannot be
+    /// read.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, TrainError> {
+        let path = path.as_ref();
+        let bytes = dnn_store::read_file(path, LARGEST_FILE)?;
+        Self::from_bytes(&bytes).map_err(|reason| TrainError::InCheckpoint {
+            path: path.to_owned(),
+            reason: Box::new(reason),
+        })
+    }
+
+    /// The network as it was.
+    pub fn network(&self) -> &Network<T> {
+        &self.network
+    }
+
+    /// The same, to be changed in place: what goes on from there is another run.
+    pub fn network_mut(&mut self) -> &mut Network<T> {
+        &mut self.network
+    }
+
+    /// Steps since the start of the run.
+    pub fn step(&self) -> u64 {
+        self.state.progress.totals.steps()
+    }
+
+    /// Epochs that had been recorded since the start of the run.
+    pub fn epochs(&self) -> u64 {
+        self.state.progress.records
+    }
+
+    /// The state of a run by these settings; `network` becomes the checkpoint's.
+    pub(crate) fn open(
+        self,
+        trainer: &Trainer,
+        examples: usize,
+        network: &mut Network<T>,
+    ) -> Result<RunState<T>, TrainError> {
+        let other = |what: String, expected: String, found: String| {
+            Err(TrainError::OtherRun { what, expected, found })
+        };
+        let present = settings(trainer, examples);
+        let differ = |((_, kept), (_, now)): &(&(String, String), &(String, String))| kept != now;
+        if let Some(((name, kept), (_, now))) = self.settings.iter().zip(&present).find(differ) {
+            return other(name.clone(), kept.clone(), now.clone());
+        }
+        let names = |settings: &[(String, String)]| {
+            settings.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>().join(", ")
+        };
+        if names(&self.settings) != names(&present) {
+            return other("settings".to_owned(), names(&self.settings), names(&present));
+        }
+        let (kept, now) = (self.network.summary(), network.summary());
+        if kept != now || self.network.input() != network.input() {
+            return other("network".to_owned(), format!("\n{kept}"), format!("\n{now}"));
+        }
+        self.state.optimizer.check(trainer.optimizer, self.network.parameters())?;
+        *network = self.network;
+        Ok(self.state)
+    }
+}
+
+fn unfit(found: String) -> TrainError {
+    TrainError::Core(CoreError::Invalid {
+        what: "checkpoint",
+        expected: "arrays and counts that fit its network",
+        found,
+    })
+}
+
+/// Everything that a run follows from beside data and first weights, by name.
+fn settings(trainer: &Trainer, examples: usize) -> Vec<(String, String)> {
+    let given = |given: bool| if given { "given" } else { "none" }.to_owned();
+    let usual = |text: Option<String>| text.unwrap_or_else(|| "the usual one".to_owned());
+    let mut settings = vec![
+        ("training examples", examples.to_string()),
+        ("cost", usual(trainer.cost.map(|cost| cost.to_string()))),
+        ("optimiser", trainer.optimizer.to_string()),
+        ("learning rate", trainer.learning_rate.to_string()),
+        ("schedule", trainer.schedule.to_string()),
+        ("warm-up", trainer.warm_up.to_string()),
+        ("L2", trainer.l2.to_string()),
+        ("clipping", format!("{:?}", trainer.clip)),
+        ("class weights", trainer.class_weights.to_string()),
+        ("label smoothing", trainer.label_smoothing.to_string()),
+        ("monitor", usual(trainer.monitor.map(|monitor| monitor.to_string()))),
+        ("early stopping", format!("{:?}", trainer.early_stopping)),
+        ("best weights", trainer.keeps_best().to_string()),
+        ("batch", trainer.batch.to_string()),
+        ("seed", trainer.seed.to_string()),
+        ("order", given(trainer.order.is_some())),
+        ("augmentation", given(trainer.augment.is_some())),
+        ("dropout masks", given(trainer.dropout_masks.is_some())),
+    ];
+    if trainer.schedule.depends_on_length() {
+        settings.push(("epochs, which the schedule depends on", trainer.epochs.to_string()));
+    }
+    settings.into_iter().map(|(name, text)| (name.to_owned(), text)).collect()
+}

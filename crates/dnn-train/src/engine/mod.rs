@@ -1,0 +1,405 @@
+//! One step of training, over buffers that are allocated once.
+//!
+//! Phase 1 runs in parallel over tiles of examples: forward, cost, and back to every `dZ`. Phase 2
+//! runs in parallel over blocks of features: each block of `dW = dZ A_prev^T / m` is summed by one
+//! task, tile after tile. Tiles and blocks follow from shapes, never from threads.
+
+mod normalize;
+mod tile;
+
+use std::ops::Range;
+
+use dnn_core::{Columns, Element, FEATURE_BLOCK, Features, Parameters};
+use dnn_layers::{BatchStatistics, Network};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+use rayon::iter::{
+    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
+};
+
+use self::tile::{Tile, Use};
+use crate::backward::{accumulate_bias, share_of_weight};
+use crate::cost::Objective;
+use crate::dropout::{Draws, MaskPlan};
+use crate::evaluation::Tally;
+use crate::{Cost, Examples, TrainError};
+
+/// A tile is worth a task from about this many multiplications on.
+const LEAST_WORK: usize = 1 << 20;
+
+/// The most examples that are measured at a time, and about the most numbers of one kind for them.
+const PASS: usize = 1024;
+const MOST_NUMBERS: usize = 1 << 23;
+
+/// Something stopped being finite: which numbers, and of which layer, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotFinite {
+    pub(crate) what: &'static str,
+    pub(crate) layer: usize,
+}
+
+impl NotFinite {
+    pub(crate) fn at(self, step: u64, epoch: u64, batch: usize) -> TrainError {
+        let Self { what, layer } = self;
+        TrainError::NotFinite { what, layer, step, epoch, batch }
+    }
+
+    /// The error of measuring these examples, in place of a step.
+    pub(crate) fn among(self, examples: Range<usize>) -> TrainError {
+        let Self { what, layer } = self;
+        let (first, last) = (examples.start, examples.end.saturating_sub(1));
+        TrainError::NotFiniteHere { what, layer, first, last }
+    }
+}
+
+/// What one pass works on.
+#[derive(Clone, Copy)]
+pub(crate) struct Pass<'p, 'e, T> {
+    pub(crate) network: &'p Network<T>,
+    pub(crate) objective: Objective<'p, T>,
+    pub(crate) examples: &'p Examples<'e, T>,
+    pub(crate) columns: Columns<'p>,
+    /// Set in training: batch normalisation goes by the batch, and dropout drops.
+    pub(crate) draws: Option<Draws<'p>>,
+}
+
+/// The buffers of a training run.
+pub(crate) struct Engine<T> {
+    tile_width: usize,
+    tiles: Vec<Tile<T>>,
+    /// Layers that a tile goes through without asking the others: each but the first begins with a batch
+    /// normalisation.
+    segments: Vec<Range<usize>>,
+    /// Of the last batch, for each segment but the first.
+    statistics: Vec<BatchStatistics<T>>,
+    masks: MaskPlan,
+    gradient: Parameters<T>,
+    /// One buffer per block of features, for the layer with the most blocks. Only the first layer's
+    /// pixels or gathered columns are ever put there; other layers' inputs are read in place.
+    scratch: Vec<Vec<T>>,
+    tally: Tally,
+}
+
+/// The number of examples per tile: a function of shapes alone.
+fn tile_width(parameters: usize, batch: usize) -> usize {
+    let worthwhile = (LEAST_WORK / parameters.max(1)).max(16);
+    batch.div_ceil(8).max(worthwhile).next_multiple_of(8).min(256).min(batch.max(1))
+}
+
+/// Examples that are measured at a time: fewer where layers are wide, so that their `Z` and `A` stay
+/// small beside the parameters.
+fn pass<T: Element>(network: &Network<T>, examples: usize) -> usize {
+    (MOST_NUMBERS / units(network).max(1)).clamp(1, PASS).min(examples)
+}
+
+/// Numbers per example in all layers.
+fn units<T: Element>(network: &Network<T>) -> usize {
+    network.stages().iter().map(|stage| stage.units).sum()
+}
+
+/// Numbers per example that only training keeps.
+fn training_units<T: Element>(network: &Network<T>) -> usize {
+    let of = |stage: &dnn_layers::Stage| {
+        let normalized = usize::from(stage.normalization.is_some());
+        stage.units * (normalized + if stage.dropout > 0.0 { 2 } else { 0 })
+    };
+    network.stages().iter().map(of).sum()
+}
+
+/// Checks that the system grants the memory for steps on `batch` examples and for measuring up to
+/// `examples` at the same time, with `more` bytes beside them; a batch of 0 means no steps.
+pub(crate) fn check_memory<T: Element>(
+    network: &Network<T>,
+    batch: usize,
+    examples: usize,
+    more: u128,
+) -> Result<(), TrainError> {
+    let parameters = network.parameters().count();
+    let numbers = |examples: usize, arrays: u128| {
+        let tiles = examples.next_multiple_of(tile_width(parameters, examples).max(1));
+        tiles as u128 * (arrays * units(network) as u128)
+    };
+    let kept = batch as u128 * training_units(network) as u128;
+    // `Z`, `A` and `dZ` of a step, `Z` and `A` of a pass, and the gradient.
+    let gradient = if batch == 0 { 0 } else { parameters as u128 };
+    let all = gradient + kept + numbers(batch, 3) + numbers(pass(network, examples), 2);
+    let needed = all * T::PRECISION.bytes() as u128 + more;
+    // Asked for in one piece and given back: the parts that follow are smaller.
+    let granted = usize::try_from(needed)
+        .is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok());
+    if granted { Ok(()) } else { Err(TrainError::Memory { needed }) }
+}
+
+impl<T: Element> Engine<T> {
+    /// Buffers for steps on up to `batch` examples.
+    pub(crate) fn new(network: &Network<T>, batch: usize) -> Self {
+        let mut engine = Self::with_tiles(network, batch, Use::Training);
+        engine.gradient = network.parameters().zeros_like();
+        engine.scratch = vec![Vec::new(); largest_layer_blocks(network)];
+        engine
+    }
+
+    /// Buffers for [`forward`](Self::forward) alone, over any number of examples.
+    pub(crate) fn for_measuring(network: &Network<T>, examples: usize) -> Self {
+        Self::with_tiles(network, pass(network, examples), Use::Measuring)
+    }
+
+    /// Buffers for [`forward`](Self::forward) alone, as training runs it, over so many examples at once.
+    pub(crate) fn for_slopes(network: &Network<T>, examples: usize) -> Self {
+        Self::with_tiles(network, examples, Use::Slopes)
+    }
+
+    fn with_tiles(network: &Network<T>, batch: usize, purpose: Use) -> Self {
+        let tile_width = tile_width(network.parameters().count(), batch);
+        let tile = |_| Tile::new(network, tile_width, purpose);
+        let stages = network.stages();
+        let mut starts = vec![0];
+        starts.extend((0..stages.len()).filter(|&l| stages[l].normalization.is_some()));
+        let ends = starts.iter().skip(1).copied().chain([stages.len()]);
+        let standard = |&l: &usize| BatchStatistics::standard(stages[l].units);
+        Self {
+            tile_width,
+            tiles: (0..batch.div_ceil(tile_width)).map(tile).collect(),
+            segments: starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect(),
+            statistics: starts[1..].iter().map(standard).collect(),
+            masks: MaskPlan::new(network),
+            gradient: Parameters { layers: Vec::new() },
+            scratch: Vec::new(),
+            tally: Tally::new(network.outputs()),
+        }
+    }
+
+    /// The most examples that one pass takes.
+    pub(crate) fn capacity(&self) -> usize {
+        self.tile_width * self.tiles.len()
+    }
+
+    /// What the last pass counted.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The gradient of the last [`backward`](Self::backward).
+    pub(crate) fn gradient(&self) -> &Parameters<T> {
+        &self.gradient
+    }
+
+    /// The same, to be changed before parameters follow it.
+    pub(crate) fn gradient_mut(&mut self) -> &mut Parameters<T> {
+        &mut self.gradient
+    }
+
+    /// The statistics of the last batch, for each batch normalisation.
+    pub(crate) fn statistics(&self) -> &[BatchStatistics<T>] {
+        &self.statistics
+    }
+
+    /// The first half of phase 1: outputs and costs.
+    pub(crate) fn forward(&mut self, pass: Pass<'_, '_, T>) -> Result<&Tally, NotFinite> {
+        self.phase_1(&pass, false)?;
+        Ok(&self.tally)
+    }
+
+    /// Both phases: also the gradient of the mean cost of the examples.
+    pub(crate) fn backward(&mut self, pass: Pass<'_, '_, T>) -> Result<&Tally, NotFinite> {
+        debug_assert!(pass.draws.is_some(), "gradients are those of training");
+        self.phase_1(&pass, true)?;
+        let Pass { network, examples, columns, .. } = pass;
+        let share = share_of_weight(self.tally.weight());
+        let tiles = &self.tiles[..columns.len().div_ceil(self.tile_width)];
+        for (l, gradient) in self.gradient.layers.iter_mut().enumerate() {
+            let finite = if network.stages()[l].normalization.is_some() {
+                // Phase 1 had to have its sums already.
+                all_finite(gradient.weights.view())
+            } else {
+                let blocks = gradient.weights.axis_chunks_iter_mut(Axis(1), FEATURE_BLOCK);
+                gradient.bias.fill(T::zero());
+                for tile in tiles {
+                    accumulate_bias(tile.dz(l), gradient.bias.view_mut());
+                }
+                gradient.bias *= share;
+                blocks
+                    .into_par_iter()
+                    .zip(self.scratch.par_iter_mut())
+                    .enumerate()
+                    .map(|(block, (dw, scratch))| {
+                        let first = block * FEATURE_BLOCK;
+                        let rows = first..first + dw.ncols();
+                        weight_gradient((l, share), tiles, examples, columns, rows, scratch, dw)
+                    })
+                    .reduce(|| true, |a, b| a && b)
+            };
+            if !finite || !all_finite(gradient.bias.view()) {
+                return Err(NotFinite { what: "the gradient", layer: l + 1 });
+            }
+        }
+        Ok(&self.tally)
+    }
+
+    fn phase_1(&mut self, pass: &Pass<'_, '_, T>, backward: bool) -> Result<(), NotFinite> {
+        debug_assert!(pass.columns.len() <= self.capacity(), "a batch larger than the buffers");
+        match pass.draws {
+            None => {
+                let width = self.tile_width;
+                let m = pass.columns.len();
+                self.tiles[..m.div_ceil(width)].par_iter_mut().enumerate().for_each(
+                    |(index, tile)| {
+                        let columns = pass.columns.part(positions(index, width, m));
+                        tile.forward(pass, columns);
+                        tile.cost(pass, columns);
+                    },
+                );
+                self.sum_up(m)
+            }
+            Some(draws) => self.training_phase_1(pass, draws, backward),
+        }
+    }
+
+    /// Through one segment after another; all tiles have to have come to the end of one before the next
+    /// begins, in either direction.
+    fn training_phase_1(
+        &mut self,
+        pass: &Pass<'_, '_, T>,
+        draws: Draws<'_>,
+        backward: bool,
+    ) -> Result<(), NotFinite> {
+        let (network, width, m) = (pass.network, self.tile_width, pass.columns.len());
+        let used = m.div_ceil(width);
+        let masks = &self.masks.masks(network, draws, m);
+        for (index, segment) in self.segments.iter().enumerate() {
+            let tiles = &mut self.tiles[..used];
+            let statistics = index.checked_sub(1).map(|it| &mut self.statistics[it]);
+            let statistics = statistics.map(|it| {
+                normalize::statistics(tiles, segment.start, m, it);
+                &*it
+            });
+            let last = index + 1 == self.segments.len();
+            tiles.par_iter_mut().enumerate().for_each(|(index, tile)| {
+                let positions = positions(index, width, m);
+                let columns = pass.columns.part(positions.clone());
+                tile.forward_segment(pass, segment.clone(), statistics, positions, masks);
+                if last {
+                    tile.cost(pass, columns);
+                    if backward {
+                        tile.backward_segment(network, segment.clone());
+                    }
+                }
+            });
+        }
+        self.sum_up(m)?;
+        if !backward {
+            return Ok(());
+        }
+        let share = share_of_weight::<T>(self.tally.weight());
+        for (index, segment) in self.segments.iter().enumerate().rev().skip(1) {
+            let (tiles, l) = (&mut self.tiles[..used], segment.end);
+            let sums = normalize::backward(tiles, network, l, m, &self.statistics[index]);
+            let gradient = &mut self.gradient.layers[l];
+            for (unit, [gamma, beta]) in sums.into_iter().enumerate() {
+                gradient.weights[(unit, 0)] = T::from_f64(gamma) * share;
+                gradient.bias[(unit, 0)] = T::from_f64(beta) * share;
+            }
+            tiles.par_iter_mut().for_each(|tile| tile.backward_segment(network, segment.clone()));
+        }
+        Ok(())
+    }
+
+    /// Adds up what the tiles of `m` examples found.
+    fn sum_up(&mut self, m: usize) -> Result<(), NotFinite> {
+        self.tally.clear();
+        for tile in &self.tiles[..m.div_ceil(self.tile_width)] {
+            if let Some(not_finite) = tile.not_finite {
+                return Err(not_finite);
+            }
+            self.tally.add(&tile.tally);
+        }
+        Ok(())
+    }
+}
+
+/// Which examples of a batch of `m` a tile takes.
+fn positions(tile: usize, width: usize, m: usize) -> Range<usize> {
+    tile * width..m.min((tile + 1) * width)
+}
+
+/// The most blocks of features that any layer has.
+fn largest_layer_blocks<T: Element>(network: &Network<T>) -> usize {
+    let inputs = network.parameters().layers.iter().map(|layer| layer.weights.ncols());
+    inputs.max().unwrap_or(0).div_ceil(FEATURE_BLOCK)
+}
+
+/// `dw = share * dZ A_prev^T` for the features `rows`, tile after tile; false if it is not finite.
+fn weight_gradient<T: Element>(
+    (l, share): (usize, T),
+    tiles: &[Tile<T>],
+    examples: &Examples<'_, T>,
+    columns: Columns<'_>,
+    rows: Range<usize>,
+    scratch: &mut Vec<T>,
+    mut dw: ArrayViewMut2<'_, T>,
+) -> bool {
+    dw.fill(T::zero());
+    let mut start = 0;
+    for tile in tiles {
+        let (dz, dw, rows) = (tile.dz(l), dw.view_mut(), rows.clone());
+        let len = tile.caches.examples();
+        if l == 0 {
+            let columns = columns.part(start..start + len);
+            examples.features.accumulate_gradient(share, dz, rows, columns, scratch, dw);
+        } else {
+            let a_prev = Features::Real(tile.caches.passed_on(l - 1));
+            let columns = Columns::Run { start: 0, len };
+            a_prev.accumulate_gradient(share, dz, rows, columns, scratch, dw);
+        }
+        start += len;
+    }
+    all_finite(dw.view())
+}
+
+fn all_finite<T: Element>(values: ArrayView2<'_, T>) -> bool {
+    values.fold(true, |finite, value| finite & value.is_finite())
+}
+
+/// The draws of a single pass outside a run.
+pub(crate) const FIRST_DRAWS: Draws<'static> = Draws { seed: 1, step: 1, given: None };
+
+/// The mean cost of the examples and its gradient, by the trainer's own path, as in the first step of a run
+/// of seed 1 over all of them: batch normalisation goes by these examples, and dropout drops.
+///
+/// # Shapes
+/// The gradient has the shapes of the network's parameters.
+///
+/// # Errors
+/// [`TrainError`] if the examples or the cost do not fit the network, or something is not finite.
+pub fn gradients<T: Element>(
+    network: &Network<T>,
+    examples: &Examples<'_, T>,
+    cost: Cost,
+) -> Result<(f64, Parameters<T>), TrainError> {
+    examples.check(network, cost)?;
+    check_memory(network, examples.len(), 0, 0)?;
+    let mut engine = Engine::new(network, examples.len());
+    let columns = Columns::Run { start: 0, len: examples.len() };
+    let (objective, draws) = (Objective::plain(cost), Some(FIRST_DRAWS));
+    let tally = engine
+        .backward(Pass { network, objective, examples, columns, draws })
+        .map_err(|found| found.among(0..examples.len()))?;
+    let mean = tally.mean_cost();
+    Ok((mean, engine.gradient))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_follow_from_shapes() {
+        // A small network takes as many examples at a time as there are, up to 256.
+        assert_eq!(tile_width(608, 50), 50);
+        assert_eq!(tile_width(608, 300), 256);
+        // A large one shares a batch out in eighths, at least 16 and a multiple of 8.
+        assert_eq!(tile_width(245_000, 64), 16);
+        assert_eq!(tile_width(245_000, 209), 32);
+        assert_eq!(tile_width(245_000, 6002), 256);
+        assert_eq!(tile_width(245_000, 1), 1);
+    }
+}

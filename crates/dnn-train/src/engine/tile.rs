@@ -1,0 +1,132 @@
+//! A tile of examples on its way through all layers.
+
+use std::ops::Range;
+
+use dnn_core::{Columns, Element};
+use dnn_layers::{BatchStatistics, ForwardCaches, Network};
+use ndarray::{Array2, ArrayView2, ShapeBuilder, s};
+
+use super::{NotFinite, Pass, all_finite};
+use crate::backward::propagate;
+use crate::dropout::Masks;
+use crate::evaluation::Tally;
+
+/// The buffers of a tile.
+pub(super) struct Tile<T> {
+    pub(super) caches: ForwardCaches<T>,
+    /// `dZ` of each layer, after phase 1.
+    dz: Vec<Array2<T>>,
+    pub(super) tally: Tally,
+    pub(super) not_finite: Option<NotFinite>,
+    /// Two sums for each unit of a normalised layer.
+    pub(super) sums: Vec<[f64; 2]>,
+}
+
+/// What a tile's buffers are for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Use {
+    Measuring,
+    /// Forward as in training, and no further.
+    Slopes,
+    Training,
+}
+
+impl<T: Element> Tile<T> {
+    /// Buffers for `width` examples.
+    pub(super) fn new(network: &Network<T>, width: usize, purpose: Use) -> Self {
+        let stages = network.stages();
+        let dz = |l: usize| {
+            // Without a backward pass that of the last layer alone is needed, which the cost writes.
+            let wanted = purpose == Use::Training || l + 1 == stages.len();
+            Array2::zeros((stages[l].units, if wanted { width } else { 0 }).f())
+        };
+        let normalized = stages.iter().filter(|stage| stage.normalization.is_some());
+        Self {
+            caches: match purpose {
+                Use::Measuring => network.caches(width),
+                Use::Slopes | Use::Training => network.training_caches(width),
+            },
+            dz: (0..stages.len()).map(dz).collect(),
+            tally: Tally::new(network.outputs()),
+            not_finite: None,
+            sums: vec![[0.0; 2]; normalized.map(|stage| stage.units).max().unwrap_or(0)],
+        }
+    }
+
+    /// `dZ` of layer `l` for the examples that the tile holds now.
+    pub(super) fn dz(&self, l: usize) -> ArrayView2<'_, T> {
+        self.dz[l].slice(s![.., ..self.caches.examples()])
+    }
+
+    /// `Z` and `A` of all layers as prediction has them.
+    pub(super) fn forward(&mut self, pass: &Pass<'_, '_, T>, columns: Columns<'_>) {
+        pass.network.forward_into(&pass.examples.features, columns, &mut self.caches);
+    }
+
+    /// `Z` and `A` of the layers `segment` as training has them; if the first one is normalised, by
+    /// `statistics`. `positions` are those of the tile within the batch.
+    pub(super) fn forward_segment(
+        &mut self,
+        pass: &Pass<'_, '_, T>,
+        segment: Range<usize>,
+        statistics: Option<&BatchStatistics<T>>,
+        positions: Range<usize>,
+        masks: &Masks<'_>,
+    ) {
+        let (network, x) = (pass.network, &pass.examples.features);
+        let columns = pass.columns.part(positions.clone());
+        for l in segment {
+            network.forward_layer(l, x, columns, statistics, &mut self.caches);
+            let rate = network.stages()[l].dropout;
+            if rate > 0.0 {
+                let mut masks = masks.of_layer(l, rate);
+                self.caches.drop_out(l, rate, |j, keep| masks.fill(positions.start + j, keep));
+            }
+        }
+    }
+
+    /// Outputs, costs and `dZ` of the last layer.
+    pub(super) fn cost(&mut self, pass: &Pass<'_, '_, T>, columns: Columns<'_>) {
+        let Pass { network, objective, examples, .. } = *pass;
+        let depth = self.caches.len();
+        self.not_finite = (0..depth)
+            .find(|&l| !all_finite(self.caches.z(l)))
+            .map(|l| NotFinite { what: "the output Z", layer: l + 1 });
+        let (z, a) = (self.caches.logits(), self.caches.output());
+        let dz = self.dz[depth - 1].slice_mut(s![.., ..columns.len()]);
+        let sum = objective.sum_and_gradient(network.head(), (z, a), examples, columns, dz);
+        if self.not_finite.is_none() && !sum.cost.is_finite() {
+            self.not_finite = Some(NotFinite { what: "the cost", layer: depth });
+        }
+        self.tally.clear();
+        self.tally.add_outputs(network, a, &examples.targets, columns, sum);
+    }
+
+    /// `dZ` of every layer of the segment from that of its last; `dA` of the input is never computed.
+    pub(super) fn backward_segment(&mut self, network: &Network<T>, segment: Range<usize>) {
+        let used = s![.., ..self.caches.examples()];
+        for l in segment.skip(1).rev() {
+            let (lower, upper) = self.dz.split_at_mut(l);
+            let mut gradient = lower[l - 1].slice_mut(used);
+            let weights = network.parameters().layers[l].weights.view();
+            propagate(weights, upper[0].slice(used), gradient.view_mut());
+            let stage = &network.stages()[l - 1];
+            if stage.dropout > 0.0 {
+                gradient *= &self.caches.dropout_factors(l - 1);
+            }
+            stage.apply_derivative(self.caches.z(l - 1), self.caches.a(l - 1), gradient);
+        }
+    }
+
+    /// Replaces `dZ` of the layer before the normalised layer `l` by what `rule` makes of unit, `dZ` and
+    /// `X_hat`.
+    pub(super) fn backward_normalized(&mut self, l: usize, rule: impl Fn(usize, T, T) -> T) {
+        let used = s![.., ..self.caches.examples()];
+        let (lower, upper) = self.dz.split_at_mut(l);
+        let (mut dx, dz) = (lower[l - 1].slice_mut(used), upper[0].slice(used));
+        let normalized = self.caches.normalized(l);
+        for ((unit, j), dx) in dx.indexed_iter_mut() {
+            *dx = rule(unit, dz[(unit, j)], normalized[(unit, j)]);
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! L-BFGS: full-batch steps along a direction that remembers how the gradient has been changing.
+
+use dnn_core::{CoreError, Element, Parameters};
+use dnn_layers::Network;
+
+use crate::engine::{Engine, NotFinite};
+use crate::evaluation::Tally;
+use crate::settings::Setting;
+
+/// The limited-memory method of Broyden, Fletcher, Goldfarb and Shanno, with a line search for the strong
+/// Wolfe conditions; one step is one direction and its search, which looks at the whole training part a
+/// few times.
+///
+/// The learning rate is the first step length that a search tries, best 1.
+///
+/// # References
+/// Nocedal and Wright (2006), Numerical optimization, algorithms 7.4, 7.5, 3.5 and 3.6; with the safeguards
+/// of Schmidt's minFunc, as PyTorch has them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lbfgs {
+    /// How many steps are remembered, at least 1.
+    pub history: u64,
+    /// The most evaluations of one search, at least 1.
+    pub evaluations: u64,
+}
+
+impl Default for Lbfgs {
+    /// Ten steps, 25 evaluations.
+    fn default() -> Self {
+        Self { history: 10, evaluations: 25 }
+    }
+}
+
+impl Lbfgs {
+    pub(crate) fn settings(&mut self) -> Vec<Setting<'_>> {
+        vec![
+            Setting::count("history", &mut self.history),
+            Setting::count("evaluations", &mut self.evaluations),
+        ]
+    }
+
+    /// The most arrays that it remembers, each in the shapes of the parameters.
+    pub(crate) fn most_arrays(self) -> usize {
+        usize::try_from(self.history).unwrap_or(usize::MAX).saturating_mul(2)
+    }
+
+    /// Accepts pairs of steps and changes of the gradient.
+    pub(crate) fn check_memory(self, arrays: usize) -> Result<(), CoreError> {
+        if arrays.is_multiple_of(2) && arrays <= self.most_arrays() {
+            return Ok(());
+        }
+        Err(CoreError::Invalid {
+            what: "memory of the optimiser",
+            expected: "pairs of arrays, no more than its history",
+            found: arrays.to_string(),
+        })
+    }
+}
+
+/// Sufficient decrease and curvature of the Wolfe conditions.
+const DECREASE: f64 = 1e-4;
+const CURVATURE: f64 = 0.9;
+/// Below these a direction, a bracket or a curvature counts as none.
+const LEAST_CHANGE: f64 = 1e-9;
+const LEAST_CURVATURE: f64 = 1e-10;
+
+/// The cost and its gradient at some parameters.
+pub(crate) struct Evaluated<T> {
+    pub(crate) tally: Tally,
+    pub(crate) penalty: f64,
+    gradient: Parameters<T>,
+}
+
+impl<T> Evaluated<T> {
+    fn cost(&self) -> f64 {
+        self.tally.mean_cost() + self.penalty
+    }
+}
+
+/// Leaves cost and gradient at the network's parameters in the engine; gives what L2 adds to the cost.
+type Evaluate<'e, T> = dyn FnMut(&Network<T>, &mut Engine<T>) -> Result<f64, NotFinite> + 'e;
+
+/// What one step needs.
+pub(crate) struct Driver<'d, 'e, T> {
+    pub(crate) rule: Lbfgs,
+    pub(crate) rate: f64,
+    pub(crate) network: &'d mut Network<T>,
+    pub(crate) engine: &'d mut Engine<T>,
+    pub(crate) evaluate: &'d mut Evaluate<'e, T>,
+}
+
+/// A place along the direction: how far, and what is there.
+struct Point<T> {
+    t: f64,
+    cost: f64,
+    /// Of the cost along the direction.
+    slope: f64,
+    found: Option<Evaluated<T>>,
+}
+
+impl<T: Element> Driver<'_, '_, T> {
+    /// Cost and gradient at the present parameters.
+    pub(crate) fn here(&mut self) -> Result<Evaluated<T>, NotFinite> {
+        let penalty = (self.evaluate)(self.network, self.engine)?;
+        let (tally, gradient) = (self.engine.tally().clone(), self.engine.gradient().clone());
+        Ok(Evaluated { tally, penalty, gradient })
+    }
+
+    /// One step from where cost and gradient are `start`; gives them where it ends. `memory` holds pairs of
+    /// a step and the change of the gradient over it, oldest first.
+    pub(crate) fn step(
+        mut self,
+        memory: &mut Vec<Parameters<T>>,
+        start: Evaluated<T>,
+    ) -> Result<Evaluated<T>, NotFinite> {
+        let direction = direction(memory, &start.gradient);
+        let slope = dot(&direction, &start.gradient);
+        if slope > -LEAST_CHANGE {
+            // Nothing goes down any more.
+            return Ok(start);
+        }
+        let t = if memory.is_empty() {
+            (1.0 / sum_of_sizes(&start.gradient)).min(1.0) * self.rate
+        } else {
+            self.rate
+        };
+        let from = self.network.parameters().clone();
+        let end = self.search(&from, &direction, (start.cost(), slope), t);
+        self.move_to(&from, &direction, end.t);
+        // Without anything found the search ended where it began.
+        let Some(end_found) = end.found else { return Ok(start) };
+        let step = scaled(direction, end.t);
+        let change = difference(&end_found.gradient, &start.gradient);
+        if dot(&step, &change) > LEAST_CURVATURE {
+            if memory.len() >= self.rule.most_arrays() {
+                memory.drain(..2);
+            }
+            memory.extend([step, change]);
+        }
+        Ok(end_found)
+    }
+
+    fn move_to(&mut self, from: &Parameters<T>, direction: &Parameters<T>, t: f64) {
+        let t = T::from_f64(t);
+        let layers = from.layers.iter().zip(&direction.layers);
+        for (mut to, (from, direction)) in self.network.layers_mut().zip(layers) {
+            to.weights.assign(&from.weights);
+            to.weights.scaled_add(t, &direction.weights);
+            to.bias.assign(&from.bias);
+            to.bias.scaled_add(t, &direction.bias);
+        }
+    }
+
+    /// What is at `t`; far out the cost may be no number, which is as bad as can be.
+    fn look(&mut self, from: &Parameters<T>, direction: &Parameters<T>, t: f64) -> Point<T> {
+        self.move_to(from, direction, t);
+        match self.here() {
+            Ok(found) => {
+                let slope = dot(direction, &found.gradient);
+                Point { t, cost: found.cost(), slope, found: Some(found) }
+            }
+            Err(_) => Point { t, cost: f64::INFINITY, slope: f64::INFINITY, found: None },
+        }
+    }
+
+    /// A place that satisfies the strong Wolfe conditions, or the best that was found.
+    fn search(
+        &mut self,
+        from: &Parameters<T>,
+        direction: &Parameters<T>,
+        (cost_0, slope_0): (f64, f64),
+        mut t: f64,
+    ) -> Point<T> {
+        let start = || Point { t: 0.0, cost: cost_0, slope: slope_0, found: None };
+        let good_slope = |slope: f64| slope.abs() <= -CURVATURE * slope_0;
+        let too_high = |point: &Point<T>| point.cost > cost_0 + DECREASE * point.t * slope_0;
+        let (mut previous, mut new) = (start(), self.look(from, direction, t));
+        let mut looks = 0;
+        // Outwards, until a lowest point lies between two.
+        let mut bracket = loop {
+            if looks >= self.rule.evaluations {
+                break [start(), new];
+            }
+            let rises = too_high(&new) || (looks > 1 && new.cost >= previous.cost);
+            if !rises && good_slope(new.slope) {
+                return new;
+            }
+            if rises || new.slope >= 0.0 {
+                break [previous, new];
+            }
+            let bounds = (t + 0.01 * (t - previous.t), t * 10.0);
+            t = lowest_of_cubic(&previous, &new, bounds);
+            previous = new;
+            new = self.look(from, direction, t);
+            looks += 1;
+        };
+        let longest = largest_size(direction);
+        let is_lower = |bracket: &[Point<T>; 2]| usize::from(bracket[0].cost > bracket[1].cost);
+        let (mut low, mut stalled) = (is_lower(&bracket), false);
+        // Inwards.
+        while looks < self.rule.evaluations {
+            let (a, b) = (bracket[0].t.min(bracket[1].t), bracket[0].t.max(bracket[1].t));
+            if (b - a) * longest < LEAST_CHANGE {
+                break;
+            }
+            t = inside(lowest_of_cubic(&bracket[0], &bracket[1], (a, b)), (a, b), &mut stalled);
+            let new = self.look(from, direction, t);
+            looks += 1;
+            let high = 1 - low;
+            if too_high(&new) || new.cost >= bracket[low].cost {
+                bracket[high] = new;
+                low = is_lower(&bracket);
+                continue;
+            }
+            if good_slope(new.slope) {
+                return new;
+            }
+            let turns = new.slope * (bracket[high].t - bracket[low].t) >= 0.0;
+            let old_low = std::mem::replace(&mut bracket[low], new);
+            if turns {
+                bracket[high] = old_low;
+            }
+        }
+        let [first, second] = bracket;
+        if low == 0 { first } else { second }
+    }
+}
+
+/// Where the cubic through two points with these slopes is lowest, within the bounds; in the middle of
+/// them if it has no such place.
+fn lowest_of_cubic<T>(a: &Point<T>, b: &Point<T>, (least, most): (f64, f64)) -> f64 {
+    let (a, b) = if a.t <= b.t { (a, b) } else { (b, a) };
+    let d1 = a.slope + b.slope - 3.0 * (a.cost - b.cost) / (a.t - b.t);
+    let square = d1 * d1 - a.slope * b.slope;
+    let d2 = square.sqrt();
+    let lowest = b.t - (b.t - a.t) * ((b.slope + d2 - d1) / (b.slope - a.slope + 2.0 * d2));
+    if square >= 0.0 && lowest.is_finite() {
+        lowest.max(least).min(most)
+    } else {
+        f64::midpoint(least, most)
+    }
+}
+
+/// Keeps `t` away from the ends of the bracket, where a search would make no progress: the second time in
+/// a row that it comes close to one, or when it is at one, it is moved a tenth of the way inside.
+fn inside(t: f64, (a, b): (f64, f64), stalled: &mut bool) -> f64 {
+    let tenth = 0.1 * (b - a);
+    if (b - t).min(t - a) >= tenth {
+        *stalled = false;
+        return t;
+    }
+    if !*stalled && t < b && t > a {
+        *stalled = true;
+        return t;
+    }
+    *stalled = false;
+    if (t - b).abs() < (t - a).abs() { b - tenth } else { a + tenth }
+}
+
+/// Minus the gradient times what the memory says of the inverse of the second derivatives.
+fn direction<T: Element>(memory: &[Parameters<T>], gradient: &Parameters<T>) -> Parameters<T> {
+    let mut q = scaled(gradient.clone(), -1.0);
+    let pairs: Vec<(&Parameters<T>, &Parameters<T>)> =
+        memory.chunks_exact(2).map(|pair| (&pair[0], &pair[1])).collect();
+    let inverse: Vec<f64> = pairs.iter().map(|(s, y)| 1.0 / dot(y, s)).collect();
+    let mut shares = vec![0.0; pairs.len()];
+    for (k, (s, y)) in pairs.iter().enumerate().rev() {
+        shares[k] = dot(s, &q) * inverse[k];
+        add(&mut q, -shares[k], y);
+    }
+    if let Some((s, y)) = pairs.last() {
+        q = scaled(q, dot(y, s) / dot(y, y));
+    }
+    for (k, (s, y)) in pairs.iter().enumerate() {
+        let share = shares[k] - dot(y, &q) * inverse[k];
+        add(&mut q, share, s);
+    }
+    q
+}
+
+/// The sum over all numbers of two gradients, or one, in their order.
+fn fold<T: Element>(
+    a: &Parameters<T>,
+    b: &Parameters<T>,
+    of: impl Fn(f64, f64, f64) -> f64,
+) -> f64 {
+    let mut sum = 0.0;
+    for (a, b) in a.layers.iter().zip(&b.layers) {
+        for (a, b) in [(&a.weights, &b.weights), (&a.bias, &b.bias)] {
+            sum = a.iter().zip(b).fold(sum, |sum, (&a, &b)| of(sum, a.into(), b.into()));
+        }
+    }
+    sum
+}
+
+fn dot<T: Element>(a: &Parameters<T>, b: &Parameters<T>) -> f64 {
+    fold(a, b, |sum, a, b| sum + a * b)
+}
+
+fn sum_of_sizes<T: Element>(a: &Parameters<T>) -> f64 {
+    fold(a, a, |sum, a, _| sum + a.abs())
+}
+
+fn largest_size<T: Element>(a: &Parameters<T>) -> f64 {
+    fold(a, a, |largest, a, _| largest.max(a.abs()))
+}
+
+fn scaled<T: Element>(mut values: Parameters<T>, by: f64) -> Parameters<T> {
+    let by = T::from_f64(by);
+    for layer in &mut values.layers {
+        layer.weights.mapv_inplace(|value| value * by);
+        layer.bias.mapv_inplace(|value| value * by);
+    }
+    values
+}
+
+/// Adds `by` times `values`.
+fn add<T: Element>(to: &mut Parameters<T>, by: f64, values: &Parameters<T>) {
+    let by = T::from_f64(by);
+    for (to, values) in to.layers.iter_mut().zip(&values.layers) {
+        to.weights.scaled_add(by, &values.weights);
+        to.bias.scaled_add(by, &values.bias);
+    }
+}
+
+fn difference<T: Element>(a: &Parameters<T>, b: &Parameters<T>) -> Parameters<T> {
+    let mut change = a.clone();
+    add(&mut change, -1.0, b);
+    change
+}

@@ -1,0 +1,341 @@
+//! A training run: one step after another.
+
+use std::ops::ControlFlow;
+
+use dnn_core::{Columns, Element};
+use dnn_layers::Network;
+use dnn_store::Scalar;
+
+use crate::augment::Augmented;
+use crate::checkpoint::{RunState, Saved, Snapshot};
+use crate::cost::Objective;
+use crate::dropout::Draws;
+use crate::engine::{Engine, NotFinite, Pass};
+use crate::evaluation::tally;
+use crate::lbfgs;
+use crate::optimizer::check_learning_rate;
+use crate::regularization::{add_l2_of, clip_by_norm, clip_by_value, l2_cost_of};
+use crate::trainer::Observer;
+use crate::{
+    Batch, Clip, Cost, Evaluation, Event, Examples, History, Moment, Monitor, Optimizer, Schedule,
+    TrainError, Trainer,
+};
+
+/// A run whose settings have been checked.
+pub(crate) struct Run<'r, 'a, 'v, T> {
+    trainer: &'r Trainer,
+    cost: Cost,
+    training: &'r Examples<'a, T>,
+    validation: Option<&'r Examples<'v, T>>,
+    monitor: Monitor,
+    class_weights: Option<Vec<T>>,
+    /// The sum of the weights of all training examples: their number, where all count alike.
+    weight: f64,
+    batch: usize,
+}
+
+/// What the steps of a run work in.
+struct Work<'w, T> {
+    engine: Engine<T>,
+    augmented: Option<Augmented<'w, T>>,
+    /// Cost and gradient of the whole training part where the last step of L-BFGS ended.
+    evaluated: Option<lbfgs::Evaluated<T>>,
+}
+
+impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
+    pub(crate) fn new(
+        trainer: &'r Trainer,
+        cost: Cost,
+        network: &Network<T>,
+        training: &'r Examples<'a, T>,
+        validation: Option<&'r Examples<'v, T>>,
+    ) -> Result<Self, TrainError> {
+        let mut run = Self {
+            trainer,
+            cost,
+            training,
+            validation,
+            monitor: trainer.monitor(validation.is_some())?,
+            class_weights: trainer.class_weights.of(training, network.outputs())?,
+            weight: 0.0,
+            batch: trainer.batch_len(training.len()),
+        };
+        run.weight = run.objective().weight_of_all(training);
+        Ok(run)
+    }
+
+    fn objective(&self) -> Objective<'_, T> {
+        Objective {
+            cost: self.cost,
+            smoothing: T::from_f64(self.trainer.label_smoothing),
+            class_weights: self.class_weights.as_deref(),
+        }
+    }
+
+    pub(crate) fn all_epochs(
+        &self,
+        network: &mut Network<T>,
+        mut state: RunState<T>,
+        observer: &mut Observer<'_>,
+    ) -> Result<History, TrainError> {
+        let trainer = self.trainer;
+        let augmented = match &trainer.augment {
+            Some(augment) => Some(Augmented::new(augment, self.training.reborrow(), self.batch)?),
+            None => None,
+        };
+        let engine = Engine::new(network, self.batch);
+        let mut work = Work { engine, augmented, evaluated: None };
+        let mut measuring = self.validation.map(|part| Engine::for_measuring(network, part.len()));
+        let mut columns: Vec<usize> = (0..self.training.len()).collect();
+        let mut seen = vec![false; self.training.len()];
+        let mut history = History::for_epochs(trainer.epochs);
+        while state.progress.epoch <= trainer.epochs && !self.has_stopped(&state) {
+            trainer.arrange(state.progress.epoch, &mut columns, &mut seen)?;
+            let mut flow = self.epoch(network, &mut state, &mut work, &columns, observer)?;
+            if flow.is_continue() {
+                let measured = self.validate(network, measuring.as_mut(), &state)?;
+                flow = self.end_epoch(network, &mut state, measured, &mut history, observer);
+            }
+            if flow.is_break() {
+                break;
+            }
+        }
+        history.best = state.progress.comparison.best.filter(|_| trainer.keeps_best());
+        history.stopped_early = self.has_stopped(&state);
+        if let Some(best) = state.best.take() {
+            *network = best;
+        }
+        Ok(history)
+    }
+
+    /// Whether there has been no improvement for long enough.
+    fn has_stopped(&self, state: &RunState<T>) -> bool {
+        let patience = self.trainer.early_stopping.map(|stopping| stopping.patience);
+        patience.is_some_and(|patience| state.progress.comparison.waited >= patience)
+    }
+
+    /// The steps of an epoch that are still to be made.
+    fn epoch(
+        &self,
+        network: &mut Network<T>,
+        state: &mut RunState<T>,
+        work: &mut Work<'_, T>,
+        columns: &[usize],
+        observer: &mut Observer<'_>,
+    ) -> Result<ControlFlow<()>, TrainError> {
+        let (epoch, done) = (state.progress.epoch, state.progress.batches);
+        if done == 0 {
+            state.progress.totals.start_epoch();
+        }
+        for (index, batch) in columns.chunks(self.batch).enumerate().skip(done) {
+            let step = state.progress.totals.steps() + 1;
+            let rate = self.learning_rate(step, state);
+            // A long decay may end in 0.
+            check_learning_rate::<T>(rate)?;
+            let cost = self
+                .step(network, state, work, (epoch, step, batch), rate)
+                .map_err(|found| found.at(step, epoch, index + 1))?;
+            state.progress.batches = index + 1;
+            if observer(Event::Step { epoch, step, batch: index + 1, cost }).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            if self.offer(network, state, false, observer).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Gives the observer the chance to save the run as it is now.
+    fn offer(
+        &self,
+        network: &Network<T>,
+        state: &RunState<T>,
+        is_best: bool,
+        observer: &mut Observer<'_>,
+    ) -> ControlFlow<()> {
+        let (trainer, examples) = (self.trainer, self.training.len());
+        let saved = Saved { trainer, examples, network, state };
+        observer(Event::State(Snapshot::new(&saved, is_best)))
+    }
+
+    /// Records the epoch whose steps are all made, and compares it with those before.
+    fn end_epoch(
+        &self,
+        network: &Network<T>,
+        state: &mut RunState<T>,
+        measured: Option<Evaluation>,
+        history: &mut History,
+        observer: &mut Observer<'_>,
+    ) -> ControlFlow<()> {
+        let trainer = self.trainer;
+        let progress = &mut state.progress;
+        let rate = self.rate_of(progress.totals.steps(), progress.plateau.scale);
+        let mut record = progress.totals.record(progress.epoch, rate, measured);
+        let min_delta = trainer.early_stopping.map_or(0.0, |stopping| stopping.min_delta);
+        record.best = progress.comparison.note(self.monitor, min_delta, &record);
+        if let Schedule::Plateau { factor, patience, threshold, .. } = trainer.schedule {
+            progress.plateau.note(self.monitor, (factor, patience, threshold), &record);
+        }
+        let warning = progress.watch.warning(&record, trainer.epochs);
+        (progress.epoch, progress.batches) = (progress.epoch + 1, 0);
+        progress.records += 1;
+        let is_best = record.best;
+        if is_best && trainer.keeps_best() {
+            match &mut state.best {
+                Some(best) => best.clone_from(network),
+                none => *none = Some(network.clone()),
+            }
+        }
+        history.epochs.push(record);
+        let mut flow = observer(Event::Epoch(&history.epochs[history.epochs.len() - 1]));
+        if let Some(warning) = warning {
+            if observer(Event::Warning(&warning)).is_break() {
+                flow = ControlFlow::Break(());
+            }
+            history.warnings.push(warning);
+        }
+        // Saved even if the run ends here: what was told of the epoch and what is kept go together.
+        if self.offer(network, state, is_best, observer).is_break() {
+            flow = ControlFlow::Break(());
+        }
+        flow
+    }
+
+    /// The rate of a step, counted from 1.
+    fn learning_rate(&self, step: u64, state: &RunState<T>) -> f64 {
+        self.rate_of(step, state.progress.plateau.scale)
+    }
+
+    fn rate_of(&self, step: u64, plateau: f64) -> f64 {
+        let steps_per_epoch = self.training.len().div_ceil(self.batch.max(1)).max(1) as u64;
+        let moment = Moment {
+            step: step.saturating_sub(1),
+            steps_per_epoch,
+            steps: steps_per_epoch.saturating_mul(self.trainer.epochs),
+        };
+        let Trainer { schedule, learning_rate, warm_up, .. } = self.trainer;
+        let rate = match *schedule {
+            Schedule::Plateau { least, .. } => learning_rate * plateau.max(least),
+            schedule => schedule.rate(*learning_rate, moment),
+        };
+        if step < *warm_up { rate * step as f64 / *warm_up as f64 } else { rate }
+    }
+
+    /// Measures the validation part, if there is one.
+    fn validate(
+        &self,
+        network: &Network<T>,
+        engine: Option<&mut Engine<T>>,
+        state: &RunState<T>,
+    ) -> Result<Option<Evaluation>, TrainError> {
+        let (Some(validation), Some(engine)) = (self.validation, engine) else { return Ok(None) };
+        let tally = tally(engine, network, validation, self.cost).map_err(|source| {
+            let (step, epoch) = (state.progress.totals.steps(), state.progress.epoch);
+            TrainError::Validation { step, epoch, source: Box::new(source) }
+        })?;
+        Ok(Some(tally.evaluation()))
+    }
+
+    /// The examples of a step and which of them it takes: those that `batch` lists, as they are or
+    /// as `epoch` changes them.
+    fn batch<'s>(
+        &'s self,
+        epoch: u64,
+        batch: &'s [usize],
+        augmented: Option<&'s mut Augmented<'_, T>>,
+    ) -> (Examples<'s, T>, Columns<'s>) {
+        let run = Columns::Run { start: 0, len: batch.len() };
+        let in_order = self.trainer.order.is_none() && self.trainer.batch == Batch::Full;
+        match augmented {
+            Some(augmented) => (augmented.batch(epoch, Columns::Listed(batch)), run),
+            None if in_order => (self.training.reborrow(), run),
+            None => (self.training.reborrow(), Columns::Listed(batch)),
+        }
+    }
+
+    /// One step on a batch; gives its mean cost before it.
+    fn step(
+        &self,
+        network: &mut Network<T>,
+        state: &mut RunState<T>,
+        work: &mut Work<'_, T>,
+        (epoch, step, batch): (u64, u64, &[usize]),
+        rate: f64,
+    ) -> Result<f64, NotFinite> {
+        let Work { engine, augmented, evaluated } = work;
+        let (examples, columns) = self.batch(epoch, batch, augmented.as_mut());
+        let trainer = self.trainer;
+        let draws = Some(Draws { seed: trainer.seed, step, given: trainer.dropout_masks.as_ref() });
+        let mut evaluate = |network: &Network<T>, engine: &mut Engine<T>| {
+            let pass =
+                Pass { network, objective: self.objective(), examples: &examples, columns, draws };
+            engine.backward(pass)?;
+            Ok(self.regularize(network, engine))
+        };
+        let totals = &mut state.progress.totals;
+        if let Optimizer::Lbfgs(rule) = trainer.optimizer {
+            let memory = &mut state.optimizer.memory;
+            state.optimizer.steps += 1;
+            let mut driver = lbfgs::Driver { rule, rate, network, engine, evaluate: &mut evaluate };
+            let start = match evaluated.take() {
+                Some(start) => start,
+                None => driver.here()?,
+            };
+            let (tally, penalty) = (start.tally.clone(), start.penalty);
+            *evaluated = Some(driver.step(memory, start)?);
+            totals.add(&tally, penalty);
+            self.follow_statistics(network, engine, batch.len());
+            return Ok(tally.mean_cost() + penalty);
+        }
+        let penalty = evaluate(network, engine)?;
+        match trainer.clip {
+            Clip::Never => {}
+            Clip::Value(limit) => clip_by_value(engine.gradient_mut(), limit),
+            Clip::Norm(limit) => {
+                clip_by_norm(engine.gradient_mut(), limit);
+            }
+        }
+        let memory = &mut state.optimizer;
+        memory.steps += 1;
+        let gradient = engine.gradient();
+        for (l, gradient) in gradient.layers.iter().enumerate() {
+            let decays = network.stages()[l].normalization.is_none();
+            let layer = network.layers_mut().nth(l).expect("a gradient has a layer");
+            let update = memory.update_layer((trainer.optimizer, decays), l, layer, gradient, rate);
+            if let Some(what) = update {
+                return Err(NotFinite { what, layer: l + 1 });
+            }
+        }
+        totals.add(engine.tally(), penalty);
+        self.follow_statistics(network, engine, batch.len());
+        Ok(engine.tally().mean_cost() + penalty)
+    }
+
+    /// The running statistics follow those of the batch of `m` examples.
+    fn follow_statistics(&self, network: &mut Network<T>, engine: &Engine<T>, m: usize) {
+        let mut batch = engine.statistics().iter();
+        for l in 0..network.stages().len() {
+            let Some(normalization) = network.stages()[l].normalization else { continue };
+            let position = engine.statistics().len() - batch.len();
+            if let Some(batch) = batch.next() {
+                network.statistics_mut()[position].follow(batch, m, normalization.momentum);
+            }
+        }
+    }
+
+    /// Adds L2 to the gradient, and gives what it adds to the cost. Normalisation is left out.
+    fn regularize(&self, network: &Network<T>, engine: &mut Engine<T>) -> f64 {
+        let l2 = self.trainer.l2;
+        if l2 == 0.0 {
+            return 0.0;
+        }
+        let layers = &network.parameters().layers;
+        let dense = |l: usize| network.stages()[l].normalization.is_none();
+        let gradients = engine.gradient_mut().layers.iter_mut().zip(layers).enumerate();
+        let pairs = gradients.filter_map(|(l, pair)| dense(l).then_some(pair));
+        add_l2_of(pairs, l2, self.weight);
+        let layers = layers.iter().enumerate().filter_map(|(l, layer)| dense(l).then_some(layer));
+        l2_cost_of(layers, l2, self.weight)
+    }
+}

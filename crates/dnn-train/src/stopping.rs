@@ -1,0 +1,220 @@
+//! What a run looks at after each epoch: to keep the best weights, to stop, to lower its rate.
+
+use std::fmt;
+use std::str::FromStr;
+
+use dnn_core::CoreError;
+use serde::{Deserialize, Serialize};
+
+use crate::{EpochRecord, Evaluation};
+
+/// The number by which epochs are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Monitor {
+    /// The cost of the validation part: the less, the better.
+    ValidationCost,
+    /// The accuracy on the validation part: the more, the better.
+    ValidationAccuracy,
+    /// The cost of the training examples.
+    Cost,
+    /// The accuracy on the training examples.
+    Accuracy,
+}
+
+impl Monitor {
+    /// Every monitor.
+    pub const ALL: [Self; 4] =
+        [Self::ValidationCost, Self::ValidationAccuracy, Self::Cost, Self::Accuracy];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::ValidationCost => "validation-cost",
+            Self::ValidationAccuracy => "validation-accuracy",
+            Self::Cost => "cost",
+            Self::Accuracy => "accuracy",
+        }
+    }
+
+    /// Whether it needs a validation part.
+    pub fn needs_validation(self) -> bool {
+        matches!(self, Self::ValidationCost | Self::ValidationAccuracy)
+    }
+
+    /// Its number in the record of an epoch, if it is there.
+    pub fn value(self, record: &EpochRecord) -> Option<f64> {
+        let validation = record.validation.as_ref();
+        match self {
+            Self::ValidationCost => validation.map(|part| part.cost),
+            Self::ValidationAccuracy => validation.and_then(Evaluation::accuracy),
+            Self::Cost => Some(record.cost),
+            Self::Accuracy => record.accuracy,
+        }
+    }
+
+    /// By how much `value` is better than `than`; below 0 if it is worse.
+    fn gain(self, value: f64, than: f64) -> f64 {
+        match self {
+            Self::ValidationCost | Self::Cost => than - value,
+            Self::ValidationAccuracy | Self::Accuracy => value - than,
+        }
+    }
+}
+
+impl fmt::Display for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Monitor {
+    type Err = CoreError;
+
+    fn from_str(text: &str) -> Result<Self, CoreError> {
+        Self::ALL.into_iter().find(|monitor| monitor.name() == text).ok_or_else(|| {
+            CoreError::UnknownName {
+                kind: "monitor",
+                found: text.to_owned(),
+                expected: Self::ALL.map(Self::name).join(", "),
+            }
+        })
+    }
+}
+
+/// When a run that no longer improves ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EarlyStopping {
+    /// Epochs in a row without improvement after which it ends, at least 1.
+    pub patience: u64,
+    /// An improvement is by more than this, at least 0.
+    pub min_delta: f64,
+}
+
+impl Default for EarlyStopping {
+    /// Ten epochs without any improvement.
+    fn default() -> Self {
+        Self { patience: 10, min_delta: 0.0 }
+    }
+}
+
+/// The best epoch of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct BestEpoch {
+    /// Counted from 1.
+    pub epoch: u64,
+    /// Steps at its end, since the start of the run.
+    pub step: u64,
+    /// What was monitored.
+    pub value: f64,
+}
+
+/// What has been best so far.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Comparison {
+    pub(crate) best: Option<BestEpoch>,
+    /// Epochs in a row without improvement.
+    pub(crate) waited: u64,
+}
+
+impl Comparison {
+    /// Compares an epoch with the best one before; true if it is better.
+    pub(crate) fn note(&mut self, monitor: Monitor, min_delta: f64, record: &EpochRecord) -> bool {
+        let Some(value) = monitor.value(record) else { return false };
+        let better = self.best.is_none_or(|best| monitor.gain(value, best.value) > min_delta);
+        if better {
+            self.best = Some(BestEpoch { epoch: record.epoch, step: record.step, value });
+            self.waited = 0;
+        } else {
+            self.waited += 1;
+        }
+        better
+    }
+}
+
+/// How far a plateau schedule has lowered the rate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Plateau {
+    best: Option<f64>,
+    waited: u64,
+    pub(crate) scale: f64,
+}
+
+impl Default for Plateau {
+    fn default() -> Self {
+        Self { best: None, waited: 0, scale: 1.0 }
+    }
+}
+
+impl Plateau {
+    /// Looks at an epoch; after more than `patience` in a row that are not better than the best by the
+    /// share `threshold` of it, the rate falls by `factor`.
+    pub(crate) fn note(
+        &mut self,
+        monitor: Monitor,
+        (factor, patience, threshold): (f64, u64, f64),
+        record: &EpochRecord,
+    ) {
+        let Some(value) = monitor.value(record) else { return };
+        let better = |best: f64| monitor.gain(value, best) > threshold * best.abs();
+        if self.best.is_none_or(better) {
+            self.best = Some(value);
+            self.waited = 0;
+            return;
+        }
+        self.waited += 1;
+        if self.waited > patience {
+            self.scale *= factor;
+            self.waited = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(epoch: u64, cost: f64) -> EpochRecord {
+        let (step, learning_rate) = (epoch * 3, 0.1);
+        let (accuracy, single_class, validation) = (Some(cost), None, None);
+        EpochRecord {
+            epoch,
+            step,
+            learning_rate,
+            cost,
+            accuracy,
+            single_class,
+            validation,
+            best: false,
+        }
+    }
+
+    #[test]
+    fn the_best_epoch_is_better_by_more_than_the_margin() {
+        let mut found = Comparison::default();
+        let better: Vec<bool> = [5.0, 4.9, 4.0, 4.0, 3.5]
+            .iter()
+            .zip(1..)
+            .map(|(&cost, epoch)| found.note(Monitor::Cost, 0.5, &record(epoch, cost)))
+            .collect();
+        assert_eq!(better, [true, false, true, false, false]);
+        let best = BestEpoch { epoch: 3, step: 9, value: 4.0 };
+        assert_eq!(found, Comparison { best: Some(best), waited: 2 });
+        let mut found = Comparison::default();
+        assert!(found.note(Monitor::Accuracy, 0.0, &record(1, 0.5)));
+        assert!(!found.note(Monitor::Accuracy, 0.0, &record(2, 0.4)));
+        assert!(found.note(Monitor::Accuracy, 0.0, &record(3, 0.6)));
+        assert!(!found.note(Monitor::ValidationCost, 0.0, &record(4, 0.0)), "not measured");
+    }
+
+    #[test]
+    fn monitors_are_their_names() {
+        for monitor in Monitor::ALL {
+            assert_eq!(monitor.to_string().parse(), Ok(monitor));
+        }
+        let error = "loss".parse::<Monitor>().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "unknown monitor `loss`; expected one of validation-cost, validation-accuracy, cost, accuracy"
+        );
+    }
+}

@@ -1,0 +1,273 @@
+//! Batch normalisation, dropout, label smoothing and weights: against PyTorch, against slopes, against
+//! what they stand for.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+#[path = "support/fits.rs"]
+mod fits;
+mod support;
+
+use dnn_core::{Features, Parameters, Purpose, RandomStream};
+use dnn_layers::{Activation, InputShape, Layer, Network};
+use dnn_train::{
+    Batch, ClassWeights, Cost, DropoutMasks, Examples, Trainer, check_gradients, evaluate,
+    gradients, unobserved,
+};
+use fits::{apart, bits, fit, full, labels, normal, size};
+use ndarray::{Array2, Axis, array, concatenate};
+use serde_json::Value;
+use support::{assert_close, assert_parameters, integer, matrix, number, numbers, parameters};
+
+const CLOSE: f64 = 1e-10;
+
+fn dense(units: usize, activation: Activation) -> Layer {
+    Layer::Dense { units, activation }
+}
+
+/// A network of these hidden layers for three classes.
+fn network(features: usize, hidden: &[Layer]) -> Network<f64> {
+    let builder = Network::<f64>::builder(InputShape::flat(features));
+    let builder = hidden.iter().fold(builder, |builder, &layer| builder.layer(layer));
+    let mut draws = RandomStream::new(4, Purpose::Initialization, 0);
+    builder.classes(["a", "b", "c"]).build(&mut draws).unwrap()
+}
+
+fn with(mut network: Network<f64>, parameters: &Parameters<f64>) -> Network<f64> {
+    for (mut layer, start) in network.layers_mut().zip(&parameters.layers) {
+        layer.weights.assign(&start.weights);
+        layer.bias.assign(&start.bias);
+    }
+    network
+}
+
+#[test]
+fn ten_steps_are_those_of_pytorch() {
+    let golden: Value = serde_json::from_str(include_str!("golden/pytorch_layers.json")).unwrap();
+    let x = matrix(&golden["X"]);
+    let y: Vec<u32> = golden["Y"].as_array().unwrap().iter().map(integer).collect();
+    let examples = Examples::classes(Features::Real(x.view()), &y);
+    let trainer = Trainer {
+        optimizer: "adam".parse().unwrap(),
+        learning_rate: number(&golden["learning_rate"]),
+        batch: Batch::Full,
+        epochs: 10,
+        ..Trainer::default()
+    };
+    let normalized = [dense(4, Activation::Identity), Layer::batch_norm(Activation::Tanh)];
+    let plain = [dense(4, Activation::Tanh)];
+    let weights = ClassWeights::Given(numbers(&golden["class_weights"]));
+    let smoothing = number(&golden["label_smoothing"]);
+    for (key, hidden, trainer) in [
+        ("batch_norm", &normalized[..], trainer.clone()),
+        ("smoothed", &plain, Trainer { label_smoothing: smoothing, ..trainer.clone() }),
+        ("weighted", &plain, Trainer { class_weights: weights, ..trainer.clone() }),
+    ] {
+        let run = &golden[key];
+        let without_norm = |mut all: Parameters<f64>| {
+            if key != "batch_norm" {
+                all.layers.remove(1);
+            }
+            all
+        };
+        let start = without_norm(parameters(&run["start"], ""));
+        let mut network = with(network(x.nrows(), hidden), &start);
+        let history = trainer.fit(&mut network, &examples, None, &mut unobserved).unwrap();
+        for (found, expected) in history.costs().zip(numbers(&run["costs"])) {
+            assert!((found - expected).abs() <= CLOSE, "{key}: {found}, expected {expected}");
+        }
+        let end = without_norm(parameters(&run["end"], ""));
+        // Adam divides by the root of a square, and the bias before a batch normalisation has no
+        // gradient: what rounding leaves of it is blown up to steps of any size.
+        let mut found = network.parameters().clone();
+        if key == "batch_norm" {
+            found.layers[0].bias.assign(&end.layers[0].bias);
+            let running = &network.statistics()[0];
+            let shifts = network.parameters().layers[0].bias.len();
+            assert_eq!((running.mean.len(), running.variance.len()), (shifts, shifts));
+            for (found, expected) in running.variance.iter().zip(numbers(&run["variance"])) {
+                assert!((found - expected).abs() <= CLOSE, "{found}, expected {expected}");
+            }
+        }
+        assert_parameters(&found, &end, CLOSE, key);
+        if key != "batch_norm" {
+            let outputs = network.forward(&examples.features).unwrap().output().to_owned();
+            assert_close(&outputs, &matrix(&run["outputs"]), CLOSE, key);
+        }
+    }
+}
+
+#[test]
+fn gradients_are_the_slopes_with_every_layer_and_batch() {
+    let mut largest: f64 = 0.0;
+    let mut checked = 0;
+    for activation in Activation::ALL {
+        let norm = Layer::batch_norm(activation);
+        let (linear, drop) = (dense(5, Activation::Identity), Layer::Dropout { rate: 0.3 });
+        for hidden in [
+            vec![linear, norm],
+            vec![dense(5, activation), drop],
+            vec![linear, norm, drop, dense(4, Activation::Identity), norm],
+            vec![dense(6, Activation::Tanh), drop, linear, norm, dense(3, activation), drop],
+        ] {
+            let network = network(4, &hidden);
+            // 300 examples of so small a network are two tiles.
+            let kinked = matches!(activation, Activation::Relu | Activation::LeakyRelu(_));
+            for m in [2, 7, 300] {
+                if kinked && m == 300 {
+                    // Of so many numbers one lies at the kink.
+                    continue;
+                }
+                let (x, y) = (normal((4, m), 11 + m as u64), labels(3, m, 5));
+                let examples = Examples::classes(Features::Real(x.view()), &y);
+                let cost = Cost::CategoricalCrossEntropy;
+                let check = check_gradients(&network, &examples, cost, 1e-5).unwrap();
+                // A batch of two is normalised to plus and minus 1, whatever the weights before it are,
+                // but for epsilon: slopes that are all but 0 drown in rounding.
+                let few = m == 2 && hidden.iter().any(|l| matches!(l, Layer::BatchNorm { .. }));
+                let limit = if few { 1e-4 } else { 1e-7 };
+                assert!(check.difference <= limit, "{hidden:?}, batch {m}: {check:?}");
+                if !few {
+                    largest = largest.max(check.difference);
+                }
+                checked += 1;
+            }
+        }
+    }
+    println!("{checked} gradients, largest difference {largest:.2e}");
+}
+
+#[test]
+fn folding_gives_the_same_outputs_and_a_network_without_normalisation() {
+    let hidden = [
+        dense(8, Activation::Identity),
+        Layer::batch_norm(Activation::Relu),
+        Layer::Dropout { rate: 0.5 },
+        dense(6, Activation::Identity),
+        Layer::batch_norm(Activation::Tanh),
+        dense(5, Activation::Elu(1.0)),
+    ];
+    let (x, y) = (normal((4, 60), 1), labels(3, 60, 2));
+    let examples = Examples::classes(Features::Real(x.view()), &y);
+    let (trained, _) =
+        fit(&Trainer { batch: size(16), ..full(0.1, 5) }, &network(4, &hidden), &examples);
+    let folded = trained.folded();
+    assert_eq!(
+        folded.hidden(),
+        [dense(8, Activation::Relu), dense(6, Activation::Tanh), dense(5, Activation::Elu(1.0))]
+    );
+    assert!(folded.statistics().is_empty());
+    let outputs =
+        |network: &Network<f64>| network.forward(&examples.features).unwrap().output().to_owned();
+    assert_close(&outputs(&folded), &outputs(&trained), 1e-13, "folded");
+    // Files hold all of it, and files of before have nothing of it.
+    assert_eq!(Network::from_bytes(&trained.to_bytes().unwrap()).unwrap(), trained);
+    assert_eq!(Network::from_bytes(&folded.to_bytes().unwrap()).unwrap(), folded);
+}
+
+#[test]
+fn dropout_drops_its_share_scales_the_rest_and_leaves_prediction_alone() {
+    let hidden = [dense(64, Activation::Identity), Layer::Dropout { rate: 0.25 }];
+    let dropping = network(3, &hidden);
+    let plain = with(network(3, &hidden[..1]), dropping.parameters());
+    let (x, y) = (normal((3, 400), 3), labels(3, 400, 4));
+    let examples = Examples::classes(Features::Real(x.view()), &y);
+    let cost = Cost::CategoricalCrossEntropy;
+    assert_eq!(
+        evaluate(&dropping, &examples, cost).unwrap(),
+        evaluate(&plain, &examples, cost).unwrap()
+    );
+    // Masks that are given: nothing dropped is scaled alone, and the gradient follows.
+    let scaled = {
+        let mut layers = plain.parameters().clone();
+        layers.layers[0].weights /= 0.75;
+        layers.layers[0].bias /= 0.75;
+        with(plain.clone(), &layers)
+    };
+    let (mean, _) = gradients(&scaled, &examples, cost).unwrap();
+    let all = DropoutMasks::new(|_, layer, mut keep| {
+        assert_eq!((layer, keep.dim()), (1, (64, 400)));
+        keep.fill(true);
+    });
+    let trainer = Trainer { dropout_masks: Some(all), ..full(0.1, 1) };
+    let (_, history) = fit(&trainer, &dropping, &examples);
+    assert!((history.epochs[0].cost - mean).abs() < 1e-12);
+    // Drawn ones: other ones for each seed and step, of the right share.
+    let run = |seed, epochs| fit(&Trainer { seed, ..full(0.01, epochs) }, &dropping, &examples);
+    let (one, other) = (run(1, 2), run(2, 2));
+    assert_ne!(bits(&one.0), bits(&other.0));
+    assert_eq!(bits(&one.0), bits(&run(1, 2).0));
+    let costs: Vec<f64> = run(1, 40).1.costs().collect();
+    assert!(costs.windows(2).any(|pair| pair[1] > pair[0]), "other units in every step");
+}
+
+#[test]
+fn the_share_that_is_dropped_is_the_rate() {
+    // One unit of weight 0 and bias 1 before an identity: the outputs are the factors themselves.
+    let builder = Network::<f64>::builder(InputShape::flat(1))
+        .layer(dense(100, Activation::Identity))
+        .layer(Layer::Dropout { rate: 0.3 })
+        .outputs(100, dnn_layers::Head::Identity);
+    let mut network = fits::build(builder);
+    for (l, mut layer) in network.layers_mut().enumerate() {
+        layer.weights.fill(0.0);
+        layer.bias.fill(if l == 0 { 1.0 } else { 0.0 });
+        if l == 1 {
+            layer.weights.diag_mut().fill(1.0);
+        }
+    }
+    let (x, y) = (Array2::zeros((1, 200)), Array2::zeros((100, 200)));
+    let examples = Examples::values(Features::Real(x.view()), y.view());
+    let (cost, _) = gradients(&network, &examples, Cost::MeanSquaredError).unwrap();
+    // The mean of the squares is the share that is kept over the square of what it should be.
+    let share = cost * 0.7 * 0.7;
+    assert!((share - 0.7).abs() < 0.01, "{share} of 20,000 were kept");
+}
+
+#[test]
+fn an_example_of_weight_two_is_that_example_twice() {
+    let (x, y) = (normal((4, 30), 1), labels(3, 30, 2));
+    let weights: Vec<f64> = (0..30).map(|example| f64::from(1 + example % 2)).collect();
+    let twice: Vec<usize> = (0..30).filter(|example| example % 2 == 1).collect();
+    let x_twice = concatenate![Axis(1), x, x.select(Axis(1), &twice)];
+    let y_twice: Vec<u32> = y.iter().copied().chain(twice.iter().map(|&e| y[e])).collect();
+    let start = network(4, &[dense(6, Activation::Tanh)]);
+    let trainer = Trainer { l2: 0.5, ..full(0.3, 40) };
+    let examples = Examples::classes(Features::Real(x.view()), &y);
+    let (weighted, costs) = fit(&trainer, &start, &examples.weighted(&weights));
+    let doubled = Examples::classes(Features::Real(x_twice.view()), &y_twice);
+    let (repeated, expected) = fit(&trainer, &start, &doubled);
+    assert!(apart(&weighted, &repeated) < 1e-12, "{}", apart(&weighted, &repeated));
+    for (found, expected) in costs.costs().zip(expected.costs()) {
+        assert!((found - expected).abs() < 1e-12);
+    }
+    // The weight of a class is that of each of its examples.
+    let of_class = [2.0, 1.0, 3.0];
+    let given =
+        Trainer { class_weights: ClassWeights::Given(of_class.to_vec()), ..trainer.clone() };
+    let by_example: Vec<f64> = y.iter().map(|&label| of_class[label as usize]).collect();
+    let (by_class, _) = fit(&given, &start, &examples);
+    let (by_example, _) = fit(&trainer, &start, &examples.weighted(&by_example));
+    assert_eq!(bits(&by_class), bits(&by_example));
+    // With batches and changed pictures, weights go with their examples.
+    let ones = vec![1.0; 30];
+    let batched = Trainer { batch: size(7), ..trainer };
+    let (plain, _) = fit(&batched, &start, &examples);
+    let (unit, _) = fit(&batched, &start, &examples.weighted(&ones));
+    assert!(apart(&plain, &unit) < 1e-12);
+}
+
+#[test]
+fn running_statistics_come_to_those_of_the_data() {
+    let hidden = [dense(1, Activation::Identity), Layer::batch_norm(Activation::Identity)];
+    let mut start = network(1, &hidden);
+    for mut layer in start.layers_mut().take(1) {
+        layer.weights.fill(1.0);
+    }
+    let x = array![[1.0, 2.0, 3.0, 6.0]];
+    let examples = Examples::classes(Features::Real(x.view()), &[0, 1, 2, 0]);
+    // Steps so small that nothing else moves.
+    let (trained, _) = fit(&full(1e-12, 400), &start, &examples);
+    let running = &trained.statistics()[0];
+    assert!((running.mean[0] - 3.0).abs() < 1e-9, "{running:?}");
+    // 14 / 3, as of all examples that these four are drawn from.
+    assert!((running.variance[0] - 14.0 / 3.0).abs() < 1e-9, "{running:?}");
+}
