@@ -4,30 +4,43 @@
 //! so that output can be piped. With `--json` standard output is one JSON object and nothing else.
 
 mod args;
+mod chart;
+mod checkpoints;
 mod data;
 mod doctor;
 mod evaluate;
+mod experiment;
 mod failure;
+mod find_lr;
+mod history_file;
 mod inspect;
+mod interrupt;
 mod metrics;
 mod model;
 mod output;
 mod parts;
 mod predict;
 mod progress;
+mod recorder;
+mod resume;
 mod run_folder;
+mod settings;
+mod tensorboard;
 mod train;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::args::{Arguments, Command};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    // The matches themselves too: they know what was given and what is a default.
+    let matches = Arguments::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let given = matches.subcommand().map(|(_, given)| given).expect("a command is required");
     let outcome = match arguments.command {
-        Command::Train(arguments) => train::run(&arguments),
+        Command::Train(arguments) => train::run(&arguments, given),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

@@ -1,364 +1,337 @@
 //! `dnn train`.
 
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use dnn_core::{CoreError, Element, PixelScaling, Precision, Purpose, RandomStream, kernel_path};
-use dnn_data::augment::Augmenter;
-use dnn_data::picture::Preprocessing;
-use dnn_data::{DataError, Dataset, ImageDataset, ImageShape, LoadOptions};
-use dnn_layers::{InputShape, Network, Provenance};
+use clap::ArgMatches;
+use dnn_core::{Element, Precision, kernel_path};
+use dnn_layers::Network;
 use dnn_store::Scalar;
-use dnn_train::{Augment, Clip, Evaluation, Event, Schedule, TrainError, Trainer, Warning};
-use serde::Serialize;
+use dnn_train::{Checkpoint, Evaluation, TrainError, Trainer, fit_temperature};
 use serde_json::json;
 
-use crate::args::{Scaling, TrainArguments};
-use crate::data;
+use crate::args::TrainArguments;
+use crate::experiment::{self, Experiment, Loaded, SOFTWARE};
 use crate::failure::Refusal;
+use crate::find_lr;
+use crate::interrupt::Interrupt;
 use crate::output::{self, note};
-use crate::parts::{self, Parts, Plan};
-use crate::progress::Progress;
-use crate::run_folder::RunFolder;
+use crate::parts::{self, Parts};
+use crate::recorder::{Ending, Recorder};
+use crate::resume::{self, Resumed};
+use crate::run_folder::{Config, RunFolder};
+use crate::settings::{self, Settings};
 
-/// This program and its version, as models record it.
-pub(crate) const SOFTWARE: &str = concat!("dnn ", env!("CARGO_PKG_VERSION"));
-
-/// The share of the test part, unless the command line or the data says otherwise.
-const DEFAULT_SPLIT: f64 = 0.2;
-
-/// The settings that a model's numbers follow from, with the data, seed and kernels.
-#[derive(Debug, Serialize)]
-struct Settings {
-    hidden: String,
-    activation: String,
-    init: String,
-    optimizer: String,
-    learning_rate: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    schedule: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    warm_up: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    l2: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    clip: Option<String>,
-    epochs: String,
-    batch: String,
-    split: String,
-    validation: String,
-    precision: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    augment: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    preprocessing: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scaling: Option<String>,
-}
-
-impl Settings {
-    fn new<T: Element>(
-        arguments: &TrainArguments,
-        plan: Plan,
-        network: &Network<T>,
-        preprocessing: Option<Preprocessing>,
-    ) -> Self {
-        let scaling = network.scaling();
-        let widths: Vec<String> = arguments.hidden.0.iter().map(usize::to_string).collect();
-        Self {
-            hidden: if widths.is_empty() { "none".to_owned() } else { widths.join(",") },
-            activation: arguments.activation.to_string(),
-            init: arguments.init.to_string(),
-            optimizer: arguments.optimizer.to_string(),
-            learning_rate: learning_rate(arguments).to_string(),
-            schedule: (arguments.schedule != Schedule::Constant)
-                .then(|| arguments.schedule.to_string()),
-            warm_up: (arguments.warm_up > 0).then(|| arguments.warm_up.to_string()),
-            l2: (arguments.l2 > 0.0).then(|| arguments.l2.to_string()),
-            clip: match clip(arguments) {
-                Clip::Norm(limit) => Some(format!("norm {limit}")),
-                Clip::Value(limit) => Some(format!("value {limit}")),
-                _ => None,
-            },
-            epochs: arguments.epochs.to_string(),
-            batch: arguments.batch.to_string(),
-            split: plan.split.to_string(),
-            validation: plan.validation.to_string(),
-            precision: arguments.precision.to_string(),
-            augment: (!arguments.augment.is_none()).then(|| arguments.augment.to_string()),
-            preprocessing: preprocessing.map(|preprocessing| preprocessing.to_string()),
-            scaling: (scaling != PixelScaling::default()).then(|| scaling.to_string()),
+pub(crate) fn run(arguments: &TrainArguments, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    warn_of_debug_build();
+    match &arguments.resume {
+        Some(run) => {
+            let (arguments, resumed) = resume::open(run, matches)?;
+            with_precision(&arguments, Some(resumed))
         }
-    }
-
-    /// The settings by name, as provenance keeps them.
-    fn by_name(&self) -> anyhow::Result<BTreeMap<String, String>> {
-        Ok(serde_json::from_value(serde_json::to_value(self)?)?)
+        None => with_precision(arguments, None),
     }
 }
 
-/// `config.json`: all that was chosen for a run.
-#[derive(Debug, Serialize)]
-struct Config<'a> {
-    software: &'static str,
-    kernel_path: &'static str,
-    data: &'a str,
-    data_sha256: &'a str,
-    seed: u64,
-    threads: usize,
-    settings: &'a Settings,
-}
-
-pub(crate) fn run(arguments: &TrainArguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn warn_of_debug_build() {
     if cfg!(debug_assertions) {
         note("warning: this is a debug build; cargo run --release is several times faster");
     }
+}
+
+fn with_precision(
+    arguments: &TrainArguments,
+    resumed: Option<Resumed>,
+) -> anyhow::Result<ExitCode> {
     match arguments.precision {
-        Precision::F32 => train::<f32>(arguments),
-        Precision::F64 => train::<f64>(arguments),
+        Precision::F32 => train::<f32>(arguments, resumed),
+        Precision::F64 => train::<f64>(arguments, resumed),
     }
 }
 
-fn train<T: Element + Scalar>(arguments: &TrainArguments) -> anyhow::Result<ExitCode> {
-    let trainer = trainer::<T>(arguments)?;
+fn train<T: Element + Scalar>(
+    arguments: &TrainArguments,
+    resumed: Option<Resumed>,
+) -> anyhow::Result<ExitCode> {
+    // What is wrong with the settings alone is said before any data is loaded.
+    experiment::trainer::<T>(arguments)?;
     let threads = arguments.threads.start()?;
-    let source = data::load(arguments.data.as_deref(), &options(arguments))?;
-    let (code, data, report) = (source.exit_code(), source.data, source.report);
-    let data_sha256 = parts::fingerprint(&data);
-    let name = data.name.clone();
-    if data.test.is_some() && arguments.split.is_some() {
-        note(&format!("note: {} has a test part of its own; --split is not used", data.name));
+    let loaded = Loaded::load(arguments)?;
+    let experiment = Experiment::<T>::new(arguments, &loaded)?;
+    if arguments.find_lr {
+        return find_lr::run(arguments, &loaded, &experiment);
     }
-    let plan = plan(arguments, &data);
-    let parts = divide(data, plan)?;
-    let mut network = build::<T>(arguments, &parts.train)?;
-    let trainer = Trainer { augment: augment(arguments, parts.train.shape())?, ..trainer };
-    trainer.check_memory(&network, parts.train.len(), parts.train.len())?;
-    let folder = RunFolder::create(arguments.out.as_deref(), &name)?;
-    let preprocessing = report.is_some().then(|| preprocessing(arguments));
-    let settings = Settings::new(arguments, plan, &network, preprocessing);
-    if let Some(report) = &report {
+    let (folder, start) = match resumed {
+        None => (begin(arguments, &loaded, &experiment.settings, threads)?, Start::First),
+        Some(resumed) => {
+            let start = resume_point(&resumed, arguments, &loaded)?;
+            let folder = resumed.folder;
+            if matches!(start, Start::From(_)) {
+                // With more epochs the settings are others.
+                folder.write_config(&config(arguments, &loaded, &experiment.settings, threads)?)?;
+            }
+            (folder, start)
+        }
+    };
+    let outcome = run_in(&folder, arguments, &loaded, experiment, start, &Interrupt::watch()?)?;
+    match outcome {
+        Trained::Interrupted(code) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),
+        Trained::Whole(outcome) => {
+            outcome.print(&folder, threads, arguments.json)?;
+            Ok(loaded.code)
+        }
+    }
+}
+
+/// Where a run begins.
+pub(crate) enum Start<T> {
+    First,
+    From(Box<Checkpoint<T>>),
+}
+
+/// The run's last checkpoint, if it came to one.
+fn resume_point<T: Element + Scalar>(
+    resumed: &Resumed,
+    arguments: &TrainArguments,
+    loaded: &Loaded,
+) -> anyhow::Result<Start<T>> {
+    let (run, config) = (resumed.folder.path().display(), &resumed.config);
+    if config.data_sha256 != loaded.sha256 {
+        let message = format!(
+            "{run} was trained on other data: expected sha256 {}, found {}",
+            config.data_sha256, loaded.sha256
+        );
+        return Err(Refusal::Data(message).into());
+    }
+    let (then, now) = (&config.kernel_path, kernel_path());
+    if then != now {
+        note(&format!(
+            "warning: the run began on {then} kernels and goes on on {now} ones: its last bits will be \
+             others than if it had stayed"
+        ));
+    }
+    let Some(path) = resumed.folder.checkpoints().latest()? else {
+        note(&format!("note: {run} ended before its first checkpoint: it starts over"));
+        return Ok(Start::First);
+    };
+    let checkpoint = Checkpoint::<T>::load(&path)?;
+    let (done, wanted) = (checkpoint.epochs(), arguments.epochs);
+    if wanted < done {
+        let message =
+            format!("{run} has {done} epochs behind it; expected --epochs of at least that");
+        return Err(Refusal::Usage(message).into());
+    }
+    note(&format!("{run} goes on after step {} ({done} epochs)", checkpoint.step()));
+    Ok(Start::From(Box::new(checkpoint)))
+}
+
+/// A new run folder that says what will be done in it.
+pub(crate) fn begin(
+    arguments: &TrainArguments,
+    loaded: &Loaded,
+    settings: &Settings,
+    threads: usize,
+) -> anyhow::Result<RunFolder> {
+    let folder = RunFolder::create(arguments.out.as_deref(), "runs", &loaded.name)?;
+    if let Some(report) = &loaded.report {
         folder.write_report(report)?;
     }
-    if let Some(table) = parts.table() {
+    if let Some(table) = loaded.parts.table() {
         folder.write_split(&table)?;
     }
-    folder.write_config(&Config {
-        software: SOFTWARE,
-        kernel_path: kernel_path(),
-        data: &name,
-        data_sha256: &data_sha256,
-        seed: arguments.seed,
-        threads,
-        settings: &settings,
-    })?;
+    // Last: a folder with it can be resumed.
+    folder.write_config(&config(arguments, loaded, settings, threads)?)?;
+    Ok(folder)
+}
 
-    let seconds = fit(&trainer, &mut network, &parts, &folder)?;
-
-    network.set_provenance(Provenance {
+fn config(
+    arguments: &TrainArguments,
+    loaded: &Loaded,
+    settings: &Settings,
+    threads: usize,
+) -> anyhow::Result<Config> {
+    let absolute = |path: &Path| {
+        std::path::absolute(path).with_context(|| format!("cannot place {}", path.display()))
+    };
+    Ok(Config {
         software: SOFTWARE.to_owned(),
         kernel_path: kernel_path().to_owned(),
-        data_sha256,
+        data: loaded.name.clone(),
+        data_path: arguments.data.as_deref().map(absolute).transpose()?,
+        data_sha256: loaded.sha256.clone(),
         seed: arguments.seed,
-        settings: settings.by_name()?,
-    });
+        threads,
+        settings: settings.clone(),
+        loading: settings::loading(arguments),
+        from: arguments.from.as_deref().map(absolute).transpose()?,
+    })
+}
+
+/// What a run in a folder has come to.
+pub(crate) enum Trained {
+    /// With the exit code for it.
+    Interrupted(i32),
+    Whole(Outcome),
+}
+
+/// Trains in a run folder, and leaves the model there.
+pub(crate) fn run_in<T: Element + Scalar>(
+    folder: &RunFolder,
+    arguments: &TrainArguments,
+    loaded: &Loaded,
+    experiment: Experiment<T>,
+    start: Start<T>,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Trained> {
+    let Experiment { mut network, trainer, .. } = experiment;
+    let first = match &start {
+        Start::First => 0,
+        Start::From(checkpoint) => checkpoint.step(),
+    };
+    let epochs = match &start {
+        Start::First => 0,
+        Start::From(checkpoint) => checkpoint.epochs(),
+    };
+    let clock = Instant::now();
+    let classes = loaded.parts.train.class_names();
+    let mut recorder =
+        Recorder::new(folder, arguments, &trainer, classes, (first, epochs), interrupt.clone())?;
+    let provenance = network.provenance().cloned();
+    let fitted = fit(&trainer, &mut network, &loaded.parts, start, &mut recorder);
+    let seconds = clock.elapsed().as_secs_f64();
+    let ending = recorder.finish();
+    if let Err(error) = fitted {
+        return Err(diverged(error, &network, &trainer, loaded, folder));
+    }
+    let (ending, last) = ending.with_context(|| unsaved(folder))?;
+    let run = folder.path().display();
+    // A longer run is another one than the checkpoint's, and an equal one the same.
+    let mut provenance = provenance.expect("an experiment says where its network comes from");
+    match ending {
+        Ending::Interrupted(code) => {
+            note(&format!("interrupted after step {last}; to go on: dnn train --resume {run}"));
+            return Ok(Trained::Interrupted(code));
+        }
+        Ending::Limit => {
+            provenance.settings.insert("steps".to_owned(), last.to_string());
+        }
+        Ending::Finished => {}
+    }
+    network.set_provenance(provenance);
+    calibrate(arguments, &mut network, &loaded.parts)?;
     let bytes = network.to_bytes()?;
     dnn_store::commit(&folder.model(), &bytes)?;
     // After saving: whatever the measuring meets, the training is not lost.
-    let measured = parts::measure(&network, parts.each())
+    let measured = parts::measure(&network, loaded.parts.each())
         .with_context(|| format!("{} is saved, but", folder.model().display()))?;
-    let trained = parts.train.len() as f64 * arguments.epochs as f64;
-    let outcome = Outcome {
-        measured: &measured,
+    let per_epoch = trainer.batches(loaded.parts.train.len(), 1)?.len().max(1);
+    let trained = (last - first) as f64 * loaded.parts.train.len() as f64 / per_epoch as f64;
+    Ok(Trained::Whole(Outcome {
+        measured,
         model_sha256: dnn_store::sha256_hex(&bytes),
         seconds,
         examples_per_second: trained / seconds,
-        threads,
-        folder: &folder,
-    };
-    outcome.print(arguments.json)?;
-    Ok(code)
+        steps: last,
+    }))
 }
 
-/// The rate that was asked for, else the optimiser's usual one.
-fn learning_rate(arguments: &TrainArguments) -> f64 {
-    arguments.learning_rate.unwrap_or_else(|| arguments.optimizer.usual_learning_rate())
-}
-
-/// What becomes of gradients that are too large.
-fn clip(arguments: &TrainArguments) -> Clip {
-    let norm = arguments.clip_norm.map(Clip::Norm);
-    norm.or(arguments.clip_value.map(Clip::Value)).unwrap_or_default()
-}
-
-/// How pictures come to the shape that was asked for.
-fn preprocessing(arguments: &TrainArguments) -> Preprocessing {
-    let (width, height) = arguments.size;
-    let shape = ImageShape { height, width, channels: 3 };
-    Preprocessing { shape, fit: arguments.resize, filter: arguments.filter }
-}
-
-fn options(arguments: &TrainArguments) -> LoadOptions {
-    arguments.pictures.options(preprocessing(arguments))
-}
-
-/// The changes of the training pictures that were asked for.
-fn augment(arguments: &TrainArguments, shape: ImageShape) -> Result<Option<Augment>, DataError> {
-    if arguments.augment.is_none() {
-        return Ok(None);
-    }
-    let augmenter = Augmenter::new(&arguments.augment, arguments.seed, shape)?;
-    let change = move |epoch, example, pixels: &[u8], out: &mut [u8]| {
-        augmenter.apply(epoch, example, pixels, out);
-    };
-    Ok(Some(Augment::new(change)))
-}
-
-/// The scaling that was asked for, with the statistics of the training part.
-fn scaling(rule: Scaling, train: &ImageDataset) -> Result<PixelScaling, CoreError> {
-    let channels = train.shape().channels;
-    let standardize = match rule {
-        Scaling::Auto => channels > 1,
-        Scaling::Unit => false,
-        Scaling::Standardize => true,
-    };
-    if !standardize {
-        return Ok(PixelScaling::default());
-    }
-    let statistics = train.channel_statistics();
-    // A channel that is the same everywhere tells nothing; any deviation but 0 will do.
-    let deviation = |found: f64| if found > 0.0 { found } else { 1.0 };
-    let means: Vec<f64> = statistics.iter().map(|one| one.mean / 255.0).collect();
-    let deviations: Vec<f64> =
-        statistics.iter().map(|one| deviation(one.deviation / 255.0)).collect();
-    PixelScaling::per_channel(&means, &deviations)
-}
-
-/// How `data` is divided; a test part of its own is used as it is.
-fn plan(arguments: &TrainArguments, data: &Dataset) -> Plan {
-    let split = if data.test.is_some() { 0.0 } else { arguments.split.unwrap_or(DEFAULT_SPLIT) };
-    let validation = if data.validation.is_some() { 0.0 } else { arguments.validation };
-    Plan { split, validation, seed: arguments.seed }
-}
-
-fn divide(data: Dataset, plan: Plan) -> anyhow::Result<Parts> {
-    let (name, shape) = (data.name.clone(), data.train.shape());
-    let parts = Parts::divide(data, plan)?;
-    let counts: Vec<String> =
-        parts.each().map(|(name, part)| format!("{} {name}", part.len())).collect();
-    let classes = parts.train.class_names().len();
-    let with_examples: Vec<&String> = (parts.train.class_names().iter())
-        .zip(parts.train.class_counts())
-        .filter_map(|(name, count)| (count > 0).then_some(name))
-        .collect();
-    if let [only] = with_examples[..] {
-        let message = format!("{name}: expected examples of at least 2 classes, found only {only}");
-        return Err(Refusal::Data(message).into());
-    }
-    if with_examples.len() < classes {
-        let without = classes - with_examples.len();
-        note(&format!("warning: {without} of the {classes} classes have no training examples"));
-    }
-    note(&format!("{name}: pictures of {shape}, {classes} classes; {}", counts.join(", ")));
-    Ok(parts)
-}
-
-fn build<T: Element>(
-    arguments: &TrainArguments,
-    train: &ImageDataset,
-) -> anyhow::Result<Network<T>> {
-    let shape = train.shape();
-    let input = InputShape::picture(shape.height, shape.width, shape.channels);
-    let mut stream = RandomStream::new(arguments.seed, Purpose::Initialization, 0);
-    let network = Network::<T>::builder(input)
-        .hidden(&arguments.hidden.0, arguments.activation)
-        .classes(train.class_names())
-        .initializer(arguments.init)
-        .scaling(scaling(arguments.scaling, train)?)
-        .build(&mut stream)?;
-    Ok(network)
-}
-
-/// The run that was asked for.
-fn trainer<T: Element>(arguments: &TrainArguments) -> Result<Trainer, TrainError> {
-    let trainer = Trainer {
-        optimizer: arguments.optimizer,
-        learning_rate: learning_rate(arguments),
-        schedule: arguments.schedule,
-        warm_up: arguments.warm_up,
-        l2: arguments.l2,
-        clip: clip(arguments),
-        batch: arguments.batch,
-        epochs: arguments.epochs,
-        seed: arguments.seed,
-        ..Trainer::default()
-    };
-    trainer.check::<T>()?;
-    Ok(trainer)
-}
-
-/// Trains, and gives the seconds it took.
-fn fit<T: Element>(
+pub(crate) fn fit<T: Element + Scalar>(
     trainer: &Trainer,
     network: &mut Network<T>,
     parts: &Parts,
-    folder: &RunFolder,
-) -> anyhow::Result<f64> {
-    let mut history = folder.start_history()?;
-    let progress = Progress::new(trainer.epochs);
-    let mut unwritten = None;
+    start: Start<T>,
+    recorder: &mut Recorder<'_>,
+) -> Result<(), TrainError> {
     let training = parts::examples(network, &parts.train);
     let validation = parts.validation.as_ref().map(|part| parts::examples(network, part));
-    let classes = parts.train.class_names();
-    let start = Instant::now();
-    let outcome = trainer.fit(network, &training, validation.as_ref(), &mut |event| {
-        match event {
-            Event::Epoch(record) => {
-                progress.epoch(record);
-                if let Err(error) = history.append(record) {
-                    unwritten = Some(error);
-                    return ControlFlow::Break(());
-                }
-            }
-            Event::Warning(warning) => progress.note(&warning_text(warning, classes)),
-            _ => {}
+    let validation = validation.as_ref();
+    let mut hear = |event: dnn_train::Event<'_>| recorder.hear(event);
+    let history = match start {
+        Start::First => trainer.fit(network, &training, validation, &mut hear)?,
+        Start::From(checkpoint) => {
+            trainer.resume(network, *checkpoint, &training, validation, &mut hear)?
         }
-        ControlFlow::Continue(())
-    });
-    let seconds = start.elapsed().as_secs_f64();
-    progress.finish();
-    if outcome.is_err() || unwritten.is_some() {
-        note(&format!("no model was saved; {} keeps the history", folder.path().display()));
+    };
+    if let Some(best) = history.best {
+        let why = if history.stopped_early { "nothing improved any more; " } else { "" };
+        recorder.note(&format!("{why}the weights are those after epoch {}", best.epoch));
     }
-    outcome?;
-    unwritten.map_or(Ok(seconds), Err)
+    Ok(())
 }
 
-/// A warning, with the name of the class that it gives by number.
-fn warning_text(warning: &Warning, classes: &[String]) -> String {
-    match warning {
-        Warning::SingleClass { class, .. } => {
-            format!("warning: {warning} (class {class} is `{}`)", classes[*class])
-        }
-        _ => format!("warning: {warning}"),
+/// Divides the logits by the temperature that fits the validation part, if that was asked for.
+pub(crate) fn calibrate<T: Element>(
+    arguments: &TrainArguments,
+    network: &mut Network<T>,
+    parts: &Parts,
+) -> anyhow::Result<()> {
+    if !arguments.calibrate {
+        return Ok(());
     }
+    let Some(part) = &parts.validation else {
+        let message = "--calibrate needs a validation part".to_owned();
+        return Err(Refusal::Usage(message).into());
+    };
+    let temperature = fit_temperature(network, &parts::examples(network, part))?;
+    network.cool(temperature)?;
+    note(&format!("calibrated: the logits are divided by {temperature:.4}"));
+    Ok(())
+}
+
+fn unsaved(folder: &RunFolder) -> String {
+    format!("no model was saved; {} keeps the history", folder.path().display())
+}
+
+/// What there is to say, and to save, when a number stopped being finite.
+fn diverged<T: Element + Scalar>(
+    error: TrainError,
+    network: &Network<T>,
+    trainer: &Trainer,
+    loaded: &Loaded,
+    folder: &RunFolder,
+) -> anyhow::Error {
+    let mut context = unsaved(folder);
+    if let TrainError::NotFinite { epoch, batch, .. } = error {
+        let good = folder.path().join("last-good.dnn");
+        let saved = network.to_bytes().map(|bytes| dnn_store::commit(&good, &bytes));
+        if let Ok(Ok(())) = saved {
+            context = format!("{} holds the weights from before that step", good.display());
+        }
+        if let Some(names) = batch_files(trainer, loaded, epoch, batch) {
+            context += &format!("; the batch was {names}");
+        }
+    }
+    note(&context);
+    error.into()
+}
+
+/// The files of a batch, or the first few of them.
+fn batch_files(trainer: &Trainer, loaded: &Loaded, epoch: u64, batch: usize) -> Option<String> {
+    const NAMED: usize = 5;
+    let files = loaded.parts.train.files()?;
+    let batches = trainer.batches(files.len(), epoch).ok()?;
+    let columns = batches.get(batch.checked_sub(1)?)?;
+    let names: Vec<&str> =
+        columns.iter().take(NAMED).map(|&column| files[column].path.as_str()).collect();
+    let more = columns.len().saturating_sub(NAMED);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Some(format!("{}{rest}", names.join(", ")))
 }
 
 /// What a run has come to.
-struct Outcome<'a> {
-    measured: &'a [(&'static str, Evaluation)],
-    model_sha256: String,
-    seconds: f64,
+pub(crate) struct Outcome {
+    pub(crate) measured: Vec<(&'static str, Evaluation)>,
+    pub(crate) model_sha256: String,
+    pub(crate) seconds: f64,
     examples_per_second: f64,
-    threads: usize,
-    folder: &'a RunFolder,
+    /// Since the start of the run.
+    pub(crate) steps: u64,
 }
 
-impl Outcome<'_> {
-    fn print(&self, as_json: bool) -> anyhow::Result<()> {
+impl Outcome {
+    fn print(&self, folder: &RunFolder, threads: usize, as_json: bool) -> anyhow::Result<()> {
         if as_json {
             let part = |wanted: &str| {
                 let found = self.measured.iter().find(|(name, _)| *name == wanted);
@@ -371,17 +344,17 @@ impl Outcome<'_> {
                 "model_sha256": self.model_sha256,
                 "seconds": self.seconds,
                 "examples_per_second": self.examples_per_second,
-                "run": self.folder.path().display().to_string(),
+                "steps": self.steps,
+                "run": folder.path().display().to_string(),
             }));
         }
         let table =
             output::evaluation_table(self.measured.iter().map(|(name, part)| (*name, part)));
         let text = format!(
-            "{table}\ntime     {:.2} s on {} threads, {:.0} examples/s\nmodel    {}\nsha256   {}\n",
+            "{table}\ntime     {:.2} s on {threads} threads, {:.0} examples/s\nmodel    {}\nsha256   {}\n",
             self.seconds,
-            self.threads,
             self.examples_per_second,
-            self.folder.model().display(),
+            folder.model().display(),
             self.model_sha256
         );
         output::print(&text)

@@ -87,6 +87,7 @@ trait Save {
 pub struct Snapshot<'a> {
     saved: &'a dyn Save,
     is_best: bool,
+    ends: bool,
 }
 
 impl std::fmt::Debug for Snapshot<'_> {
@@ -96,8 +97,12 @@ impl std::fmt::Debug for Snapshot<'_> {
 }
 
 impl<'a> Snapshot<'a> {
-    pub(crate) fn new<T: Element + Scalar>(saved: &'a Saved<'_, T>, is_best: bool) -> Self {
-        Self { saved, is_best }
+    pub(crate) fn new<T: Element + Scalar>(
+        saved: &'a Saved<'_, T>,
+        is_best: bool,
+        ends: bool,
+    ) -> Self {
+        Self { saved, is_best, ends }
     }
 
     /// Steps since the start of the run.
@@ -113,6 +118,11 @@ impl<'a> Snapshot<'a> {
     /// Whether an epoch is just over, and was the best so far.
     pub fn is_best(&self) -> bool {
         self.is_best
+    }
+
+    /// Whether the last epoch is over, or early stopping ends the run here.
+    pub fn ends(&self) -> bool {
+        self.ends
     }
 
     /// The run as the bytes of a checkpoint, for [`Checkpoint::from_bytes`].

@@ -32,11 +32,13 @@ mod history;
 mod lbfgs;
 mod metrics;
 mod optimizer;
+mod rate_finder;
 mod regularization;
 mod run;
 mod schedule;
 mod settings;
 mod stopping;
+mod temperature;
 mod totals;
 mod trainer;
 
@@ -63,7 +65,9 @@ pub use optimizer::{
     AdaGrad, Adam, AdamW, Momentum, Optimizer, OptimizerState, RmsProp, update_parameters,
     update_parameters_with,
 };
+pub use rate_finder::{RatePoint, RateSweep, find_learning_rate};
 pub use regularization::{add_l2, clip_by_norm, clip_by_value, l2_cost};
 pub use schedule::{Moment, Schedule};
 pub use stopping::{BestEpoch, EarlyStopping, Monitor};
+pub use temperature::fit_temperature;
 pub use trainer::{Batch, BatchOrder, Clip, Trainer};

@@ -155,8 +155,9 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         observer: &mut Observer<'_>,
     ) -> ControlFlow<()> {
         let (trainer, examples) = (self.trainer, self.training.len());
+        let ends = state.progress.epoch > trainer.epochs || self.has_stopped(state);
         let saved = Saved { trainer, examples, network, state };
-        observer(Event::State(Snapshot::new(&saved, is_best)))
+        observer(Event::State(Snapshot::new(&saved, is_best, ends)))
     }
 
     /// Records the epoch whose steps are all made, and compares it with those before.

@@ -90,6 +90,14 @@ pub enum Schedule {
         /// The last rate, as a part of the first, above 0.
         end: f64,
     },
+    /// `rate_0 * ratio^(step / (steps - 1))`: rises, or falls, by the same factor at each of so many steps.
+    /// It is for [`find_learning_rate`](crate::find_learning_rate), and has no name.
+    Sweep {
+        /// The last rate, as a multiple of the first, above 0.
+        ratio: f64,
+        /// Steps of the sweep.
+        steps: u64,
+    },
     /// `rate_0`, times `factor` whenever more than `patience` epochs in a row brought no improvement of
     /// what the run monitors by more than the share `threshold` of the best so far; not below the share
     /// `least` of `rate_0`. What it knows is a part of the run's state: [`rate`](Self::rate) alone stays at
@@ -144,12 +152,13 @@ impl Rules for Schedule {
             Self::Cosine { .. } => "cosine",
             Self::OneCycle { .. } => "one-cycle",
             Self::Plateau { .. } => "plateau",
+            Self::Sweep { .. } => "sweep",
         }
     }
 
     fn settings(&mut self) -> Vec<Setting<'_>> {
         match self {
-            Self::Constant => Vec::new(),
+            Self::Constant | Self::Sweep { .. } => Vec::new(),
             Self::InverseTime { decay } => vec![Setting::from_0("decay", decay)],
             Self::Staircase { decay, interval } => {
                 vec![Setting::from_0("decay", decay), Setting::count("interval", interval)]
@@ -203,6 +212,10 @@ impl Schedule {
                 rate_0 / (1.0 + decay * (epoch / interval.max(1)) as f64)
             }
             Self::Step { factor, every } => rate_0 * power(factor, epoch / every.max(1)),
+            Self::Sweep { ratio, steps } => {
+                let share = moment.step as f64 / steps.saturating_sub(1).max(1) as f64;
+                rate_0 * libm::pow(ratio, share)
+            }
             Self::Cosine { end } => along_cosine(rate_0, end * rate_0, passed),
             Self::OneCycle { rise, start, end } => {
                 let (first, last) = (start * rate_0, end * start * rate_0);

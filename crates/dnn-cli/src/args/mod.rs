@@ -1,0 +1,226 @@
+//! The command line.
+
+mod train;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use dnn_data::picture::{Decoding, Preprocessing};
+use dnn_data::{BadFiles, LoadOptions};
+
+pub(crate) use self::train::{Scaling, TrainArguments};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all went well
+  1  something unexpected
+  2  the command line or a setting is wrong
+  3  the data is wrong
+  4  a file or folder cannot be read or written
+  5  a model file is damaged
+  6  training diverged: a number stopped being finite
+  7  all went well, but for bad files that were left out
+  8  verify: training again gave another model
+  130, 143  a run was interrupted (Ctrl-C, SIGTERM), and can be resumed";
+
+const EVALUATE_EXAMPLES: &str = "\
+Examples:
+  dnn evaluate runs/digits-1/model.dnn                    on the parts of the built-in digits
+  dnn evaluate runs/mnist-1/model.dnn datasets/mnist      on a folder";
+
+const PREDICT_EXAMPLES: &str = "\
+Examples:
+  dnn predict runs/photos-1/model.dnn cat.jpg dog.jpg
+  dnn predict runs/photos-1/model.dnn holiday --csv > holiday.csv
+  dnn predict runs/photos-1/model.dnn cat.jpg --show seen     writes seen/cat.png
+  dnn predict runs/digits-1/model.dnn pictures-idx3-ubyte
+  dnn predict runs/digits-1/model.dnn pictures-idx3-ubyte --json | jq '.predictions[].class'";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  dnn doctor photos
+  dnn doctor photos --json | jq '.findings[] | select(.kind == \"across-parts\")'
+
+With --json: name, layout, class_names, parts (the count of each class), findings (kind, serious and
+every case with its pictures and a detail) and compared.";
+
+/// Train and use deep neural networks that classify pictures, on an ordinary CPU.
+#[derive(Debug, Parser)]
+#[command(name = "dnn", version, after_help = EXIT_CODES, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a network, measure it, and keep it in a run folder.
+    ///
+    /// Ctrl-C ends a run after the step that it is at, and saves it; a second one ends it at once. Whatever
+    /// ended it, `dnn train --resume RUN` goes on to the same model as if nothing had happened.
+    #[command(after_help = train::EXAMPLES, allow_negative_numbers = true)]
+    Train(Box<TrainArguments>),
+    /// Measure a model on data.
+    #[command(after_help = EVALUATE_EXAMPLES)]
+    Evaluate(EvaluateArguments),
+    /// Classify pictures.
+    #[command(after_help = PREDICT_EXAMPLES)]
+    Predict(PredictArguments),
+    /// Show what a model is made of and where it came from.
+    Inspect(InspectArguments),
+    /// Fetch a public data set: download, verify, unpack.
+    #[command(after_help = dnn_fetch::command::EXAMPLES.replace("PROGRAM", "dnn fetch"))]
+    Fetch(dnn_fetch::command::FetchArguments),
+    /// Look data over before training: bad files, classes, equal and nearly equal pictures.
+    ///
+    /// Nothing is changed. The exit code is 3 if something should be seen to before training: a file
+    /// that cannot be used, a class that a part lacks, one picture under two labels or in two parts.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArguments),
+}
+
+/// What holds wherever picture files are read.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PictureArguments {
+    /// Picture files that cannot be used: stop at the first, skip them, or quarantine (move them to
+    /// .quarantine inside the data)
+    #[arg(long, value_name = "POLICY", default_value = "stop")]
+    pub(crate) bad_files: Policy,
+    /// The largest share of bad files to put up with, in percent
+    #[arg(long, value_name = "PERCENT", default_value = "5", value_parser = parse_percent)]
+    pub(crate) max_bad: f64,
+    /// Use damaged JPEG files as far as they go
+    #[arg(long)]
+    pub(crate) lenient: bool,
+    /// Decode the pictures anew, and do not keep them in the cache
+    #[arg(long)]
+    no_cache: bool,
+}
+
+impl PictureArguments {
+    /// How pictures are loaded to have this preprocessing.
+    pub(crate) fn options(&self, preprocessing: Preprocessing) -> LoadOptions {
+        LoadOptions {
+            decoding: Decoding { lenient: self.lenient, ..Decoding::default() },
+            bad_files: match self.bad_files {
+                Policy::Stop => BadFiles::Stop,
+                Policy::Skip => BadFiles::Skip,
+                Policy::Quarantine => BadFiles::Quarantine,
+            },
+            max_bad: self.max_bad / 100.0,
+            cache: if self.no_cache { None } else { dnn_data::cache_folder() },
+            ..LoadOptions::new(preprocessing)
+        }
+    }
+}
+
+/// What becomes of files that cannot be used.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Policy {
+    Stop,
+    Skip,
+    Quarantine,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Threads {
+    /// Threads to run on; the result is the same for any number [default: one per core]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    threads: Option<NonZeroUsize>,
+}
+
+impl Threads {
+    /// Starts the program's one thread pool, and says how many threads it has.
+    pub(crate) fn start(&self) -> anyhow::Result<usize> {
+        let threads = self.threads.map_or(0, NonZeroUsize::get);
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()
+            .with_context(|| format!("cannot start {threads} threads; try fewer with --threads"))?;
+        Ok(rayon::current_num_threads())
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateArguments {
+    /// The model file
+    pub(crate) model: PathBuf,
+    /// The folder with the data [default: the built-in digits, if the model was trained on them]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) pictures: PictureArguments,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+    /// Also say, for each part and class: precision, recall, F1 and ROC AUC; log loss, Brier score,
+    /// calibration, and which class was called which
+    #[arg(long)]
+    pub(crate) metrics: bool,
+    /// Write one JSON object to standard output instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PredictArguments {
+    /// The model file
+    pub(crate) model: PathBuf,
+    /// Picture files, folders of them, or IDX files (.gz too)
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Leave out files that cannot be used, instead of stopping at the first
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
+    /// Also write what the network sees of each picture file, as PNG, into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) show: Option<PathBuf>,
+    /// Write comma-separated values to standard output instead of a table
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+    /// Write one JSON object to standard output instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArguments {
+    /// The model file
+    pub(crate) model: PathBuf,
+    /// Write one JSON object to standard output instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// The folder with the data, as for train
+    pub(crate) data: PathBuf,
+    /// Take damaged JPEG files for usable as far as they go
+    #[arg(long)]
+    pub(crate) lenient: bool,
+    /// Cases to show of each finding, at most
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub(crate) rows: usize,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+    /// Write one JSON object with everything to standard output instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn parse_percent(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|percent| (0.0..=100.0).contains(percent))
+        .ok_or_else(|| format!("expected a number from 0 to 100, found `{text}`"))
+}
+
+fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .ok()
+        .filter(|threads: &NonZeroUsize| threads.get() <= 1024)
+        .ok_or_else(|| format!("expected a whole number from 1 to 1024, found `{text}`"))
+}

@@ -1,0 +1,102 @@
+//! The checkpoints of a run: `checkpoints/step-NNNNNNNNNN.checkpoint`.
+
+use std::fs;
+use std::io;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+const PREFIX: &str = "step-";
+const SUFFIX: &str = ".checkpoint";
+
+/// The folder with the checkpoints of a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Checkpoints {
+    folder: PathBuf,
+}
+
+impl Checkpoints {
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Steps that there is a checkpoint of, the latest first.
+    pub(crate) fn steps(&self) -> anyhow::Result<Vec<u64>> {
+        let context = || format!("cannot read {}", self.folder.display());
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.with_context(context)?,
+        };
+        let mut steps = Vec::new();
+        for entry in entries {
+            let name = entry.with_context(context)?.file_name();
+            let step = name.to_str().and_then(|name| {
+                name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.parse::<u64>().ok()
+            });
+            steps.extend(step);
+        }
+        steps.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(steps)
+    }
+
+    /// The file of a step.
+    pub(crate) fn path(&self, step: u64) -> PathBuf {
+        self.folder.join(format!("{PREFIX}{step:010}{SUFFIX}"))
+    }
+
+    /// The latest one, if there is any.
+    pub(crate) fn latest(&self) -> anyhow::Result<Option<PathBuf>> {
+        Ok(self.steps()?.first().map(|&step| self.path(step)))
+    }
+
+    /// Saves the run as it is after `step`; only then those that are not to be kept go.
+    pub(crate) fn save(&self, step: u64, bytes: &[u8], keep: &Keep) -> anyhow::Result<()> {
+        fs::create_dir_all(&self.folder)
+            .with_context(|| format!("cannot make {}", self.folder.display()))?;
+        dnn_store::commit(&self.path(step), bytes)?;
+        let spare = |step: &u64| keep.every.is_none_or(|every| !step.is_multiple_of(every.get()));
+        for old in self.steps()?.into_iter().skip(keep.last.get()).filter(spare) {
+            remove(&self.path(old))?;
+        }
+        Ok(())
+    }
+}
+
+/// Which checkpoints stay.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keep {
+    /// So many of the latest.
+    pub(crate) last: NonZeroUsize,
+    /// Those of steps that are multiples of this.
+    pub(crate) every: Option<NonZeroU64>,
+}
+
+fn remove(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_and_every_nth_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path().join("checkpoints"));
+        assert_eq!(checkpoints.latest().unwrap(), None);
+        let keep = Keep { last: NonZeroUsize::new(2).unwrap(), every: NonZeroU64::new(10) };
+        for step in [3, 7, 10, 14, 20, 23, 25] {
+            checkpoints.save(step, b"run", &keep).unwrap();
+            assert_eq!(checkpoints.latest().unwrap(), Some(checkpoints.path(step)));
+        }
+        assert_eq!(checkpoints.steps().unwrap(), [25, 23, 20, 10]);
+        fs::write(folder.path().join("checkpoints/step-x.checkpoint"), "").unwrap();
+        assert_eq!(checkpoints.steps().unwrap().len(), 4);
+    }
+}

@@ -1,0 +1,62 @@
+//! `dnn train --find-lr`: which learning rate to choose.
+
+use std::process::ExitCode;
+
+use dnn_core::Element;
+use dnn_store::Scalar;
+use dnn_train::{RateSweep, find_learning_rate};
+use serde_json::json;
+
+use crate::args::TrainArguments;
+use crate::chart;
+use crate::experiment::{Experiment, Loaded};
+use crate::output;
+use crate::parts;
+use crate::run_folder::RunFolder;
+
+/// Steps of a sweep.
+const STEPS: u64 = 150;
+
+pub(crate) fn run<T: Element + Scalar>(
+    arguments: &TrainArguments,
+    loaded: &Loaded,
+    experiment: &Experiment<T>,
+) -> anyhow::Result<ExitCode> {
+    let folder = match &arguments.out {
+        Some(out) => Some(RunFolder::create(Some(out), "runs", &loaded.name)?),
+        None => None,
+    };
+    let training = parts::examples(&experiment.network, &loaded.parts.train);
+    let sweep = find_learning_rate(&experiment.trainer, &experiment.network, &training, STEPS)?;
+    let points: Vec<(f64, f64)> =
+        sweep.points.iter().map(|point| (point.learning_rate, point.smoothed)).collect();
+    if let Some(folder) = &folder {
+        let marks: Vec<(f64, &str)> =
+            sweep.suggestion.iter().map(|&rate| (rate, "suggested")).collect();
+        let drawing = chart::svg("learning rate", "cost, smoothed", &points, &marks);
+        folder.write("learning-rate.svg", drawing.as_bytes())?;
+    }
+    if arguments.json {
+        output::print_json(&json!({
+            "suggestion": sweep.suggestion,
+            "points": sweep.points,
+        }))?;
+        return Ok(loaded.code);
+    }
+    output::print(&text(&sweep, &points, arguments))?;
+    Ok(loaded.code)
+}
+
+fn text(sweep: &RateSweep, points: &[(f64, f64)], arguments: &TrainArguments) -> String {
+    let mut text = chart::text(points, sweep.suggestion);
+    match sweep.suggestion {
+        Some(rate) => {
+            text += &format!(
+                "\nlearning rate {rate:.2e}, where the cost of {} falls fastest: --learning-rate {rate:.2e}\n",
+                arguments.optimizer
+            );
+        }
+        None => text += "\nthe cost falls at no rate: other settings or data may help\n",
+    }
+    text
+}

@@ -1,0 +1,94 @@
+//! What a run leaves of its epochs: `history.jsonl` and `history.csv`, a line each.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use dnn_train::{EpochRecord, Evaluation};
+
+use crate::failure::Refusal;
+
+const HEADER: &str =
+    "step,epoch,learning_rate,cost,accuracy,validation_cost,validation_accuracy,best";
+
+/// The two files; each line is written out as soon as the epoch is over.
+#[derive(Debug)]
+pub(crate) struct HistoryFile {
+    files: [(PathBuf, File); 2],
+}
+
+impl HistoryFile {
+    /// The files in `folder`, with the first `epochs` records that are there and nothing after them.
+    pub(crate) fn open(folder: &Path, epochs: u64) -> anyhow::Result<Self> {
+        let path = folder.join("history.jsonl");
+        let records = read(&path, epochs)?;
+        let csv = folder.join("history.csv");
+        let mut texts = [String::new(), format!("{HEADER}\n")];
+        for record in &records {
+            let [json_line, csv_line] = lines(record)?;
+            texts[0] += &json_line;
+            texts[1] += &csv_line;
+        }
+        let open = |path: PathBuf, text: &str| -> anyhow::Result<(PathBuf, File)> {
+            dnn_store::commit(&path, text.as_bytes())?;
+            let file = File::options().append(true).open(&path);
+            let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+            Ok((path, file))
+        };
+        Ok(Self { files: [open(path, &texts[0])?, open(csv, &texts[1])?] })
+    }
+
+    pub(crate) fn append(&mut self, record: &EpochRecord) -> anyhow::Result<()> {
+        for ((path, file), line) in self.files.iter_mut().zip(lines(record)?) {
+            file.write_all(line.as_bytes())
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the lines are safe: no checkpoint knows of an epoch that its history does not.
+    pub(crate) fn sync(&self) -> anyhow::Result<()> {
+        for (path, file) in &self.files {
+            file.sync_data().with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// The first `epochs` records of a history; a last line that was cut short is none.
+fn read(path: &Path, epochs: u64) -> anyhow::Result<Vec<EpochRecord>> {
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        text => text.with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    let wanted = usize::try_from(epochs).unwrap_or(usize::MAX);
+    let records: Vec<EpochRecord> =
+        text.lines().take(wanted).map_while(|line| serde_json::from_str(line).ok()).collect();
+    if records.len() < wanted {
+        let message = format!(
+            "{} has {} whole records; expected {epochs}, as many as the checkpoint's run has epochs",
+            path.display(),
+            records.len()
+        );
+        return Err(Refusal::Data(message).into());
+    }
+    Ok(records)
+}
+
+/// A record in both forms.
+fn lines(record: &EpochRecord) -> anyhow::Result<[String; 2]> {
+    let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    let validation = record.validation.as_ref();
+    let fields = [
+        record.step.to_string(),
+        record.epoch.to_string(),
+        record.learning_rate.to_string(),
+        record.cost.to_string(),
+        number(record.accuracy),
+        number(validation.map(|part| part.cost)),
+        number(validation.and_then(Evaluation::accuracy)),
+        record.best.to_string(),
+    ];
+    Ok([format!("{}\n", serde_json::to_string(record)?), format!("{}\n", fields.join(","))])
+}

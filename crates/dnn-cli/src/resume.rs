@@ -1,0 +1,133 @@
+//! The command line of a run that goes on.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::Context as _;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+
+use crate::args::{Arguments, Command, TrainArguments};
+use crate::experiment::DEFAULT_SPLIT;
+use crate::failure::Refusal;
+use crate::parts::Plan;
+use crate::run_folder::{Config, RunFolder, read_config};
+use crate::settings::{self, Settings, command_line};
+
+/// A run that has begun.
+pub(crate) struct Resumed {
+    pub(crate) folder: RunFolder,
+    pub(crate) config: Config,
+}
+
+/// The folder of a run, locked, and its own arguments, with what is free to change taken from the command
+/// line; anything else that the command line says otherwise is refused.
+pub(crate) fn open(run: &Path, matches: &ArgMatches) -> anyhow::Result<(TrainArguments, Resumed)> {
+    let folder = RunFolder::open(run)?;
+    let config = read_config(run)?;
+    let recorded = recorded(&config);
+    let was = parse(recorded.clone())
+        .with_context(|| format!("the settings in {}/config.json", run.display()))?;
+    let given = given(matches);
+    let is_given = |argument: &OsString| {
+        let argument = argument.to_string_lossy();
+        let name = argument.split('=').next().unwrap_or_default().to_owned();
+        given.iter().any(|other| {
+            let other = other.to_string_lossy();
+            argument.starts_with("--") && other.split('=').next() == Some(&name)
+        })
+    };
+    let mut merged: Vec<OsString> =
+        recorded.into_iter().filter(|argument| !is_given(argument)).collect();
+    merged.extend(given);
+    let mut now = parse(merged)?;
+    // A data set that was moved is the same one; its hash will tell.
+    let data = matches.get_one::<std::path::PathBuf>("data").cloned();
+    now.data = data.or(config.data_path.clone());
+    refuse_others(&settings_of(&was), &settings_of(&now))?;
+    Ok((now, Resumed { folder, config }))
+}
+
+/// The arguments that a run was begun with.
+fn recorded(config: &Config) -> Vec<OsString> {
+    let mut settings = config.settings.clone();
+    // A digest here; the path is beside the settings.
+    settings.remove("from");
+    let mut arguments: Vec<OsString> =
+        command_line(&settings).into_iter().map(OsString::from).collect();
+    arguments.extend(command_line(&config.loading).into_iter().map(OsString::from));
+    arguments.push(format!("--seed={}", config.seed).into());
+    if let Some(from) = &config.from {
+        let mut argument = OsString::from("--from=");
+        argument.push(from);
+        arguments.push(argument);
+    }
+    arguments
+}
+
+/// The flags that were given, each as one argument.
+fn given(matches: &ArgMatches) -> Vec<OsString> {
+    let mut arguments = Vec::new();
+    for id in matches.ids().map(clap::Id::as_str) {
+        let by_user = matches.try_contains_id(id).is_ok()
+            && matches.value_source(id) == Some(ValueSource::CommandLine);
+        if !by_user || ["data", "resume"].contains(&id) {
+            continue;
+        }
+        let flag = format!("--{}", id.replace('_', "-"));
+        let Ok(Some(values)) = matches.try_get_raw(id) else { continue };
+        for value in values {
+            // A switch has its value from clap itself.
+            if value == "true" {
+                arguments.push(flag.clone().into());
+            } else {
+                let mut argument = OsString::from(format!("{flag}="));
+                argument.push(value);
+                arguments.push(argument);
+            }
+        }
+    }
+    arguments
+}
+
+/// The arguments of a training run, given after `dnn train`.
+pub(crate) fn parse(arguments: Vec<OsString>) -> anyhow::Result<TrainArguments> {
+    let words = ["dnn", "train"].into_iter().map(OsString::from);
+    let matches = Arguments::command()
+        .try_get_matches_from(words.chain(arguments))
+        .and_then(|matches| Arguments::from_arg_matches(&matches))
+        .map_err(|error| Refusal::Usage(error.to_string()))?;
+    match matches.command {
+        Command::Train(arguments) => Ok(*arguments),
+        _ => unreachable!("the command line says train"),
+    }
+}
+
+fn settings_of(arguments: &TrainArguments) -> Settings {
+    let split = arguments.split.unwrap_or(DEFAULT_SPLIT);
+    let plan = Plan { split, validation: arguments.validation, seed: arguments.seed };
+    let (width, height) = arguments.size;
+    let mut settings = settings::of(arguments, plan, None);
+    settings.insert("seed".to_owned(), arguments.seed.to_string());
+    settings.insert("size".to_owned(), format!("{width}x{height}"));
+    settings.insert("resize".to_owned(), format!("{:?}", arguments.resize));
+    settings.insert("filter".to_owned(), format!("{:?}", arguments.filter));
+    // Where a run is to end is free.
+    settings.retain(|name, _| !["epochs", "steps"].contains(&name.as_str()));
+    settings
+}
+
+fn refuse_others(was: &Settings, now: &Settings) -> anyhow::Result<()> {
+    let names = was.keys().chain(now.keys());
+    let differs = |name: &&String| was.get(*name) != now.get(*name);
+    let Some(name) = names.into_iter().find(differs) else { return Ok(()) };
+    let text =
+        |settings: &Settings| settings.get(name).cloned().unwrap_or_else(|| "as usual".to_owned());
+    let message = format!(
+        "a run goes on with the settings it began with: --{}: expected {}, found {}",
+        name.replace('_', "-"),
+        text(was),
+        text(now)
+    );
+    Err(Refusal::Usage(message).into())
+}

@@ -1,0 +1,142 @@
+//! The settings that a model's numbers follow from, by name: as a model keeps them, and as a command line.
+
+use std::collections::BTreeMap;
+
+use dnn_data::picture::Preprocessing;
+use dnn_train::{ClassWeights, Schedule};
+
+use crate::args::{Policy, Scaling, TrainArguments};
+use crate::parts::Plan;
+
+/// Settings by the name of their flag, with `_` for `-`. What is left out is as usual.
+pub(crate) type Settings = BTreeMap<String, String>;
+
+/// The names of settings that a model to start from brings with it.
+const OF_THE_NETWORK: [&str; 6] =
+    ["hidden", "activation", "init", "batch_norm", "dropout", "scaling"];
+
+/// The settings of a run on data that is divided like this.
+pub(crate) fn of(
+    arguments: &TrainArguments,
+    plan: Plan,
+    preprocessing: Option<Preprocessing>,
+) -> Settings {
+    let mut settings = Settings::new();
+    let mut set = |name: &str, value: String| settings.insert(name.to_owned(), value);
+    let widths: Vec<String> = arguments.hidden.0.iter().map(usize::to_string).collect();
+    set("hidden", if widths.is_empty() { "none".to_owned() } else { widths.join(",") });
+    set("activation", arguments.activation.to_string());
+    set("init", arguments.init.to_string());
+    set("optimizer", arguments.optimizer.to_string());
+    set("learning_rate", learning_rate(arguments).to_string());
+    set("epochs", arguments.epochs.to_string());
+    set("batch", arguments.batch.to_string());
+    set("split", plan.split.to_string());
+    set("validation", plan.validation.to_string());
+    set("precision", arguments.precision.to_string());
+    set("schedule", arguments.schedule.to_string());
+    set("dropout", arguments.dropout.to_string());
+    set("class_weights", arguments.class_weights.to_string());
+    let scaling = match arguments.scaling {
+        Scaling::Auto => None,
+        Scaling::Unit => Some("unit".to_owned()),
+        Scaling::Standardize => Some("standardize".to_owned()),
+    };
+    let above_0 = |value: f64| (value > 0.0).then(|| value.to_string());
+    let switch = |on: bool| on.then(|| "true".to_owned());
+    let augment = &arguments.augment;
+    for (name, value) in [
+        ("warm_up", (arguments.warm_up > 0).then(|| arguments.warm_up.to_string())),
+        ("l2", above_0(arguments.l2)),
+        ("clip_norm", arguments.clip_norm.map(|limit| limit.to_string())),
+        ("clip_value", arguments.clip_value.map(|limit| limit.to_string())),
+        ("batch_norm", switch(arguments.batch_norm)),
+        ("label_smoothing", above_0(arguments.label_smoothing)),
+        ("early_stopping", arguments.early_stopping.map(|patience| patience.to_string())),
+        ("min_delta", above_0(arguments.min_delta)),
+        ("monitor", arguments.monitor.map(|monitor| monitor.to_string())),
+        ("restore_best", switch(arguments.restore_best)),
+        ("calibrate", switch(arguments.calibrate)),
+        ("steps", arguments.steps.map(|steps| steps.to_string())),
+        ("augment", (!augment.is_none()).then(|| augment.to_string())),
+        ("preprocessing", preprocessing.map(|preprocessing| preprocessing.to_string())),
+        ("scaling", scaling),
+    ] {
+        if let Some(value) = value {
+            set(name, value);
+        }
+    }
+    // What is at its neutral value says nothing.
+    for (name, neutral) in [
+        ("schedule", Schedule::Constant.to_string()),
+        ("dropout", "0".to_owned()),
+        ("class_weights", ClassWeights::Equal.to_string()),
+    ] {
+        if settings.get(name) == Some(&neutral) && !is_usual_otherwise(name, &neutral) {
+            settings.remove(name);
+        }
+    }
+    if arguments.from.is_some() {
+        settings.retain(|name, _| !OF_THE_NETWORK.contains(&name.as_str()));
+    }
+    settings
+}
+
+/// Whether a neutral value has to be written down, because the command line's default is another one.
+fn is_usual_otherwise(name: &str, neutral: &str) -> bool {
+    use clap::CommandFactory as _;
+    let command = crate::args::Arguments::command();
+    let train = command.find_subcommand("train").expect("there is such a command");
+    let argument = train.get_arguments().find(|argument| argument.get_id() == name);
+    let default = argument.and_then(|argument| argument.get_default_values().first().cloned());
+    default.is_some_and(|default| default != neutral)
+}
+
+/// The rate that was asked for, else the optimiser's usual one.
+pub(crate) fn learning_rate(arguments: &TrainArguments) -> f64 {
+    arguments.learning_rate.unwrap_or_else(|| arguments.optimizer.usual_learning_rate())
+}
+
+/// How picture files were read, where it was in another way than usual.
+pub(crate) fn loading(arguments: &TrainArguments) -> Settings {
+    let pictures = &arguments.pictures;
+    let mut settings = Settings::new();
+    let policy = match pictures.bad_files {
+        Policy::Stop => None,
+        Policy::Skip => Some("skip"),
+        Policy::Quarantine => Some("quarantine"),
+    };
+    if let Some(policy) = policy {
+        settings.insert("bad_files".to_owned(), policy.to_owned());
+        settings.insert("max_bad".to_owned(), pictures.max_bad.to_string());
+    }
+    if pictures.lenient {
+        settings.insert("lenient".to_owned(), "true".to_owned());
+    }
+    settings
+}
+
+/// The arguments that ask for these settings.
+pub(crate) fn command_line(settings: &Settings) -> Vec<String> {
+    let mut arguments = Vec::new();
+    for (name, value) in settings {
+        let flag = name.replace('_', "-");
+        match (name.as_str(), value.as_str()) {
+            ("preprocessing", text) => {
+                // Height, width and channels; fit; filter.
+                let mut words = text.split(' ');
+                let size = words.next().unwrap_or_default();
+                let sides: Vec<&str> = size.split('x').collect();
+                if let [height, width, _] = sides[..] {
+                    arguments.push(format!("--size={width}x{height}"));
+                }
+                for (flag, word) in ["resize", "filter"].into_iter().zip(words) {
+                    arguments.push(format!("--{flag}={word}"));
+                }
+            }
+            (_, "true") => arguments.push(format!("--{flag}")),
+            (_, value) => arguments.push(format!("--{flag}={value}")),
+        }
+    }
+    arguments
+}

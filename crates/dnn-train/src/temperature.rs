@@ -1,0 +1,166 @@
+//! Probabilities that are as sure as they are right.
+
+use dnn_core::{CoreError, Element, Features};
+use dnn_layers::{Head, Network};
+use ndarray::{ArrayView1, Axis};
+
+use crate::{Cost, Examples, Targets, TrainError};
+
+/// Examples whose logits are computed at a time.
+const PASS: usize = 1024;
+/// Newton's method doubles its digits at each step; what is not there by then has no lowest point.
+const STEPS: usize = 200;
+/// The largest and the inverse of the smallest temperature that is given.
+const MOST: f64 = 1e3;
+
+/// The temperature by which the logits of `network` have to be divided so that the log loss of these
+/// examples is lowest, 0.001 to 1000; give it to [`Network::cool`]. Classes do not change.
+///
+/// It should be fitted to examples that were not trained on, and not to those that are reported on.
+///
+/// # Errors
+/// [`TrainError`] if the examples do not fit the network, and [`CoreError::Invalid`] if their targets or the
+/// network's outputs are no classes.
+///
+/// # References
+/// Guo and others (2017), On calibration of modern neural networks.
+///
+/// # Examples
+/// ```
+/// use dnn_core::{Features, Initializer, Purpose, RandomStream};
+/// use dnn_layers::{InputShape, Network};
+/// use dnn_train::{Examples, fit_temperature};
+/// use ndarray::array;
+///
+/// // Logits of 5 and -5, which are right three times out of four: ln 3 would be as sure as that.
+/// let network = Network::<f64>::builder(InputShape::flat(1))
+///     .classes(["no", "yes"])
+///     .initializer(Initializer::Constant(5.0))
+///     .build(&mut RandomStream::new(0, Purpose::Initialization, 0))?;
+/// let x = array![[1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0]];
+/// let examples = Examples::classes(Features::Real(x.view()), &[1, 1, 1, 0, 0, 0, 0, 1]);
+/// let temperature = fit_temperature(&network, &examples)?;
+/// assert!((temperature - 5.0 / 3_f64.ln()).abs() < 1e-12);
+/// # Ok::<(), dnn_train::TrainError>(())
+/// ```
+pub fn fit_temperature<T: Element>(
+    network: &Network<T>,
+    examples: &Examples<'_, T>,
+) -> Result<f64, TrainError> {
+    examples.check(network, Cost::of_head(network.head()))?;
+    let (Targets::Classes(labels), Head::Sigmoid | Head::Softmax) =
+        (&examples.targets, network.head())
+    else {
+        let expected = "classes as targets, of a network that gives their probabilities";
+        let found = format!("a {} head", network.head());
+        return Err(CoreError::Invalid { what: "temperature", expected, found }.into());
+    };
+    let logits = logits(network, &examples.features);
+    let binary = network.outputs() == 1;
+    // In 1 / temperature the log loss has one lowest point.
+    let slopes = |inverse: f64| {
+        let (mut first, mut second) = (0.0, 0.0);
+        for (z, &label) in logits.iter().zip(*labels) {
+            let (mean, variance, own) = if binary {
+                let p = sigmoid(inverse * z[0]);
+                (p * z[0], p * (1.0 - p) * z[0] * z[0], f64::from(label) * z[0])
+            } else {
+                let (mean, variance) = moments(z, inverse);
+                (mean, variance, z[label as usize])
+            };
+            first += mean - own;
+            second += variance;
+        }
+        (first, second)
+    };
+    Ok(1.0 / lowest(slopes))
+}
+
+/// All logits, example by example.
+fn logits<T: Element>(network: &Network<T>, x: &Features<'_, T>) -> Vec<Vec<f64>> {
+    let mut caches = network.caches(PASS.min(x.len()));
+    let mut logits = Vec::with_capacity(x.len());
+    for start in (0..x.len()).step_by(PASS) {
+        let len = PASS.min(x.len() - start);
+        network.forward_into(x, dnn_core::Columns::Run { start, len }, &mut caches);
+        let numbers = |z: ArrayView1<'_, T>| z.iter().map(|&z| z.into()).collect();
+        logits.extend(caches.logits().axis_iter(Axis(1)).map(numbers));
+    }
+    logits
+}
+
+fn sigmoid(z: f64) -> f64 {
+    dnn_layers::Activation::Sigmoid.value(z)
+}
+
+/// Mean and variance of the logits `z` under the softmax of `inverse * z`.
+fn moments(z: &[f64], inverse: f64) -> (f64, f64) {
+    let largest = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let (mut sum, mut mean, mut square) = (0.0, 0.0, 0.0);
+    for &z in z {
+        let weight = (inverse * (z - largest)).exp();
+        // Less the largest, so that the square loses nothing.
+        let apart = z - largest;
+        sum += weight;
+        mean += weight * apart;
+        square += weight * apart * apart;
+    }
+    let mean = mean / sum;
+    (mean + largest, (square / sum - mean * mean).max(0.0))
+}
+
+/// Where a function that bends upwards is lowest, between 1 / `MOST` and `MOST`, from its first two
+/// derivatives: Newton's method, kept inside a bracket that is halved where it would leave it.
+fn lowest(slopes: impl Fn(f64) -> (f64, f64)) -> f64 {
+    let (mut low, mut high, mut at) = (1.0 / MOST, MOST, 1.0_f64);
+    if slopes(low).0 >= 0.0 {
+        return low;
+    }
+    if slopes(high).0 <= 0.0 {
+        return high;
+    }
+    for _ in 0..STEPS {
+        let (first, second) = slopes(at);
+        if first == 0.0 {
+            break;
+        }
+        if first > 0.0 {
+            high = at;
+        } else {
+            low = at;
+        }
+        let newton = at - first / second;
+        let next = if newton > low && newton < high { newton } else { (low * high).sqrt() };
+        let still = (next - at).abs() <= f64::EPSILON * at;
+        at = next;
+        if still {
+            break;
+        }
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lowest_points_inside_and_at_the_ends() {
+        // (x - 3)^2 and its mirror beyond the ends.
+        assert!((lowest(|x| (2.0 * (x - 3.0), 2.0)) - 3.0).abs() < 1e-15);
+        assert_eq!(lowest(|x| (2.0 * (x + 3.0), 2.0)), 1e-3);
+        assert_eq!(lowest(|x| (2.0 * (x - 1e6), 2.0)), 1e3);
+        // e^x - 20 x, where Newton's first step leaves the bracket.
+        assert!((lowest(|x| (x.exp() - 20.0, x.exp())) - 20_f64.ln()).abs() < 1e-14);
+    }
+
+    #[test]
+    fn moments_by_hand() {
+        // Weights 1 : 3.
+        let (mean, variance) = moments(&[0.0, 3_f64.ln()], 1.0);
+        assert!((mean - 0.75 * 3_f64.ln()).abs() < 1e-15);
+        assert!((variance - 0.1875 * 3_f64.ln().powi(2)).abs() < 1e-15);
+        let (mean, variance) = moments(&[1e4, -1e4], 1.0);
+        assert_eq!((mean, variance), (1e4, 0.0));
+    }
+}
