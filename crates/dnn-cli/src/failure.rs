@@ -13,6 +13,8 @@ use dnn_train::TrainError;
 
 use crate::output::note;
 
+const DIVERGED: u8 = 6;
+
 /// What this program itself refuses, and why.
 #[derive(Debug)]
 pub(crate) enum Refusal {
@@ -46,6 +48,11 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     causes.map(io::Error::kind).any(|kind| kind == io::ErrorKind::BrokenPipe)
 }
 
+/// Whether training met numbers that are not finite.
+pub(crate) fn is_divergence(error: &anyhow::Error) -> bool {
+    exit_code(error) == DIVERGED
+}
+
 /// The first cause that has a code decides.
 fn exit_code(error: &anyhow::Error) -> u8 {
     error.chain().find_map(code_of).unwrap_or(1)
@@ -56,7 +63,6 @@ fn code_of(cause: &(dyn Error + 'static)) -> Option<u8> {
     const DATA: u8 = 3;
     const IO: u8 = 4;
     const CORRUPT: u8 = 5;
-    const DIVERGED: u8 = 6;
     let of_store = |error: &StoreError| if error.is_corrupt() { CORRUPT } else { IO };
     let of_network = |error: &NetworkError| match error {
         NetworkError::Store(error) => of_store(error),
@@ -83,6 +89,8 @@ fn code_of(cause: &(dyn Error + 'static)) -> Option<u8> {
             | TrainError::NotFiniteHere { .. }
             | TrainError::Validation { .. } => DIVERGED,
             TrainError::Network(error) => of_network(error),
+            TrainError::Store(error) => of_store(error),
+            TrainError::InCheckpoint { .. } => CORRUPT,
             _ => USAGE,
         })
     } else if let Some(error) = cause.downcast_ref::<NetworkError>() {

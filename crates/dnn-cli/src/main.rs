@@ -24,9 +24,11 @@ mod progress;
 mod recorder;
 mod resume;
 mod run_folder;
+mod search;
 mod settings;
 mod tensorboard;
 mod train;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Train(arguments) => train::run(&arguments, given),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Search(arguments) => search::run(&arguments, given),
+        Command::Verify(arguments) => verify::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Fetch(arguments) => dnn_fetch::command::run(&arguments)

@@ -13,23 +13,26 @@ const LINES: u64 = 10;
 pub(crate) struct Progress {
     bar: ProgressBar,
     epochs: u64,
+    quiet: bool,
 }
 
 impl Progress {
-    pub(crate) fn new(epochs: u64) -> Self {
+    /// For so many epochs; a quiet one draws its bar, but leaves no lines.
+    pub(crate) fn new(epochs: u64, quiet: bool) -> Self {
         let style = "epoch {pos}/{len} [{wide_bar}] {eta} left";
         let style = ProgressStyle::with_template(style)
             .expect("the template is a constant that the tests draw")
             .progress_chars("=> ");
         let target = ProgressDrawTarget::stderr();
         let bar = ProgressBar::with_draw_target(Some(epochs), target).with_style(style);
-        Self { bar, epochs }
+        Self { bar, epochs, quiet }
     }
 
     pub(crate) fn epoch(&self, record: &EpochRecord) {
         self.bar.set_position(record.epoch);
         let every = self.epochs.div_ceil(LINES).max(1);
-        if !record.epoch.is_multiple_of(every) && record.epoch != self.epochs {
+        let due = record.epoch.is_multiple_of(every) || record.epoch == self.epochs;
+        if self.quiet || !due {
             return;
         }
         let digits = self.epochs.to_string().len();
@@ -60,6 +63,6 @@ mod tests {
 
     #[test]
     fn the_template_is_right() {
-        Progress::new(3).finish();
+        Progress::new(3, false).finish();
     }
 }

@@ -74,7 +74,7 @@ impl<'a> Recorder<'a> {
             checkpoints: folder.checkpoints(),
             history,
             events,
-            progress: Progress::new(trainer.epochs),
+            progress: Progress::new(trainer.epochs, arguments.quiet),
             classes,
             interrupt,
             begun: now,

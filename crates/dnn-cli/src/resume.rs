@@ -1,6 +1,6 @@
 //! The command line of a run that goes on.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -29,16 +29,8 @@ pub(crate) fn open(run: &Path, matches: &ArgMatches) -> anyhow::Result<(TrainArg
     let was = parse(recorded.clone())
         .with_context(|| format!("the settings in {}/config.json", run.display()))?;
     let given = given(matches);
-    let is_given = |argument: &OsString| {
-        let argument = argument.to_string_lossy();
-        let name = argument.split('=').next().unwrap_or_default().to_owned();
-        given.iter().any(|other| {
-            let other = other.to_string_lossy();
-            argument.starts_with("--") && other.split('=').next() == Some(&name)
-        })
-    };
-    let mut merged: Vec<OsString> =
-        recorded.into_iter().filter(|argument| !is_given(argument)).collect();
+    let names: Vec<String> = given.iter().map(|word| name(word)).collect();
+    let mut merged = without(recorded, &names);
     merged.extend(given);
     let mut now = parse(merged)?;
     // A data set that was moved is the same one; its hash will tell.
@@ -53,6 +45,8 @@ fn recorded(config: &Config) -> Vec<OsString> {
     let mut settings = config.settings.clone();
     // A digest here; the path is beside the settings.
     settings.remove("from");
+    // It got there: the rest is still to come.
+    settings.remove("steps");
     let mut arguments: Vec<OsString> =
         command_line(&settings).into_iter().map(OsString::from).collect();
     arguments.extend(command_line(&config.loading).into_iter().map(OsString::from));
@@ -65,13 +59,27 @@ fn recorded(config: &Config) -> Vec<OsString> {
     arguments
 }
 
+/// The words that give none of the flags of these names.
+pub(crate) fn without(words: Vec<OsString>, names: &[String]) -> Vec<OsString> {
+    words.into_iter().filter(|word| !names.contains(&name(word))).collect()
+}
+
+/// The name of the flag that a word gives.
+fn name(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    word.trim_start_matches("--").split('=').next().unwrap_or_default().to_owned()
+}
+
 /// The flags that were given, each as one argument.
-fn given(matches: &ArgMatches) -> Vec<OsString> {
+pub(crate) fn given(matches: &ArgMatches) -> Vec<OsString> {
+    let command = Arguments::command();
+    // A search knows every flag of train. Groups of flags have names too, and are none.
+    let known = command.find_subcommand("search").expect("there is such a command");
+    let is_flag = |id: &str| known.get_arguments().any(|argument| argument.get_id() == id);
     let mut arguments = Vec::new();
     for id in matches.ids().map(clap::Id::as_str) {
-        let by_user = matches.try_contains_id(id).is_ok()
-            && matches.value_source(id) == Some(ValueSource::CommandLine);
-        if !by_user || ["data", "resume"].contains(&id) {
+        let by_user = matches.value_source(id) == Some(ValueSource::CommandLine);
+        if !by_user || !is_flag(id) || ["data", "resume"].contains(&id) {
             continue;
         }
         let flag = format!("--{}", id.replace('_', "-"));
@@ -96,7 +104,11 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> anyhow::Result<TrainArguments> 
     let matches = Arguments::command()
         .try_get_matches_from(words.chain(arguments))
         .and_then(|matches| Arguments::from_arg_matches(&matches))
-        .map_err(|error| Refusal::Usage(error.to_string()))?;
+        .map_err(|error| {
+            let text = error.to_string();
+            let reason = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            Refusal::Usage(reason.to_owned())
+        })?;
     match matches.command {
         Command::Train(arguments) => Ok(*arguments),
         _ => unreachable!("the command line says train"),

@@ -59,6 +59,11 @@ impl RunFolder {
             let message = format!("{} is no run folder: it has no config.json", path.display());
             return Err(Refusal::Usage(message).into());
         }
+        Self::reopen(path)
+    }
+
+    /// A folder that has been worked in; what a killed process left half written goes.
+    pub(crate) fn reopen(path: &Path) -> anyhow::Result<Self> {
         let folder = Self { path: path.to_owned(), _lock: lock(path)? };
         sweep(path)?;
         sweep(&path.join("checkpoints"))?;

@@ -1,5 +1,6 @@
 //! `dnn train`.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -9,7 +10,7 @@ use clap::ArgMatches;
 use dnn_core::{Element, Precision, kernel_path};
 use dnn_layers::Network;
 use dnn_store::Scalar;
-use dnn_train::{Checkpoint, Evaluation, TrainError, Trainer, fit_temperature};
+use dnn_train::{Checkpoint, Evaluation, Event, History, TrainError, Trainer, fit_temperature};
 use serde_json::json;
 
 use crate::args::TrainArguments;
@@ -92,7 +93,7 @@ pub(crate) enum Start<T> {
 }
 
 /// The run's last checkpoint, if it came to one.
-fn resume_point<T: Element + Scalar>(
+pub(crate) fn resume_point<T: Element + Scalar>(
     resumed: &Resumed,
     arguments: &TrainArguments,
     loaded: &Loaded,
@@ -199,12 +200,14 @@ pub(crate) fn run_in<T: Element + Scalar>(
     let mut recorder =
         Recorder::new(folder, arguments, &trainer, classes, (first, epochs), interrupt.clone())?;
     let provenance = network.provenance().cloned();
-    let fitted = fit(&trainer, &mut network, &loaded.parts, start, &mut recorder);
+    let fitted =
+        fit(&trainer, &mut network, &loaded.parts, start, &mut |event| recorder.hear(event));
     let seconds = clock.elapsed().as_secs_f64();
     let ending = recorder.finish();
-    if let Err(error) = fitted {
-        return Err(diverged(error, &network, &trainer, loaded, folder));
-    }
+    let history = match fitted {
+        Ok(history) => history,
+        Err(error) => return Err(diverged(error, &network, &trainer, loaded, folder)),
+    };
     let (ending, last) = ending.with_context(|| unsaved(folder))?;
     let run = folder.path().display();
     // A longer run is another one than the checkpoint's, and an equal one the same.
@@ -218,6 +221,10 @@ pub(crate) fn run_in<T: Element + Scalar>(
             provenance.settings.insert("steps".to_owned(), last.to_string());
         }
         Ending::Finished => {}
+    }
+    if let Some(best) = history.best {
+        let why = if history.stopped_early { "nothing improved any more; " } else { "" };
+        note(&format!("{why}the weights are those after epoch {}", best.epoch));
     }
     network.set_provenance(provenance);
     calibrate(arguments, &mut network, &loaded.parts)?;
@@ -242,23 +249,17 @@ pub(crate) fn fit<T: Element + Scalar>(
     network: &mut Network<T>,
     parts: &Parts,
     start: Start<T>,
-    recorder: &mut Recorder<'_>,
-) -> Result<(), TrainError> {
+    observer: &mut (dyn FnMut(Event<'_>) -> ControlFlow<()> + Send),
+) -> Result<History, TrainError> {
     let training = parts::examples(network, &parts.train);
     let validation = parts.validation.as_ref().map(|part| parts::examples(network, part));
     let validation = validation.as_ref();
-    let mut hear = |event: dnn_train::Event<'_>| recorder.hear(event);
-    let history = match start {
-        Start::First => trainer.fit(network, &training, validation, &mut hear)?,
+    match start {
+        Start::First => trainer.fit(network, &training, validation, observer),
         Start::From(checkpoint) => {
-            trainer.resume(network, *checkpoint, &training, validation, &mut hear)?
+            trainer.resume(network, *checkpoint, &training, validation, observer)
         }
-    };
-    if let Some(best) = history.best {
-        let why = if history.stopped_early { "nothing improved any more; " } else { "" };
-        recorder.note(&format!("{why}the weights are those after epoch {}", best.epoch));
     }
-    Ok(())
 }
 
 /// Divides the logits by the temperature that fits the validation part, if that was asked for.

@@ -11,6 +11,7 @@ use dnn_data::picture::{Decoding, Preprocessing};
 use dnn_data::{BadFiles, LoadOptions};
 
 pub(crate) use self::train::{Scaling, TrainArguments};
+use crate::search::Try;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -38,6 +39,22 @@ Examples:
   dnn predict runs/digits-1/model.dnn pictures-idx3-ubyte
   dnn predict runs/digits-1/model.dnn pictures-idx3-ubyte --json | jq '.predictions[].class'";
 
+const SEARCH_EXAMPLES: &str = "\
+Examples:
+  dnn search photos                                          20 trials of widths, rates, L2 and dropout
+  dnn search photos --early-stopping 5 --try 'hidden=128|256,128' --try learning-rate=0.01..1 --trials 50
+  dnn search photos --grid --try 'l2=0|1|10' --try 'dropout=0|0.3'
+  dnn search --resume searches/photos-1 --trials 100         go on, with more trials
+
+With --json: trials, the best first, best, model, command, and train, validation and test of the best.";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  dnn verify runs/digits-1/model.dnn
+  dnn verify cats.dnn photos              where the data lies now
+
+With --json: same, model_sha256, data_sha256 and reasons, which say what differs and why that may be.";
+
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
   dnn doctor photos
@@ -62,6 +79,18 @@ pub(crate) enum Command {
     /// ended it, `dnn train --resume RUN` goes on to the same model as if nothing had happened.
     #[command(after_help = train::EXAMPLES, allow_negative_numbers = true)]
     Train(Box<TrainArguments>),
+    /// Train with many settings, and compare them on the validation part.
+    ///
+    /// All flags of train hold for every trial; --try says what differs. The test part is looked at once,
+    /// when the best trial is known. A search that was interrupted goes on with --resume.
+    #[command(after_help = SEARCH_EXAMPLES, allow_negative_numbers = true)]
+    Search(Box<SearchArguments>),
+    /// Train a model again from what it says of itself, and say whether the same bits come out.
+    ///
+    /// The data is the one named, that of the run in whose folder the model lies, or the built-in digits;
+    /// its sha256 has to be the recorded one. The exit code is 8 if another model comes out.
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(VerifyArguments),
     /// Measure a model on data.
     #[command(after_help = EVALUATE_EXAMPLES)]
     Evaluate(EvaluateArguments),
@@ -158,6 +187,42 @@ pub(crate) struct EvaluateArguments {
     #[arg(long)]
     pub(crate) metrics: bool,
     /// Write one JSON object to standard output instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SearchArguments {
+    #[command(flatten)]
+    pub(crate) train: TrainArguments,
+    /// A setting of train and what to try for it: values, as in `hidden=64|256,128`, or a range, as in
+    /// `learning-rate=0.001..0.1`, drawn evenly by its logarithm if both ends are above 0. May be given
+    /// again for other settings [default: `hidden=128|256|256,128|512,128`, learning-rate=0.1..3,
+    /// `l2=0|1|10|100`, `dropout=0|0.2|0.4`]
+    #[arg(id = "try", long = "try", value_name = "NAME=VALUES")]
+    pub(crate) tries: Vec<Try>,
+    /// How many combinations to draw, by --seed
+    #[arg(long, value_name = "N", default_value = "20", conflicts_with = "grid")]
+    pub(crate) trials: NonZeroUsize,
+    /// Try every combination instead
+    #[arg(long)]
+    pub(crate) grid: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// The model file
+    pub(crate) model: PathBuf,
+    /// The data that it was trained on [default: where its run found it]
+    pub(crate) data: Option<PathBuf>,
+    /// The model that training started from [default: where its run found it]
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) from: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) pictures: PictureArguments,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+    /// Write one JSON object to standard output instead of text
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -184,6 +184,9 @@ pub(crate) struct TrainArguments {
     /// `--out` also a drawing
     #[arg(long)]
     pub(crate) find_lr: bool,
+    /// Do not say how far training has come
+    #[arg(long)]
+    pub(crate) quiet: bool,
     /// Write one JSON object to standard output instead of a summary
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,0 +1,371 @@
+//! `dnn search`: many runs with other settings, compared by the validation part.
+
+mod report;
+mod space;
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::ArgMatches;
+use dnn_core::{Element, Precision};
+use dnn_data::ImageDataset;
+use dnn_store::Scalar;
+use dnn_train::{Evaluation, Monitor};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::space::Try;
+use self::space::{Trial, describe};
+use crate::args::{SearchArguments, TrainArguments};
+use crate::experiment::{self, Experiment, Loaded, SOFTWARE};
+use crate::failure::{self, Refusal};
+use crate::interrupt::Interrupt;
+use crate::output::note;
+use crate::resume::{Resumed, given, parse, without};
+use crate::run_folder::{RunFolder, read_config};
+use crate::train::{self, Start, Trained};
+
+const PLAN: &str = "search.json";
+const RESULTS: &str = "trials.jsonl";
+
+/// `search.json`: all that a search follows from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Plan {
+    software: String,
+    /// The arguments that all trials share.
+    arguments: Vec<String>,
+    data_path: Option<PathBuf>,
+    data_sha256: String,
+    tries: Vec<Try>,
+    grid: bool,
+    seed: u64,
+    trials: usize,
+}
+
+/// A line of `trials.jsonl`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Outcome {
+    /// Counted from 1.
+    trial: usize,
+    settings: String,
+    /// Of the model that came out; none if training diverged.
+    validation_cost: Option<f64>,
+    validation_accuracy: Option<f64>,
+    steps: u64,
+    seconds: f64,
+}
+
+impl Outcome {
+    /// The smaller the better.
+    fn rank(&self, monitor: Monitor) -> f64 {
+        match monitor {
+            Monitor::ValidationAccuracy => self.validation_accuracy.map_or(f64::INFINITY, |a| -a),
+            _ => self.validation_cost.unwrap_or(f64::INFINITY),
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &SearchArguments, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    train::warn_of_debug_build();
+    let search = match &arguments.train.resume {
+        Some(path) => Search::reopen(path, arguments, matches)?,
+        None => Search::plan(arguments, matches)?,
+    };
+    match search.base.precision {
+        Precision::F32 => search.all_trials::<f32>(),
+        Precision::F64 => search.all_trials::<f64>(),
+    }
+}
+
+/// A search that has been laid out.
+struct Search {
+    /// None for one that has not begun.
+    folder: Option<RunFolder>,
+    plan: Plan,
+    base: TrainArguments,
+    trials: Vec<Trial>,
+    json: bool,
+}
+
+impl Search {
+    fn plan(arguments: &SearchArguments, matches: &ArgMatches) -> anyhow::Result<Self> {
+        let own = ["try", "trials", "grid", "out", "json", "threads", "quiet"];
+        let words = without(given(matches), &own.map(str::to_owned));
+        let plan = Plan {
+            software: SOFTWARE.to_owned(),
+            arguments: words.into_iter().map(as_text).collect::<Result<_, _>>()?,
+            data_path: arguments.train.data.as_deref().map(std::path::absolute).transpose()?,
+            data_sha256: String::new(),
+            tries: if arguments.tries.is_empty() { Try::usual() } else { arguments.tries.clone() },
+            grid: arguments.grid,
+            seed: arguments.train.seed,
+            trials: arguments.trials.get(),
+        };
+        Self::lay_out(None, plan, &arguments.train)
+    }
+
+    fn reopen(
+        path: &Path,
+        arguments: &SearchArguments,
+        matches: &ArgMatches,
+    ) -> anyhow::Result<Self> {
+        let file = path.join(PLAN);
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let mut plan: Plan = serde_json::from_str(&text).map_err(|error| {
+            Refusal::Data(format!("{} is not a search's {PLAN}: {error}", file.display()))
+        })?;
+        let free = ["trials", "json", "threads", "quiet"].map(str::to_owned);
+        if let Some(other) = without(given(matches), &free).first() {
+            let message = format!(
+                "a search goes on with what it began with; only --trials, --threads, --quiet and --json \
+                 are free, found {}",
+                other.to_string_lossy()
+            );
+            return Err(Refusal::Usage(message).into());
+        }
+        if without(given(matches), &["trials".to_owned()]).len() < given(matches).len() {
+            plan.trials = arguments.trials.get();
+        }
+        if let Some(data) = &arguments.train.data {
+            plan.data_path = Some(std::path::absolute(data)?);
+        }
+        let folder = RunFolder::reopen(path)?;
+        Self::lay_out(Some(folder), plan, &arguments.train)
+    }
+
+    /// Every trial's settings are looked at before the first one begins.
+    fn lay_out(
+        folder: Option<RunFolder>,
+        plan: Plan,
+        given: &TrainArguments,
+    ) -> anyhow::Result<Self> {
+        let trials = if plan.grid {
+            space::grid(&plan.tries).map_err(Refusal::Usage)?
+        } else {
+            space::random(&plan.tries, plan.trials, plan.seed)
+        };
+        let mut base = parse(plan.arguments.iter().map(Into::into).collect())?;
+        base.data.clone_from(&plan.data_path);
+        base.threads = given.threads.clone();
+        base.out.clone_from(&given.out);
+        base.quiet = true;
+        if base.find_lr {
+            let message = "a search trains whole models; --find-lr goes with dnn train".to_owned();
+            return Err(Refusal::Usage(message).into());
+        }
+        let search = Self { folder, plan, base, trials, json: given.json };
+        search.monitor()?;
+        for trial in &search.trials {
+            let arguments = search.arguments(trial)?;
+            let context = || format!("the trial {}", describe(trial));
+            match arguments.precision {
+                Precision::F32 => experiment::trainer::<f32>(&arguments).with_context(context)?,
+                Precision::F64 => experiment::trainer::<f64>(&arguments).with_context(context)?,
+            };
+        }
+        Ok(search)
+    }
+
+    /// What trials are compared by.
+    fn monitor(&self) -> Result<Monitor, Refusal> {
+        match self.base.monitor.unwrap_or(Monitor::ValidationCost) {
+            monitor if monitor.needs_validation() => Ok(monitor),
+            other => Err(Refusal::Usage(format!(
+                "trials are compared on the validation part: expected --monitor validation-cost or \
+                 validation-accuracy, found {other}"
+            ))),
+        }
+    }
+
+    /// The command line of a trial.
+    fn arguments(&self, trial: &Trial) -> anyhow::Result<TrainArguments> {
+        let names: Vec<String> = trial.iter().map(|(name, _)| name.clone()).collect();
+        let base = self.plan.arguments.iter().map(OsString::from).collect();
+        let mut words = without(base, &names);
+        words.extend(trial.iter().map(|(name, value)| format!("--{name}={value}").into()));
+        let mut arguments =
+            parse(words).with_context(|| format!("the trial {}", describe(trial)))?;
+        arguments.data.clone_from(&self.plan.data_path);
+        arguments.quiet = true;
+        Ok(arguments)
+    }
+
+    fn all_trials<T: Element + Scalar>(mut self) -> anyhow::Result<ExitCode> {
+        self.base.threads.start()?;
+        let mut loaded = Loaded::load(&self.base)?;
+        if loaded.parts.validation.is_none() {
+            let message = "trials are compared on the validation part: expected one, found \
+                           --validation 0";
+            return Err(Refusal::Usage(message.to_owned()).into());
+        }
+        // Nothing is chosen on the test part: the trials do not even see it.
+        let test = loaded.parts.test.take();
+        let folder = self.begin(&loaded)?;
+        let interrupt = Interrupt::watch()?;
+        let mut outcomes = read_results(folder.path())?;
+        for (index, trial) in self.trials.iter().enumerate() {
+            let number = index + 1;
+            if outcomes.iter().any(|outcome| outcome.trial == number) {
+                continue;
+            }
+            note(&format!("trial {number} of {}: {}", self.trials.len(), describe(trial)));
+            let mut arguments = self.arguments(trial)?;
+            arguments.out = Some(trial_folder(folder.path(), number));
+            match one_trial::<T>(&arguments, &loaded, &interrupt)? {
+                Ended::Interrupted(code) => {
+                    let path = folder.path().display();
+                    note(&format!("interrupted; to go on: dnn search --resume {path}"));
+                    return Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)));
+                }
+                Ended::Whole(measured, steps, seconds) => {
+                    let outcome = Outcome {
+                        trial: number,
+                        settings: describe(trial),
+                        validation_cost: measured.as_ref().map(|part| part.cost),
+                        validation_accuracy: measured.as_ref().and_then(Evaluation::accuracy),
+                        steps,
+                        seconds,
+                    };
+                    note(&report::line(&outcome));
+                    outcomes.push(outcome);
+                    write_results(&folder, &outcomes)?;
+                }
+            }
+        }
+        self.finish(&folder, loaded, test, outcomes)
+    }
+
+    /// The folder of the search, which says what will be done in it.
+    fn begin(&mut self, loaded: &Loaded) -> anyhow::Result<RunFolder> {
+        let folder = match self.folder.take() {
+            Some(folder) if self.plan.data_sha256 == loaded.sha256 => folder,
+            Some(_) => {
+                let message = format!(
+                    "the search was begun on other data: expected sha256 {}, found {}",
+                    self.plan.data_sha256, loaded.sha256
+                );
+                return Err(Refusal::Data(message).into());
+            }
+            None => RunFolder::create(self.base.out.as_deref(), "searches", &loaded.name)?,
+        };
+        self.plan.data_sha256.clone_from(&loaded.sha256);
+        let text = format!("{}\n", serde_json::to_string_pretty(&self.plan)?);
+        folder.write(PLAN, text.as_bytes())?;
+        Ok(folder)
+    }
+
+    /// Says which trial was best, and measures its model; now on the test part too.
+    fn finish(
+        &self,
+        folder: &RunFolder,
+        mut loaded: Loaded,
+        test: Option<ImageDataset>,
+        mut outcomes: Vec<Outcome>,
+    ) -> anyhow::Result<ExitCode> {
+        let monitor = self.monitor()?;
+        outcomes.sort_by(|a, b| a.rank(monitor).total_cmp(&b.rank(monitor)));
+        loaded.parts.test = test;
+        let best = outcomes.first().filter(|outcome| outcome.validation_cost.is_some());
+        let Some(best) = best else {
+            let message = "every trial diverged; try smaller learning rates".to_owned();
+            return Err(Refusal::Usage(message).into());
+        };
+        let model = trial_folder(folder.path(), best.trial).join("model.dnn");
+        let command = self.command(&self.trials[best.trial - 1]);
+        report::print(&outcomes, best, &model, &command, &loaded.parts, self.json)?;
+        Ok(loaded.code)
+    }
+
+    /// What trains the model of a trial again.
+    fn command(&self, trial: &Trial) -> String {
+        let names: Vec<String> = trial.iter().map(|(name, _)| name.clone()).collect();
+        let base = self.plan.arguments.iter().map(OsString::from).collect();
+        let mut words = vec!["dnn train".to_owned()];
+        words
+            .extend(self.plan.data_path.iter().map(|path| report::quoted(&path.to_string_lossy())));
+        words.extend(
+            without(base, &names).iter().map(|word| report::quoted(&word.to_string_lossy())),
+        );
+        words
+            .extend(trial.iter().map(|(name, value)| report::quoted(&format!("--{name}={value}"))));
+        words.join(" ")
+    }
+}
+
+/// How a trial ended.
+enum Ended {
+    /// With the exit code for it.
+    Interrupted(i32),
+    /// The validation part, unless training diverged; steps and seconds.
+    Whole(Option<Evaluation>, u64, f64),
+}
+
+fn one_trial<T: Element + Scalar>(
+    arguments: &TrainArguments,
+    loaded: &Loaded,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Ended> {
+    let path = arguments.out.as_deref().expect("a trial has a folder");
+    let experiment = Experiment::<T>::new(arguments, loaded)?;
+    let (folder, start) = if path.join("config.json").exists() {
+        let resumed = Resumed { folder: RunFolder::open(path)?, config: read_config(path)? };
+        let start = train::resume_point(&resumed, arguments, loaded)?;
+        (resumed.folder, start)
+    } else {
+        // What was begun and never got to its settings holds nothing.
+        if path.exists() {
+            fs::remove_dir_all(path)
+                .with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+        let threads = rayon::current_num_threads();
+        (train::begin(arguments, loaded, &experiment.settings, threads)?, Start::First)
+    };
+    match train::run_in(&folder, arguments, loaded, experiment, start, interrupt) {
+        Ok(Trained::Interrupted(code)) => Ok(Ended::Interrupted(code)),
+        Ok(Trained::Whole(outcome)) => {
+            let validation = outcome.measured.iter().find(|(name, _)| *name == "validation");
+            let validation = validation.map(|(_, part)| part.clone());
+            Ok(Ended::Whole(validation, outcome.steps, outcome.seconds))
+        }
+        Err(error) if failure::is_divergence(&error) => {
+            note(&format!("{error:#}"));
+            Ok(Ended::Whole(None, 0, 0.0))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn trial_folder(search: &Path, number: usize) -> PathBuf {
+    search.join(format!("trial-{number:03}"))
+}
+
+fn as_text(word: OsString) -> Result<String, Refusal> {
+    word.into_string().map_err(|word| {
+        Refusal::Usage(format!("expected an argument in UTF-8, found {}", word.to_string_lossy()))
+    })
+}
+
+fn read_results(folder: &Path) -> anyhow::Result<Vec<Outcome>> {
+    let path = folder.join(RESULTS);
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        text => text.with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    let line = |line: &str| {
+        serde_json::from_str(line).map_err(|error| {
+            Refusal::Data(format!("{} has a line that is no trial: {error}", path.display())).into()
+        })
+    };
+    text.lines().map(line).collect()
+}
+
+fn write_results(folder: &RunFolder, outcomes: &[Outcome]) -> anyhow::Result<()> {
+    let mut text = String::new();
+    for outcome in outcomes {
+        text += &format!("{}\n", serde_json::to_string(outcome)?);
+    }
+    folder.write(RESULTS, text.as_bytes())
+}

@@ -1,0 +1,252 @@
+//! `dnn verify`: is a model what its provenance says?
+
+use std::ffi::OsString;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use dnn_core::{Element, kernel_path};
+use dnn_layers::{ModelFile, Network, Provenance};
+use dnn_store::Scalar;
+use dnn_train::Event;
+use serde_json::json;
+
+use crate::args::{TrainArguments, VerifyArguments};
+use crate::experiment::{Experiment, Loaded, SOFTWARE};
+use crate::failure::Refusal;
+use crate::model::{WithModel, with_model};
+use crate::output;
+use crate::progress::Progress;
+use crate::resume::parse;
+use crate::run_folder::{Config, read_config};
+use crate::settings::command_line;
+use crate::train::{self, Start};
+
+/// The exit code where training again gave another model.
+const DIFFERENT: u8 = 8;
+
+pub(crate) fn run(arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
+    train::warn_of_debug_build();
+    arguments.threads.start()?;
+    with_model(&arguments.model, Verify(arguments))
+}
+
+struct Verify<'a>(&'a VerifyArguments);
+
+impl WithModel for Verify<'_> {
+    type Outcome = ExitCode;
+
+    fn run<T: Element + Scalar>(
+        self,
+        network: &Network<T>,
+        sha256: &str,
+    ) -> anyhow::Result<ExitCode> {
+        let provenance = network.provenance().ok_or_else(|| {
+            let model = self.0.model.display();
+            Refusal::Usage(format!("{model} does not say where it came from"))
+        })?;
+        let arguments = arguments_of(self.0, provenance)?;
+        let loaded = Loaded::load(&arguments)?;
+        if loaded.sha256 != provenance.data_sha256 {
+            let message = format!(
+                "the model was trained on other data: expected sha256 {}, found {}",
+                provenance.data_sha256, loaded.sha256
+            );
+            return Err(Refusal::Data(message).into());
+        }
+        let again = train_again::<T>(&arguments, &loaded, provenance)?;
+        let same = again.to_bytes()? == network.to_bytes()?;
+        let reasons = if same { Vec::new() } else { reasons(network, &again, provenance) };
+        if self.0.json {
+            output::print_json(&json!({
+                "same": same,
+                "model_sha256": sha256,
+                "data_sha256": provenance.data_sha256,
+                "reasons": reasons,
+            }))?;
+        } else if same {
+            output::print(&format!(
+                "same: training again gave the same bits\nmodel sha256   {sha256}\ndata sha256    {}\n",
+                provenance.data_sha256
+            ))?;
+        } else {
+            output::print(&format!(
+                "different: training again gave another model\n- {}\n",
+                reasons.join("\n- ")
+            ))?;
+        }
+        Ok(if same { loaded.code } else { ExitCode::from(DIFFERENT) })
+    }
+}
+
+/// The command line that would have made the model.
+fn arguments_of(
+    arguments: &VerifyArguments,
+    provenance: &Provenance,
+) -> anyhow::Result<TrainArguments> {
+    let mut settings = provenance.settings.clone();
+    let start = settings.remove("from");
+    let mut words: Vec<OsString> = command_line(&settings).into_iter().map(Into::into).collect();
+    words.push(format!("--seed={}", provenance.seed).into());
+    let config = config_beside(&arguments.model, provenance);
+    let (data, loading) = match (&arguments.data, &config) {
+        (Some(data), _) => (Some(data.clone()), None),
+        (None, Some(config)) => (config.data_path.clone(), Some(command_line(&config.loading))),
+        (None, None) => (built_in(provenance)?, None),
+    };
+    words.extend(loading.iter().flatten().map(Into::into));
+    let mut parsed = parse(words)?;
+    if loading.is_none() {
+        parsed.pictures = arguments.pictures.clone();
+    }
+    parsed.data = data;
+    parsed.from = match start {
+        None => None,
+        Some(sha256) => {
+            let path = arguments.from.clone().or(config.and_then(|config| config.from));
+            Some(first_model(path, &sha256)?)
+        }
+    };
+    Ok(parsed)
+}
+
+/// The settings of the run in whose folder the model lies, if it is a run on the same data.
+fn config_beside(model: &Path, provenance: &Provenance) -> Option<Config> {
+    let config = read_config(model.parent()?).ok()?;
+    (config.data_sha256 == provenance.data_sha256).then_some(config)
+}
+
+/// No path, if the model was trained on the built-in digits.
+fn built_in(provenance: &Provenance) -> Result<Option<PathBuf>, Refusal> {
+    if crate::parts::fingerprint(&dnn_data::digits()) == provenance.data_sha256 {
+        return Ok(None);
+    }
+    let message = format!(
+        "there is no run folder around the model that says where its data is; name the data with \
+         sha256 {}",
+        provenance.data_sha256
+    );
+    Err(Refusal::Usage(message))
+}
+
+/// The model that training started from, if it is the right one.
+fn first_model(path: Option<PathBuf>, sha256: &str) -> anyhow::Result<PathBuf> {
+    let Some(path) = path else {
+        let message = format!(
+            "training started from the model with sha256 {sha256}; name its file with --from"
+        );
+        return Err(Refusal::Usage(message).into());
+    };
+    let found = ModelFile::read(&path)?.sha256;
+    if found != sha256 {
+        let path = path.display();
+        let message = format!(
+            "training started from another model than {path}: expected sha256 {sha256}, found {found}"
+        );
+        return Err(Refusal::Data(message).into());
+    }
+    Ok(path)
+}
+
+fn train_again<T: Element + Scalar>(
+    arguments: &TrainArguments,
+    loaded: &Loaded,
+    provenance: &Provenance,
+) -> anyhow::Result<Network<T>> {
+    let Experiment { mut network, trainer, .. } = Experiment::<T>::new(arguments, loaded)?;
+    let progress = Progress::new(trainer.epochs, false);
+    let last = arguments.steps.map(std::num::NonZeroU64::get);
+    let fitted =
+        train::fit(&trainer, &mut network, &loaded.parts, Start::First, &mut |event| match event {
+            Event::Step { step, .. } if Some(step) == last => ControlFlow::Break(()),
+            Event::Epoch(record) => {
+                progress.epoch(record);
+                ControlFlow::Continue(())
+            }
+            _ => ControlFlow::Continue(()),
+        });
+    progress.finish();
+    fitted?;
+    train::calibrate(arguments, &mut network, &loaded.parts)?;
+    network.set_provenance(provenance.clone());
+    Ok(network)
+}
+
+/// What is different, and what may explain it.
+fn reasons<T: Element>(
+    model: &Network<T>,
+    again: &Network<T>,
+    provenance: &Provenance,
+) -> Vec<String> {
+    let mut reasons = vec![difference(model, again)];
+    let now = kernel_path();
+    if provenance.kernel_path == now {
+        reasons.push(format!(
+            "the kernels are the same ({now}): they do not explain it; the file was changed, or made by \
+             other code"
+        ));
+    } else {
+        reasons.push(format!(
+            "it was computed by {} kernels, here by {now} ones: last bits differ between these, which \
+             may explain it",
+            provenance.kernel_path
+        ));
+    }
+    if provenance.software != SOFTWARE {
+        reasons.push(format!("it was made by {}, this is {SOFTWARE}", provenance.software));
+    }
+    reasons
+}
+
+/// The first layer that differs, and by how much.
+fn difference<T: Element>(model: &Network<T>, again: &Network<T>) -> String {
+    let pairs = model.parameters().layers.iter().zip(&again.parameters().layers);
+    for (l, (one, other)) in pairs.enumerate() {
+        if one.weights.dim() != other.weights.dim() {
+            let shape = |(rows, columns)| format!("{rows}x{columns}");
+            let (one, other) = (shape(one.weights.dim()), shape(other.weights.dim()));
+            return format!("layer {}: weights of {one}, and of {other} when trained again", l + 1);
+        }
+        let arrays = [(&one.weights, &other.weights), (&one.bias, &other.bias)];
+        let numbers = arrays.into_iter().flat_map(|(one, other)| one.iter().zip(other));
+        let largest = numbers.map(|(&a, &b)| (a - b).abs()).fold(T::zero(), T::max);
+        if largest > T::zero() {
+            return format!("layer {}: parameters differ by up to {largest:.1e}", l + 1);
+        }
+    }
+    "the parameters are equal, but not what else the model has".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use dnn_core::{Purpose, RandomStream};
+    use dnn_layers::InputShape;
+
+    use super::*;
+
+    #[test]
+    fn other_kernels_are_named_as_an_explanation() {
+        let network = Network::<f32>::builder(InputShape::picture(2, 2, 1))
+            .classes(["a", "b"])
+            .build(&mut RandomStream::new(1, Purpose::Initialization, 0))
+            .unwrap();
+        let mut other = network.clone();
+        other.layers_mut().next().unwrap().bias[(0, 0)] += 0.5;
+        let mut provenance = Provenance {
+            software: "dnn 0.0.1".to_owned(),
+            kernel_path: "abacus".to_owned(),
+            data_sha256: String::new(),
+            seed: 1,
+            settings: std::collections::BTreeMap::new(),
+        };
+        let told = reasons(&network, &other, &provenance);
+        assert_eq!(told[0], "layer 1: parameters differ by up to 5.0e-1");
+        assert!(told[1].contains("abacus") && told[1].contains("may explain it"), "{told:?}");
+        assert!(told[2].contains("made by dnn 0.0.1"), "{told:?}");
+        provenance.kernel_path = kernel_path().to_owned();
+        provenance.software = SOFTWARE.to_owned();
+        let told = reasons(&network, &other, &provenance);
+        assert_eq!(told.len(), 2);
+        assert!(told[1].contains("do not explain it"), "{told:?}");
+    }
+}

@@ -1,0 +1,142 @@
+//! `kill -9` at any moment.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use dnn_core::{Purpose, RandomStream};
+use dnn_layers::ModelFile;
+use dnn_train::Checkpoint;
+
+use crate::program::{
+    EVERYTHING, checkpoints, command, history, into, model, names, pictures, run, start, succeeds,
+    text,
+};
+
+/// Saves after every step, and keeps what it needs and no more.
+fn saving<'a>(out: &'a str) -> Vec<&'a str> {
+    let often = ["--checkpoint-every=1", "--keep-last=2", "--threads=1"];
+    into(&[&EVERYTHING[..], &often].concat(), out)
+}
+
+/// Starts the command and kills it after a part of `whole`; says whether it was over before.
+fn killed(folder: &Path, arguments: &[&str], whole: Duration, share: f64) -> bool {
+    let mut child = start(folder, arguments);
+    std::thread::sleep(whole.mul_f64(share));
+    let _ = child.kill();
+    child.wait().unwrap().success()
+}
+
+/// What lies in a run folder after a kill is whole.
+fn check_state(run: &Path, step: &mut Option<u64>) {
+    let found = checkpoints(run);
+    // Two are kept, and while one is being replaced there may be one more.
+    assert!(found.len() <= 3, "{found:?}");
+    if let Some(latest) = found.last() {
+        let checkpoint = Checkpoint::<f32>::load(latest).unwrap();
+        assert!(step.is_none_or(|before| before <= checkpoint.step()), "{step:?}, {latest:?}");
+        *step = Some(checkpoint.step());
+        // The best model is there as soon as an epoch is over.
+        assert!(checkpoint.epochs() == 0 || run.join("best.dnn").exists());
+    }
+    assert!(step.is_none() || !found.is_empty(), "the last checkpoint is gone");
+    for file in ["best.dnn", "model.dnn"] {
+        if run.join(file).exists() {
+            ModelFile::read(run.join(file)).unwrap();
+        }
+    }
+}
+
+/// So many runs are killed, go on, and come to the same bits as the run that was not.
+fn kill_often(folder: &Path, straight: &str, whole: Duration, (seed, kills): (u64, u32)) -> u32 {
+    let mut draws = RandomStream::new(seed, Purpose::Data, 0);
+    let mut in_time = 0;
+    for kill in 0..kills {
+        let out = format!("killed-{seed}-{kill}");
+        let over = killed(folder, &saving(&out), whole, 1.1 * draws.uniform());
+        in_time += u32::from(!over);
+        let run = folder.join(&out);
+        // Before there are settings there is nothing to go on with.
+        if !run.join("config.json").exists() {
+            succeeds(folder, &saving(&format!("{out}-again")));
+            continue;
+        }
+        check_state(&run, &mut None);
+        let resume = ["train", "--resume", &out, "--checkpoint-every=1", "--quiet"];
+        succeeds(folder, &[&resume[..], &["--keep-last=2", "--keep-best"]].concat());
+        assert!(model(&run) == model(&folder.join(straight)), "{out} ended in other bits");
+        assert_eq!(history(&run), history(&folder.join(straight)), "{out}");
+        assert_eq!(checkpoints(&run).len(), 2, "{out}");
+        let half = |name: &String| name.ends_with(".tmp");
+        assert!(!names(&run).iter().any(half) && !names(&run.join("checkpoints")).iter().any(half));
+        std::fs::remove_dir_all(&run).unwrap();
+    }
+    in_time
+}
+
+/// C2 and C9: 200 of 200.
+#[test]
+fn two_hundred_kills_end_in_the_bits_of_the_run_that_was_not_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let begun = Instant::now();
+    succeeds(path, &saving("straight"));
+    let whole = begun.elapsed();
+    let in_time: u32 = std::thread::scope(|scope| {
+        let halves: Vec<_> = [1, 2]
+            .map(|seed| scope.spawn(move || kill_often(path, "straight", whole, (seed, 100))))
+            .into();
+        halves.into_iter().map(|half| half.join().unwrap()).sum()
+    });
+    // Most of them were killed before they were over.
+    assert!(in_time >= 100, "{in_time} of 200 were killed in time");
+}
+
+/// The same run is killed again and again, whenever it goes on.
+#[test]
+fn a_run_that_is_killed_at_every_turn_gets_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let begun = Instant::now();
+    succeeds(path, &saving("straight"));
+    let whole = begun.elapsed();
+    let mut draws = RandomStream::new(3, Purpose::Data, 0);
+    killed(path, &saving("chain"), whole, 0.5);
+    let run = path.join("chain");
+    let mut step = None;
+    let resume = ["train", "--resume=chain", "--checkpoint-every=1", "--keep-last=2", "--quiet"];
+    for turn in 0.. {
+        check_state(&run, &mut step);
+        // Longer and longer, so that it ends on any machine.
+        let share = draws.uniform() * (0.4 + f64::from(turn) / 20.0);
+        if killed(path, &resume, whole, share) {
+            break;
+        }
+    }
+    assert!(model(&run) == model(&path.join("straight")));
+}
+
+/// C3: the cache of decoded pictures is not there, or whole.
+#[test]
+fn a_load_that_is_killed_while_it_caches_leaves_nothing_that_harms() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    pictures(&path.join("photos"), 60);
+    let look = ["train", "photos", "--hidden=none", "--epochs=1", "--size=32", "--json"];
+    let sha256 = |stdout: &[u8]| {
+        let outcome: serde_json::Value = serde_json::from_slice(stdout).unwrap();
+        outcome["model_sha256"].as_str().unwrap().to_owned()
+    };
+    let begun = Instant::now();
+    let expected = sha256(&run(path, &look).stdout);
+    let whole = begun.elapsed();
+    let mut draws = RandomStream::new(4, Purpose::Data, 0);
+    for _ in 0..50 {
+        std::fs::remove_dir_all(path.join("cache")).unwrap();
+        killed(path, &look, whole, draws.uniform());
+        let output = command(path, &look).output().unwrap();
+        let stderr = text(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        assert!(!stderr.contains("made anew"), "half a cache was there: {stderr}");
+        assert_eq!(sha256(&output.stdout), expected);
+    }
+}
