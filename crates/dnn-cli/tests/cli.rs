@@ -370,7 +370,7 @@ fn a_schedule_is_recorded_and_seen_in_the_history() {
     assert_eq!(config["settings"]["schedule"], "step:factor=0.5,every=2", "{config}");
     let settings = &config["settings"];
     assert_eq!([&settings["warm_up"], &settings["l2"]], ["100", "0.5"], "{config}");
-    assert_eq!(settings["clip"], "norm 2", "{config}");
+    assert_eq!(settings["clip_norm"], "2", "{config}");
     let history = fs::read_to_string(run.join("history.jsonl")).unwrap();
     let rates: Vec<f64> = history
         .lines()

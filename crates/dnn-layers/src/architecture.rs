@@ -197,15 +197,15 @@ impl Architecture {
                 Err(NetworkError::LayerOrder { position: position + 1, layer: *layer, expected })
             };
             match (layer, before) {
-                (Layer::Dense { .. }, _) => {}
-                (
+                (Layer::Dense { .. }, _)
+                | (
                     Layer::BatchNorm { .. },
                     Some(Layer::Dense { activation: Activation::Identity, .. }),
-                ) => {}
+                )
+                | (Layer::Dropout { .. }, Some(Layer::Dense { .. } | Layer::BatchNorm { .. })) => {}
                 (Layer::BatchNorm { .. }, _) => {
                     return refuse("right after a dense layer whose activation is the identity");
                 }
-                (Layer::Dropout { .. }, Some(Layer::Dense { .. } | Layer::BatchNorm { .. })) => {}
                 (Layer::Dropout { .. }, _) => return refuse("after a layer with parameters"),
             }
             match *layer {

@@ -296,28 +296,20 @@ impl<T: Element> ForwardCaches<T> {
         let (done, rest) = self.layers.split_at_mut(l);
         let (x, mut z) = (done[l - 1].a.slice(used), rest[0].z.slice_mut(used));
         let normalized = self.training.get_mut(l).map(|cache| cache.normalized.slice_mut(used));
-        match normalized {
-            Some(mut normalized) => {
-                let (mean, inverse) = (&statistics.mean, statistics.inverse_deviation(epsilon));
-                Zip::from(normalized.columns_mut()).and(x.columns()).for_each(|mut to, from| {
-                    Zip::from(&mut to)
-                        .and(from)
-                        .and(mean)
-                        .and(&inverse)
-                        .for_each(|to, &x, &mean, &inverse| *to = (x - mean) * inverse);
-                });
-                scale_and_shift(
-                    normalized.view(),
-                    parameters.weights.column(0),
-                    parameters.bias.column(0),
-                    z.view_mut(),
-                );
-            }
-            None => {
-                let (scale, shift) = statistics.as_scale_and_shift(epsilon, parameters);
-                scale_and_shift(x, scale.view(), shift.view(), z.view_mut());
-            }
-        }
+        let Some(mut normalized) = normalized else {
+            let (scale, shift) = statistics.as_scale_and_shift(epsilon, parameters);
+            return scale_and_shift(x, scale.view(), shift.view(), z.view_mut());
+        };
+        let (mean, inverse) = (&statistics.mean, statistics.inverse_deviation(epsilon));
+        Zip::from(normalized.columns_mut()).and(x.columns()).for_each(|mut to, from| {
+            Zip::from(&mut to)
+                .and(from)
+                .and(mean)
+                .and(&inverse)
+                .for_each(|to, &x, &mean, &inverse| *to = (x - mean) * inverse);
+        });
+        let (scale, shift) = (parameters.weights.column(0), parameters.bias.column(0));
+        scale_and_shift(normalized.view(), scale, shift, z.view_mut());
     }
 
     /// `A` from `Z`.
