@@ -28,7 +28,9 @@ pub(crate) fn text(points: &[(f64, f64)], mark: Option<f64>) -> String {
     let mut cells = vec![[' '; COLUMNS]; ROWS];
     if let Some(mark) = mark {
         let column = place(share(mark.log10(), xs), COLUMNS);
-        cells.iter_mut().for_each(|row| row[column] = '|');
+        for row in &mut cells {
+            row[column] = '|';
+        }
     }
     for (x, y) in points {
         let row = ROWS - 1 - place(share(*y, ys), ROWS);
@@ -87,7 +89,7 @@ pub(crate) fn svg(
         let y = ys.0 + (ys.1 - ys.0) * f64::from(step) / 4.0;
         label(left - 8.0, down(y) + 4.0, "end", &format!("{y:.3}"));
     }
-    label((left + right) / 2.0, SIZE.1 - 15.0, "middle", x_name);
+    label(f64::midpoint(left, right), SIZE.1 - 15.0, "middle", x_name);
     label(left + 8.0, top + 12.0, "start", y_name);
     for (x, name) in marks {
         label(across(*x) + 5.0, top + 30.0, "start", &format!("{name} {x:.2e}"));

@@ -65,7 +65,7 @@ pub(crate) fn without(words: Vec<OsString>, names: &[String]) -> Vec<OsString> {
 }
 
 /// The name of the flag that a word gives.
-fn name(word: &OsStr) -> String {
+pub(crate) fn name(word: &OsStr) -> String {
     let word = word.to_string_lossy();
     word.trim_start_matches("--").split('=').next().unwrap_or_default().to_owned()
 }

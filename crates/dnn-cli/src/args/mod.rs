@@ -197,8 +197,9 @@ pub(crate) struct SearchArguments {
     pub(crate) train: TrainArguments,
     /// A setting of train and what to try for it: values, as in `hidden=64|256,128`, or a range, as in
     /// `learning-rate=0.001..0.1`, drawn evenly by its logarithm if both ends are above 0. May be given
-    /// again for other settings [default: `hidden=128|256|256,128|512,128`, learning-rate=0.1..3,
-    /// `l2=0|1|10|100`, `dropout=0|0.2|0.4`]
+    /// again for other settings [default: `hidden=128|256|256,128|512,128`, a learning rate from a tenth of
+    /// the usual one to ten times it, `l2=0|1|10|100` and `dropout=0|0.2|0.4`, but for what is given a
+    /// value]
     #[arg(id = "try", long = "try", value_name = "NAME=VALUES")]
     pub(crate) tries: Vec<Try>,
     /// How many combinations to draw, by --seed

@@ -34,6 +34,7 @@ With --json: train, validation and test (null if there is no such part), each wi
 baseline and examples; model_sha256, seconds, examples_per_second and run, the run folder.";
 
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(crate) struct TrainArguments {
     /// The data: a folder of pictures, in a folder for each class, in train and test folders with these,
     /// or named like cat.12.jpg; a folder with IDX files named as MNIST's (.gz too) or with CIFAR-10's

@@ -23,7 +23,7 @@ use crate::experiment::{self, Experiment, Loaded, SOFTWARE};
 use crate::failure::{self, Refusal};
 use crate::interrupt::Interrupt;
 use crate::output::note;
-use crate::resume::{Resumed, given, parse, without};
+use crate::resume::{Resumed, given, name, parse, without};
 use crate::run_folder::{RunFolder, read_config};
 use crate::train::{self, Start, Trained};
 
@@ -93,12 +93,14 @@ impl Search {
     fn plan(arguments: &SearchArguments, matches: &ArgMatches) -> anyhow::Result<Self> {
         let own = ["try", "trials", "grid", "out", "json", "threads", "quiet"];
         let words = without(given(matches), &own.map(str::to_owned));
+        let names: Vec<String> = words.iter().map(|word| name(word)).collect();
+        let usual = || Try::usual(arguments.train.optimizer.usual_learning_rate(), &names);
         let plan = Plan {
             software: SOFTWARE.to_owned(),
             arguments: words.into_iter().map(as_text).collect::<Result<_, _>>()?,
             data_path: arguments.train.data.as_deref().map(std::path::absolute).transpose()?,
             data_sha256: String::new(),
-            tries: if arguments.tries.is_empty() { Try::usual() } else { arguments.tries.clone() },
+            tries: if arguments.tries.is_empty() { usual() } else { arguments.tries.clone() },
             grid: arguments.grid,
             seed: arguments.train.seed,
             trials: arguments.trials.get(),

@@ -108,17 +108,15 @@ impl From<Try> for String {
 }
 
 impl Try {
-    /// What is tried if nobody says.
-    pub(crate) fn usual() -> Vec<Self> {
-        [
-            "hidden=128|256|256,128|512,128",
-            "learning-rate=0.1..3",
-            "l2=0|1|10|100",
-            "dropout=0|0.2|0.4",
-        ]
-        .iter()
-        .map(|text| text.parse().expect("a constant"))
-        .collect()
+    /// What is tried if nobody says, with rates around the usual one; without what was given a value.
+    pub(crate) fn usual(rate: f64, given: &[String]) -> Vec<Self> {
+        let rates =
+            format!("learning-rate={}..{}", three_digits(rate / 10.0), three_digits(rate * 10.0));
+        ["hidden=128|256|256,128|512,128", &rates, "l2=0|1|10|100", "dropout=0|0.2|0.4"]
+            .iter()
+            .map(|text| text.parse::<Self>().expect("names and values that can be tried"))
+            .filter(|one| !given.contains(&one.name))
+            .collect()
     }
 
     fn draw(&self, stream: &mut RandomStream) -> String {
@@ -222,7 +220,12 @@ mod tests {
             let error = text.parse::<Try>().unwrap_err();
             assert!(error.contains(message), "{text}: {error}");
         }
-        assert_eq!(Try::usual().len(), 4);
+        let usual = |given: &[&str]| {
+            let given: Vec<String> = given.iter().map(|&name| name.to_owned()).collect();
+            Try::usual(0.001, &given).iter().map(Try::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(usual(&["epochs"]).len(), 4);
+        assert_eq!(usual(&["l2", "hidden", "dropout"]), ["learning-rate=0.0001..0.01"]);
     }
 
     #[test]

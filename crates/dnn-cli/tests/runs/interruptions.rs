@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Output};
 
 use crate::program::{
-    checkpoints, fails, history, into, json, model, names, run, signal, start, succeeds, text,
+    checkpoints, fails, has_half, history, into, json, model, run, signal, start, succeeds, text,
     wait_until,
 };
 
@@ -67,7 +67,7 @@ fn the_second_signal_ends_the_run_at_once() {
     }
     let said = text(&ends(child, 130).stderr);
     assert!(!said.contains("interrupted after step"), "the step was waited for: {said}");
-    assert!(!names(&path.join("run")).iter().any(|name| name.ends_with(".tmp")));
+    assert!(!has_half(&path.join("run")));
 }
 
 /// X2.
@@ -90,7 +90,7 @@ fn a_second_run_into_a_folder_is_refused_with_the_pid_of_the_first() {
     );
     std::fs::write(path.join("run/.history.csv.1-0.tmp"), "half").unwrap();
     succeeds(path, &["train", "--resume", "run", "--epochs", "2"]);
-    assert!(!names(&path.join("run")).iter().any(|name| name.ends_with(".tmp")));
+    assert!(!has_half(&path.join("run")));
 }
 
 #[test]

@@ -8,12 +8,12 @@ use dnn_layers::ModelFile;
 use dnn_train::Checkpoint;
 
 use crate::program::{
-    EVERYTHING, checkpoints, command, history, into, model, names, pictures, run, start, succeeds,
-    text,
+    EVERYTHING, checkpoints, command, has_half, history, into, model, pictures, run, start,
+    succeeds, text,
 };
 
 /// Saves after every step, and keeps what it needs and no more.
-fn saving<'a>(out: &'a str) -> Vec<&'a str> {
+fn saving(out: &str) -> Vec<&str> {
     let often = ["--checkpoint-every=1", "--keep-last=2", "--threads=1"];
     into(&[&EVERYTHING[..], &often].concat(), out)
 }
@@ -33,7 +33,11 @@ fn check_state(run: &Path, step: &mut Option<u64>) {
     assert!(found.len() <= 3, "{found:?}");
     if let Some(latest) = found.last() {
         let checkpoint = Checkpoint::<f32>::load(latest).unwrap();
-        assert!(step.is_none_or(|before| before <= checkpoint.step()), "{step:?}, {latest:?}");
+        assert!(
+            step.is_none_or(|before| before <= checkpoint.step()),
+            "{step:?}, {}",
+            latest.display()
+        );
         *step = Some(checkpoint.step());
         // The best model is there as soon as an epoch is over.
         assert!(checkpoint.epochs() == 0 || run.join("best.dnn").exists());
@@ -66,8 +70,7 @@ fn kill_often(folder: &Path, straight: &str, whole: Duration, (seed, kills): (u6
         assert!(model(&run) == model(&folder.join(straight)), "{out} ended in other bits");
         assert_eq!(history(&run), history(&folder.join(straight)), "{out}");
         assert_eq!(checkpoints(&run).len(), 2, "{out}");
-        let half = |name: &String| name.ends_with(".tmp");
-        assert!(!names(&run).iter().any(half) && !names(&run.join("checkpoints")).iter().any(half));
+        assert!(!has_half(&run) && !has_half(&run.join("checkpoints")), "{out}");
         std::fs::remove_dir_all(&run).unwrap();
     }
     in_time

@@ -106,6 +106,12 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+/// Whether a file in the folder was left half written.
+pub(crate) fn has_half(folder: &Path) -> bool {
+    let half = |name: &String| Path::new(name).extension().is_some_and(|suffix| suffix == "tmp");
+    names(folder).iter().any(half)
+}
+
 /// The checkpoints of a run, the latest last.
 pub(crate) fn checkpoints(run: &Path) -> Vec<PathBuf> {
     let folder = run.join("checkpoints");
