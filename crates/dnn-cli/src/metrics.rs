@@ -51,8 +51,26 @@ pub(crate) fn text(name: &str, classes: &[String], metrics: &Metrics) -> String 
         "log loss {:.4}, Brier score {:.4}, calibration error {:.4}\n",
         metrics.log_loss, metrics.brier, metrics.calibration_error
     );
+    text += &reliability(metrics);
     if names.len() <= MOST_SHOWN {
         text += &confusion(&names, wide, metrics);
+    }
+    text
+}
+
+/// How sure the answers were, and how right; in tenths of confidence.
+fn reliability(metrics: &Metrics) -> String {
+    let mut text =
+        format!("\n{:>10} {:>8} {:>9} {:>9}\n", "confidence", "examples", "mean", "accuracy");
+    for (tenth, bin) in metrics.reliability.iter().enumerate().filter(|(_, bin)| bin.examples > 0) {
+        text += &format!(
+            "{:>3} to {:>3} {:>8} {:>7.1} % {:>7.1} %\n",
+            10 * tenth,
+            10 * (tenth + 1),
+            bin.examples,
+            100.0 * bin.confidence,
+            100.0 * bin.accuracy
+        );
     }
     text
 }

@@ -49,7 +49,9 @@ fn recorded(config: &Config) -> Vec<OsString> {
     settings.remove("steps");
     let mut arguments: Vec<OsString> =
         command_line(&settings).into_iter().map(OsString::from).collect();
-    arguments.extend(command_line(&config.loading).into_iter().map(OsString::from));
+    for more in [&config.loading, &config.keeping] {
+        arguments.extend(command_line(more).into_iter().map(OsString::from));
+    }
     arguments.push(format!("--seed={}", config.seed).into());
     if let Some(from) = &config.from {
         let mut argument = OsString::from("--from=");

@@ -31,6 +31,9 @@ pub(crate) struct Config {
     /// How picture files were read, where it was not as usual.
     #[serde(default, skip_serializing_if = "Settings::is_empty")]
     pub(crate) loading: Settings,
+    /// What is kept of the run while it goes on, where it is not as usual.
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub(crate) keeping: Settings,
     /// The model that the run started from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<PathBuf>,

@@ -116,6 +116,21 @@ pub(crate) fn loading(arguments: &TrainArguments) -> Settings {
     settings
 }
 
+/// What is kept of a run while it goes on, where it is not as usual.
+pub(crate) fn keeping(arguments: &TrainArguments) -> Settings {
+    let switch = |on: bool| on.then(|| "true".to_owned());
+    [
+        ("checkpoint_every", arguments.checkpoint_every.map(|steps| steps.to_string())),
+        ("keep_last", (arguments.keep_last.get() > 1).then(|| arguments.keep_last.to_string())),
+        ("keep_every", arguments.keep_every.map(|steps| steps.to_string())),
+        ("keep_best", switch(arguments.keep_best)),
+        ("tensorboard", switch(arguments.tensorboard)),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    .collect()
+}
+
 /// The arguments that ask for these settings.
 pub(crate) fn command_line(settings: &Settings) -> Vec<String> {
     let mut arguments = Vec::new();

@@ -69,10 +69,8 @@ fn train<T: Element + Scalar>(
         Some(resumed) => {
             let start = resume_point(&resumed, arguments, &loaded)?;
             let folder = resumed.folder;
-            if matches!(start, Start::From(_)) {
-                // With more epochs the settings are others.
-                folder.write_config(&config(arguments, &loaded, &experiment.settings, threads)?)?;
-            }
+            // With more epochs the settings are others.
+            folder.write_config(&config(arguments, &loaded, &experiment.settings, threads)?)?;
             (folder, start)
         }
     };
@@ -166,6 +164,7 @@ fn config(
         threads,
         settings: settings.clone(),
         loading: settings::loading(arguments),
+        keeping: settings::keeping(arguments),
         from: arguments.from.as_deref().map(absolute).transpose()?,
     })
 }

@@ -33,6 +33,13 @@ Examples:
 With --json: train, validation and test (null if there is no such part), each with cost, accuracy,
 baseline and examples; model_sha256, seconds, examples_per_second and run, the run folder.";
 
+// The parts of the help.
+const DATA: &str = "Data";
+const NETWORK: &str = "Network";
+const TRAINING: &str = "Training";
+const STOPPING: &str = "Stopping";
+const RUN_FOLDER: &str = "Run folder";
+
 #[derive(Debug, Clone, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(crate) struct TrainArguments {
@@ -42,148 +49,148 @@ pub(crate) struct TrainArguments {
     /// [default: the built-in digits]
     pub(crate) data: Option<PathBuf>,
     /// Width and height that every picture gets: `N` for both, or `WxH`
-    #[arg(long, value_name = "N|WxH", default_value = "64", value_parser = parse_size)]
+    #[arg(long, help_heading = DATA, value_name = "N|WxH", default_value = "64", value_parser = parse_size)]
     pub(crate) size: (usize, usize),
     /// How pictures of another shape come to it: stretch, pad or crop
-    #[arg(long, value_name = "FIT", default_value = "stretch")]
+    #[arg(long, help_heading = DATA, value_name = "FIT", default_value = "stretch")]
     pub(crate) resize: Fit,
     /// How pixels are interpolated: nearest, bilinear, bicubic or lanczos
-    #[arg(long, value_name = "FILTER", default_value = "bilinear")]
+    #[arg(long, help_heading = DATA, value_name = "FILTER", default_value = "bilinear")]
     pub(crate) filter: Filter,
     /// How pixels become numbers: unit (0 to 1), standardize (mean 0 and deviation 1 of each channel
     /// of the training part), or auto: standardize for colours, unit for grey
-    #[arg(long, value_name = "RULE", default_value = "auto")]
+    #[arg(long, help_heading = DATA, value_name = "RULE", default_value = "auto")]
     pub(crate) scaling: Scaling,
     /// How training pictures are changed anew in every epoch, as in flip,shift=4,rotate=10; also
     /// crop=SHARE, brightness=X, contrast=X, saturation=X and cutout=N; or none
-    #[arg(long, value_name = "CHANGES", default_value = "none")]
+    #[arg(long, help_heading = DATA, value_name = "CHANGES", default_value = "none")]
     pub(crate) augment: Augmentation,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = DATA)]
     pub(crate) pictures: PictureArguments,
     /// Widths of the hidden layers, or `none`
-    #[arg(long, value_name = "WIDTHS", default_value = "256,128", value_parser = parse_widths)]
+    #[arg(long, help_heading = NETWORK, value_name = "WIDTHS", default_value = "256,128", value_parser = parse_widths)]
     pub(crate) hidden: Widths,
     /// Activation of the hidden layers: identity, relu, leaky-relu or leaky-relu:SLOPE, elu or
     /// elu:SCALE, gelu, silu, softplus, tanh or sigmoid
-    #[arg(long, value_name = "NAME", default_value = "relu")]
+    #[arg(long, help_heading = NETWORK, value_name = "NAME", default_value = "relu")]
     pub(crate) activation: Activation,
     /// Normalise what each hidden layer computes over the batch, before its activation
-    #[arg(long)]
+    #[arg(long, help_heading = NETWORK)]
     pub(crate) batch_norm: bool,
     /// Share of each hidden layer's numbers that training drops, anew in every step
-    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = parse_share)]
+    #[arg(long, help_heading = NETWORK, value_name = "RATE", default_value_t = 0.0, value_parser = parse_share)]
     pub(crate) dropout: f64,
     /// First weights: he-normal, he-uniform, xavier-normal, xavier-uniform, lecun-normal,
     /// lecun-uniform, inverse-sqrt, orthogonal, normal:S, uniform:L, constant:C or zeros
-    #[arg(long, value_name = "RULE", default_value = "he-normal")]
+    #[arg(long, help_heading = NETWORK, value_name = "RULE", default_value = "he-normal")]
     pub(crate) init: Initializer,
     /// How parameters follow their gradient: sgd, momentum, nesterov, rmsprop, adagrad, adam, adamw
     /// or (for full batches) lbfgs, perhaps with settings of its own: `momentum:beta=0.95`, `adam:beta1=0.8,epsilon=1e-7`,
     /// `adamw:weight_decay=0.1`
-    #[arg(long, value_name = "NAME", default_value_t = Optimizer::default())]
+    #[arg(long, help_heading = TRAINING, value_name = "NAME", default_value_t = Optimizer::default())]
     pub(crate) optimizer: Optimizer,
     /// Size of a step [default: 0.1 for sgd, 0.01 for momentum, nesterov and adagrad, 1 for lbfgs, 0.001 for
     /// the others]
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, help_heading = TRAINING, value_name = "RATE")]
     pub(crate) learning_rate: Option<f64>,
     /// How the learning rate changes over the run: constant, inverse-time, staircase, step, exponential,
     /// cosine, one-cycle, or plateau, which looks at what `--monitor` names; perhaps with settings of its
     /// own: `step:factor=0.5,every=20`, `exponential:factor=0.98`, `one-cycle:rise=0.2`,
     /// `plateau:patience=5`
-    #[arg(long, value_name = "NAME", default_value_t = Schedule::default())]
+    #[arg(long, help_heading = TRAINING, value_name = "NAME", default_value_t = Schedule::default())]
     pub(crate) schedule: Schedule,
     /// L2 regularisation: lambda / (2 m) times the sum of all squared weights, m the training examples, is
     /// added to the cost
-    #[arg(long, value_name = "LAMBDA", default_value_t = 0.0)]
+    #[arg(long, help_heading = TRAINING, value_name = "LAMBDA", default_value_t = 0.0)]
     pub(crate) l2: f64,
     /// Scale a gradient down to this norm if it is longer
-    #[arg(long, value_name = "NORM")]
+    #[arg(long, help_heading = TRAINING, value_name = "NORM")]
     pub(crate) clip_norm: Option<f64>,
     /// Cut each number of a gradient off at this value and its negative
-    #[arg(long, value_name = "VALUE", conflicts_with = "clip_norm")]
+    #[arg(long, help_heading = TRAINING, value_name = "VALUE", conflicts_with = "clip_norm")]
     pub(crate) clip_value: Option<f64>,
     /// Steps at the beginning over which the learning rate rises to what the schedule says
-    #[arg(long, value_name = "STEPS", default_value_t = 0)]
+    #[arg(long, help_heading = TRAINING, value_name = "STEPS", default_value_t = 0)]
     pub(crate) warm_up: u64,
     /// How much the examples of each class count: equal, balanced (every class alike, however many examples
     /// it has), or a number for each, as in `1,2.5`
-    #[arg(long, value_name = "WEIGHTS", default_value_t = ClassWeights::default())]
+    #[arg(long, help_heading = TRAINING, value_name = "WEIGHTS", default_value_t = ClassWeights::default())]
     pub(crate) class_weights: ClassWeights,
     /// Share of each class target that goes to all classes alike
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share)]
+    #[arg(long, help_heading = TRAINING, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share)]
     pub(crate) label_smoothing: f64,
     /// Passes over the training examples
-    #[arg(long, value_name = "N", default_value_t = Trainer::default().epochs)]
+    #[arg(long, help_heading = TRAINING, value_name = "N", default_value_t = Trainer::default().epochs)]
     pub(crate) epochs: u64,
     /// Examples per step, or `full` for all of them
-    #[arg(long, value_name = "N|full", default_value_t = Trainer::default().batch)]
+    #[arg(long, help_heading = TRAINING, value_name = "N|full", default_value_t = Trainer::default().batch)]
     pub(crate) batch: Batch,
     /// End the run when so many epochs in a row brought no improvement, and keep the best weights
-    #[arg(long, value_name = "EPOCHS")]
+    #[arg(long, help_heading = STOPPING, value_name = "EPOCHS")]
     pub(crate) early_stopping: Option<NonZeroU64>,
     /// An improvement is by more than this
-    #[arg(long, value_name = "DELTA", default_value_t = 0.0, requires = "early_stopping")]
+    #[arg(long, help_heading = STOPPING, value_name = "DELTA", default_value_t = 0.0, requires = "early_stopping")]
     pub(crate) min_delta: f64,
     /// What epochs are compared by: validation-cost, validation-accuracy, cost or accuracy [default:
     /// validation-cost, or cost without a validation part]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = STOPPING, value_name = "NAME")]
     pub(crate) monitor: Option<Monitor>,
     /// End with the weights of the best epoch
-    #[arg(long)]
+    #[arg(long, help_heading = STOPPING)]
     pub(crate) restore_best: bool,
     /// Fit a temperature to the validation part after training, and divide the logits by it: probabilities
     /// become as sure as they are right
-    #[arg(long)]
+    #[arg(long, help_heading = TRAINING)]
     pub(crate) calibrate: bool,
     /// End the run after so many steps, in the middle of an epoch if need be
-    #[arg(long, value_name = "N")]
+    #[arg(long, help_heading = STOPPING, value_name = "N")]
     pub(crate) steps: Option<NonZeroU64>,
     /// End the run after this time, as in 90s, 10m or 1h30m; the model tells the step
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, help_heading = STOPPING, value_name = "TIME", value_parser = parse_time)]
     pub(crate) time_limit: Option<Duration>,
     /// Share of the data kept for the test, if it has no test part of its own; 0 for none. Which
     /// examples these are does not depend on --seed [default: 0.2]
-    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+    #[arg(long, help_heading = DATA, value_name = "SHARE", value_parser = parse_share)]
     pub(crate) split: Option<f64>,
     /// Share of the training part kept for validation; 0 for none
-    #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = parse_share)]
+    #[arg(long, help_heading = DATA, value_name = "SHARE", default_value = "0.1", value_parser = parse_share)]
     pub(crate) validation: f64,
     /// Seed of first weights, shuffling, dropout, augmentation and validation part
-    #[arg(long, value_name = "N", default_value_t = Trainer::default().seed)]
+    #[arg(long, help_heading = TRAINING, value_name = "N", default_value_t = Trainer::default().seed)]
     pub(crate) seed: u64,
     /// Numbers to compute in: f32 or f64
-    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    #[arg(long, help_heading = NETWORK, value_name = "TYPE", default_value = "f32")]
     pub(crate) precision: Precision,
     #[command(flatten)]
     pub(crate) threads: Threads,
     /// The run folder to make [default: runs/NAME-1, -2, …]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, help_heading = RUN_FOLDER, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
     /// Go on with the run in this folder, to the same model as if it had never ended. More `--epochs` extend
     /// it; other settings or data are refused
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "from", "find_lr"])]
+    #[arg(long, help_heading = RUN_FOLDER, value_name = "RUN", conflicts_with_all = ["out", "from", "find_lr"])]
     pub(crate) resume: Option<PathBuf>,
     /// Start from the weights of this model instead of drawn ones
-    #[arg(long, value_name = "MODEL")]
+    #[arg(long, help_heading = NETWORK, value_name = "MODEL")]
     pub(crate) from: Option<PathBuf>,
     /// Save the run every so many steps [default: once a minute; at its end always]
-    #[arg(long, value_name = "STEPS")]
+    #[arg(long, help_heading = RUN_FOLDER, value_name = "STEPS")]
     pub(crate) checkpoint_every: Option<NonZeroU64>,
     /// How many of the latest checkpoints to keep
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, help_heading = RUN_FOLDER, value_name = "N", default_value = "1")]
     pub(crate) keep_last: NonZeroUsize,
     /// Also save, and keep for good, the run at every step that is a multiple of this
-    #[arg(long, value_name = "STEPS")]
+    #[arg(long, help_heading = RUN_FOLDER, value_name = "STEPS")]
     pub(crate) keep_every: Option<NonZeroU64>,
     /// Keep the model after the best epoch as best.dnn, all the time
-    #[arg(long)]
+    #[arg(long, help_heading = RUN_FOLDER)]
     pub(crate) keep_best: bool,
     /// Also write the history as events for TensorBoard
-    #[arg(long)]
+    #[arg(long, help_heading = RUN_FOLDER)]
     pub(crate) tensorboard: bool,
     /// Train for a short time at rising learning rates, say which to choose, and leave no run folder; with
     /// `--out` also a drawing
-    #[arg(long)]
+    #[arg(long, help_heading = TRAINING)]
     pub(crate) find_lr: bool,
     /// Do not say how far training has come
     #[arg(long)]

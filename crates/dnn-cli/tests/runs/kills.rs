@@ -65,8 +65,7 @@ fn kill_often(folder: &Path, straight: &str, whole: Duration, (seed, kills): (u6
             continue;
         }
         check_state(&run, &mut None);
-        let resume = ["train", "--resume", &out, "--checkpoint-every=1", "--quiet"];
-        succeeds(folder, &[&resume[..], &["--keep-last=2", "--keep-best"]].concat());
+        succeeds(folder, &["train", "--resume", &out, "--quiet"]);
         assert!(model(&run) == model(&folder.join(straight)), "{out} ended in other bits");
         assert_eq!(history(&run), history(&folder.join(straight)), "{out}");
         assert_eq!(checkpoints(&run).len(), 2, "{out}");
@@ -106,7 +105,7 @@ fn a_run_that_is_killed_at_every_turn_gets_to_its_end() {
     killed(path, &saving("chain"), whole, 0.5);
     let run = path.join("chain");
     let mut step = None;
-    let resume = ["train", "--resume=chain", "--checkpoint-every=1", "--keep-last=2", "--quiet"];
+    let resume = ["train", "--resume=chain", "--quiet"];
     for turn in 0.. {
         check_state(&run, &mut step);
         // Longer and longer, so that it ends on any machine.
