@@ -10,7 +10,7 @@ use dnn_layers::{Activation, InputShape, Layer, Network, Provenance};
 use dnn_store::Scalar;
 use dnn_train::{Augment, Clip, EarlyStopping, TrainError, Trainer};
 
-use crate::args::{Scaling, TrainArguments};
+use crate::args::{Scaling, TrainArguments, Weights};
 use crate::data;
 use crate::failure::Refusal;
 use crate::output::note;
@@ -65,8 +65,12 @@ impl<T: Element + Scalar> Experiment<T> {
             Some(path) => start_from(&Network::<T>::load(path)?, arguments, train)?,
         };
         let trainer = trainer::<T>(arguments)?;
-        let trainer = Trainer { augment: augment(arguments, train.shape())?, ..trainer };
         let validation = loaded.parts.validation.as_ref().map_or(0, ImageDataset::len);
+        let trainer = Trainer {
+            augment: augment(arguments, train.shape())?,
+            restore_best: trainer.restore_best || arguments.weights.is_none() && validation > 0,
+            ..trainer
+        };
         trainer.check_memory(&network, train.len(), train.len().max(validation))?;
         let preprocessing = loaded.report.is_some().then(|| preprocessing(arguments));
         let mut settings = settings::of(arguments, loaded.plan, preprocessing);
@@ -158,7 +162,7 @@ fn divide(data: Dataset, plan: Plan) -> anyhow::Result<Parts> {
 
 /// The layers that were asked for.
 fn layers(arguments: &TrainArguments) -> Vec<Layer> {
-    let mut layers = Vec::new();
+    let (mut layers, rate) = (Vec::new(), settings::dropout(arguments));
     for &units in &arguments.hidden.0 {
         if arguments.batch_norm {
             layers.push(Layer::Dense { units, activation: Activation::Identity });
@@ -166,8 +170,8 @@ fn layers(arguments: &TrainArguments) -> Vec<Layer> {
         } else {
             layers.push(Layer::Dense { units, activation: arguments.activation });
         }
-        if arguments.dropout > 0.0 {
-            layers.push(Layer::Dropout { rate: arguments.dropout });
+        if rate > 0.0 {
+            layers.push(Layer::Dropout { rate });
         }
     }
     layers
@@ -232,7 +236,7 @@ pub(crate) fn trainer<T: Element>(arguments: &TrainArguments) -> Result<Trainer,
     let trainer = Trainer {
         optimizer: arguments.optimizer,
         learning_rate: learning_rate(arguments),
-        schedule: arguments.schedule,
+        schedule: settings::schedule(arguments),
         warm_up: arguments.warm_up,
         l2: arguments.l2,
         clip: norm.or(arguments.clip_value.map(Clip::Value)).unwrap_or_default(),
@@ -240,8 +244,8 @@ pub(crate) fn trainer<T: Element>(arguments: &TrainArguments) -> Result<Trainer,
         label_smoothing: arguments.label_smoothing,
         monitor: arguments.monitor,
         early_stopping: arguments.early_stopping.map(stopping),
-        restore_best: arguments.restore_best,
-        batch: arguments.batch,
+        restore_best: arguments.weights == Some(Weights::Best),
+        batch: settings::batch(arguments),
         epochs: arguments.epochs,
         seed: arguments.seed,
         ..Trainer::default()

@@ -1,11 +1,12 @@
 //! The settings that a model's numbers follow from, by name: as a model keeps them, and as a command line.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use dnn_data::picture::Preprocessing;
-use dnn_train::{ClassWeights, Schedule};
+use dnn_train::{Batch, ClassWeights, Optimizer, Schedule};
 
-use crate::args::{Policy, Scaling, TrainArguments};
+use crate::args::{Policy, Scaling, TrainArguments, Weights};
 use crate::parts::Plan;
 
 /// Settings by the name of their flag, with `_` for `-`. What is left out is as usual.
@@ -30,32 +31,37 @@ pub(crate) fn of(
     set("optimizer", arguments.optimizer.to_string());
     set("learning_rate", learning_rate(arguments).to_string());
     set("epochs", arguments.epochs.to_string());
-    set("batch", arguments.batch.to_string());
+    set("batch", batch(arguments).to_string());
     set("split", plan.split.to_string());
     set("validation", plan.validation.to_string());
     set("precision", arguments.precision.to_string());
-    set("schedule", arguments.schedule.to_string());
-    set("dropout", arguments.dropout.to_string());
-    set("class_weights", arguments.class_weights.to_string());
+    set("schedule", schedule(arguments).to_string());
+    set("dropout", dropout(arguments).to_string());
     let scaling = match arguments.scaling {
         Scaling::Auto => None,
         Scaling::Unit => Some("unit".to_owned()),
         Scaling::Standardize => Some("standardize".to_owned()),
     };
+    let weights = arguments.weights.map(|weights| match weights {
+        Weights::Best => "best",
+        Weights::Last => "last",
+    });
     let above_0 = |value: f64| (value > 0.0).then(|| value.to_string());
     let switch = |on: bool| on.then(|| "true".to_owned());
     let augment = &arguments.augment;
+    let equal = arguments.class_weights == ClassWeights::Equal;
     for (name, value) in [
         ("warm_up", (arguments.warm_up > 0).then(|| arguments.warm_up.to_string())),
         ("l2", above_0(arguments.l2)),
         ("clip_norm", arguments.clip_norm.map(|limit| limit.to_string())),
         ("clip_value", arguments.clip_value.map(|limit| limit.to_string())),
+        ("class_weights", (!equal).then(|| arguments.class_weights.to_string())),
         ("batch_norm", switch(arguments.batch_norm)),
         ("label_smoothing", above_0(arguments.label_smoothing)),
         ("early_stopping", arguments.early_stopping.map(|patience| patience.to_string())),
         ("min_delta", above_0(arguments.min_delta)),
         ("monitor", arguments.monitor.map(|monitor| monitor.to_string())),
-        ("restore_best", switch(arguments.restore_best)),
+        ("weights", weights.map(str::to_owned)),
         ("calibrate", switch(arguments.calibrate)),
         ("steps", arguments.steps.map(|steps| steps.to_string())),
         ("augment", (!augment.is_none()).then(|| augment.to_string())),
@@ -66,35 +72,38 @@ pub(crate) fn of(
             set(name, value);
         }
     }
-    // What is at its neutral value says nothing.
-    for (name, neutral) in [
-        ("schedule", Schedule::Constant.to_string()),
-        ("dropout", "0".to_owned()),
-        ("class_weights", ClassWeights::Equal.to_string()),
-    ] {
-        if settings.get(name) == Some(&neutral) && !is_usual_otherwise(name, &neutral) {
-            settings.remove(name);
-        }
-    }
     if arguments.from.is_some() {
         settings.retain(|name, _| !OF_THE_NETWORK.contains(&name.as_str()));
     }
     settings
 }
 
-/// Whether a neutral value has to be written down, because the command line's default is another one.
-fn is_usual_otherwise(name: &str, neutral: &str) -> bool {
-    use clap::CommandFactory as _;
-    let command = crate::args::Arguments::command();
-    let train = command.find_subcommand("train").expect("there is such a command");
-    let argument = train.get_arguments().find(|argument| argument.get_id() == name);
-    let default = argument.and_then(|argument| argument.get_default_values().first().cloned());
-    default.is_some_and(|default| default != neutral)
-}
-
 /// The rate that was asked for, else the optimiser's usual one.
 pub(crate) fn learning_rate(arguments: &TrainArguments) -> f64 {
     arguments.learning_rate.unwrap_or_else(|| arguments.optimizer.usual_learning_rate())
+}
+
+// Each step of L-BFGS looks along a line, over which the cost has to stay the same function.
+fn is_lbfgs(arguments: &TrainArguments) -> bool {
+    matches!(arguments.optimizer, Optimizer::Lbfgs(_))
+}
+
+/// The schedule that was asked for, else the usual one.
+pub(crate) fn schedule(arguments: &TrainArguments) -> Schedule {
+    let usual = Schedule::Plateau { factor: 0.3, patience: 2, threshold: 1e-4, least: 0.001 };
+    let usual = if is_lbfgs(arguments) { Schedule::Constant } else { usual };
+    arguments.schedule.unwrap_or(usual)
+}
+
+/// The dropout that was asked for, else the usual one.
+pub(crate) fn dropout(arguments: &TrainArguments) -> f64 {
+    arguments.dropout.unwrap_or(if is_lbfgs(arguments) { 0.0 } else { 0.2 })
+}
+
+/// The examples of a step that were asked for, else the usual number.
+pub(crate) fn batch(arguments: &TrainArguments) -> Batch {
+    let usual = Batch::Size(const { NonZeroUsize::new(32).unwrap() });
+    arguments.batch.unwrap_or(if is_lbfgs(arguments) { Batch::Full } else { usual })
 }
 
 /// How picture files were read, where it was in another way than usual.

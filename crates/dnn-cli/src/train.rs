@@ -221,7 +221,7 @@ pub(crate) fn run_in<T: Element + Scalar>(
         }
         Ending::Finished => {}
     }
-    if let Some(best) = history.best {
+    if let Some(best) = history.best.filter(|best| best.epoch < trainer.epochs) {
         let why = if history.stopped_early { "nothing improved any more; " } else { "" };
         note(&format!("{why}the weights are those after epoch {}", best.epoch));
     }

@@ -27,7 +27,7 @@ Examples:
   dnn train --resume runs/photos-1 --epochs 100       or make it longer
   dnn train photos --from runs/photos-1/model.dnn     start from another model's weights
   dnn train --hidden none                 softmax regression: no hidden layer
-  dnn train --batch full --epochs 500     gradient descent on all examples at once
+  dnn train --optimizer sgd --batch full --epochs 500      gradient descent on all examples at once
   dnn train --json | jq .test.accuracy    for programs
 
 With --json: train, validation and test (null if there is no such part), each with cost, accuracy,
@@ -77,9 +77,10 @@ pub(crate) struct TrainArguments {
     /// Normalise what each hidden layer computes over the batch, before its activation
     #[arg(long, help_heading = NETWORK)]
     pub(crate) batch_norm: bool,
-    /// Share of each hidden layer's numbers that training drops, anew in every step
-    #[arg(long, help_heading = NETWORK, value_name = "RATE", default_value_t = 0.0, value_parser = parse_share)]
-    pub(crate) dropout: f64,
+    /// Share of each hidden layer's numbers that training drops, anew in every step [default: 0.2, and 0 for
+    /// lbfgs]
+    #[arg(long, help_heading = NETWORK, value_name = "RATE", value_parser = parse_share)]
+    pub(crate) dropout: Option<f64>,
     /// First weights: he-normal, he-uniform, xavier-normal, xavier-uniform, lecun-normal,
     /// lecun-uniform, inverse-sqrt, orthogonal, normal:S, uniform:L, constant:C or zeros
     #[arg(long, help_heading = NETWORK, value_name = "RULE", default_value = "he-normal")]
@@ -87,7 +88,7 @@ pub(crate) struct TrainArguments {
     /// How parameters follow their gradient: sgd, momentum, nesterov, rmsprop, adagrad, adam, adamw
     /// or (for full batches) lbfgs, perhaps with settings of its own: `momentum:beta=0.95`, `adam:beta1=0.8,epsilon=1e-7`,
     /// `adamw:weight_decay=0.1`
-    #[arg(long, help_heading = TRAINING, value_name = "NAME", default_value_t = Optimizer::default())]
+    #[arg(long, help_heading = TRAINING, value_name = "NAME", default_value = "adam")]
     pub(crate) optimizer: Optimizer,
     /// Size of a step [default: 0.1 for sgd, 0.01 for momentum, nesterov and adagrad, 1 for lbfgs, 0.001 for
     /// the others]
@@ -96,9 +97,9 @@ pub(crate) struct TrainArguments {
     /// How the learning rate changes over the run: constant, inverse-time, staircase, step, exponential,
     /// cosine, one-cycle, or plateau, which looks at what `--monitor` names; perhaps with settings of its
     /// own: `step:factor=0.5,every=20`, `exponential:factor=0.98`, `one-cycle:rise=0.2`,
-    /// `plateau:patience=5`
-    #[arg(long, help_heading = TRAINING, value_name = "NAME", default_value_t = Schedule::default())]
-    pub(crate) schedule: Schedule,
+    /// `plateau:patience=5` [default: plateau:factor=0.3,patience=2,least=0.001, and constant for lbfgs]
+    #[arg(long, help_heading = TRAINING, value_name = "NAME")]
+    pub(crate) schedule: Option<Schedule>,
     /// L2 regularisation: lambda / (2 m) times the sum of all squared weights, m the training examples, is
     /// added to the cost
     #[arg(long, help_heading = TRAINING, value_name = "LAMBDA", default_value_t = 0.0)]
@@ -120,11 +121,11 @@ pub(crate) struct TrainArguments {
     #[arg(long, help_heading = TRAINING, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share)]
     pub(crate) label_smoothing: f64,
     /// Passes over the training examples
-    #[arg(long, help_heading = TRAINING, value_name = "N", default_value_t = Trainer::default().epochs)]
+    #[arg(long, help_heading = TRAINING, value_name = "N", default_value = "30")]
     pub(crate) epochs: u64,
-    /// Examples per step, or `full` for all of them
-    #[arg(long, help_heading = TRAINING, value_name = "N|full", default_value_t = Trainer::default().batch)]
-    pub(crate) batch: Batch,
+    /// Examples per step, or `full` for all of them [default: 32, and full for lbfgs]
+    #[arg(long, help_heading = TRAINING, value_name = "N|full")]
+    pub(crate) batch: Option<Batch>,
     /// End the run when so many epochs in a row brought no improvement, and keep the best weights
     #[arg(long, help_heading = STOPPING, value_name = "EPOCHS")]
     pub(crate) early_stopping: Option<NonZeroU64>,
@@ -135,9 +136,10 @@ pub(crate) struct TrainArguments {
     /// validation-cost, or cost without a validation part]
     #[arg(long, help_heading = STOPPING, value_name = "NAME")]
     pub(crate) monitor: Option<Monitor>,
-    /// End with the weights of the best epoch
-    #[arg(long, help_heading = STOPPING)]
-    pub(crate) restore_best: bool,
+    /// Which weights a run ends with: those of the best epoch by --monitor, or the last ones [default: best
+    /// if there is a validation part]
+    #[arg(long, help_heading = STOPPING, value_name = "WHICH", conflicts_with = "early_stopping")]
+    pub(crate) weights: Option<Weights>,
     /// Fit a temperature to the validation part after training, and divide the logits by it: probabilities
     /// become as sure as they are right
     #[arg(long, help_heading = TRAINING)]
@@ -198,6 +200,13 @@ pub(crate) struct TrainArguments {
     /// Write one JSON object to standard output instead of a summary
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The weights that a run ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Weights {
+    Best,
+    Last,
 }
 
 /// How pixels become numbers.

@@ -59,7 +59,7 @@ fn another_run_is_refused_with_what_differs() {
     for (flag, message) in [
         ("--hidden=5", "--hidden: expected 4, found 5"),
         ("--learning-rate=0.5", "--learning-rate: expected"),
-        ("--optimizer=rmsprop", "--optimizer: expected sgd, found rmsprop"),
+        ("--optimizer=rmsprop", "--optimizer: expected adam, found rmsprop"),
         ("--seed=9", "--seed: expected 1, found 9"),
         ("--size=9", "--size: expected 8x8, found 9x9"),
         ("--dropout=0.5", "--dropout: expected as usual, found 0.5"),
