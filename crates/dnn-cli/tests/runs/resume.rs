@@ -62,7 +62,7 @@ fn another_run_is_refused_with_what_differs() {
         ("--optimizer=rmsprop", "--optimizer: expected adam, found rmsprop"),
         ("--seed=9", "--seed: expected 1, found 9"),
         ("--size=9", "--size: expected 8x8, found 9x9"),
-        ("--dropout=0.5", "--dropout: expected as usual, found 0.5"),
+        ("--dropout=0.5", "--dropout: expected 0.2, found 0.5"),
         ("--split=0.2", "--split: expected 0.3, found 0.2"),
     ] {
         fails(path, &["train", "--resume", "run", flag], 2, message);
