@@ -59,6 +59,22 @@ pub enum Initializer {
 }
 
 impl Initializer {
+    /// Every rule, with a usual number where it takes one.
+    pub const ALL: [Self; 12] = [
+        Self::Zeros,
+        Self::Constant(0.1),
+        Self::Normal(0.01),
+        Self::Uniform(0.1),
+        Self::HeNormal,
+        Self::HeUniform,
+        Self::XavierNormal,
+        Self::XavierUniform,
+        Self::LeCunNormal,
+        Self::LeCunUniform,
+        Self::InverseSqrt,
+        Self::Orthogonal,
+    ];
+
     /// Weights for `fan_out` units with `fan_in` inputs, drawn row by row.
     ///
     /// The numbers are drawn in `f64` and rounded, so that both precisions start alike.
@@ -356,6 +372,25 @@ mod tests {
         let mut stream = RandomStream::new(9, Purpose::Data, 0);
         let single: Array2<f32> = Initializer::HeNormal.weights(3, 5, &mut stream).unwrap();
         assert_eq!(single, draw(Initializer::HeNormal, 3, 5).mapv(f32::from_f64));
+    }
+
+    #[test]
+    fn every_rule_is_listed() {
+        crate::assert_lists_every_variant!(
+            Initializer::ALL,
+            Initializer::Zeros,
+            Initializer::Constant(_),
+            Initializer::Normal(_),
+            Initializer::Uniform(_),
+            Initializer::HeNormal,
+            Initializer::HeUniform,
+            Initializer::XavierNormal,
+            Initializer::XavierUniform,
+            Initializer::LeCunNormal,
+            Initializer::LeCunUniform,
+            Initializer::InverseSqrt,
+            Initializer::Orthogonal,
+        );
     }
 
     #[test]

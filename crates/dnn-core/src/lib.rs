@@ -17,6 +17,7 @@ mod element;
 mod error;
 mod features;
 mod init;
+mod listing;
 mod mt19937;
 mod parameters;
 mod products;

@@ -346,6 +346,22 @@ mod tests {
     }
 
     #[test]
+    fn every_activation_is_listed() {
+        dnn_core::assert_lists_every_variant!(
+            Activation::ALL,
+            Activation::Identity,
+            Activation::Relu,
+            Activation::LeakyRelu(_),
+            Activation::Elu(_),
+            Activation::Gelu,
+            Activation::Silu,
+            Activation::Softplus,
+            Activation::Tanh,
+            Activation::Sigmoid,
+        );
+    }
+
+    #[test]
     fn names_round_trip_and_bad_ones_say_what_exists() {
         for activation in Activation::ALL.into_iter().chain([Activation::Elu(0.3)]) {
             assert_eq!(activation.to_string().parse(), Ok(activation));

@@ -81,6 +81,13 @@ pub enum Layer {
 }
 
 impl Layer {
+    /// One of every kind, in an order in which they can follow one another.
+    pub const KINDS: [Self; 3] = [
+        Self::Dense { units: 8, activation: Activation::Identity },
+        Self::batch_norm(Activation::Tanh),
+        Self::Dropout { rate: 0.25 },
+    ];
+
     /// Batch normalisation with the usual numbers: momentum 0.1, epsilon 1e-5.
     pub const fn batch_norm(activation: Activation) -> Self {
         Self::BatchNorm { activation, momentum: 0.1, epsilon: 1e-5 }
@@ -270,5 +277,20 @@ impl Architecture {
             Some(pair) => Err(NetworkError::RepeatedClass { name: pair[0].clone() }),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_listed() {
+        dnn_core::assert_lists_every_variant!(
+            Layer::KINDS,
+            Layer::Dense { .. },
+            Layer::BatchNorm { .. },
+            Layer::Dropout { .. },
+        );
     }
 }

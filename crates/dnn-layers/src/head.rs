@@ -124,6 +124,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_head_is_listed() {
+        dnn_core::assert_lists_every_variant!(
+            Head::ALL,
+            Head::Sigmoid,
+            Head::Softmax,
+            Head::Identity,
+        );
+    }
+
     proptest! {
         #[test]
         fn softmax_sums_to_one_for_any_logits(

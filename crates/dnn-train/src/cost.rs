@@ -299,6 +299,16 @@ mod tests {
     }
 
     #[test]
+    fn every_cost_is_listed() {
+        dnn_core::assert_lists_every_variant!(
+            Cost::ALL,
+            Cost::BinaryCrossEntropy,
+            Cost::CategoricalCrossEntropy,
+            Cost::MeanSquaredError,
+        );
+    }
+
+    #[test]
     fn a_cost_for_another_head_says_so() {
         let error = Cost::BinaryCrossEntropy.check_head(Head::Softmax).unwrap_err().to_string();
         assert_eq!(error, "binary cross-entropy expects a sigmoid head, found a softmax head");

@@ -1,7 +1,7 @@
 //! L-BFGS: full-batch steps along a direction that remembers how the gradient has been changing.
 
-use dnn_core::{CoreError, Element, Parameters};
-use dnn_layers::Network;
+use dnn_core::{CoreError, Element, LayerParameters, Parameters};
+use dnn_layers::{BatchStatistics, Network};
 
 use crate::engine::{Engine, NotFinite};
 use crate::evaluation::Tally;
@@ -69,6 +69,8 @@ pub(crate) struct Evaluated<T> {
     pub(crate) tally: Tally,
     pub(crate) penalty: f64,
     gradient: Parameters<T>,
+    /// Of each batch normalisation.
+    pub(crate) statistics: Vec<BatchStatistics<T>>,
 }
 
 impl<T> Evaluated<T> {
@@ -103,7 +105,8 @@ impl<T: Element> Driver<'_, '_, T> {
     pub(crate) fn here(&mut self) -> Result<Evaluated<T>, NotFinite> {
         let penalty = (self.evaluate)(self.network, self.engine)?;
         let (tally, gradient) = (self.engine.tally().clone(), self.engine.gradient().clone());
-        Ok(Evaluated { tally, penalty, gradient })
+        let statistics = self.engine.statistics().to_vec();
+        Ok(Evaluated { tally, penalty, gradient, statistics })
     }
 
     /// One step from where cost and gradient are `start`; gives them where it ends. `memory` holds pairs of
@@ -114,6 +117,9 @@ impl<T: Element> Driver<'_, '_, T> {
         start: Evaluated<T>,
     ) -> Result<Evaluated<T>, NotFinite> {
         let direction = direction(memory, &start.gradient);
+        if let Some(layer) = direction.layers.iter().position(|layer| !all_finite(layer)) {
+            return Err(NotFinite { what: "the direction", layer: layer + 1 });
+        }
         let slope = dot(&direction, &start.gradient);
         if slope > -LEAST_CHANGE {
             // Nothing goes down any more.
@@ -276,6 +282,10 @@ fn direction<T: Element>(memory: &[Parameters<T>], gradient: &Parameters<T>) -> 
         add(&mut q, share, s);
     }
     q
+}
+
+fn all_finite<T: Element>(layer: &LayerParameters<T>) -> bool {
+    layer.weights.iter().chain(&layer.bias).all(|value| value.is_finite())
 }
 
 /// The sum over all numbers of two gradients, or one, in their order.

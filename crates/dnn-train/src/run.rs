@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use dnn_core::{Columns, Element};
-use dnn_layers::Network;
+use dnn_layers::{BatchStatistics, Network};
 use dnn_store::Scalar;
 
 use crate::augment::Augmented;
@@ -284,9 +284,10 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
                 None => driver.here()?,
             };
             let (tally, penalty) = (start.tally.clone(), start.penalty);
-            *evaluated = Some(driver.step(memory, start)?);
+            let end = evaluated.insert(driver.step(memory, start)?);
             totals.add(&tally, penalty);
-            self.follow_statistics(network, engine, batch.len());
+            // Not those of the last place that the search looked at.
+            follow_statistics(network, &end.statistics, batch.len());
             return Ok(tally.mean_cost() + penalty);
         }
         let penalty = evaluate(network, engine)?;
@@ -309,20 +310,8 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             }
         }
         totals.add(engine.tally(), penalty);
-        self.follow_statistics(network, engine, batch.len());
+        follow_statistics(network, engine.statistics(), batch.len());
         Ok(engine.tally().mean_cost() + penalty)
-    }
-
-    /// The running statistics follow those of the batch of `m` examples.
-    fn follow_statistics(&self, network: &mut Network<T>, engine: &Engine<T>, m: usize) {
-        let mut batch = engine.statistics().iter();
-        for l in 0..network.stages().len() {
-            let Some(normalization) = network.stages()[l].normalization else { continue };
-            let position = engine.statistics().len() - batch.len();
-            if let Some(batch) = batch.next() {
-                network.statistics_mut()[position].follow(batch, m, normalization.momentum);
-            }
-        }
     }
 
     /// Adds L2 to the gradient, and gives what it adds to the cost. Normalisation is left out.
@@ -338,5 +327,15 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         add_l2_of(pairs, l2, self.weight);
         let layers = layers.iter().enumerate().filter_map(|(l, layer)| dense(l).then_some(layer));
         l2_cost_of(layers, l2, self.weight)
+    }
+}
+
+/// The running statistics follow those of a batch of `m` examples.
+fn follow_statistics<T: Element>(network: &mut Network<T>, batch: &[BatchStatistics<T>], m: usize) {
+    let mut position = 0;
+    for l in 0..network.stages().len() {
+        let Some(normalization) = network.stages()[l].normalization else { continue };
+        network.statistics_mut()[position].follow(&batch[position], m, normalization.momentum);
+        position += 1;
     }
 }

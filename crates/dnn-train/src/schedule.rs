@@ -186,6 +186,13 @@ impl Schedule {
     /// The names of all schedules.
     pub const NAMES: &'static [&'static str] = <Self as Rules>::NAMES;
 
+    /// Every schedule, with the usual numbers; at the end the one that has no name.
+    pub fn every() -> Vec<Self> {
+        let mut all: Vec<Self> = Self::NAMES.iter().filter_map(|name| Self::named(name)).collect();
+        all.push(Self::Sweep { ratio: 100.0, steps: 10 });
+        all
+    }
+
     /// Whether the rates of a run depend on how long it will be.
     pub fn depends_on_length(self) -> bool {
         matches!(self, Self::Cosine { .. } | Self::OneCycle { .. })
@@ -275,6 +282,23 @@ mod tests {
         assert_eq!(power(0.5, 10), 1.0 / 1024.0);
         assert!((power(0.999, 12_345) - 0.999_f64.powf(12_345.0)).abs() < 1e-15);
         assert_eq!(power(0.9, u64::MAX), 0.0);
+    }
+
+    #[test]
+    fn every_schedule_is_listed() {
+        dnn_core::assert_lists_every_variant!(
+            Schedule::every(),
+            Schedule::Constant,
+            Schedule::InverseTime { .. },
+            Schedule::Staircase { .. },
+            Schedule::Step { every: 1, .. },
+            Schedule::Step { .. },
+            Schedule::Cosine { .. },
+            Schedule::OneCycle { .. },
+            Schedule::Sweep { .. },
+            Schedule::Plateau { .. },
+        );
+        assert_eq!(Schedule::every().len(), Schedule::NAMES.len() + 1);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::run::Run;
 use crate::settings::{Rules as _, Setting};
 use crate::{
     Augment, Checkpoint, ClassWeights, Cost, DropoutMasks, EarlyStopping, Event, Examples, History,
-    Monitor, Optimizer, Schedule, TrainError,
+    Monitor, Optimizer, Schedule, Targets, TrainError,
 };
 
 /// How many examples a step looks at.
@@ -366,7 +366,7 @@ impl Trainer {
         self.check::<T>()?;
         let cost = self.cost.unwrap_or_else(|| Cost::of_head(network.head()));
         training.check(network, cost)?;
-        self.check_network(network)?;
+        self.check_network(network, training)?;
         if let Some(validation) = validation {
             validation.check(network, cost)?;
         }
@@ -399,10 +399,22 @@ impl Trainer {
         Ok(monitor)
     }
 
-    /// Checks what follows from the layers of the network.
-    fn check_network<T: Element>(&self, network: &Network<T>) -> Result<(), TrainError> {
+    /// Checks what follows from the layers of the network and from what kind of targets there is.
+    fn check_network<T: Element>(
+        &self,
+        network: &Network<T>,
+        training: &Examples<'_, T>,
+    ) -> Result<(), TrainError> {
+        if self.label_smoothing > 0.0 && matches!(training.targets, Targets::Values(_)) {
+            return Err(CoreError::Invalid {
+                what: "label smoothing",
+                expected: "classes as targets",
+                found: "numbers".to_owned(),
+            }
+            .into());
+        }
         let normalized = network.stages().iter().any(|stage| stage.normalization.is_some());
-        if normalized && self.batch == Batch::Size(NonZeroUsize::MIN) {
+        if normalized && self.batch_len(training.len()) == 1 {
             return Err(CoreError::Invalid {
                 what: "batch",
                 expected: "at least 2 examples, over which batch normalisation can take a mean",

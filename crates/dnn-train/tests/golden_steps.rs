@@ -1,18 +1,21 @@
-//! Every single call of the course whose numbers were published, in `f64`, to 1e-9.
+//! Every single call of the course whose numbers were published, in `f64`, to 1e-9 (reliability row T9; whole
+//! runs are in `golden_runs.rs`).
 #![allow(clippy::unwrap_used, reason = "a test may stop at a broken golden file")]
 
 mod support;
 
 use dnn_core::{
-    Initializer, LayerParameters, Parameters, RandomStream, initialize_parameters,
+    Features, Initializer, LayerParameters, Parameters, RandomStream, initialize_parameters,
     initialize_parameters_deep,
 };
 use dnn_layers::{
-    Activation, Head, LayerCache, linear_activation_forward, linear_forward, model_forward,
+    Activation, Head, InputShape, Layer, LayerCache, Network, linear_activation_forward,
+    linear_forward, model_forward,
 };
 use dnn_train::{
-    Adam, Moment, Momentum, Optimizer, Schedule, add_l2, apply_dropout, course, l2_cost,
-    linear_activation_backward, linear_backward, update_parameters, update_parameters_with,
+    Adam, Batch, DropoutMasks, Examples, Moment, Momentum, Optimizer, Schedule, Trainer, add_l2,
+    apply_dropout, course, l2_cost, linear_activation_backward, linear_backward, unobserved,
+    update_parameters, update_parameters_with,
 };
 use ndarray::{Array2, Axis};
 use serde_json::Value;
@@ -279,6 +282,71 @@ fn regularization() {
     }
 }
 
+/// What the golden files hold, by file and section: a case more or less has to be written here, and tested.
+#[test]
+fn every_case_and_run_is_listed() {
+    for (text, section, names) in [
+        (
+            include_str!("golden/c1w4a1_step_by_step.json"),
+            "cases",
+            "sigmoid_0_2 activations_edge_values initialize_parameters_2_2_1 \
+             initialize_parameters_3_2_1 initialize_parameters_deep_5_4_3 linear_forward \
+             linear_activation_forward L_model_forward_1hidden L_model_forward_2hidden \
+             full_pass_2hidden_own_labels compute_cost_111 compute_cost_110 linear_backward_1x2 \
+             linear_backward_3x4 linear_activation_backward L_model_backward update_parameters",
+        ),
+        (
+            include_str!("golden/c1w4a2_application.json"),
+            "small_end_to_end_cases",
+            "L_layer_model_2iters L_layer_model_3iters",
+        ),
+        (
+            include_str!("golden/c1w4a2_application.json"),
+            "training_runs",
+            "four_layer_12288_20_7_5_1 two_layer_12288_7_1 four_layer_init_0.01",
+        ),
+        (
+            include_str!("golden/c2w1_gradient_checking.json"),
+            "cases",
+            "gradient_check_1d gradient_check_n",
+        ),
+        (
+            include_str!("golden/c2w1_initialization.json"),
+            "init_cases",
+            "random_x10_3_2_1 he_2_4_1",
+        ),
+        (
+            include_str!("golden/c2w1_initialization.json"),
+            "training_runs",
+            "zeros random10 he small_0.01 xavier_1/n",
+        ),
+        (
+            include_str!("golden/c2w1_regularization.json"),
+            "cases",
+            "compute_cost_with_regularization backward_propagation_with_regularization \
+             forward_propagation_with_dropout backward_propagation_with_dropout",
+        ),
+        (include_str!("golden/c2w1_regularization.json"), "training_runs", "none L2_0.7"),
+        (
+            include_str!("golden/c2w2_optimization.json"),
+            "cases",
+            "update_parameters_with_gd update_parameters_with_momentum \
+             update_parameters_with_adam_t2 random_mini_batches_148_by_64 \
+             random_mini_batches_7_by_2 learning_rate_decay",
+        ),
+        (include_str!("golden/c2w2_optimization.json"), "training_runs", "gd"),
+    ] {
+        let found = cases(text, section);
+        let found: Vec<&str> = found.iter().map(|case| case["name"].as_str().unwrap()).collect();
+        assert_eq!(found, names.split_whitespace().collect::<Vec<_>>(), "{section}");
+        let json: Value = serde_json::from_str(text).unwrap();
+        for (section, list) in json.as_object().unwrap() {
+            let known = ["cases", "init_cases", "small_end_to_end_cases", "training_runs"];
+            assert!(!list.is_array() || known.contains(&section.as_str()), "{section}");
+        }
+    }
+}
+
 fn mask(value: &Value) -> Array2<bool> {
     matrix(value).mapv(|keep| keep == 1.0)
 }
@@ -298,6 +366,58 @@ fn forward_with_dropout(inputs: &Value, expected: &Value) {
         }
         assert_close(&a, &matrix(&expected[format!("A{}", l + 1)]), LIMIT, "A with dropout");
     }
+}
+
+/// The trainer's own step with the masks of the course: its cost is that of the published outputs, and its
+/// gradient that of the single calls.
+#[test]
+fn the_trainer_drops_what_the_course_drops() {
+    let all = cases(include_str!("golden/c2w1_regularization.json"), "cases");
+    let case = all.iter().find(|case| case["name"] == "forward_propagation_with_dropout").unwrap();
+    let (inputs, expected) = (&case["inputs"], &case["expected"]);
+    let (x, start) = (matrix(&inputs["X"]), parameters(inputs, ""));
+    let keep_prob = number(&inputs["keep_prob"]);
+    let masks = [mask(&inputs["mask_D1"]), mask(&inputs["mask_D2"])];
+    for (mask, draws) in masks.iter().zip(["uniform_D1", "uniform_D2"]) {
+        assert_eq!(mask, matrix(&inputs[draws]).mapv(|draw| draw < keep_prob));
+    }
+    let labels: Vec<u32> = (0..x.ncols()).map(|example| u32::from(example % 3 == 1)).collect();
+    let y = Array2::from_shape_fn((1, x.ncols()), |(_, example)| f64::from(labels[example]));
+    // The single calls, from the published activations.
+    let a = |l: usize| if l == 0 { x.clone() } else { matrix(&expected[format!("A{l}")]) };
+    let mut dz = a(3) - &y;
+    let mut layers = Vec::new();
+    for l in (1..=3).rev() {
+        let weights = start.layers[l - 1].weights.view();
+        let mut found = linear_backward(dz.view(), a(l - 1).view(), weights).unwrap();
+        layers.insert(0, LayerParameters { weights: found.weights, bias: found.bias });
+        if l > 1 {
+            apply_dropout(found.da_prev.view_mut(), masks[l - 2].view(), keep_prob);
+            dz = dnn_train::relu_backward(found.da_prev.view(), a(l - 1).view()).unwrap();
+        }
+    }
+    let mut builder = Network::<f64>::builder(InputShape::flat(x.nrows()));
+    for layer in &start.layers[..2] {
+        let (units, activation) = (layer.weights.nrows(), Activation::Relu);
+        builder = builder.layer(Layer::Dense { units, activation });
+        builder = builder.layer(Layer::Dropout { rate: 1.0 - keep_prob });
+    }
+    let mut network = builder.classes(["0", "1"]).build_with(start.clone()).unwrap();
+    let given = DropoutMasks::new(move |_, layer, mut keep| keep.assign(&masks[layer - 1]));
+    let trainer = Trainer {
+        dropout_masks: Some(given),
+        learning_rate: 1.0,
+        batch: Batch::Full,
+        epochs: 1,
+        ..Trainer::default()
+    };
+    let examples = Examples::classes(Features::Real(x.view()), &labels);
+    let history = trainer.fit(&mut network, &examples, None, &mut unobserved).unwrap();
+    let cost = course::compute_cost(a(3).view(), y.view()).unwrap();
+    assert!((history.epochs[0].cost - cost).abs() <= LIMIT, "{} {cost}", history.epochs[0].cost);
+    let mut after = start;
+    update_parameters(&mut after, &Parameters { layers }, 1.0).unwrap();
+    assert_parameters(network.parameters(), &after, LIMIT, "a step with dropout");
 }
 
 fn backward_with_dropout(inputs: &Value, expected: &Value) {

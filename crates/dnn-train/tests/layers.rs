@@ -1,5 +1,5 @@
 //! Batch normalisation, dropout, label smoothing and weights: against PyTorch, against slopes, against
-//! what they stand for.
+//! what they stand for (reliability row T8 for these layers, T13 for weights and folding).
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 #[path = "support/fits.rs"]
@@ -9,8 +9,8 @@ mod support;
 use dnn_core::{Features, Parameters, Purpose, RandomStream};
 use dnn_layers::{Activation, InputShape, Layer, Network};
 use dnn_train::{
-    Batch, ClassWeights, Cost, DropoutMasks, Examples, Trainer, check_gradients, evaluate,
-    gradients, unobserved,
+    Batch, ClassWeights, Cost, DropoutMasks, Examples, Trainer, check_gradients, compare_gradients,
+    evaluate, gradients, unobserved,
 };
 use fits::{apart, bits, fit, full, labels, normal, size};
 use ndarray::{Array2, Axis, array, concatenate};
@@ -108,13 +108,18 @@ fn gradients_are_the_slopes_with_every_layer_and_batch() {
             vec![linear, norm, drop, dense(4, Activation::Identity), norm],
             vec![dense(6, Activation::Tanh), drop, linear, norm, dense(3, activation), drop],
         ] {
-            let network = network(4, &hidden);
             // 300 examples of so small a network are two tiles.
             let kinked = matches!(activation, Activation::Relu | Activation::LeakyRelu(_));
-            for m in [2, 7, 300] {
+            for m in [1, 2, 7, 300] {
+                let normalizes = hidden.iter().any(|l| matches!(l, Layer::BatchNorm { .. }));
                 if kinked && m == 300 {
                     // Of so many numbers one lies at the kink.
                     continue;
+                }
+                let mut network = network(4, &hidden);
+                if m == 1 {
+                    // One example is normalised to 0, where a kink is.
+                    network.layers_mut().for_each(|mut layer| layer.bias.fill(0.3));
                 }
                 let (x, y) = (normal((4, m), 11 + m as u64), labels(3, m, 5));
                 let examples = Examples::classes(Features::Real(x.view()), &y);
@@ -122,7 +127,7 @@ fn gradients_are_the_slopes_with_every_layer_and_batch() {
                 let check = check_gradients(&network, &examples, cost, 1e-5).unwrap();
                 // A batch of two is normalised to plus and minus 1, whatever the weights before it are,
                 // but for epsilon: slopes that are all but 0 drown in rounding.
-                let few = m == 2 && hidden.iter().any(|l| matches!(l, Layer::BatchNorm { .. }));
+                let few = m == 2 && normalizes;
                 let limit = if few { 1e-4 } else { 1e-7 };
                 assert!(check.difference <= limit, "{hidden:?}, batch {m}: {check:?}");
                 if !few {
@@ -132,7 +137,37 @@ fn gradients_are_the_slopes_with_every_layer_and_batch() {
             }
         }
     }
+    // Of the nine activations two are kinked.
+    assert_eq!(checked, 9 * 4 * 4 - 2 * 4);
     println!("{checked} gradients, largest difference {largest:.2e}");
+}
+
+#[test]
+fn a_gradient_that_forgets_a_layer_is_caught() {
+    let hidden = [
+        dense(5, Activation::Identity),
+        Layer::batch_norm(Activation::Tanh),
+        Layer::Dropout { rate: 0.3 },
+    ];
+    let (x, y) = (normal((4, 7), 11), labels(3, 7, 5));
+    let examples = Examples::classes(Features::Real(x.view()), &y);
+    let cost = Cost::CategoricalCrossEntropy;
+    let start = network(4, &hidden);
+    let (_, right) = gradients(&start, &examples, cost).unwrap();
+    let difference = |gradient: &Parameters<f64>| {
+        compare_gradients(&start, &examples, cost, 1e-5, gradient).unwrap().difference
+    };
+    assert!(difference(&right) <= 1e-7);
+    // As without dropout; as of the scale and the shift of normalisation with the wrong sign.
+    let kept = with(network(4, &hidden[..2]), start.parameters());
+    assert!(difference(&gradients(&kept, &examples, cost).unwrap().1) > 1e-2);
+    for of_bias in [false, true] {
+        let mut wrong = right.clone();
+        let layer = &mut wrong.layers[1];
+        let array = if of_bias { &mut layer.bias } else { &mut layer.weights };
+        array.mapv_inplace(|value| -value);
+        assert!(difference(&wrong) > 1e-2);
+    }
 }
 
 #[test]
@@ -270,4 +305,27 @@ fn running_statistics_come_to_those_of_the_data() {
     assert!((running.mean[0] - 3.0).abs() < 1e-9, "{running:?}");
     // 14 / 3, as of all examples that these four are drawn from.
     assert!((running.variance[0] - 14.0 / 3.0).abs() < 1e-9, "{running:?}");
+}
+
+#[test]
+fn running_statistics_of_a_line_search_are_those_of_where_it_ends() {
+    let norm = Layer::BatchNorm { activation: Activation::Tanh, momentum: 1.0, epsilon: 1e-5 };
+    let start = network(4, &[dense(5, Activation::Identity), norm]);
+    let (x, y) = (normal((4, 30), 1), labels(3, 30, 2));
+    let examples = Examples::classes(Features::Real(x.view()), &y);
+    for (learning_rate, rule) in [
+        (1.0, "lbfgs"),
+        (30.0, "lbfgs"),
+        (1e3, "lbfgs:evaluations=1"),
+        (1e3, "lbfgs:evaluations=3"),
+    ] {
+        let optimizer = rule.parse().unwrap();
+        let trainer = Trainer { optimizer, ..full(learning_rate, 3) };
+        let (trained, _) = fit(&trainer, &start, &examples);
+        let caches = trained.forward(&examples.features).unwrap();
+        let mean = caches.a(0).mean_axis(Axis(1)).unwrap();
+        for (found, expected) in trained.statistics()[0].mean.iter().zip(&mean) {
+            assert!((found - expected).abs() < 1e-12, "{rule} from {learning_rate}: {found}");
+        }
+    }
 }

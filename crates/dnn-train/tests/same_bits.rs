@@ -1,15 +1,18 @@
-//! Runs that must come to the same: on any threads, from one seed, in another form of the data.
+//! Runs that must come to the same: on any threads, from one seed, in another form of the data (reliability
+//! rows T10 and T13; weights of examples and folded normalisation are in `layers.rs`).
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 #[path = "support/fits.rs"]
 mod fits;
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use dnn_core::{Element, Features};
-use dnn_layers::{Activation, InputShape, Network};
-use dnn_train::{BatchOrder, Clip, Cost, Examples, Trainer, evaluate, unobserved};
+use dnn_core::{Element, Features, PixelScaling};
+use dnn_layers::{Activation, InputShape, Layer, Network};
+use dnn_train::{Augment, BatchOrder, Clip, Cost, Examples, Trainer, evaluate, unobserved};
 use ndarray::{ArrayView2, Axis, concatenate};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use fits::{apart, bits, build, bytes, classifier, fit, full, in_order, labels, normal, size};
 
@@ -32,6 +35,32 @@ fn assert_same_bits_on_any_threads<T: Element + dnn_store::Scalar>(
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
     assert!(pool.install(|| on(None)) == expected, "a pool of our own");
+    assert!(while_busy(&pool, || on(None)) == expected, "a pool that others work in");
+}
+
+/// What `work` gives in a pool two of whose threads are busy with other parallel work all the time.
+fn while_busy<R: Send>(pool: &rayon::ThreadPool, work: impl FnOnce() -> R + Send) -> R {
+    let (started, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let (started, over) = (&started, &over);
+    pool.in_place_scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(move |_| {
+                started.fetch_add(1, Ordering::SeqCst);
+                while !over.load(Ordering::SeqCst) {
+                    (0..64_u32).into_par_iter().for_each(|number| {
+                        std::hint::black_box((0..2000).fold(number, u32::wrapping_add));
+                    });
+                }
+            });
+        }
+        // Work that waits for its parts must not be given one of these two instead.
+        while started.load(Ordering::SeqCst) < 2 {
+            std::thread::yield_now();
+        }
+        let result = pool.install(work);
+        over.store(true, Ordering::SeqCst);
+        result
+    })
 }
 
 fn wide_and_short_batches<T: Element + dnn_store::Scalar>() {
@@ -54,14 +83,85 @@ fn wide_and_short_batches<T: Element + dnn_store::Scalar>() {
     assert_same_bits_on_any_threads(&shuffled, &network, &examples);
 }
 
+/// Every kind of layer, a memory, weights, changed pictures and a schedule, all at once.
+fn everything_at_once<T: Element + dnn_store::Scalar>() {
+    let pixels = bytes((300, 600), 1);
+    let labels = labels(3, 600, 2);
+    let layers = Layer::KINDS.into_iter().chain(Layer::KINDS);
+    let builder = layers.fold(
+        Network::<T>::builder(InputShape::picture(10, 10, 3)),
+        dnn_layers::NetworkBuilder::layer,
+    );
+    let network: Network<T> = build(builder.classes(["a", "b", "c"]));
+    let examples = Examples::classes(network.pixels(pixels.view()), &labels);
+    let trainer = Trainer {
+        optimizer: "adamw".parse().unwrap(),
+        schedule: "one-cycle".parse().unwrap(),
+        class_weights: "balanced".parse().unwrap(),
+        label_smoothing: 0.1,
+        l2: 0.1,
+        clip: Clip::Norm(0.5),
+        augment: Some(Augment::new(|epoch, example, pixels, out| {
+            out.copy_from_slice(pixels);
+            out.rotate_left(epoch as usize + example % 7);
+        })),
+        batch: size(290),
+        ..full(0.01, 2)
+    };
+    assert_same_bits_on_any_threads(&trainer, &network, &examples);
+}
+
 #[test]
 fn any_number_of_threads_gives_the_same_bits_in_f32() {
     wide_and_short_batches::<f32>();
+    everything_at_once::<f32>();
 }
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits_in_f64() {
     wide_and_short_batches::<f64>();
+    everything_at_once::<f64>();
+}
+
+#[test]
+fn a_scaling_folded_into_the_first_weights_gives_the_same_outputs() {
+    let pixels = bytes((4 * 3, 40), 3);
+    let scaling = PixelScaling::per_channel(&[0.4, 0.5, 0.6], &[0.2, 0.3, 0.25]).unwrap();
+    let builder = || {
+        let builder = Network::<f64>::builder(InputShape::picture(2, 2, 3));
+        builder.hidden(&[7], Activation::Tanh).classes(["a", "b", "c"])
+    };
+    let scaled: Network<f64> = build(builder().scaling(scaling));
+    // W (p / 255 - mean) / deviation + b, as weights of p / 255.
+    let mut parameters = scaled.parameters().clone();
+    let first = &mut parameters.layers[0];
+    for (input, mut column) in first.weights.columns_mut().into_iter().enumerate() {
+        let (mean, deviation) = ([0.4, 0.5, 0.6][input % 3], [0.2, 0.3, 0.25][input % 3]);
+        column /= deviation;
+        first.bias.column_mut(0).scaled_add(-mean, &column);
+    }
+    let folded = builder().build_with(parameters).unwrap();
+    let outputs = |network: &Network<f64>| {
+        network.predict_probabilities(&network.pixels(pixels.view())).unwrap()
+    };
+    let apart = outputs(&scaled) - outputs(&folded);
+    assert!(apart.iter().all(|d| d.abs() < 1e-13), "{apart}");
+}
+
+#[test]
+fn another_order_of_a_batch_is_the_same_batch() {
+    let (x, labels) = (normal((5, 30), 1), labels(3, 30, 2));
+    let layers = [Layer::KINDS[0], Layer::KINDS[1]];
+    let builder = layers
+        .into_iter()
+        .fold(Network::builder(InputShape::flat(5)), dnn_layers::NetworkBuilder::layer);
+    let network: Network<f64> = build(builder.classes(["a", "b", "c"]));
+    let examples = Examples::classes(Features::Real(x.view()), &labels);
+    let (expected, _) = fit(&full(0.2, 20), &network, &examples);
+    let turned = BatchOrder::new(|epoch, columns| columns.rotate_left(epoch as usize));
+    let (found, _) = fit(&Trainer { order: Some(turned), ..full(0.2, 20) }, &network, &examples);
+    assert!(apart(&found, &expected) < 1e-12, "{}", apart(&found, &expected));
+    assert_ne!(bits(&found), bits(&network));
 }
 
 #[test]

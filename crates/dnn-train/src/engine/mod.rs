@@ -115,8 +115,8 @@ pub(crate) fn check_memory<T: Element>(
 ) -> Result<(), TrainError> {
     let parameters = network.parameters().count();
     let numbers = |examples: usize, arrays: u128| {
-        let tiles = examples.next_multiple_of(tile_width(parameters, examples).max(1));
-        tiles as u128 * (arrays * units(network) as u128)
+        let width = tile_width(parameters, examples).max(1) as u128;
+        (examples as u128).next_multiple_of(width) * (arrays * units(network) as u128)
     };
     let kept = batch as u128 * training_units(network) as u128;
     // `Z`, `A` and `dZ` of a step, `Z` and `A` of a pass, and the gradient.
@@ -286,6 +286,7 @@ impl<T: Element> Engine<T> {
             });
         }
         self.sum_up(m)?;
+        self.check_statistics()?;
         if !backward {
             return Ok(());
         }
@@ -299,6 +300,18 @@ impl<T: Element> Engine<T> {
                 gradient.bias[(unit, 0)] = T::from_f64(beta) * share;
             }
             tiles.par_iter_mut().for_each(|tile| tile.backward_segment(network, segment.clone()));
+        }
+        Ok(())
+    }
+
+    /// Refuses statistics that overflow although the numbers themselves do not: the normalised numbers would
+    /// all be 0, as if there was nothing to learn from.
+    fn check_statistics(&self) -> Result<(), NotFinite> {
+        for (index, BatchStatistics { mean, variance }) in self.statistics.iter().enumerate() {
+            if !mean.iter().chain(variance).all(|value| value.is_finite()) {
+                let layer = self.segments[index].end + 1;
+                return Err(NotFinite { what: "the mean or variance", layer });
+            }
         }
         Ok(())
     }

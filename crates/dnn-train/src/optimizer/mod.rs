@@ -332,6 +332,21 @@ mod tests {
     }
 
     #[test]
+    fn every_optimiser_is_listed() {
+        dnn_core::assert_lists_every_variant!(
+            Optimizer::NAMES.iter().map(|name| name.parse().unwrap()),
+            Optimizer::GradientDescent,
+            Optimizer::Momentum(Momentum { nesterov: false, .. }),
+            Optimizer::Momentum(Momentum { nesterov: true, .. }),
+            Optimizer::RmsProp(_),
+            Optimizer::AdaGrad(_),
+            Optimizer::Adam(_),
+            Optimizer::AdamW(_),
+            Optimizer::Lbfgs(_),
+        );
+    }
+
+    #[test]
     fn optimisers_are_their_text() {
         for &name in Optimizer::NAMES {
             let optimizer: Optimizer = name.parse().unwrap();
