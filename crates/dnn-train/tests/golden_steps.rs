@@ -283,59 +283,57 @@ fn regularization() {
 }
 
 /// What the golden files hold, by file and section: a case more or less has to be written here, and tested.
-#[test]
-fn every_case_and_run_is_listed() {
-    for (text, section, names) in [
-        (
-            include_str!("golden/c1w4a1_step_by_step.json"),
-            "cases",
-            "sigmoid_0_2 activations_edge_values initialize_parameters_2_2_1 \
+const HELD: [(&str, &str, &str); 10] = [
+    (
+        include_str!("golden/c1w4a1_step_by_step.json"),
+        "cases",
+        "sigmoid_0_2 activations_edge_values initialize_parameters_2_2_1 \
              initialize_parameters_3_2_1 initialize_parameters_deep_5_4_3 linear_forward \
              linear_activation_forward L_model_forward_1hidden L_model_forward_2hidden \
              full_pass_2hidden_own_labels compute_cost_111 compute_cost_110 linear_backward_1x2 \
              linear_backward_3x4 linear_activation_backward L_model_backward update_parameters",
-        ),
-        (
-            include_str!("golden/c1w4a2_application.json"),
-            "small_end_to_end_cases",
-            "L_layer_model_2iters L_layer_model_3iters",
-        ),
-        (
-            include_str!("golden/c1w4a2_application.json"),
-            "training_runs",
-            "four_layer_12288_20_7_5_1 two_layer_12288_7_1 four_layer_init_0.01",
-        ),
-        (
-            include_str!("golden/c2w1_gradient_checking.json"),
-            "cases",
-            "gradient_check_1d gradient_check_n",
-        ),
-        (
-            include_str!("golden/c2w1_initialization.json"),
-            "init_cases",
-            "random_x10_3_2_1 he_2_4_1",
-        ),
-        (
-            include_str!("golden/c2w1_initialization.json"),
-            "training_runs",
-            "zeros random10 he small_0.01 xavier_1/n",
-        ),
-        (
-            include_str!("golden/c2w1_regularization.json"),
-            "cases",
-            "compute_cost_with_regularization backward_propagation_with_regularization \
+    ),
+    (
+        include_str!("golden/c1w4a2_application.json"),
+        "small_end_to_end_cases",
+        "L_layer_model_2iters L_layer_model_3iters",
+    ),
+    (
+        include_str!("golden/c1w4a2_application.json"),
+        "training_runs",
+        "four_layer_12288_20_7_5_1 two_layer_12288_7_1 four_layer_init_0.01",
+    ),
+    (
+        include_str!("golden/c2w1_gradient_checking.json"),
+        "cases",
+        "gradient_check_1d gradient_check_n",
+    ),
+    (include_str!("golden/c2w1_initialization.json"), "init_cases", "random_x10_3_2_1 he_2_4_1"),
+    (
+        include_str!("golden/c2w1_initialization.json"),
+        "training_runs",
+        "zeros random10 he small_0.01 xavier_1/n",
+    ),
+    (
+        include_str!("golden/c2w1_regularization.json"),
+        "cases",
+        "compute_cost_with_regularization backward_propagation_with_regularization \
              forward_propagation_with_dropout backward_propagation_with_dropout",
-        ),
-        (include_str!("golden/c2w1_regularization.json"), "training_runs", "none L2_0.7"),
-        (
-            include_str!("golden/c2w2_optimization.json"),
-            "cases",
-            "update_parameters_with_gd update_parameters_with_momentum \
+    ),
+    (include_str!("golden/c2w1_regularization.json"), "training_runs", "none L2_0.7"),
+    (
+        include_str!("golden/c2w2_optimization.json"),
+        "cases",
+        "update_parameters_with_gd update_parameters_with_momentum \
              update_parameters_with_adam_t2 random_mini_batches_148_by_64 \
              random_mini_batches_7_by_2 learning_rate_decay",
-        ),
-        (include_str!("golden/c2w2_optimization.json"), "training_runs", "gd"),
-    ] {
+    ),
+    (include_str!("golden/c2w2_optimization.json"), "training_runs", "gd"),
+];
+
+#[test]
+fn every_case_and_run_is_listed() {
+    for (text, section, names) in HELD {
         let found = cases(text, section);
         let found: Vec<&str> = found.iter().map(|case| case["name"].as_str().unwrap()).collect();
         assert_eq!(found, names.split_whitespace().collect::<Vec<_>>(), "{section}");
