@@ -202,9 +202,10 @@ impl<T: Element + Scalar> Checkpoint<T> {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, TrainError> {
         let container = dnn_store::decode::<Content>(&FORMAT, bytes)?;
         let network = Network::<T>::from_bytes(container.tensor("network")?.bytes())?;
-        let best = match container.content.has_best {
-            true => Some(Network::from_bytes(container.tensor("best")?.bytes())?),
-            false => None,
+        let best = if container.content.has_best {
+            Some(Network::from_bytes(container.tensor("best")?.bytes())?)
+        } else {
+            None
         };
         let shape = network.parameters();
         let mut tensors = container.tensors().iter().skip(1 + usize::from(best.is_some()));

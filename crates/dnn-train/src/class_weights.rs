@@ -73,7 +73,9 @@ impl ClassWeights {
 /// `m / (classes * m_class)`, over the classes that have examples.
 fn balanced(labels: &[u32], classes: usize) -> Vec<f64> {
     let mut counts = vec![0_usize; classes];
-    labels.iter().for_each(|&label| counts[label as usize] += 1);
+    for &label in labels {
+        counts[label as usize] += 1;
+    }
     let present = counts.iter().filter(|&&count| count > 0).count();
     let weight = |&count: &usize| match count {
         0 => 0.0,

@@ -91,6 +91,10 @@ pub(crate) enum Masks<'a> {
 }
 
 /// The masks of one layer.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives on the stack of one pass; a box would be an allocation"
+)]
 pub(crate) enum LayerMasks<'a> {
     Drawn { stream: RandomStream, limit: u32, offset: u64, stride: u64 },
     Given(&'a Array2<bool>),
@@ -121,7 +125,9 @@ impl LayerMasks<'_> {
         match self {
             Self::Drawn { stream, limit, offset, stride } => {
                 stream.seek(*stride * position as u64 + *offset);
-                keep.iter_mut().for_each(|keep| *keep = stream.word() >= *limit);
+                for keep in keep {
+                    *keep = stream.word() >= *limit;
+                }
             }
             Self::Given(mask) => {
                 keep.iter_mut().zip(mask.column(position)).for_each(|(to, keep)| *to = *keep);

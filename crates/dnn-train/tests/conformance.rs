@@ -28,8 +28,10 @@ use serde::{Serialize, de::DeserializeOwned};
 /// What a check says in the table, or what is wrong.
 type Found = Result<String, Box<dyn std::error::Error>>;
 
-/// The checks, by the heads of their columns.
-const CHECKS: [(&str, fn(&Row) -> Found); 7] = [
+/// The head of a column, and what fills it.
+type Check = (&'static str, fn(&Row) -> Found);
+
+const CHECKS: [Check; 7] = [
     ("shapes", shapes),
     ("no example", no_example),
     ("one example", one_example),
@@ -248,11 +250,10 @@ fn subject_kept(subject: &Kind) -> Result<(), Box<dyn std::error::Error>> {
             as_text(&activation, &activation.to_string().parse()?)
         }
         Kind::Head(head) => as_json(&head),
-        // A cost is chosen by the head or by code: it has no text.
-        Kind::Cost(_) => Ok(()),
         Kind::Optimizer(optimizer) => as_text(&optimizer, &optimizer.to_string().parse()?),
-        // Of the finder of rates alone, and without a name.
-        Kind::Schedule(Schedule::Sweep { .. }) => Ok(()),
+        // A cost is chosen by the head or by code, and a sweep is of the finder of rates alone: they have no
+        // text.
+        Kind::Cost(_) | Kind::Schedule(Schedule::Sweep { .. }) => Ok(()),
         Kind::Schedule(schedule) => as_text(&schedule, &schedule.to_string().parse()?),
         Kind::Initializer(rule) => as_text(&rule, &rule.to_string().parse()?),
     }
