@@ -44,10 +44,10 @@ fn everything() -> Trainer {
         epochs: 10,
         seed: 5,
         augment: Some(Augment::new(|epoch, example, pixels, out| {
-            let shift = (epoch as usize + example) % 3;
+            let shift = (epoch + example as u64) % 3;
             out.iter_mut()
                 .zip(pixels)
-                .for_each(|(out, pixel)| *out = pixel.rotate_left(shift as u32));
+                .for_each(|(out, pixel)| *out = pixel.rotate_left(u32::try_from(shift).unwrap()));
         })),
         ..Trainer::default()
     }

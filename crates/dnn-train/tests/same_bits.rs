@@ -103,7 +103,7 @@ fn everything_at_once<T: Element + dnn_store::Scalar>() {
         clip: Clip::Norm(0.5),
         augment: Some(Augment::new(|epoch, example, pixels, out| {
             out.copy_from_slice(pixels);
-            out.rotate_left(epoch as usize + example % 7);
+            out.rotate_left(usize::try_from(epoch).unwrap() + example % 7);
         })),
         batch: size(290),
         ..full(0.01, 2)
@@ -158,7 +158,9 @@ fn another_order_of_a_batch_is_the_same_batch() {
     let network: Network<f64> = build(builder.classes(["a", "b", "c"]));
     let examples = Examples::classes(Features::Real(x.view()), &labels);
     let (expected, _) = fit(&full(0.2, 20), &network, &examples);
-    let turned = BatchOrder::new(|epoch, columns| columns.rotate_left(epoch as usize));
+    let turned = BatchOrder::new(|epoch, columns| {
+        columns.rotate_left(usize::try_from(epoch).unwrap());
+    });
     let (found, _) = fit(&Trainer { order: Some(turned), ..full(0.2, 20) }, &network, &examples);
     assert!(apart(&found, &expected) < 1e-12, "{}", apart(&found, &expected));
     assert_ne!(bits(&found), bits(&network));
