@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ndarray::NdFloat;
+use ndarray::{ArrayView2, ArrayViewMut2, NdFloat};
 use serde::{Deserialize, Serialize};
 
 use crate::CoreError;
@@ -26,6 +26,12 @@ pub trait Element: NdFloat + From<u8> + Into<f64> + Default + sealed::Sealed {
 
     /// The error function, `2/sqrt(pi) * integral of exp(-t^2) from 0 to self`.
     fn erf(self) -> Self;
+
+    /// The same view, if these are `f32`, which have [kernels](crate::kernels) of their own.
+    fn as_f32(view: ArrayView2<'_, Self>) -> Option<ArrayView2<'_, f32>>;
+
+    /// The same view, if these are `f32`.
+    fn as_f32_mut(view: ArrayViewMut2<'_, Self>) -> Option<ArrayViewMut2<'_, f32>>;
 }
 
 impl Element for f32 {
@@ -39,6 +45,14 @@ impl Element for f32 {
     fn erf(self) -> Self {
         libm::erff(self)
     }
+
+    fn as_f32(view: ArrayView2<'_, Self>) -> Option<ArrayView2<'_, f32>> {
+        Some(view)
+    }
+
+    fn as_f32_mut(view: ArrayViewMut2<'_, Self>) -> Option<ArrayViewMut2<'_, f32>> {
+        Some(view)
+    }
 }
 
 impl Element for f64 {
@@ -50,6 +64,14 @@ impl Element for f64 {
 
     fn erf(self) -> Self {
         libm::erf(self)
+    }
+
+    fn as_f32(_: ArrayView2<'_, Self>) -> Option<ArrayView2<'_, f32>> {
+        None
+    }
+
+    fn as_f32_mut(_: ArrayViewMut2<'_, Self>) -> Option<ArrayViewMut2<'_, f32>> {
+        None
     }
 }
 

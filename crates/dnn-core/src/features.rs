@@ -3,9 +3,10 @@
 use std::fmt;
 use std::ops::Range;
 
-use ndarray::{ArrayView2, ShapeBuilder, s};
+use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 use serde::{Deserialize, Serialize};
 
+use crate::kernels::KernelPath;
 use crate::{CoreError, Element};
 
 /// A borrowed matrix of inputs, one example per column.
@@ -74,6 +75,55 @@ impl<T: Element> Features<'_, T> {
         }
     }
 
+    /// Writes rows `rows` of the examples `columns` as numbers, one example after the other.
+    ///
+    /// # Shapes
+    /// `out` is `(columns, rows)`, each row of it in one piece.
+    ///
+    /// # Panics
+    /// If the shapes do not fit, or a row or column does not exist.
+    pub fn write_examples(
+        &self,
+        rows: Range<usize>,
+        columns: Columns<'_>,
+        mut out: ArrayViewMut2<'_, T>,
+    ) {
+        assert_eq!(out.dim(), (columns.len(), rows.len()), "room for another number of examples");
+        for (position, mut out) in out.rows_mut().into_iter().enumerate() {
+            let out = out.as_slice_mut().expect("rows in one piece");
+            let column = s![rows.clone(), columns.at(position)];
+            match self {
+                Self::Real(values) => {
+                    let example = values.slice(column);
+                    match example.as_slice() {
+                        Some(example) => out.copy_from_slice(example),
+                        None => out.iter_mut().zip(example).for_each(|(out, &x)| *out = x),
+                    }
+                }
+                Self::Pixels { values, scaling } => {
+                    let pixels = values.slice(column);
+                    match pixels.as_slice() {
+                        Some(pixels) => scaling.convert_slice(rows.start, pixels, out),
+                        None => scaling.convert(rows.start, pixels.iter(), out),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The largest size of a number.
+    pub fn largest(&self) -> f64 {
+        match self {
+            Self::Real(values) => values.fold(0.0, |largest: f64, &x| largest.max(x.abs().into())),
+            Self::Pixels { scaling, .. } => (0..scaling.channels())
+                .flat_map(|channel| {
+                    let line = scaling.factor_and_offset::<T>(channel);
+                    [u8::MIN, u8::MAX].map(|pixel| scaled(pixel, line).abs().into())
+                })
+                .fold(0.0, f64::max),
+        }
+    }
+
     /// Rows `rows` of the examples `columns` as numbers, `(rows.len(), columns.len())`: a view where
     /// they lie in place, otherwise converted or gathered into `scratch`, column by column.
     pub(crate) fn block<'s>(
@@ -88,22 +138,9 @@ impl<T: Element> Features<'_, T> {
         let shape = (rows.len(), columns.len());
         // Only the first call grows the buffer; every later one reuses it.
         scratch.resize(shape.0 * shape.1, T::zero());
-        for (position, out) in scratch.chunks_exact_mut(shape.0.max(1)).enumerate() {
-            let column = s![rows.clone(), columns.at(position)];
-            match self {
-                Self::Real(values) => {
-                    let example = values.slice(column);
-                    out.iter_mut().zip(example).for_each(|(out, &value)| *out = value);
-                }
-                Self::Pixels { values, scaling } => {
-                    let pixels = values.slice(column);
-                    match pixels.as_slice() {
-                        Some(pixels) => scaling.convert(rows.start, pixels.iter(), out),
-                        None => scaling.convert(rows.start, pixels.iter(), out),
-                    }
-                }
-            }
-        }
+        let examples = ArrayViewMut2::from_shape((shape.1, shape.0), &mut scratch[..])
+            .expect("the buffer was given this size above");
+        self.write_examples(rows, columns, examples);
         ArrayView2::from_shape(shape.f(), scratch).expect("the buffer was given this size above")
     }
 }
@@ -313,9 +350,21 @@ impl PixelScaling {
     }
 
     /// `(pixel / 255 - mean) / deviation = pixel * factor + offset`.
-    fn factor_and_offset<T: Element>(&self, channel: usize) -> (T, T) {
+    pub(crate) fn factor_and_offset<T: Element>(&self, channel: usize) -> (T, T) {
         let deviation = self.deviation[channel];
         (T::from_f64(1.0 / (255.0 * deviation)), T::from_f64(-self.mean[channel] / deviation))
+    }
+
+    /// [`convert`](Self::convert) with vectors, where all pixels are scaled alike.
+    fn convert_slice<T: Element>(&self, first: usize, pixels: &[u8], out: &mut [T]) {
+        if self.channels == 1 {
+            let line = self.factor_and_offset(0);
+            KernelPath::best().vectorized(|| {
+                out.iter_mut().zip(pixels).for_each(|(out, &pixel)| *out = scaled(pixel, line));
+            });
+        } else {
+            self.convert(first, pixels.iter(), out);
+        }
     }
 
     /// Converts pixels whose first one is feature `first` of its picture.

@@ -10,6 +10,7 @@
 //! | repeat a run seeded with `numpy.random.seed` | [`RandomStream::numpy_legacy`] |
 //! | hand over inputs, as numbers or as 8-bit pixels | [`Features`], [`PixelScaling`] |
 //! | compute in `f32` or `f64` | [`Element`] |
+//! | know which instructions do it | [`kernel_path`], [`kernels`] |
 //!
 //! What it leaves out on purpose: layers, costs, files, clocks, printing, and any global generator.
 
@@ -17,6 +18,7 @@ mod element;
 mod error;
 mod features;
 mod init;
+pub mod kernels;
 mod listing;
 mod mt19937;
 mod parameters;

@@ -1,4 +1,5 @@
-//! Matrix products, on ndarray's `general_mat_mul` (the matrixmultiply kernels).
+//! Matrix products: on [kernels](crate::kernels) of our own for `f32` that lie in one piece, else on
+//! ndarray's `general_mat_mul` (the matrixmultiply kernels).
 //!
 //! Every product here is cut into blocks by shape alone, and each block is summed in one fixed
 //! order. Callers run blocks on as many threads as they like; the bits do not depend on it.
@@ -6,8 +7,9 @@
 use std::ops::Range;
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayView2, ArrayViewMut2, s};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 
+use crate::kernels::{Epilogue, KernelPath, dot, has_rows};
 use crate::{Columns, Element, Features};
 
 /// Features per block: a product over more features is the sum of the products over such blocks,
@@ -33,29 +35,38 @@ pub fn multiply<T: Element>(
     general_mat_mul(alpha, &a, &b, beta, &mut out);
 }
 
-/// The kernels that [`multiply`] runs on this machine, as models record it: the same bits are
-/// promised on the same path, not across paths.
+/// The kernels that products run on this machine, as models record it: the same bits are promised on the
+/// same path, not across paths. `f32` runs on our own kernels, all else on matrixmultiply's for the same
+/// instructions, where nothing else is said.
 pub fn kernel_path() -> &'static str {
-    // matrixmultiply's own choice, in its order.
+    match KernelPath::best() {
+        KernelPath::Avx512 => "dnn/avx512f",
+        KernelPath::Avx2 => "dnn/avx2+fma",
+        KernelPath::Portable => portable_path(),
+    }
+}
+
+/// Beside the portable kernels matrixmultiply makes a choice of its own, in this order.
+fn portable_path() -> &'static str {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     {
         if is_x86_feature_detected!("avx512f") {
-            return "matrixmultiply/avx512f";
+            return "dnn/portable, matrixmultiply/avx512f";
         }
         if is_x86_feature_detected!("fma") && is_x86_feature_detected!("avx2") {
-            return "matrixmultiply/fma";
+            return "dnn/portable, matrixmultiply/fma";
         }
         if is_x86_feature_detected!("avx") {
-            return "matrixmultiply/avx";
+            return "dnn/portable, matrixmultiply/avx";
         }
     }
     #[cfg(target_arch = "aarch64")]
     {
         if std::arch::is_aarch64_feature_detected!("neon") {
-            return "matrixmultiply/neon";
+            return "dnn/portable, matrixmultiply/neon";
         }
     }
-    "matrixmultiply/fallback"
+    "dnn/portable, matrixmultiply/fallback"
 }
 
 /// The blocks of `0..features`, [`FEATURE_BLOCK`] long but for the last.
@@ -66,6 +77,76 @@ fn feature_blocks(features: usize) -> impl Iterator<Item = Range<usize>> {
 }
 
 impl<T: Element> Features<'_, T> {
+    /// `out = weights X + bias`, for the examples `columns` of these features `X`.
+    ///
+    /// `scratch` is grown once to up to [`FEATURE_BLOCK`] times the number of columns and reused.
+    ///
+    /// # Shapes
+    /// | `weights` | `bias` | `X` | `out` |
+    /// |---|---|---|---|
+    /// | `(n, n_x)` | `n` | `(n_x, columns)` | `(n, columns)` |
+    ///
+    /// # Panics
+    /// If the shapes do not fit or a column does not exist.
+    pub fn linear_into(
+        &self,
+        weights: ArrayView2<'_, T>,
+        bias: ArrayView1<'_, T>,
+        columns: Columns<'_>,
+        scratch: &mut Vec<T>,
+        mut out: ArrayViewMut2<'_, T>,
+    ) {
+        assert_eq!(weights.ncols(), self.width(), "weights take another number of features");
+        if self.dot_into(weights, Some(bias), columns, &mut out) {
+            return;
+        }
+        self.multiply_into(weights, columns, scratch, out.view_mut());
+        for mut column in out.columns_mut() {
+            column += &bias;
+        }
+    }
+
+    /// The same by the kernels, if they take such arrays; says whether they do.
+    fn dot_into(
+        &self,
+        weights: ArrayView2<'_, T>,
+        bias: Option<ArrayView1<'_, T>>,
+        columns: Columns<'_>,
+        out: &mut ArrayViewMut2<'_, T>,
+    ) -> bool {
+        let bias = bias.map(|bias| bias.insert_axis(Axis(1)));
+        let (Some(weights), Some(out)) = (T::as_f32(weights), T::as_f32_mut(out.view_mut())) else {
+            return false;
+        };
+        let bias = bias.and_then(|bias| T::as_f32(bias));
+        let bias = bias.map(|bias| bias.index_axis_move(Axis(1), 0));
+        let fits = has_rows(weights) && has_rows(out.view().reversed_axes());
+        if !fits || bias.is_some_and(|bias| bias.to_slice().is_none()) {
+            return false;
+        }
+        let epilogue = |scale| Epilogue { scale, bias, floor: f32::NEG_INFINITY };
+        let path = KernelPath::best();
+        match *self {
+            Self::Real(values) => {
+                let Some(values) = T::as_f32(values) else { return false };
+                if !has_rows(values.reversed_axes()) {
+                    return false;
+                }
+                let example = |j| in_piece(values, columns.at(j));
+                dot(path, weights, example, epilogue(1.0), out);
+            }
+            Self::Pixels { values, scaling } => {
+                let (factor, offset) = scaling.factor_and_offset::<f32>(0);
+                let plain = scaling.channels() == 1 && offset == 0.0;
+                if !plain || values.nrows() > 1 && values.strides()[0] != 1 {
+                    return false;
+                }
+                dot(path, weights, |j| in_piece(values, columns.at(j)), epilogue(factor), out);
+            }
+        }
+        true
+    }
+
     /// `out = weights X`, for the examples `columns` of these features `X`.
     ///
     /// `scratch` is grown once to [`FEATURE_BLOCK`] times the number of columns and reused.
@@ -85,6 +166,9 @@ impl<T: Element> Features<'_, T> {
         mut out: ArrayViewMut2<'_, T>,
     ) {
         assert_eq!(weights.ncols(), self.width(), "weights take another number of features");
+        if self.dot_into(weights, None, columns, &mut out) {
+            return;
+        }
         if self.width() == 0 {
             // The sum over no features.
             out.fill(T::zero());
@@ -121,6 +205,11 @@ impl<T: Element> Features<'_, T> {
         let block = self.block(rows, columns, scratch);
         multiply(alpha, dz, block.reversed_axes(), T::one(), out);
     }
+}
+
+/// A column that lies in one piece.
+fn in_piece<E>(values: ArrayView2<'_, E>, column: usize) -> &[E] {
+    values.index_axis_move(Axis(1), column).to_slice().expect("columns in one piece")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! caller's already, and a copy of them would only cost memory.
 
 use dnn_core::{Columns, CoreError, Element, Features, LayerParameters, Parameters};
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, ShapeBuilder, Zip, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, Zip, s};
 
 #[cfg(doc)]
 use crate::Network;
@@ -118,13 +118,9 @@ fn linear_into<T: Element>(
     weights: ArrayView2<'_, T>,
     bias: ArrayView2<'_, T>,
     scratch: &mut Vec<T>,
-    mut z: ArrayViewMut2<'_, T>,
+    z: ArrayViewMut2<'_, T>,
 ) {
-    x.multiply_into(weights, columns, scratch, z.view_mut());
-    let bias = bias.column(0);
-    for mut column in z.columns_mut() {
-        column += &bias;
-    }
+    x.linear_into(weights, bias.index_axis_move(Axis(1), 0), columns, scratch, z);
 }
 
 /// `Z` and `A` of every layer for a batch of examples, in buffers that later batches of at most

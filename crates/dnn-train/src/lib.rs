@@ -10,6 +10,7 @@
 //! | repeat the course's own functions | [`course`] |
 //! | train a network | [`Trainer::fit`] |
 //! | save a run and go on with it | [`Event::State`], [`Checkpoint`], [`Trainer::resume`] |
+//! | see how the engine goes about it | [`Trainer::plan`] |
 //! | measure it | [`evaluate`], [`metrics()`] |
 //! | prove a gradient | [`check_gradients`] |
 //!
@@ -32,6 +33,7 @@ mod history;
 mod lbfgs;
 mod metrics;
 mod optimizer;
+mod plan;
 mod rate_finder;
 mod regularization;
 mod run;
@@ -65,6 +67,7 @@ pub use optimizer::{
     AdaGrad, Adam, AdamW, Momentum, Optimizer, OptimizerState, RmsProp, update_parameters,
     update_parameters_with,
 };
+pub use plan::{LayerPlan, Plan};
 pub use rate_finder::{RatePoint, RateSweep, find_learning_rate};
 pub use regularization::{add_l2, clip_by_norm, clip_by_value, l2_cost};
 pub use schedule::{Moment, Schedule};

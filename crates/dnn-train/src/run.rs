@@ -10,15 +10,16 @@ use crate::augment::Augmented;
 use crate::checkpoint::{RunState, Saved, Snapshot};
 use crate::cost::Objective;
 use crate::dropout::Draws;
-use crate::engine::{Engine, NotFinite, Pass};
+use crate::engine::{Engine, NotFinite, Pass, Rule};
 use crate::evaluation::tally;
 use crate::lbfgs;
-use crate::optimizer::check_learning_rate;
+use crate::optimizer::{Step, check_learning_rate};
+use crate::plan;
 use crate::regularization::{add_l2_of, clip_by_norm, clip_by_value, l2_cost_of};
 use crate::trainer::Observer;
 use crate::{
-    Batch, Clip, Cost, Evaluation, Event, Examples, History, Moment, Monitor, Optimizer, Schedule,
-    TrainError, Trainer,
+    Batch, Clip, Cost, Evaluation, Event, Examples, History, Moment, Monitor, Optimizer,
+    OptimizerState, Schedule, TrainError, Trainer,
 };
 
 /// A run whose settings have been checked.
@@ -32,6 +33,8 @@ pub(crate) struct Run<'r, 'a, 'v, T> {
     /// The sum of the weights of all training examples: their number, where all count alike.
     weight: f64,
     batch: usize,
+    /// The largest size of an input, where parameters follow their gradient block by block.
+    largest: Option<f64>,
 }
 
 /// What the steps of a run work in.
@@ -59,7 +62,11 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             class_weights: trainer.class_weights.of(training, network.outputs())?,
             weight: 0.0,
             batch: trainer.batch_len(training.len()),
+            largest: None,
         };
+        if plan::stored_because::<T>(trainer).is_none() {
+            run.largest = Some(training.features.largest());
+        }
         run.weight = run.objective().weight_of_all(training);
         Ok(run)
     }
@@ -268,14 +275,19 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         let (examples, columns) = self.batch(epoch, batch, augmented.as_mut());
         let trainer = self.trainer;
         let draws = Some(Draws { seed: trainer.seed, step, given: trainer.dropout_masks.as_ref() });
-        let mut evaluate = |network: &Network<T>, engine: &mut Engine<T>| {
-            let pass =
-                Pass { network, objective: self.objective(), examples: &examples, columns, draws };
-            engine.backward(pass)?;
-            Ok(self.regularize(network, engine))
-        };
         let totals = &mut state.progress.totals;
         if let Optimizer::Lbfgs(rule) = trainer.optimizer {
+            let mut evaluate = |network: &Network<T>, engine: &mut Engine<T>| {
+                let pass = Pass {
+                    network,
+                    objective: self.objective(),
+                    examples: &examples,
+                    columns,
+                    draws,
+                };
+                engine.backward(pass)?;
+                Ok(self.regularize(network, engine))
+            };
             let memory = &mut state.optimizer.memory;
             state.optimizer.steps += 1;
             let mut driver = lbfgs::Driver { rule, rate, network, engine, evaluate: &mut evaluate };
@@ -290,7 +302,45 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             follow_statistics(network, &end.statistics, batch.len());
             return Ok(tally.mean_cost() + penalty);
         }
-        let penalty = evaluate(network, engine)?;
+        let pass =
+            Pass { network, objective: self.objective(), examples: &examples, columns, draws };
+        engine.to_every_dz(pass)?;
+        let memory = &mut state.optimizer;
+        let in_range = self.largest.is_some_and(|largest| engine.stays_in_range(pass, largest));
+        let penalty = if in_range {
+            let penalty = self.penalty(network);
+            memory.steps += 1;
+            let rule = self.rule(memory.step(trainer.optimizer, rate));
+            engine.apply(network, (&examples, columns), rule, memory)?;
+            penalty
+        } else {
+            engine.store_gradient(pass)?;
+            self.follow_gradient(network, engine, memory, rate)?
+        };
+        totals.add(engine.tally(), penalty);
+        follow_statistics(network, engine.statistics(), batch.len());
+        Ok(engine.tally().mean_cost() + penalty)
+    }
+
+    /// L2 and clipping where parameters follow their gradient block by block.
+    fn rule(&self, step: Step) -> Rule<T> {
+        let clip = match self.trainer.clip {
+            Clip::Value(limit) => Some(T::from_f64(limit)),
+            Clip::Never | Clip::Norm(_) => None,
+        };
+        Rule { step, l2: T::from_f64(self.trainer.l2 / self.weight), clip }
+    }
+
+    /// Updates all parameters by the gradient that the engine has stored; gives what L2 adds to the cost.
+    fn follow_gradient(
+        &self,
+        network: &mut Network<T>,
+        engine: &mut Engine<T>,
+        memory: &mut OptimizerState<T>,
+        rate: f64,
+    ) -> Result<f64, NotFinite> {
+        let trainer = self.trainer;
+        let penalty = self.regularize(network, engine);
         match trainer.clip {
             Clip::Never => {}
             Clip::Value(limit) => clip_by_value(engine.gradient_mut(), limit),
@@ -298,7 +348,6 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
                 clip_by_norm(engine.gradient_mut(), limit);
             }
         }
-        let memory = &mut state.optimizer;
         memory.steps += 1;
         let gradient = engine.gradient();
         for (l, gradient) in gradient.layers.iter().enumerate() {
@@ -309,9 +358,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
                 return Err(NotFinite { what, layer: l + 1 });
             }
         }
-        totals.add(engine.tally(), penalty);
-        follow_statistics(network, engine.statistics(), batch.len());
-        Ok(engine.tally().mean_cost() + penalty)
+        Ok(penalty)
     }
 
     /// Adds L2 to the gradient, and gives what it adds to the cost. Normalisation is left out.
@@ -325,7 +372,18 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         let gradients = engine.gradient_mut().layers.iter_mut().zip(layers).enumerate();
         let pairs = gradients.filter_map(|(l, pair)| dense(l).then_some(pair));
         add_l2_of(pairs, l2, self.weight);
-        let layers = layers.iter().enumerate().filter_map(|(l, layer)| dense(l).then_some(layer));
+        self.penalty(network)
+    }
+
+    /// What L2 adds to the cost.
+    fn penalty(&self, network: &Network<T>) -> f64 {
+        let l2 = self.trainer.l2;
+        if l2 == 0.0 {
+            return 0.0;
+        }
+        let dense = |l: usize| network.stages()[l].normalization.is_none();
+        let layers = network.parameters().layers.iter().enumerate();
+        let layers = layers.filter_map(|(l, layer)| dense(l).then_some(layer));
         l2_cost_of(layers, l2, self.weight)
     }
 }

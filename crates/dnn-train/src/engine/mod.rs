@@ -4,6 +4,7 @@
 //! runs in parallel over blocks of features: each block of `dW = dZ A_prev^T / m` is summed by one
 //! task, tile after tile. Tiles and blocks follow from shapes, never from threads.
 
+mod blocks;
 mod normalize;
 mod tile;
 
@@ -16,12 +17,14 @@ use rayon::iter::{
     IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
 };
 
+pub(crate) use self::blocks::Rule;
+use self::blocks::{Blocks, Job, Sink};
 use self::tile::{Tile, Use};
 use crate::backward::{accumulate_bias, share_of_weight};
 use crate::cost::Objective;
 use crate::dropout::{Draws, MaskPlan};
 use crate::evaluation::Tally;
-use crate::{Cost, Examples, TrainError};
+use crate::{Cost, Examples, OptimizerState, TrainError};
 
 /// A tile is worth a task from about this many multiplications on.
 const LEAST_WORK: usize = 1 << 20;
@@ -76,13 +79,21 @@ pub(crate) struct Engine<T> {
     /// One buffer per block of features, for the layer with the most blocks. Only the first layer's
     /// pixels or gathered columns are ever put there; other layers' inputs are read in place.
     scratch: Vec<Vec<T>>,
+    /// Phase 2 by kernels, where there are any.
+    blocks: Option<Blocks<T>>,
     tally: Tally,
 }
 
 /// The number of examples per tile: a function of shapes alone.
-fn tile_width(parameters: usize, batch: usize) -> usize {
+pub(crate) fn tile_width(parameters: usize, batch: usize) -> usize {
     let worthwhile = (LEAST_WORK / parameters.max(1)).max(16);
     batch.div_ceil(8).max(worthwhile).next_multiple_of(8).min(256).min(batch.max(1))
+}
+
+/// The number of features per block of the gradient of a layer with so many inputs.
+pub(crate) fn block_width<T: Element>(inputs: usize) -> usize {
+    let kernels = ArrayView2::from_shape((0, 0), &[]).ok().and_then(T::as_f32);
+    kernels.map_or(FEATURE_BLOCK, |_| blocks::width(inputs))
 }
 
 /// Examples that are measured at a time: fewer where layers are wide, so that their `Z` and `A` stay
@@ -119,8 +130,13 @@ pub(crate) fn check_memory<T: Element>(
         (examples as u128).next_multiple_of(width) * (arrays * units(network) as u128)
     };
     let kept = batch as u128 * training_units(network) as u128;
-    // `Z`, `A` and `dZ` of a step, `Z` and `A` of a pass, and the gradient.
-    let gradient = if batch == 0 { 0 } else { parameters as u128 };
+    // `Z`, `A` and `dZ` of a step, `Z` and `A` of a pass, the gradient, and what makes it.
+    let gradient = if batch == 0 {
+        0
+    } else {
+        let layers = network.parameters().layers.iter();
+        parameters as u128 + blocks::numbers(layers.map(|layer| layer.weights.dim()), batch)
+    };
     let all = gradient + kept + numbers(batch, 3) + numbers(pass(network, examples), 2);
     let needed = all * T::PRECISION.bytes() as u128 + more;
     // Asked for in one piece and given back: the parts that follow are smaller.
@@ -134,7 +150,10 @@ impl<T: Element> Engine<T> {
     pub(crate) fn new(network: &Network<T>, batch: usize) -> Self {
         let mut engine = Self::with_tiles(network, batch, Use::Training);
         engine.gradient = network.parameters().zeros_like();
-        engine.scratch = vec![Vec::new(); largest_layer_blocks(network)];
+        engine.blocks = Blocks::new(network, batch);
+        if engine.blocks.is_none() {
+            engine.scratch = vec![Vec::new(); largest_layer_blocks(network)];
+        }
         engine
     }
 
@@ -164,6 +183,7 @@ impl<T: Element> Engine<T> {
             masks: MaskPlan::new(network),
             gradient: Parameters { layers: Vec::new() },
             scratch: Vec::new(),
+            blocks: None,
             tally: Tally::new(network.outputs()),
         }
     }
@@ -201,22 +221,55 @@ impl<T: Element> Engine<T> {
 
     /// Both phases: also the gradient of the mean cost of the examples.
     pub(crate) fn backward(&mut self, pass: Pass<'_, '_, T>) -> Result<&Tally, NotFinite> {
+        self.to_every_dz(pass)?;
+        self.store_gradient(pass)?;
+        Ok(&self.tally)
+    }
+
+    /// Phase 1: forward, cost, and back to every `dZ`, and with it to the gradients of the biases and of
+    /// batch normalisation, which are finite then.
+    pub(crate) fn to_every_dz(&mut self, pass: Pass<'_, '_, T>) -> Result<(), NotFinite> {
         debug_assert!(pass.draws.is_some(), "gradients are those of training");
         self.phase_1(&pass, true)?;
-        let Pass { network, examples, columns, .. } = pass;
-        let share = share_of_weight(self.tally.weight());
-        let tiles = &self.tiles[..columns.len().div_ceil(self.tile_width)];
+        let share: T = share_of_weight(self.tally.weight());
+        let m = pass.columns.len();
+        let tiles = &self.tiles[..m.div_ceil(self.tile_width)];
         for (l, gradient) in self.gradient.layers.iter_mut().enumerate() {
-            let finite = if network.stages()[l].normalization.is_some() {
-                // Phase 1 had to have its sums already.
-                all_finite(gradient.weights.view())
-            } else {
-                let blocks = gradient.weights.axis_chunks_iter_mut(Axis(1), FEATURE_BLOCK);
+            let normalized = pass.network.stages()[l].normalization.is_some();
+            if !normalized {
                 gradient.bias.fill(T::zero());
                 for tile in tiles {
                     accumulate_bias(tile.dz(l), gradient.bias.view_mut());
                 }
                 gradient.bias *= share;
+                if let Some(blocks) = &mut self.blocks {
+                    blocks.gather(l, tiles, m);
+                }
+            }
+            // Phase 1 had to have the sums of batch normalisation already.
+            let finite = !normalized || all_finite(gradient.weights.view());
+            if !finite || !all_finite(gradient.bias.view()) {
+                return Err(NotFinite { what: "the gradient", layer: l + 1 });
+            }
+        }
+        Ok(())
+    }
+
+    /// Phase 2 after [`to_every_dz`](Self::to_every_dz), into the gradient.
+    pub(crate) fn store_gradient(&mut self, pass: Pass<'_, '_, T>) -> Result<(), NotFinite> {
+        let Pass { network, examples, columns, .. } = pass;
+        let share = share_of_weight(self.tally.weight());
+        let tile_width = self.tile_width;
+        let tiles = &self.tiles[..columns.len().div_ceil(tile_width)];
+        for (l, gradient) in self.gradient.layers.iter_mut().enumerate() {
+            if network.stages()[l].normalization.is_some() {
+                continue;
+            }
+            let finite = if let Some(blocks) = &self.blocks {
+                let job = Job { l, share, tiles, tile_width, examples, columns };
+                blocks.run(&job, Sink::Store(gradient.weights.view_mut()))
+            } else {
+                let blocks = gradient.weights.axis_chunks_iter_mut(Axis(1), FEATURE_BLOCK);
                 blocks
                     .into_par_iter()
                     .zip(self.scratch.par_iter_mut())
@@ -228,11 +281,57 @@ impl<T: Element> Engine<T> {
                     })
                     .reduce(|| true, |a, b| a && b)
             };
-            if !finite || !all_finite(gradient.bias.view()) {
+            if !finite {
                 return Err(NotFinite { what: "the gradient", layer: l + 1 });
             }
         }
-        Ok(&self.tally)
+        Ok(())
+    }
+
+    /// Whether phase 2 may change parameters as it goes: no number of the gradient can stop being finite on
+    /// the way, as the lengths of what it is made of show. `largest` is the largest size of an input.
+    pub(crate) fn stays_in_range(&self, pass: Pass<'_, '_, T>, largest: f64) -> bool {
+        let Some(blocks) = &self.blocks else { return false };
+        let tiles = &self.tiles[..pass.columns.len().div_ceil(self.tile_width)];
+        let dense = |&l: &usize| pass.network.stages()[l].normalization.is_none();
+        (0..self.gradient.layers.len())
+            .filter(dense)
+            .all(|l| blocks.stays_in_range(l, tiles, pass.columns.len(), largest))
+    }
+
+    /// Phase 2 after [`to_every_dz`](Self::to_every_dz), straight into the parameters of `network`, which is
+    /// that of the pass, where [`stays_in_range`](Self::stays_in_range) says that it may.
+    pub(crate) fn apply(
+        &mut self,
+        network: &mut Network<T>,
+        (examples, columns): (&Examples<'_, T>, Columns<'_>),
+        rule: Rule<T>,
+        state: &mut OptimizerState<T>,
+    ) -> Result<(), NotFinite> {
+        let share = share_of_weight(self.tally.weight());
+        let tile_width = self.tile_width;
+        let tiles = &self.tiles[..columns.len().div_ceil(tile_width)];
+        let Some(blocks) = &self.blocks else { unreachable!("asked for by those who have them") };
+        for (l, gradient) in self.gradient.layers.iter_mut().enumerate() {
+            let normalized = network.stages()[l].normalization.is_some();
+            let layer = network.layers_mut().nth(l).expect("a gradient has a layer");
+            let (memory, of_bias) = state.of_layer(l);
+            let finite = if normalized {
+                rule.clip(&mut gradient.weights.view_mut());
+                rule.step.update(layer.weights, gradient.weights.view(), memory, false)
+            } else {
+                let job = Job { l, share, tiles, tile_width, examples, columns };
+                blocks.run(&job, Sink::Apply { weights: layer.weights, memory, rule })
+            };
+            if !finite {
+                return Err(NotFinite { what: "the weights", layer: l + 1 });
+            }
+            rule.clip(&mut gradient.bias.view_mut());
+            if !rule.step.update(layer.bias, gradient.bias.view(), of_bias, false) {
+                return Err(NotFinite { what: "the bias", layer: l + 1 });
+            }
+        }
+        Ok(())
     }
 
     fn phase_1(&mut self, pass: &Pass<'_, '_, T>, backward: bool) -> Result<(), NotFinite> {

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
+use dnn_core::kernels::{KernelPath, Terms};
 use dnn_core::{Columns, Element};
 use dnn_layers::{BatchStatistics, ForwardCaches, Network};
-use ndarray::{Array2, ArrayView2, ShapeBuilder, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
 use super::{NotFinite, Pass, all_finite};
 use crate::backward::propagate;
@@ -20,6 +21,8 @@ pub(super) struct Tile<T> {
     pub(super) not_finite: Option<NotFinite>,
     /// Two sums for each unit of a normalised layer.
     pub(super) sums: Vec<[f64; 2]>,
+    /// What of a `dZ` is not zero.
+    lists: Terms,
 }
 
 /// What a tile's buffers are for.
@@ -50,6 +53,14 @@ impl<T: Element> Tile<T> {
             tally: Tally::new(network.outputs()),
             not_finite: None,
             sums: vec![[0.0; 2]; normalized.map(|stage| stage.units).max().unwrap_or(0)],
+            lists: match purpose {
+                // Of all layers but the first, whose inputs have no gradient.
+                Use::Training => {
+                    let units = stages.iter().skip(1).map(|stage| stage.units);
+                    Terms::with_capacity(width, units.max().unwrap_or(0))
+                }
+                Use::Measuring | Use::Slopes => Terms::default(),
+            },
         }
     }
 
@@ -109,7 +120,7 @@ impl<T: Element> Tile<T> {
             let (lower, upper) = self.dz.split_at_mut(l);
             let mut gradient = lower[l - 1].slice_mut(used);
             let weights = network.parameters().layers[l].weights.view();
-            propagate(weights, upper[0].slice(used), gradient.view_mut());
+            propagate_listed(&mut self.lists, weights, upper[0].slice(used), gradient.view_mut());
             let stage = &network.stages()[l - 1];
             if stage.dropout > 0.0 {
                 gradient *= &self.caches.dropout_factors(l - 1);
@@ -129,4 +140,21 @@ impl<T: Element> Tile<T> {
             *dx = rule(unit, dz[(unit, j)], normalized[(unit, j)]);
         }
     }
+}
+
+/// `dA_prev = W^T dZ`, by kernels where there are any.
+fn propagate_listed<T: Element>(
+    lists: &mut Terms,
+    weights: ArrayView2<'_, T>,
+    dz: ArrayView2<'_, T>,
+    mut da_prev: ArrayViewMut2<'_, T>,
+) {
+    let arrays = (T::as_f32(weights), T::as_f32(dz), T::as_f32_mut(da_prev.view_mut()));
+    let (Some(weights), Some(dz), Some(mut da_prev)) = arrays else {
+        return propagate(weights, dz, da_prev);
+    };
+    let by_example = dz.reversed_axes();
+    da_prev.fill(0.0);
+    lists.list(by_example);
+    lists.combine(KernelPath::best(), by_example, weights, da_prev.reversed_axes());
 }

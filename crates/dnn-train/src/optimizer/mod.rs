@@ -23,7 +23,7 @@ pub use adam::{Adam, AdamW};
 pub use momentum::Momentum;
 pub use rms_prop::RmsProp;
 pub use state::OptimizerState;
-pub(crate) use state::each;
+pub(crate) use state::{Memory, Step, each, split_memory};
 
 /// How parameters follow their gradient.
 ///

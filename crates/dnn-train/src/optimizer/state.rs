@@ -1,9 +1,14 @@
 //! What an optimiser remembers, and the loops over all numbers.
 
+#![allow(
+    clippy::inline_always,
+    reason = "the loops have to be a part of the function that is compiled for vectors"
+)]
+
+use dnn_core::kernels::KernelPath;
 use dnn_core::{CoreError, Element, LayerParameters, Parameters};
 use dnn_layers::LayerParametersMut;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, Zip};
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use super::Optimizer;
 
@@ -49,21 +54,44 @@ impl<T: Element> OptimizerState<T> {
         gradient: &LayerParameters<T>,
         rate: f64,
     ) -> Option<&'static str> {
-        let step = Step { optimizer, rate, t: self.steps };
-        let mut memory = self.memory.iter_mut().filter_map(|memory| memory.layers.get_mut(l));
-        let (mut first, mut second) = (memory.next(), memory.next());
-        let weights = [&mut first, &mut second]
-            .map(|memory| memory.as_mut().map(|memory| memory.weights.view_mut()));
+        let step = self.step(optimizer, rate);
+        let (weights, bias) = self.of_layer(l);
         if !step.update(layer.weights, gradient.weights.view(), weights, decays) {
             return Some("the weights");
         }
-        let bias = [first, second].map(|memory| memory.map(|memory| memory.bias.view_mut()));
         (!step.update(layer.bias, gradient.bias.view(), bias, false)).then_some("the bias")
+    }
+
+    /// What all numbers of the present step have in common.
+    pub(crate) fn step(&self, optimizer: Optimizer, rate: f64) -> Step {
+        Step { optimizer, rate, t: self.steps }
+    }
+
+    /// What is remembered of the weights and of the bias of a layer.
+    pub(crate) fn of_layer(&mut self, l: usize) -> (Memory<'_, T>, Memory<'_, T>) {
+        let mut layers = self.memory.iter_mut().filter_map(|memory| memory.layers.get_mut(l));
+        let mut next = || {
+            layers
+                .next()
+                .map(|LayerParameters { weights, bias }| (weights.view_mut(), bias.view_mut()))
+        };
+        let (first, second) = (next().unzip(), next().unzip());
+        ([first.0, second.0], [first.1, second.1])
     }
 }
 
+/// What an optimiser remembers of one array, in its shape; what it has no use for is `None`.
+pub(crate) type Memory<'a, T> = [Option<ArrayViewMut2<'a, T>>; 2];
+
+/// Cuts all that there is in two.
+pub(crate) fn split_memory<T>(memory: Memory<'_, T>, axis: Axis, at: usize) -> [Memory<'_, T>; 2] {
+    let [first, second] = memory.map(|memory| memory.map(|it| it.split_at(axis, at)).unzip());
+    [[first.0, second.0], [first.1, second.1]]
+}
+
 /// What every number of a step has in common.
-struct Step {
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step {
     optimizer: Optimizer,
     rate: f64,
     /// Counted from 1.
@@ -71,103 +99,168 @@ struct Step {
 }
 
 impl Step {
-    /// Updates one array; false if a number stopped being finite.
-    fn update<T: Element>(
+    /// Updates one array, in parallel; false if a number stopped being finite.
+    pub(crate) fn update<T: Element>(
         &self,
         parameter: ArrayViewMut2<'_, T>,
         gradient: ArrayView2<'_, T>,
-        memory: [Option<ArrayViewMut2<'_, T>>; 2],
+        memory: Memory<'_, T>,
+        decays: bool,
+    ) -> bool {
+        let Some(at) = middle(parameter.dim()) else {
+            return self.update_block(parameter, gradient, memory, decays);
+        };
+        let (upper, lower) = parameter.split_at(Axis(0), at);
+        let (upper_gradient, lower_gradient) = gradient.split_at(Axis(0), at);
+        let [upper_memory, lower_memory] = split_memory(memory, Axis(0), at);
+        let (first, second) = rayon::join(
+            || self.update(upper, upper_gradient, upper_memory, decays),
+            || self.update(lower, lower_gradient, lower_memory, decays),
+        );
+        first && second
+    }
+
+    /// The same in the present thread.
+    pub(crate) fn update_block<T: Element>(
+        &self,
+        parameter: ArrayViewMut2<'_, T>,
+        gradient: ArrayView2<'_, T>,
+        memory: Memory<'_, T>,
         decays: bool,
     ) -> bool {
         let rate = T::from_f64(self.rate);
+        let (all, path) = ((parameter, gradient), KernelPath::best());
         match (self.optimizer, memory) {
-            (Optimizer::GradientDescent, _) => {
-                each(parameter, gradient, |parameter, gradient| parameter - rate * gradient)
-            }
+            (Optimizer::GradientDescent, _) => path.vectorized(|| {
+                lines(all.0, all.1, |parameter, gradient| parameter - rate * gradient)
+            }),
             (Optimizer::Momentum(it), [Some(v), _]) => {
-                each_1(parameter, gradient, v, it.rule(rate))
+                path.vectorized(|| lines_1(all, v, it.rule(rate)))
             }
-            (Optimizer::RmsProp(it), [Some(s), _]) => each_1(parameter, gradient, s, it.rule(rate)),
-            (Optimizer::AdaGrad(it), [Some(s), _]) => each_1(parameter, gradient, s, it.rule(rate)),
+            (Optimizer::RmsProp(it), [Some(s), _]) => {
+                path.vectorized(|| lines_1(all, s, it.rule(rate)))
+            }
+            (Optimizer::AdaGrad(it), [Some(s), _]) => {
+                path.vectorized(|| lines_1(all, s, it.rule(rate)))
+            }
             (Optimizer::Adam(it), [Some(v), Some(s)]) => {
-                each_2(parameter, gradient, [v, s], it.rule(self.rate, self.t, 1.0))
+                path.vectorized(|| lines_2(all, [v, s], it.rule(self.rate, self.t, 1.0)))
             }
             (Optimizer::AdamW(it), [Some(v), Some(s)]) => {
                 let shrink = if decays { 1.0 - self.rate * it.weight_decay } else { 1.0 };
-                each_2(parameter, gradient, [v, s], it.adam.rule(self.rate, self.t, shrink))
+                path.vectorized(|| lines_2(all, [v, s], it.adam.rule(self.rate, self.t, shrink)))
             }
             _ => unreachable!("the memory was made for this optimiser, or checked"),
         }
     }
 }
 
-/// Rows of an array that one task updates.
-fn rows<T>(parameter: &ArrayViewMut2<'_, T>) -> usize {
-    (CHUNK / parameter.ncols().max(1)).max(1)
+/// Where an array of this shape is cut for two tasks, if it is worth two.
+fn middle((rows, columns): (usize, usize)) -> Option<usize> {
+    (rows > 1 && rows * columns > CHUNK).then_some(rows / 2)
 }
 
-/// Gives every number its next value; false if one is not finite.
+/// Gives every number its next value, in parallel; false if one is not finite.
 pub(crate) fn each<T: Element>(
+    parameter: ArrayViewMut2<'_, T>,
+    gradient: ArrayView2<'_, T>,
+    rule: impl Fn(T, T) -> T + Sync + Copy,
+) -> bool {
+    let Some(at) = middle(parameter.dim()) else {
+        return KernelPath::best().vectorized(|| lines(parameter, gradient, rule));
+    };
+    let (upper, lower) = parameter.split_at(Axis(0), at);
+    let (upper_gradient, lower_gradient) = gradient.split_at(Axis(0), at);
+    let (first, second) =
+        rayon::join(|| each(upper, upper_gradient, rule), || each(lower, lower_gradient, rule));
+    first && second
+}
+
+/// Gives every number its next value, line by line; false if one is not finite.
+#[inline(always)]
+fn lines<T: Element>(
     mut parameter: ArrayViewMut2<'_, T>,
     gradient: ArrayView2<'_, T>,
-    rule: impl Fn(T, T) -> T + Sync,
+    rule: impl Fn(T, T) -> T,
 ) -> bool {
-    let rows = rows(&parameter);
-    let chunks = parameter.axis_chunks_iter_mut(Axis(0), rows).into_par_iter();
-    let chunks = chunks.zip(gradient.axis_chunks_iter(Axis(0), rows).into_par_iter());
-    let update = |(parameter, gradient): (ArrayViewMut2<'_, T>, _)| {
-        let mut finite = true;
-        Zip::from(parameter).and(gradient).for_each(|parameter, &gradient| {
-            *parameter = rule(*parameter, gradient);
-            finite &= parameter.is_finite();
-        });
-        finite
-    };
-    chunks.map(update).reduce(|| true, |a, b| a && b)
+    let mut finite = true;
+    let axis = long(gradient.dim());
+    let lanes = parameter.lanes_mut(axis).into_iter().zip(gradient.lanes(axis));
+    for (mut parameter, gradient) in lanes {
+        if let (Some(parameter), Some(gradient)) = (parameter.as_slice_mut(), gradient.as_slice()) {
+            for (parameter, &gradient) in parameter.iter_mut().zip(gradient) {
+                *parameter = rule(*parameter, gradient);
+                finite &= parameter.is_finite();
+            }
+        } else {
+            Zip::from(&mut parameter).and(&gradient).for_each(|parameter, &gradient| {
+                *parameter = rule(*parameter, gradient);
+                finite &= parameter.is_finite();
+            });
+        }
+    }
+    finite
 }
 
 /// The same with one number of memory for each.
-fn each_1<T: Element>(
-    mut parameter: ArrayViewMut2<'_, T>,
-    gradient: ArrayView2<'_, T>,
+#[inline(always)]
+fn lines_1<T: Element>(
+    (mut parameter, gradient): (ArrayViewMut2<'_, T>, ArrayView2<'_, T>),
     mut memory: ArrayViewMut2<'_, T>,
-    rule: impl Fn(T, T, &mut T) -> T + Sync,
+    rule: impl Fn(T, T, &mut T) -> T,
 ) -> bool {
-    let rows = rows(&parameter);
-    let chunks = parameter.axis_chunks_iter_mut(Axis(0), rows).into_par_iter();
-    let chunks = chunks.zip(gradient.axis_chunks_iter(Axis(0), rows).into_par_iter());
-    let chunks = chunks.zip(memory.axis_chunks_iter_mut(Axis(0), rows).into_par_iter());
-    let update = |((parameter, gradient), memory): ((ArrayViewMut2<'_, T>, _), _)| {
-        let mut finite = true;
-        Zip::from(parameter).and(gradient).and(memory).for_each(|parameter, &gradient, memory| {
-            *parameter = rule(*parameter, gradient, memory);
-            finite &= parameter.is_finite();
-        });
-        finite
-    };
-    chunks.map(update).reduce(|| true, |a, b| a && b)
+    let (mut finite, axis) = (true, long(gradient.dim()));
+    let memory = memory.lanes_mut(axis).into_iter();
+    let lanes = parameter.lanes_mut(axis).into_iter().zip(gradient.lanes(axis)).zip(memory);
+    for ((mut parameter, gradient), mut memory) in lanes {
+        let slices = (parameter.as_slice_mut(), gradient.as_slice(), memory.as_slice_mut());
+        if let (Some(parameter), Some(gradient), Some(memory)) = slices {
+            for ((parameter, &gradient), memory) in parameter.iter_mut().zip(gradient).zip(memory) {
+                *parameter = rule(*parameter, gradient, memory);
+                finite &= parameter.is_finite();
+            }
+        } else {
+            let zip = Zip::from(&mut parameter).and(&gradient).and(&mut memory);
+            zip.for_each(|parameter, &gradient, memory| {
+                *parameter = rule(*parameter, gradient, memory);
+                finite &= parameter.is_finite();
+            });
+        }
+    }
+    finite
 }
 
 /// The same with two.
-fn each_2<T: Element>(
-    mut parameter: ArrayViewMut2<'_, T>,
-    gradient: ArrayView2<'_, T>,
+#[inline(always)]
+fn lines_2<T: Element>(
+    (mut parameter, gradient): (ArrayViewMut2<'_, T>, ArrayView2<'_, T>),
     [mut first, mut second]: [ArrayViewMut2<'_, T>; 2],
-    rule: impl Fn(T, T, &mut T, &mut T) -> T + Sync,
+    rule: impl Fn(T, T, &mut T, &mut T) -> T,
 ) -> bool {
-    let rows = rows(&parameter);
-    let chunks = parameter.axis_chunks_iter_mut(Axis(0), rows).into_par_iter();
-    let chunks = chunks.zip(gradient.axis_chunks_iter(Axis(0), rows).into_par_iter());
-    let chunks = chunks.zip(first.axis_chunks_iter_mut(Axis(0), rows).into_par_iter());
-    let chunks = chunks.zip(second.axis_chunks_iter_mut(Axis(0), rows).into_par_iter());
-    let update = |(((parameter, gradient), first), second): (((ArrayViewMut2<'_, T>, _), _), _)| {
-        let mut finite = true;
-        let zip = Zip::from(parameter).and(gradient).and(first).and(second);
-        zip.for_each(|parameter, &gradient, first, second| {
-            *parameter = rule(*parameter, gradient, first, second);
-            finite &= parameter.is_finite();
-        });
-        finite
-    };
-    chunks.map(update).reduce(|| true, |a, b| a && b)
+    let (mut finite, axis) = (true, long(gradient.dim()));
+    let memory = first.lanes_mut(axis).into_iter().zip(second.lanes_mut(axis));
+    let lanes = parameter.lanes_mut(axis).into_iter().zip(gradient.lanes(axis)).zip(memory);
+    for ((mut parameter, gradient), (mut v, mut s)) in lanes {
+        let slices = (parameter.as_slice_mut(), gradient.as_slice());
+        let memory = (v.as_slice_mut(), s.as_slice_mut());
+        if let ((Some(parameter), Some(gradient)), (Some(v), Some(s))) = (slices, memory) {
+            let memory = v.iter_mut().zip(s);
+            for ((parameter, &gradient), (v, s)) in parameter.iter_mut().zip(gradient).zip(memory) {
+                *parameter = rule(*parameter, gradient, v, s);
+                finite &= parameter.is_finite();
+            }
+        } else {
+            let zip = Zip::from(&mut parameter).and(&gradient).and(&mut v).and(&mut s);
+            zip.for_each(|parameter, &gradient, v, s| {
+                *parameter = rule(*parameter, gradient, v, s);
+                finite &= parameter.is_finite();
+            });
+        }
+    }
+    finite
+}
+
+/// Along which axis a loop over an array of this shape is longer; a bias is a single column.
+fn long((_, columns): (usize, usize)) -> Axis {
+    if columns == 1 { Axis(0) } else { Axis(1) }
 }

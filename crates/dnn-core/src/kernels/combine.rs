@@ -1,0 +1,261 @@
+//! `out += C S`, where the rows of `S` and `out` are in one piece: the gradient of the weights
+//! (`dZ X^T`), that of the activations (`dZ^T W`), and, with packed weights, the outputs (`X^T W^T`).
+//!
+//! Exact zeros of `C`, which `ReLU` leaves many of, are skipped: each row of `C` comes with a list of
+//! what is not zero. Where few are, a group of rows goes through a dense block in registers instead;
+//! which of the two is decided by counting, over groups that follow from the shape.
+
+use super::launch::Kernel;
+use super::simd::Simd;
+
+/// The most terms of a sum that one list covers.
+pub const CHUNK: usize = 128;
+
+/// One number of `C` that is not zero: of which term, and what.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Entry {
+    pub(super) term: u32,
+    pub(super) value: f32,
+}
+
+/// Out of 16: a group of rows with more numbers that are not zero goes through the dense block.
+const DENSE_FROM: usize = 10;
+
+/// `out += C S` for up to [`CHUNK`] terms.
+///
+/// # Safety
+/// `coefficients` has to point to `rows` by `terms` numbers, `row` and `term` apart; `counts` to a number
+/// for each row, and `entries` to so many entries of each row, rows [`CHUNK`] apart, all of terms that
+/// exist; `source` to `terms` rows of `width` numbers, `stride` apart, and `out` to `rows` of them,
+/// `out_stride` apart.
+pub(super) struct Combine {
+    pub(super) coefficients: *const f32,
+    pub(super) row: usize,
+    pub(super) term: usize,
+    pub(super) rows: usize,
+    pub(super) terms: usize,
+    pub(super) counts: *const u32,
+    pub(super) entries: *const Entry,
+    pub(super) source: *const f32,
+    pub(super) stride: usize,
+    pub(super) width: usize,
+    pub(super) out: *mut f32,
+    pub(super) out_stride: usize,
+}
+
+impl Kernel for Combine {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let mut first = 0;
+        // SAFETY: the columns from `first` on, as many as each call takes, exist.
+        unsafe {
+            while first + 4 * S::LANES <= self.width {
+                self.panel::<S, 4, false>(first, 0);
+                first += 4 * S::LANES;
+            }
+            while first + 2 * S::LANES <= self.width {
+                self.panel::<S, 2, false>(first, 0);
+                first += 2 * S::LANES;
+            }
+            while first + S::LANES <= self.width {
+                self.panel::<S, 1, false>(first, 0);
+                first += S::LANES;
+            }
+            if first < self.width {
+                self.panel::<S, 1, true>(first, self.width - first);
+            }
+        }
+    }
+}
+
+impl Combine {
+    /// All rows of `V` vectors of columns from `first` on; if `PART`, of `count` columns alone.
+    ///
+    /// # Safety
+    /// They exist.
+    #[inline(always)]
+    unsafe fn panel<S: Simd, const V: usize, const PART: bool>(&self, first: usize, count: usize) {
+        let mut row = 0;
+        while row < self.rows {
+            let group = (self.rows - row).min(S::ROWS);
+            // SAFETY: these rows exist, and so do their counts.
+            unsafe {
+                let alive: usize =
+                    (row..row + group).map(|row| *self.counts.add(row) as usize).sum();
+                if 16 * alive > DENSE_FROM * group * self.terms {
+                    self.dense::<S, V, PART>(row, group, first, count);
+                } else {
+                    for row in row..row + group {
+                        self.sparse::<S, V, PART>(row, first, count);
+                    }
+                }
+            }
+            row += group;
+        }
+    }
+
+    /// # Safety
+    /// As of [`panel`](Self::panel), and `group` rows from `row` on.
+    #[inline(always)]
+    unsafe fn dense<S: Simd, const V: usize, const PART: bool>(
+        &self,
+        mut row: usize,
+        mut group: usize,
+        first: usize,
+        count: usize,
+    ) {
+        while group > 0 {
+            // SAFETY: as many rows exist as each block takes.
+            let done = unsafe {
+                match group {
+                    6.. => {
+                        self.block::<S, 6, V, PART>(row, first, count);
+                        6
+                    }
+                    4 | 5 => {
+                        self.block::<S, 4, V, PART>(row, first, count);
+                        4
+                    }
+                    3 => {
+                        self.block::<S, 3, V, PART>(row, first, count);
+                        3
+                    }
+                    2 => {
+                        self.block::<S, 2, V, PART>(row, first, count);
+                        2
+                    }
+                    _ => {
+                        self.block::<S, 1, V, PART>(row, first, count);
+                        1
+                    }
+                }
+            };
+            row += done;
+            group -= done;
+        }
+    }
+
+    /// `R` rows of `V` vectors, kept in registers over all terms.
+    ///
+    /// # Safety
+    /// As of [`panel`](Self::panel), and `R` rows from `row` on.
+    #[inline(always)]
+    unsafe fn block<S: Simd, const R: usize, const V: usize, const PART: bool>(
+        &self,
+        row: usize,
+        first: usize,
+        count: usize,
+    ) {
+        // SAFETY: the caller has these rows and columns, and each term is one of `terms`.
+        unsafe {
+            let mut sums = [[S::splat(0.0); V]; R];
+            let mut s = [S::splat(0.0); V];
+            let coefficients = self.coefficients.add(row * self.row);
+            let source = self.source.add(first);
+            for term in 0..self.terms {
+                let from = source.add(term * self.stride);
+                for v in 0..V {
+                    s[v] = load::<S, PART>(from.add(v * S::LANES), count);
+                }
+                for r in 0..R {
+                    let c = S::splat(*coefficients.add(r * self.row + term * self.term));
+                    for v in 0..V {
+                        sums[r][v] = S::multiply_add(c, s[v], sums[r][v]);
+                    }
+                }
+            }
+            for r in 0..R {
+                self.add::<S, V, PART>(row + r, first, count, sums[r]);
+            }
+        }
+    }
+
+    /// One row of `V` vectors, by the list of what is not zero, two terms at a time.
+    ///
+    /// # Safety
+    /// As of [`panel`](Self::panel), and the row exists.
+    #[inline(always)]
+    unsafe fn sparse<S: Simd, const V: usize, const PART: bool>(
+        &self,
+        row: usize,
+        first: usize,
+        count: usize,
+    ) {
+        // SAFETY: the caller has this row and these columns, and each entry is of a term that exists.
+        unsafe {
+            let alive = *self.counts.add(row) as usize;
+            if alive == 0 {
+                return;
+            }
+            let entries = self.entries.add(row * CHUNK);
+            let source = self.source.add(first);
+            let (mut even, mut odd) = ([S::splat(0.0); V], [S::splat(0.0); V]);
+            let mut entry = 0;
+            while entry + 2 <= alive {
+                let (a, b) = (*entries.add(entry), *entries.add(entry + 1));
+                let (c, d) = (S::splat(a.value), S::splat(b.value));
+                let from = source.add(a.term as usize * self.stride);
+                for v in 0..V {
+                    let s = load::<S, PART>(from.add(v * S::LANES), count);
+                    even[v] = S::multiply_add(c, s, even[v]);
+                }
+                let from = source.add(b.term as usize * self.stride);
+                for v in 0..V {
+                    let s = load::<S, PART>(from.add(v * S::LANES), count);
+                    odd[v] = S::multiply_add(d, s, odd[v]);
+                }
+                entry += 2;
+            }
+            if entry < alive {
+                let a = *entries.add(entry);
+                let c = S::splat(a.value);
+                let from = source.add(a.term as usize * self.stride);
+                for v in 0..V {
+                    let s = load::<S, PART>(from.add(v * S::LANES), count);
+                    even[v] = S::multiply_add(c, s, even[v]);
+                }
+            }
+            for v in 0..V {
+                even[v] = S::add(even[v], odd[v]);
+            }
+            self.add::<S, V, PART>(row, first, count, even);
+        }
+    }
+
+    /// Adds sums to a row.
+    ///
+    /// # Safety
+    /// As of [`panel`](Self::panel), and the row exists.
+    #[inline(always)]
+    unsafe fn add<S: Simd, const V: usize, const PART: bool>(
+        &self,
+        row: usize,
+        first: usize,
+        count: usize,
+        sums: [S::V; V],
+    ) {
+        // SAFETY: the caller has this row and these columns.
+        unsafe {
+            let out = self.out.add(row * self.out_stride + first);
+            for v in 0..V {
+                let place = out.add(v * S::LANES);
+                let sum = S::add(load::<S, PART>(place, count), sums[v]);
+                if PART {
+                    S::store_part(place, sum, count);
+                } else {
+                    S::store(place, sum);
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As of [`Simd::load`], or with `PART` as of [`Simd::load_part`].
+#[inline(always)]
+unsafe fn load<S: Simd, const PART: bool>(from: *const f32, count: usize) -> S::V {
+    // SAFETY: the caller's promises are passed on.
+    unsafe { if PART { S::load_part(from, count) } else { S::load(from) } }
+}

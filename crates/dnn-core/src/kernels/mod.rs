@@ -1,0 +1,314 @@
+//! Products of `f32` and 8-bit numbers at the speed of the processor: the one place of `unsafe`.
+//!
+//! Kernels are written once, over what vectors of an instruction set can do (`simd.rs`), and compiled for
+//! each set; which one runs is found out at run time. Everything that is public here is safe: shapes are
+//! checked before a pointer is made.
+//!
+//! | product | kernel |
+//! |---|---|
+//! | few units or few examples: `W X + b` | [`dot`]: rows of weights with examples as they lie |
+//! | gradients `dZ X^T`, `W^T dZ`; many examples with packed weights | [`Terms::combine`]: without exact zeros |
+//!
+//! What it leaves out on purpose: `f64`, and arrays that do not lie in one piece; these go to
+//! matrixmultiply.
+
+#![allow(unsafe_code, reason = "pointers and vector instructions; every block says why it may")]
+#![allow(
+    clippy::inline_always,
+    clippy::needless_range_loop,
+    reason = "loops over registers have to be unrolled inside of a caller with the instructions"
+)]
+
+mod combine;
+mod dot;
+mod launch;
+mod simd;
+#[cfg(test)]
+mod tests;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use std::ops::Range;
+
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
+
+pub use combine::CHUNK;
+pub use launch::KernelPath;
+
+use combine::{Combine, Entry};
+use dot::{Dot, MOST_EXAMPLES};
+use simd::Source;
+
+/// Numbers of weights that the second cache of a core holds beside some examples.
+const CACHED: usize = 1 << 18;
+
+/// What [`dot`] does with its sums.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Epilogue<'a> {
+    /// Times this.
+    pub(crate) scale: f32,
+    /// Plus one of these for each unit.
+    pub(crate) bias: Option<ArrayView1<'a, f32>>,
+    /// And nothing below this.
+    pub(crate) floor: f32,
+}
+
+/// The step from one row to the next of an array whose rows are each in one piece, if they are.
+fn row_stride(shape: (usize, usize), strides: &[isize]) -> Option<usize> {
+    let (rows, columns) = shape;
+    let in_piece = columns <= 1 || strides[1] == 1;
+    // A single row has no next one.
+    let step = if rows <= 1 { Some(columns) } else { usize::try_from(strides[0]).ok() };
+    step.filter(|&step| in_piece && step >= columns)
+}
+
+/// Whether [`dot`] can read such weights.
+pub(crate) fn has_rows(values: ArrayView2<'_, f32>) -> bool {
+    row_stride(values.dim(), values.strides()).is_some()
+}
+
+/// `out = scale W X + b` with nothing below a floor: `example` gives the examples.
+///
+/// # Panics
+/// If the rows of `weights` or the columns of `out` are not each in one piece, or shapes do not fit.
+pub(crate) fn dot<'x, E: Source + 'x>(
+    path: KernelPath,
+    weights: ArrayView2<'_, f32>,
+    example: impl Fn(usize) -> &'x [E],
+    epilogue: Epilogue<'_>,
+    mut out: ArrayViewMut2<'_, f32>,
+) {
+    let (units, features) = weights.dim();
+    let m = out.ncols();
+    assert_eq!(out.nrows(), units, "one row of outputs for each unit");
+    let row = row_stride(weights.dim(), weights.strides()).expect("weights of rows in one piece");
+    let by_example = out.view().reversed_axes();
+    let column = row_stride(by_example.dim(), by_example.strides());
+    let column = column.expect("outputs of columns in one piece");
+    let bias = epilogue.bias.map(|bias| {
+        assert_eq!(bias.len(), units, "one bias for each unit");
+        bias.to_slice().expect("a bias in one piece").as_ptr()
+    });
+    // So many weights at a time stay in the cache of a core while all examples go by.
+    let at_a_time = if units * row <= CACHED { units } else { (CACHED / 2 / row).max(8) };
+    for first in (0..units).step_by(at_a_time.max(1)) {
+        let weights = weights.slice(ndarray::s![first..units.min(first + at_a_time), ..]);
+        let mut start = 0;
+        while start < m {
+            let count = (m - start).min(MOST_EXAMPLES);
+            let mut pointers = [std::ptr::null(); MOST_EXAMPLES];
+            for (j, pointer) in pointers[..count].iter_mut().enumerate() {
+                let x = example(start + j);
+                assert_eq!(x.len(), features, "examples of as many features as the weights take");
+                *pointer = x.as_ptr();
+            }
+            let place = out.slice_mut(ndarray::s![first.., start..start + count]).as_mut_ptr();
+            // SAFETY: the shapes were checked above; `place` is the first of `count` columns, from the
+            // unit `first` on, of which there is a bias, too.
+            unsafe {
+                launch::launch(
+                    path,
+                    Dot {
+                        weights: weights.as_ptr(),
+                        row,
+                        units: weights.nrows(),
+                        features,
+                        examples: &pointers[..count],
+                        scale: epilogue.scale,
+                        bias: bias.map(|bias| bias.add(first)),
+                        floor: epilogue.floor,
+                        out: place,
+                        column,
+                    },
+                );
+            }
+            start += count;
+        }
+    }
+}
+
+/// A matrix `C` of coefficients, for [`combine`](Self::combine): for each row and each [`CHUNK`] of
+/// columns, the list of what is not zero. Its memory is used again.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    rows: usize,
+    terms: usize,
+    counts: Vec<u32>,
+    /// Chunk by chunk, in it row by row, [`CHUNK`] places for each.
+    entries: Vec<Entry>,
+}
+
+impl Terms {
+    /// Memory for a matrix of up to so many rows and terms.
+    pub fn with_capacity(rows: usize, terms: usize) -> Self {
+        let mut made = Self::default();
+        made.resize(rows, terms);
+        made
+    }
+
+    /// Numbers that the lists of such a matrix take, in units of an `f32`.
+    pub fn numbers(rows: usize, terms: usize) -> u128 {
+        let chunks = terms.div_ceil(CHUNK) as u128;
+        chunks * rows as u128 * (2 * CHUNK as u128 + 1)
+    }
+
+    /// Makes this the lists of a matrix of another shape, without any entry.
+    fn resize(&mut self, rows: usize, terms: usize) {
+        let places = terms.div_ceil(CHUNK) * rows;
+        (self.rows, self.terms) = (rows, terms);
+        self.counts.resize(places.max(self.counts.len()), 0);
+        self.entries.resize((places * CHUNK).max(self.entries.len()), Entry::default());
+    }
+
+    /// Lists what is not zero in `coefficients`, `(rows, terms)`.
+    pub fn list(&mut self, coefficients: ArrayView2<'_, f32>) {
+        let (rows, terms) = coefficients.dim();
+        self.resize(rows, terms);
+        if rows == 0 {
+            return;
+        }
+        let lists = self.counts.chunks_mut(rows).zip(self.entries.chunks_mut(rows * CHUNK));
+        for (chunk, (counts, entries)) in (0..terms.div_ceil(CHUNK)).zip(lists) {
+            list(coefficients, chunk, counts, entries);
+        }
+    }
+
+    /// The same for all chunks apart, to be listed in any order: for each its place here.
+    pub fn chunks_mut(
+        &mut self,
+        rows: usize,
+        terms: usize,
+    ) -> impl Iterator<Item = TermsChunk<'_>> {
+        self.resize(rows, terms);
+        let counts = self.counts.chunks_mut(rows.max(1));
+        let entries = self.entries.chunks_mut((rows * CHUNK).max(1));
+        let lists = counts.zip(entries).take(terms.div_ceil(CHUNK));
+        lists.map(|(counts, entries)| TermsChunk { counts, entries })
+    }
+
+    /// `out += C S` for some rows and the terms of one chunk, where `coefficients` is the whole `C` that
+    /// was listed.
+    ///
+    /// # Shapes
+    /// | `coefficients` | `source` | `out` |
+    /// |---|---|---|
+    /// | `(all rows, terms)` | `(terms of the chunk, width)` | `(rows, width)` |
+    ///
+    /// The rows of `source` and of `out` are each in one piece.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    pub fn combine_chunk(
+        &self,
+        path: KernelPath,
+        coefficients: ArrayView2<'_, f32>,
+        (rows, chunk): (Range<usize>, usize),
+        source: ArrayView2<'_, f32>,
+        mut out: ArrayViewMut2<'_, f32>,
+    ) {
+        assert_eq!(coefficients.dim(), (self.rows, self.terms), "other coefficients than listed");
+        let terms = chunk_of(chunk, self.terms);
+        let width = source.ncols();
+        assert_eq!(source.nrows(), terms.len(), "one row for each term of the chunk");
+        assert_eq!(out.dim(), (rows.len(), width), "outputs of another shape");
+        let stride = row_stride(source.dim(), source.strides()).expect("rows in one piece");
+        let out_stride = row_stride(out.dim(), out.strides()).expect("rows in one piece");
+        let coefficients = coefficients.slice(ndarray::s![rows.clone(), terms.clone()]);
+        let [row, term] = [0, 1].map(|axis| {
+            usize::try_from(coefficients.strides()[axis]).expect("coefficients in rising order")
+        });
+        let places = chunk * self.rows + rows.start..chunk * self.rows + rows.end;
+        let counts = &self.counts[places.clone()];
+        let entries = &self.entries[places.start * CHUNK..places.end * CHUNK];
+        // SAFETY: the shapes were checked above, and lists name terms of their chunk alone.
+        unsafe {
+            launch::launch(
+                path,
+                Combine {
+                    coefficients: coefficients.as_ptr(),
+                    row,
+                    term,
+                    rows: rows.len(),
+                    terms: terms.len(),
+                    counts: counts.as_ptr(),
+                    entries: entries.as_ptr(),
+                    source: source.as_ptr(),
+                    stride,
+                    width,
+                    out: out.as_mut_ptr(),
+                    out_stride,
+                },
+            );
+        }
+    }
+
+    /// `out += C S` for all terms.
+    ///
+    /// # Panics
+    /// As of [`combine_chunk`](Self::combine_chunk).
+    pub fn combine(
+        &self,
+        path: KernelPath,
+        coefficients: ArrayView2<'_, f32>,
+        source: ArrayView2<'_, f32>,
+        mut out: ArrayViewMut2<'_, f32>,
+    ) {
+        assert_eq!(source.nrows(), self.terms, "one row for each term");
+        for chunk in 0..self.terms.div_ceil(CHUNK) {
+            let part = source.slice(ndarray::s![chunk_of(chunk, self.terms), ..]);
+            self.combine_chunk(path, coefficients, (0..self.rows, chunk), part, out.view_mut());
+        }
+    }
+}
+
+/// The lists of one chunk of a [`Terms`].
+#[derive(Debug)]
+pub struct TermsChunk<'a> {
+    counts: &'a mut [u32],
+    entries: &'a mut [Entry],
+}
+
+impl TermsChunk<'_> {
+    /// Lists what is not zero in the chunk `chunk` of `coefficients`.
+    pub fn list(self, coefficients: ArrayView2<'_, f32>, chunk: usize) {
+        list(coefficients, chunk, self.counts, self.entries);
+    }
+}
+
+/// The terms of a chunk.
+fn chunk_of(chunk: usize, terms: usize) -> Range<usize> {
+    chunk * CHUNK..terms.min((chunk + 1) * CHUNK)
+}
+
+/// Lists one chunk of all rows.
+fn list(
+    coefficients: ArrayView2<'_, f32>,
+    chunk: usize,
+    counts: &mut [u32],
+    entries: &mut [Entry],
+) {
+    let columns = coefficients.slice(ndarray::s![.., chunk_of(chunk, coefficients.ncols())]);
+    if columns.strides()[1] == 1 {
+        for ((row, count), list) in
+            columns.rows().into_iter().zip(counts).zip(entries.chunks_exact_mut(CHUNK))
+        {
+            let mut alive = 0;
+            for (term, &value) in (0..).zip(&row) {
+                // As below.
+                list[alive % CHUNK] = Entry { term, value };
+                alive += usize::from(value != 0.0);
+            }
+            *count = u32::try_from(alive).expect("at most a chunk");
+        }
+        return;
+    }
+    counts.fill(0);
+    for (term, column) in (0..).zip(columns.columns()) {
+        let lists = counts.iter_mut().zip(entries.chunks_exact_mut(CHUNK));
+        for (&value, (count, list)) in column.iter().zip(lists) {
+            // Written always and counted where it is wanted: no branch to guess.
+            list[*count as usize % CHUNK] = Entry { term, value };
+            *count += u32::from(value != 0.0);
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Phase 2 by kernels: the gradient of the weights, block by block, each block straight to its sink.
+//!
+//! A block is some features of one layer. Its task sums `dZ A_prev^T` over all examples of the batch, a
+//! chunk of them at a time, in memory of its thread that stays in cache, and gives the whole to one
+//! [`Sink`]: there it is stored, or the parameters follow it at once, so that the gradient never goes to
+//! main memory. Blocks and chunks follow from shapes alone.
+
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use dnn_core::kernels::{CHUNK, KernelPath, Terms};
+use dnn_core::{Columns, Element};
+use dnn_layers::Network;
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, s};
+
+use super::tile::Tile;
+use crate::Examples;
+use crate::optimizer::{Memory, Step, split_memory};
+
+/// Features of a block, by how many there are: few blocks are shared out more evenly if they are small.
+const WIDE: usize = 256;
+const NARROW: usize = 64;
+const MANY: usize = 4096;
+/// Units that are summed at a time.
+const UNITS: usize = 256;
+/// Beside the numbers of a row, so that rows do not meet in the same places of a cache.
+const APART: usize = 16;
+/// A gradient of fewer multiplications is not worth other threads.
+const LEAST_WORK: usize = 1 << 18;
+
+/// Features of a block of a layer with so many inputs.
+pub(super) fn width(inputs: usize) -> usize {
+    if inputs >= MANY { WIDE } else { NARROW }
+}
+
+/// Numbers that [`Blocks`] take for a network of these layers, `(units, inputs)`, and this batch.
+pub(super) fn numbers(layers: impl Iterator<Item = (usize, usize)>, batch: usize) -> u128 {
+    let of = |(units, _)| units as u128 * batch as u128 + Terms::numbers(units, batch);
+    let threads = rayon::current_num_threads() as u128;
+    layers.map(of).sum::<u128>() + threads * ((CHUNK + UNITS) * (WIDE + APART)) as u128
+}
+
+/// Where a block of a gradient goes.
+pub(crate) enum Sink<'a, T> {
+    /// Into the gradient.
+    Store(ArrayViewMut2<'a, T>),
+    /// Into the weights, which follow it.
+    Apply { weights: ArrayViewMut2<'a, T>, memory: Memory<'a, T>, rule: Rule<T> },
+}
+
+/// What is made of a gradient before the parameters follow it, and how they do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rule<T> {
+    pub(crate) step: Step,
+    /// This share of the weights is added to their gradient.
+    pub(crate) l2: T,
+    /// The gradient is brought to between this number and its negative.
+    pub(crate) clip: Option<T>,
+}
+
+impl<T: Element> Sink<'_, T> {
+    /// Cuts it in two, by features.
+    fn split_at(self, feature: usize) -> (Self, Self) {
+        let axis = Axis(1);
+        match self {
+            Self::Store(gradient) => {
+                let (left, right) = gradient.split_at(axis, feature);
+                (Self::Store(left), Self::Store(right))
+            }
+            Self::Apply { weights, memory, rule } => {
+                let (left, right) = weights.split_at(axis, feature);
+                let [left_memory, right_memory] = split_memory(memory, axis, feature);
+                (
+                    Self::Apply { weights: left, memory: left_memory, rule },
+                    Self::Apply { weights: right, memory: right_memory, rule },
+                )
+            }
+        }
+    }
+
+    /// Takes the gradient of some units; false if what came of it is not finite.
+    fn take(&mut self, units: Range<usize>, mut gradient: ArrayViewMut2<'_, T>) -> bool {
+        let rows = s![units, ..];
+        match self {
+            Self::Store(to) => {
+                to.slice_mut(rows).assign(&gradient);
+                super::all_finite(gradient.view())
+            }
+            Self::Apply { weights, memory, rule } => {
+                let weights = weights.slice_mut(rows);
+                rule.prepare(&mut gradient, weights.view());
+                let [first, second] = memory;
+                let memory = [first, second].map(|it| it.as_mut().map(|it| it.slice_mut(rows)));
+                rule.step.update_block(weights, gradient.view(), memory, true)
+            }
+        }
+    }
+}
+
+impl<T: Element> Rule<T> {
+    /// L2 and clipping of the gradient of some weights.
+    fn prepare(&self, gradient: &mut ArrayViewMut2<'_, T>, weights: ArrayView2<'_, T>) {
+        let lines = gradient.rows_mut().into_iter().zip(weights.rows());
+        if self.l2 == T::zero() && self.clip.is_none() {
+            return;
+        }
+        for (mut gradient, weights) in lines {
+            if self.l2 != T::zero() {
+                gradient.zip_mut_with(&weights, |dw, &w| *dw += self.l2 * w);
+            }
+            self.clip(&mut gradient.view_mut().insert_axis(Axis(0)));
+        }
+    }
+
+    /// Clipping alone, as of a bias.
+    pub(super) fn clip(&self, gradient: &mut ArrayViewMut2<'_, T>) {
+        if let Some(limit) = self.clip {
+            gradient.map_inplace(|value| *value = value.max(-limit).min(limit));
+        }
+    }
+}
+
+/// The buffers of phase 2.
+pub(super) struct Blocks<T> {
+    path: KernelPath,
+    /// `dZ` of each dense layer for the whole batch, and what of it is not zero.
+    layers: Vec<(Array2<T>, Terms)>,
+    /// One for each thread.
+    scratch: Vec<Mutex<Scratch<T>>>,
+}
+
+/// What a task works in.
+struct Scratch<T> {
+    /// `A_prev^T` of a chunk of examples and the features of a block.
+    panel: Array2<T>,
+    /// The sums of some units.
+    sums: Array2<T>,
+}
+
+/// What the gradient of a layer's weights is made of.
+pub(super) struct Job<'j, 'e, T> {
+    pub(super) l: usize,
+    pub(super) share: T,
+    pub(super) tiles: &'j [Tile<T>],
+    pub(super) tile_width: usize,
+    pub(super) examples: &'j Examples<'e, T>,
+    pub(super) columns: Columns<'j>,
+}
+
+impl<T: Element> Blocks<T> {
+    /// For steps on up to `batch` examples, if there are kernels for these numbers.
+    pub(super) fn new(network: &Network<T>, batch: usize) -> Option<Self> {
+        T::as_f32(ArrayView2::from_shape((0, 0), &[]).ok()?)?;
+        let layer = |stage: &dnn_layers::Stage| {
+            let units = if stage.normalization.is_none() { stage.units } else { 0 };
+            (Array2::zeros((units, batch).f()), Terms::with_capacity(units, batch))
+        };
+        let scratch = || {
+            Mutex::new(Scratch {
+                panel: Array2::zeros((CHUNK, WIDE + APART)),
+                sums: Array2::zeros((UNITS, WIDE + APART)),
+            })
+        };
+        Some(Self {
+            path: KernelPath::best(),
+            layers: network.stages().iter().map(layer).collect(),
+            scratch: (0..rayon::current_num_threads().max(1)).map(|_| scratch()).collect(),
+        })
+    }
+
+    /// Takes over `dZ` of a dense layer from the tiles of `m` examples.
+    pub(super) fn gather(&mut self, l: usize, tiles: &[Tile<T>], m: usize) {
+        let (all, lists) = &mut self.layers[l];
+        let mut start = 0;
+        for tile in tiles {
+            let dz = tile.dz(l);
+            all.slice_mut(s![.., start..start + dz.ncols()]).assign(&dz);
+            start += dz.ncols();
+        }
+        debug_assert_eq!(start, m, "the tiles hold the batch");
+        lists.list(T::as_f32(all.slice(s![.., ..m])).expect("made for f32 alone"));
+    }
+
+    /// Whether no number of the gradient of layer `l` can stop being finite, nor any sum on the way: by
+    /// Cauchy and Schwarz none is larger than the lengths of `dZ` and `A_prev` multiplied.
+    pub(super) fn stays_in_range(
+        &self,
+        l: usize,
+        tiles: &[Tile<T>],
+        m: usize,
+        largest: f64,
+    ) -> bool {
+        let dz = length(self.layers[l].0.slice(s![.., ..m]));
+        let a = match l.checked_sub(1) {
+            None => largest * (m as f64).sqrt(),
+            Some(before) => {
+                let squares =
+                    tiles.iter().map(|tile| length(tile.caches.passed_on(before)).powi(2));
+                squares.sum::<f64>().sqrt()
+            }
+        };
+        // With room for rounding. Not with a NaN.
+        dz * a < f64::from(f32::MAX) / 4.0
+    }
+
+    /// Sums the gradient and gives it to `sink`; false if what came of it is not finite.
+    pub(super) fn run(&self, job: &Job<'_, '_, T>, sink: Sink<'_, T>) -> bool {
+        let (units, inputs) = match &sink {
+            Sink::Store(to) => to.dim(),
+            Sink::Apply { weights, .. } => weights.dim(),
+        };
+        let blocks = inputs.div_ceil(width(inputs));
+        let alone = units * inputs * job.columns.len() < LEAST_WORK;
+        self.part(job, (0..blocks, inputs), alone, sink)
+    }
+
+    /// Some blocks, halved until a task has one; `inputs` are those of the layer.
+    fn part(
+        &self,
+        job: &Job<'_, '_, T>,
+        (blocks, inputs): (Range<usize>, usize),
+        alone: bool,
+        sink: Sink<'_, T>,
+    ) -> bool {
+        let width = width(inputs);
+        if blocks.len() < 2 {
+            let rows = blocks.start * width..inputs.min(blocks.end * width);
+            return self.block(job, rows, sink);
+        }
+        let middle = usize::midpoint(blocks.start, blocks.end);
+        let (left, right) = sink.split_at((middle - blocks.start) * width);
+        let (first, second) = (blocks.start..middle, middle..blocks.end);
+        let first = || self.part(job, (first.clone(), inputs), alone, left);
+        let second = || self.part(job, (second.clone(), inputs), alone, right);
+        let both = if alone { (first(), second()) } else { rayon::join(first, second) };
+        both.0 && both.1
+    }
+
+    /// The block of the features `rows`.
+    fn block(&self, job: &Job<'_, '_, T>, rows: Range<usize>, mut sink: Sink<'_, T>) -> bool {
+        let m = job.columns.len();
+        let (all, lists) = &self.layers[job.l];
+        let coefficients = T::as_f32(all.slice(s![.., ..m])).expect("made for f32 alone");
+        let mut scratch = self.scratch();
+        let Scratch { panel, sums } = &mut *scratch;
+        let (units, mut finite) = (all.nrows(), true);
+        for first in (0..units).step_by(UNITS) {
+            let part = first..units.min(first + UNITS);
+            let mut sums = sums.slice_mut(s![..part.len(), ..rows.len()]);
+            sums.fill(T::zero());
+            for chunk in 0..m.div_ceil(CHUNK) {
+                let positions = chunk * CHUNK..m.min((chunk + 1) * CHUNK);
+                let mut panel = panel.slice_mut(s![..positions.len(), ..rows.len()]);
+                if first == 0 || m > CHUNK {
+                    job.fill(positions, rows.clone(), panel.view_mut());
+                }
+                let panel = T::as_f32(panel.view()).expect("made for f32 alone");
+                let sums = T::as_f32_mut(sums.view_mut()).expect("made for f32 alone");
+                let place = (part.clone(), chunk);
+                lists.combine_chunk(self.path, coefficients, place, panel, sums);
+            }
+            sums *= job.share;
+            finite &= sink.take(part, sums);
+        }
+        finite
+    }
+
+    /// Memory that no other task uses now.
+    fn scratch(&self) -> MutexGuard<'_, Scratch<T>> {
+        let own = rayon::current_thread_index().unwrap_or(0);
+        let places = self.scratch.iter().cycle().skip(own % self.scratch.len());
+        let free = places.take(self.scratch.len()).find_map(|place| place.try_lock().ok());
+        // More tasks than threads there are not, unless somebody else's pool runs some: they wait.
+        free.unwrap_or_else(|| self.scratch[0].lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// At least the root of the sum of the squares of columns that lie in one piece; infinite or NaN if a
+/// number is, or may be in the square.
+fn length<T: Element>(values: ArrayView2<'_, T>) -> f64 {
+    /// As many sums side by side, so that vectors can hold them.
+    const LANES: usize = 16;
+    /// Beside 1e38, squares of less may be 0.
+    const UNSEEN: f64 = 1e-19;
+    let sum = KernelPath::best().vectorized(|| {
+        let mut sums = [T::zero(); LANES];
+        for column in values.columns() {
+            let numbers = column.to_slice().expect("columns in one piece");
+            let mut parts = numbers.chunks_exact(LANES);
+            for part in &mut parts {
+                sums.iter_mut().zip(part).for_each(|(sum, &x)| *sum += x * x);
+            }
+            let rest = parts.remainder();
+            sums.iter_mut().zip(rest).for_each(|(sum, &x)| *sum += x * x);
+        }
+        sums.iter().map(|&sum| Into::<f64>::into(sum)).sum::<f64>()
+    });
+    sum.sqrt() + UNSEEN * (values.len() as f64).sqrt()
+}
+
+impl<T: Element> Job<'_, '_, T> {
+    /// Writes `A_prev^T` of the examples at `positions` of the batch and the features `rows`.
+    fn fill(&self, positions: Range<usize>, rows: Range<usize>, mut panel: ArrayViewMut2<'_, T>) {
+        if self.l == 0 {
+            let columns = self.columns.part(positions);
+            self.examples.features.write_examples(rows, columns, panel);
+            return;
+        }
+        for (position, mut to) in positions.zip(panel.rows_mut()) {
+            let tile = &self.tiles[position / self.tile_width];
+            let a = tile.caches.passed_on(self.l - 1);
+            to.assign(&a.slice(s![rows.clone(), position % self.tile_width]));
+        }
+    }
+}

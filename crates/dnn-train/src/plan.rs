@@ -1,0 +1,122 @@
+//! How the engine will go about a run.
+
+use std::fmt;
+
+use dnn_core::{Element, kernel_path};
+use dnn_layers::Network;
+use ndarray::ArrayView2;
+
+use crate::engine::{block_width, tile_width};
+use crate::{Clip, Examples, Optimizer, Trainer};
+
+/// How the engine goes about the steps of a run: a function of shapes and settings, not of threads.
+///
+/// # Examples
+/// ```
+/// use dnn_core::{Features, Purpose, RandomStream};
+/// use dnn_layers::{Activation, InputShape, Network};
+/// use dnn_train::{Examples, Trainer};
+/// use ndarray::Array2;
+///
+/// let network = Network::<f32>::builder(InputShape::flat(100))
+///     .hidden(&[8], Activation::Relu)
+///     .classes(["a", "b", "c"])
+///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
+/// let (x, labels) = (Array2::zeros((100, 50)), [0; 50]);
+/// let examples = Examples::classes(Features::Real(x.view()), &labels);
+/// let plan = Trainer::default().plan(&network, &examples);
+/// assert_eq!((plan.batch, plan.stored_because), (16, None));
+/// println!("{plan}");
+/// # Ok::<(), dnn_layers::NetworkError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// What runs the products.
+    pub kernels: &'static str,
+    /// Examples of a step.
+    pub batch: usize,
+    /// Examples that a task takes through all layers at a time.
+    pub tile: usize,
+    /// Why the gradient is stored before the parameters follow it; `None` if they follow it block by block.
+    pub stored_because: Option<&'static str>,
+    /// The layers with weights, in order.
+    pub layers: Vec<LayerPlan>,
+}
+
+/// How the gradient of the weights of one layer is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LayerPlan {
+    /// Units of the layer.
+    pub units: usize,
+    /// Its inputs.
+    pub inputs: usize,
+    /// Inputs of a block.
+    pub block: usize,
+}
+
+impl LayerPlan {
+    /// How many blocks there are.
+    pub fn blocks(&self) -> usize {
+        self.inputs.div_ceil(self.block.max(1))
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kernels, batch, tile, .. } = self;
+        writeln!(f, "kernels        {kernels}")?;
+        let tiles = batch.div_ceil((*tile).max(1));
+        writeln!(f, "phase 1        {batch} examples a step in {tiles} tiles of up to {tile}")?;
+        match self.stored_because {
+            None => {
+                writeln!(f, "update         fused: parameters follow each block of the gradient")?
+            }
+            Some(reason) => writeln!(f, "update         after the whole gradient: {reason}")?,
+        }
+        for (l, layer) in self.layers.iter().enumerate() {
+            let LayerPlan { units, inputs, block } = layer;
+            let blocks = layer.blocks();
+            writeln!(
+                f,
+                "phase 2        layer {}, {units} x {inputs}: {blocks} blocks of up to {block} inputs",
+                l + 1
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Why the whole gradient is stored before parameters follow it, if it has to be.
+pub(crate) fn stored_because<T: Element>(trainer: &Trainer) -> Option<&'static str> {
+    let empty = ArrayView2::from_shape((0, 0), &[]).ok();
+    if empty.and_then(T::as_f32).is_none() {
+        return Some("there are no kernels for f64");
+    }
+    match (trainer.optimizer, trainer.clip) {
+        (Optimizer::Lbfgs(_), _) => Some("L-BFGS looks at it as a whole"),
+        (_, Clip::Norm(_)) => Some("clipping goes by its norm"),
+        _ => None,
+    }
+}
+
+impl Trainer {
+    /// How the engine would go about training `network` on these examples.
+    pub fn plan<T: Element>(&self, network: &Network<T>, examples: &Examples<'_, T>) -> Plan {
+        let batch = self.batch_len(examples.len());
+        let layers = network.stages().iter().zip(&network.parameters().layers);
+        let layers = layers.filter(|(stage, _)| stage.normalization.is_none());
+        let layers = layers.map(|(_, layer)| {
+            let (units, inputs) = layer.weights.dim();
+            LayerPlan { units, inputs, block: block_width::<T>(inputs) }
+        });
+        Plan {
+            kernels: kernel_path(),
+            batch,
+            tile: tile_width(network.parameters().count(), batch),
+            stored_because: stored_because::<T>(self),
+            layers: layers.collect(),
+        }
+    }
+}

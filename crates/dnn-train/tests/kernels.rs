@@ -1,0 +1,265 @@
+//! The engine on the kernels for `f32`: its gradient beside that in `f64`, the same steps whether the
+//! gradient is stored or not, the same bits on any threads.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![allow(clippy::cast_possible_truncation, reason = "made-up data")]
+
+#[path = "support/fits.rs"]
+mod fits;
+
+use std::num::NonZeroUsize;
+
+use dnn_core::{Features, Parameters, PixelScaling, Purpose, RandomStream};
+use dnn_layers::{Activation, Head, InputShape, Layer, Network, NetworkBuilder};
+use dnn_train::{
+    ClassWeights, Clip, Cost, Examples, Trainer, clip_by_value, gradients, update_parameters,
+};
+use fits::{bits, build, bytes, classifier, fit, full, labels, normal, size, try_fit};
+use ndarray::{Array2, ShapeBuilder, s};
+
+fn dense(units: usize, activation: Activation) -> Layer {
+    Layer::Dense { units, activation }
+}
+
+fn with_layers<T: dnn_core::Element + dnn_store::Scalar>(
+    features: usize,
+    hidden: &[Layer],
+) -> NetworkBuilder<T> {
+    let builder = Network::<T>::builder(InputShape::flat(features));
+    hidden.iter().fold(builder, |builder, &layer| builder.layer(layer))
+}
+
+/// The two networks of these hidden layers with the same weights.
+fn pair(
+    features: usize,
+    hidden: &[Layer],
+    scaling: PixelScaling,
+    head: Head,
+) -> (Network<f32>, Network<f64>) {
+    let mut draws = RandomStream::new(4, Purpose::Initialization, 0);
+    let outputs = |narrow: NetworkBuilder<f32>| match head {
+        Head::Identity => narrow.outputs(3, head),
+        _ => narrow.classes(["a", "b", "c"]),
+    };
+    let narrow = outputs(with_layers::<f32>(features, hidden).scaling(scaling));
+    let narrow = narrow.build(&mut draws).unwrap();
+    let wide = with_layers::<f64>(features, hidden).scaling(scaling);
+    let wide = match head {
+        Head::Identity => wide.outputs(3, head),
+        _ => wide.classes(["a", "b", "c"]),
+    };
+    let mut wide = wide.build(&mut draws).unwrap();
+    for (mut to, from) in wide.layers_mut().zip(&narrow.parameters().layers) {
+        to.weights.assign(&from.weights.mapv(f64::from));
+        to.bias.assign(&from.bias.mapv(f64::from));
+    }
+    (narrow, wide)
+}
+
+/// How far apart two gradients are, over the size of the larger.
+fn apart(found: &Parameters<f32>, expected: &Parameters<f64>) -> f64 {
+    let (mut difference, mut size) = (0.0, 0.0);
+    for (found, expected) in found.layers.iter().zip(&expected.layers) {
+        let weights = found.weights.iter().zip(&expected.weights);
+        for (&found, &expected) in weights.chain(found.bias.iter().zip(&expected.bias)) {
+            difference += (f64::from(found) - expected).powi(2);
+            size += expected.powi(2);
+        }
+    }
+    (difference / size).sqrt()
+}
+
+#[test]
+fn the_gradient_is_that_of_f64_with_every_layer_and_batch() {
+    let mut compared = 0;
+    for activation in Activation::ALL {
+        let norm = Layer::batch_norm(activation);
+        let (linear, drop) = (dense(21, Activation::Identity), Layer::Dropout { rate: 0.3 });
+        for hidden in [
+            vec![],
+            vec![dense(33, activation)],
+            vec![linear, norm],
+            vec![dense(20, activation), drop, dense(7, activation), dense(5, activation)],
+            vec![dense(70, Activation::Tanh), drop, linear, norm, drop, dense(3, activation)],
+        ] {
+            for (m, features) in [(1, 1), (2, 7), (130, 65), (300, 300)] {
+                if m == 1 && hidden.contains(&norm) {
+                    // The mean of one example is the example.
+                    continue;
+                }
+                let (x, y) = (normal((features, m), 11 + m as u64), labels(3, m, 5));
+                let narrow = x.mapv(|x| x as f32);
+                let x = narrow.mapv(f64::from);
+                let scaling = PixelScaling::default();
+                let (small, large) = pair(features, &hidden, scaling, Head::Softmax);
+                let cost = Cost::CategoricalCrossEntropy;
+                let found = Examples::classes(Features::Real(narrow.view()), &y);
+                let expected = Examples::classes(Features::Real(x.view()), &y);
+                let (found_cost, found) = gradients(&small, &found, cost).unwrap();
+                let (expected_cost, expected) = gradients(&large, &expected, cost).unwrap();
+                assert!((found_cost / expected_cost - 1.0).abs() < 1e-5, "{hidden:?} {m}");
+                let apart = apart(&found, &expected);
+                assert!(apart < 1e-5, "{hidden:?}, {m} examples of {features}: {apart:e}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 100, "{compared}");
+}
+
+#[test]
+fn pixels_in_any_order_and_scaling_have_the_gradient_of_f64() {
+    let three = PixelScaling::per_channel(&[0.4, 0.5, 0.6], &[0.2, 0.25, 0.3]).unwrap();
+    let shifted = PixelScaling::per_channel(&[0.5], &[0.25]).unwrap();
+    for scaling in [PixelScaling::default(), shifted, three] {
+        for (m, features) in [(1, 3), (7, 21), (131, 4200)] {
+            let all = bytes((features + 2, m + 1), 3);
+            let by_column = all.slice(s![2.., 1..]);
+            let mut by_row = Array2::zeros((features, m));
+            by_row.assign(&by_column);
+            let y = normal((3, m), 4);
+            let narrow = y.mapv(|y| y as f32);
+            let y = narrow.mapv(f64::from);
+            let hidden = [dense(20, Activation::Relu), dense(4, Activation::Tanh)];
+            let (small, large) = pair(features, &hidden, scaling, Head::Identity);
+            let cost = Cost::MeanSquaredError;
+            for pixels in [by_column, by_row.view()] {
+                let found = Examples::values(small.pixels(pixels), narrow.view());
+                let expected = Examples::values(large.pixels(pixels), y.view());
+                let (_, found) = gradients(&small, &found, cost).unwrap();
+                let (_, expected) = gradients(&large, &expected, cost).unwrap();
+                let apart = apart(&found, &expected);
+                assert!(apart < 1e-5, "{scaling}, {m} examples of {features}: {apart:e}");
+            }
+        }
+    }
+}
+
+/// A classifier of pictures with some layers, wide enough for many blocks.
+fn wide() -> (Network<f32>, Array2<u8>, Vec<u32>) {
+    let pixels = bytes((4800, 150), 1);
+    let hidden =
+        [dense(33, Activation::Relu), Layer::Dropout { rate: 0.2 }, dense(7, Activation::Relu)];
+    let builder = with_layers::<f32>(4800, &hidden).classes(["a", "b", "c"]);
+    (build(builder), pixels, labels(3, 150, 2))
+}
+
+#[test]
+fn parameters_that_follow_at_once_are_those_that_follow_a_stored_gradient() {
+    let (network, pixels, labels) = wide();
+    let examples = Examples::classes(network.pixels(pixels.view()), &labels);
+    for optimizer in ["sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw"] {
+        for (l2, batch) in [(0.0, 150), (0.3, 150), (0.3, 64)] {
+            let at_once = Trainer {
+                optimizer: optimizer.parse().unwrap(),
+                batch: size(batch),
+                l2,
+                ..full(0.001, 3)
+            };
+            // A limit that no gradient comes to.
+            let stored = Trainer { clip: Clip::Norm(1e30), ..at_once.clone() };
+            assert_eq!(at_once.plan(&network, &examples).stored_because, None);
+            assert!(stored.plan(&network, &examples).stored_because.is_some());
+            let (first, history) = fit(&at_once, &network, &examples);
+            let (second, expected) = fit(&stored, &network, &examples);
+            assert_ne!(bits(&first), bits(&network), "nothing was learned");
+            assert_eq!(bits(&first), bits(&second), "{optimizer}, L2 {l2}, batch {batch}");
+            assert_eq!(history, expected);
+        }
+    }
+}
+
+#[test]
+fn clipped_values_are_those_of_a_stored_gradient() {
+    let (network, pixels, labels) = wide();
+    let examples = Examples::classes(network.pixels(pixels.view()), &labels);
+    let trainer = Trainer { clip: Clip::Value(1e-3), ..full(0.5, 1) };
+    let (trained, _) = fit(&trainer, &network, &examples);
+    let (_, mut gradient) = gradients(&network, &examples, Cost::CategoricalCrossEntropy).unwrap();
+    let before = gradient.clone();
+    clip_by_value(&mut gradient, 1e-3);
+    assert_ne!(gradient, before);
+    let mut expected = network.parameters().clone();
+    update_parameters(&mut expected, &gradient, 0.5).unwrap();
+    assert_eq!(trained.parameters(), &expected);
+}
+
+#[test]
+fn the_same_bits_on_any_threads_with_every_optimiser() {
+    let (network, pixels, labels) = wide();
+    let examples = Examples::classes(network.pixels(pixels.view()), &labels);
+    for (optimizer, batch) in [("sgd", 150), ("momentum", 64), ("adam", 150), ("adamw", 17)] {
+        let trainer = Trainer {
+            optimizer: optimizer.parse().unwrap(),
+            batch: size(batch),
+            class_weights: ClassWeights::Balanced,
+            l2: 0.1,
+            ..full(0.001, 2)
+        };
+        let on = |threads| {
+            let threads = NonZeroUsize::new(threads);
+            let (trained, history) =
+                fit(&Trainer { threads, ..trainer.clone() }, &network, &examples);
+            (bits(&trained), history)
+        };
+        let expected = on(1);
+        for threads in [2, 3, 4, 8] {
+            assert!(on(threads) == expected, "{optimizer} on {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn a_gradient_that_may_go_out_of_range_is_looked_at_before_any_parameter_follows() {
+    // a = 0, dz2 = 2e10 and dz1 = 2e9, so that dw1 = 2e47, while db2 is fine and comes before it.
+    let builder = Network::<f32>::builder(InputShape::flat(1))
+        .hidden(&[1], Activation::Identity)
+        .outputs(1, Head::Identity);
+    let mut network: Network<f32> = build(builder);
+    for (mut layer, weight) in network.layers_mut().zip([0.0, 0.1]) {
+        layer.weights.fill(weight);
+    }
+    let (x, y) = (Array2::from_elem((1, 1), 1e38_f32), Array2::from_elem((1, 1), -1e10_f32));
+    let examples = Examples::values(Features::Real(x.view()), y.view());
+    let (stopped, result) = try_fit(&full(0.1, 1), &network, &examples);
+    let error = result.unwrap_err().to_string();
+    assert!(error.starts_with("the gradient of layer 1 stopped being finite"), "{error}");
+    assert_eq!(bits(&stopped), bits(&network));
+}
+
+#[test]
+fn the_plan_says_what_is_done_and_why() {
+    let (network, pixels, labels) = wide();
+    let examples = Examples::classes(network.pixels(pixels.view()), &labels);
+    let plan = full(0.1, 1).plan(&network, &examples);
+    assert_eq!(plan.kernels, dnn_core::kernel_path());
+    assert!(plan.kernels.starts_with("dnn/"));
+    let text = plan.to_string();
+    assert!(text.contains("fused: parameters follow each block of the gradient"), "{text}");
+    assert!(text.contains("layer 1, 33 x 4800: 19 blocks of up to 256 inputs"), "{text}");
+    let clipped = Trainer { clip: Clip::Norm(1.0), ..full(0.1, 1) };
+    let text = clipped.plan(&network, &examples).to_string();
+    assert!(text.contains("after the whole gradient: clipping goes by its norm"), "{text}");
+    let wide: Network<f64> = build(classifier(4800, &[3], 3));
+    let examples = Examples::classes(wide.pixels(pixels.view()), &labels);
+    let plan = full(0.1, 1).plan(&wide, &examples);
+    assert_eq!(plan.stored_because, Some("there are no kernels for f64"));
+}
+
+#[test]
+fn columns_of_numbers_in_row_major_order_train_as_well() {
+    let x = normal((40, 60), 7).mapv(|x| x as f32);
+    let mut by_column = Array2::zeros((40, 60).f());
+    by_column.assign(&x);
+    let mut by_row = Array2::zeros((40, 60));
+    by_row.assign(&x);
+    let labels = labels(3, 60, 2);
+    let network: Network<f32> = build(classifier(40, &[9], 3));
+    let trained = |x: &Array2<f32>| {
+        let examples = Examples::classes(Features::Real(x.view()), &labels);
+        fit(&Trainer { batch: size(16), ..full(0.1, 3) }, &network, &examples).0
+    };
+    let (first, second) = (trained(&by_column), trained(&by_row));
+    for (a, b) in first.parameters().layers.iter().zip(&second.parameters().layers) {
+        assert!((&a.weights - &b.weights).iter().all(|d| d.abs() < 1e-5));
+    }
+}
