@@ -90,9 +90,9 @@ fn is_lbfgs(arguments: &TrainArguments) -> bool {
 
 /// The schedule that was asked for, else the usual one.
 pub(crate) fn schedule(arguments: &TrainArguments) -> Schedule {
-    let usual = Schedule::Plateau { factor: 0.3, patience: 2, threshold: 1e-4, least: 0.001 };
-    let usual = if is_lbfgs(arguments) { Schedule::Constant } else { usual };
-    arguments.schedule.unwrap_or(usual)
+    // Not a function of the run's length: a run that is over can be made longer.
+    let usual = Schedule::InverseTime { decay: 0.3 };
+    arguments.schedule.unwrap_or(if is_lbfgs(arguments) { Schedule::Constant } else { usual })
 }
 
 /// The dropout that was asked for, else the usual one.

@@ -97,7 +97,7 @@ pub(crate) struct TrainArguments {
     /// How the learning rate changes over the run: constant, inverse-time, staircase, step, exponential,
     /// cosine, one-cycle, or plateau, which looks at what `--monitor` names; perhaps with settings of its
     /// own: `step:factor=0.5,every=20`, `exponential:factor=0.98`, `one-cycle:rise=0.2`,
-    /// `plateau:patience=5` [default: plateau:factor=0.3,patience=2,least=0.001, and constant for lbfgs]
+    /// `plateau:patience=5` [default: inverse-time:decay=0.3, and constant for lbfgs]
     #[arg(long, help_heading = TRAINING, value_name = "NAME")]
     pub(crate) schedule: Option<Schedule>,
     /// L2 regularisation: lambda / (2 m) times the sum of all squared weights, m the training examples, is
