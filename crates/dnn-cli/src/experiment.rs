@@ -10,7 +10,7 @@ use dnn_layers::{Activation, InputShape, Layer, Network, Provenance};
 use dnn_store::Scalar;
 use dnn_train::{Augment, Clip, EarlyStopping, TrainError, Trainer};
 
-use crate::args::{Scaling, TrainArguments, Weights};
+use crate::args::{Scaling, TrainArguments};
 use crate::data;
 use crate::failure::Refusal;
 use crate::output::note;
@@ -66,11 +66,7 @@ impl<T: Element + Scalar> Experiment<T> {
         };
         let trainer = trainer::<T>(arguments)?;
         let validation = loaded.parts.validation.as_ref().map_or(0, ImageDataset::len);
-        let trainer = Trainer {
-            augment: augment(arguments, train.shape())?,
-            restore_best: trainer.restore_best || arguments.weights.is_none() && validation > 0,
-            ..trainer
-        };
+        let trainer = Trainer { augment: augment(arguments, train.shape())?, ..trainer };
         trainer.check_memory(&network, train.len(), train.len().max(validation))?;
         let preprocessing = loaded.report.is_some().then(|| preprocessing(arguments));
         let mut settings = settings::of(arguments, loaded.plan, preprocessing);
@@ -244,7 +240,7 @@ pub(crate) fn trainer<T: Element>(arguments: &TrainArguments) -> Result<Trainer,
         label_smoothing: arguments.label_smoothing,
         monitor: arguments.monitor,
         early_stopping: arguments.early_stopping.map(stopping),
-        restore_best: arguments.weights == Some(Weights::Best),
+        restore_best: arguments.restore_best,
         batch: settings::batch(arguments),
         epochs: arguments.epochs,
         seed: arguments.seed,

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use dnn_data::picture::Preprocessing;
 use dnn_train::{Batch, ClassWeights, Optimizer, Schedule};
 
-use crate::args::{Policy, Scaling, TrainArguments, Weights};
+use crate::args::{Policy, Scaling, TrainArguments};
 use crate::parts::Plan;
 
 /// Settings by the name of their flag, with `_` for `-`. What is left out is as usual.
@@ -42,10 +42,6 @@ pub(crate) fn of(
         Scaling::Unit => Some("unit".to_owned()),
         Scaling::Standardize => Some("standardize".to_owned()),
     };
-    let weights = arguments.weights.map(|weights| match weights {
-        Weights::Best => "best",
-        Weights::Last => "last",
-    });
     let above_0 = |value: f64| (value > 0.0).then(|| value.to_string());
     let switch = |on: bool| on.then(|| "true".to_owned());
     let augment = &arguments.augment;
@@ -61,7 +57,7 @@ pub(crate) fn of(
         ("early_stopping", arguments.early_stopping.map(|patience| patience.to_string())),
         ("min_delta", above_0(arguments.min_delta)),
         ("monitor", arguments.monitor.map(|monitor| monitor.to_string())),
-        ("weights", weights.map(str::to_owned)),
+        ("restore_best", switch(arguments.restore_best)),
         ("calibrate", switch(arguments.calibrate)),
         ("steps", arguments.steps.map(|steps| steps.to_string())),
         ("augment", (!augment.is_none()).then(|| augment.to_string())),
@@ -91,7 +87,7 @@ fn is_lbfgs(arguments: &TrainArguments) -> bool {
 /// The schedule that was asked for, else the usual one.
 pub(crate) fn schedule(arguments: &TrainArguments) -> Schedule {
     // Not a function of the run's length: a run that is over can be made longer.
-    let usual = Schedule::InverseTime { decay: 0.3 };
+    let usual = Schedule::Step { factor: 0.9, every: 1 };
     arguments.schedule.unwrap_or(if is_lbfgs(arguments) { Schedule::Constant } else { usual })
 }
 

@@ -357,10 +357,7 @@ fn an_optimiser_is_recorded_with_its_settings_and_has_a_rate_of_its_own() {
         assert_eq!(config["settings"]["learning_rate"], rate, "{config}");
         assert!(outcome["train"]["accuracy"].as_f64().unwrap() > 0.5, "{optimizer}: {outcome}");
         // What nobody gave is the usual, and recorded too.
-        assert_eq!(
-            config["settings"]["schedule"], "inverse-time:decay=0.3",
-            "{config}"
-        );
+        assert_eq!(config["settings"]["schedule"], "exponential:factor=0.9", "{config}");
         assert_eq!(config["settings"]["dropout"], "0.2", "{config}");
     }
 }

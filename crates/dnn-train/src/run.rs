@@ -13,7 +13,7 @@ use crate::dropout::Draws;
 use crate::engine::{Engine, NotFinite, Pass, Rule};
 use crate::evaluation::tally;
 use crate::lbfgs;
-use crate::optimizer::{Step, check_learning_rate};
+use crate::optimizer::Step;
 use crate::plan;
 use crate::regularization::{add_l2_of, clip_by_norm, clip_by_value, l2_cost_of};
 use crate::trainer::Observer;
@@ -136,9 +136,9 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         }
         for (index, batch) in columns.chunks(self.batch).enumerate().skip(done) {
             let step = state.progress.totals.steps() + 1;
-            let rate = self.learning_rate(step, state);
-            // A long decay may end in 0.
-            check_learning_rate::<T>(rate)?;
+            // A long decay would end in 0; at the least number there is nothing moves any more either.
+            let least = T::min_positive_value().to_f64().unwrap_or(f64::MIN_POSITIVE);
+            let rate = self.learning_rate(step, state).max(least);
             let cost = self
                 .step(network, state, work, (epoch, step, batch), rate)
                 .map_err(|found| found.at(step, epoch, index + 1))?;

@@ -216,19 +216,22 @@ fn settings_out_of_range_are_refused() {
             format!("learning rate: expected a finite number above 0, found {found}")
         );
     }
-    // A rate that is infinite, or 0, only once it is an f32, or after some epochs.
-    for (rate, schedule, found) in [
-        (1e300, Schedule::Constant, "1e300, which is inf in f32"),
-        (1e-300, Schedule::Constant, "1e-300, which is 0 in f32"),
-        (1e-30, Schedule::InverseTime { decay: 1e30 }, "1.0000000000000001e-60, which is 0 in f32"),
-    ] {
-        let (x, y) = (array![[1.0_f32]], array![[0.5]]);
-        let examples = Examples::values(Features::Real(x.view()), y.view());
-        let trainer = Trainer { schedule, ..full(rate, 2) };
-        let (_, result) = try_fit(&trainer, &line(1.0), &examples);
+    // A rate that is infinite, or 0, only once it is an f32.
+    let (one, half) = (array![[1.0_f32]], array![[0.5]]);
+    let line_of_one = Examples::values(Features::Real(one.view()), half.view());
+    for (rate, found) in
+        [(1e300, "1e300, which is inf in f32"), (1e-300, "1e-300, which is 0 in f32")]
+    {
+        let (_, result) = try_fit(&full(rate, 2), &line(1.0), &line_of_one);
         let message = format!("learning rate: expected a finite number above 0, found {found}");
         assert_eq!(result.unwrap_err().to_string(), message);
     }
+    // One that decays until it is 0 is no reason to lose the run.
+    let schedule = "exponential:factor=1e-30".parse().unwrap();
+    let (trained, result) =
+        try_fit(&Trainer { schedule, ..full(0.1, 4) }, &line(1.0), &line_of_one);
+    assert_eq!(result.unwrap().epochs.len(), 4);
+    assert_eq!(trained, try_fit(&full(0.1, 1), &line(1.0), &line_of_one).0);
     for decay in [-1.0, f64::NAN, f64::INFINITY] {
         let trainer = Trainer { schedule: Schedule::InverseTime { decay }, ..full(0.1, 2) };
         assert_eq!(

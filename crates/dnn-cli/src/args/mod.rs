@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dnn_data::picture::{Decoding, Preprocessing};
 use dnn_data::{BadFiles, LoadOptions};
 
-pub(crate) use self::train::{Scaling, TrainArguments, Weights};
+pub(crate) use self::train::{Scaling, TrainArguments};
 use crate::search::Try;
 
 const EXIT_CODES: &str = "\

@@ -97,7 +97,7 @@ pub(crate) struct TrainArguments {
     /// How the learning rate changes over the run: constant, inverse-time, staircase, step, exponential,
     /// cosine, one-cycle, or plateau, which looks at what `--monitor` names; perhaps with settings of its
     /// own: `step:factor=0.5,every=20`, `exponential:factor=0.98`, `one-cycle:rise=0.2`,
-    /// `plateau:patience=5` [default: inverse-time:decay=0.3, and constant for lbfgs]
+    /// `plateau:patience=5` [default: exponential:factor=0.9, and constant for lbfgs]
     #[arg(long, help_heading = TRAINING, value_name = "NAME")]
     pub(crate) schedule: Option<Schedule>,
     /// L2 regularisation: lambda / (2 m) times the sum of all squared weights, m the training examples, is
@@ -136,10 +136,9 @@ pub(crate) struct TrainArguments {
     /// validation-cost, or cost without a validation part]
     #[arg(long, help_heading = STOPPING, value_name = "NAME")]
     pub(crate) monitor: Option<Monitor>,
-    /// Which weights a run ends with: those of the best epoch by --monitor, or the last ones [default: best
-    /// if there is a validation part]
-    #[arg(long, help_heading = STOPPING, value_name = "WHICH", conflicts_with = "early_stopping")]
-    pub(crate) weights: Option<Weights>,
+    /// End with the weights of the best epoch; early stopping does so too
+    #[arg(long, help_heading = STOPPING)]
+    pub(crate) restore_best: bool,
     /// Fit a temperature to the validation part after training, and divide the logits by it: probabilities
     /// become as sure as they are right
     #[arg(long, help_heading = TRAINING)]
@@ -200,13 +199,6 @@ pub(crate) struct TrainArguments {
     /// Write one JSON object to standard output instead of a summary
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// The weights that a run ends with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Weights {
-    Best,
-    Last,
 }
 
 /// How pixels become numbers.
