@@ -11,8 +11,13 @@ use crate::Element;
 pub(crate) const PANEL: usize = 64;
 /// Rows of whole numbers that are multiplied at a time.
 pub(crate) const ROWS: usize = 4;
-/// The length of a row of whole numbers is a multiple of this.
+/// Whole numbers that are multiplied at a time.
 pub(crate) const STEP: usize = 32;
+
+/// A part of a row of whole numbers, one line of the cache.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C, align(64))]
+pub(crate) struct Step(pub(crate) [i16; STEP]);
 
 /// `out[i][j] += sum over f of a[i][f] b[j][f]`, exactly as long as it fits.
 ///
@@ -21,9 +26,8 @@ pub(crate) const STEP: usize = 32;
 /// |---|---|---|
 /// | `(rows, length)` | `(PANEL, length)` | `(rows, PANEL)` |
 ///
-/// all row after row; `rows` is a multiple of [`ROWS`], `length` of [`STEP`].
-pub(crate) fn add_products(a: &[i16], b: &[i16], length: usize, out: &mut [i32]) {
-    assert_eq!(length % STEP, 0, "rows of whole steps");
+/// all row after row; `rows` is a multiple of [`ROWS`], `length` is in steps.
+pub(crate) fn add_products(a: &[Step], b: &[Step], length: usize, out: &mut [i32]) {
     assert_eq!(b.len(), PANEL * length, "a whole panel");
     assert_eq!(a.len() % (ROWS * length.max(1)), 0, "whole groups of rows");
     assert_eq!(out.len() * length, a.len() * PANEL, "a place for every product");
@@ -45,10 +49,13 @@ pub(crate) fn add_products(a: &[i16], b: &[i16], length: usize, out: &mut [i32])
 }
 
 /// [`add_products`] without vector instructions of our own choice.
-fn add_products_plainly(a: &[i16], b: &[i16], length: usize, out: &mut [i32]) {
+fn add_products_plainly(a: &[Step], b: &[Step], length: usize, out: &mut [i32]) {
     for (a, out) in a.chunks_exact(length).zip(out.chunks_exact_mut(PANEL)) {
         for (b, out) in b.chunks_exact(length).zip(out) {
-            *out += a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum::<i32>();
+            for (a, b) in a.iter().zip(b) {
+                let pairs = a.0.iter().zip(&b.0);
+                *out += pairs.map(|(&a, &b)| i32::from(a) * i32::from(b)).sum::<i32>();
+            }
         }
     }
 }
@@ -67,15 +74,23 @@ pub(crate) fn add_rows<T: Element>(
     panel: &[T],
     out: &mut [f64; PANEL],
 ) {
-    assert_eq!(weights.len(), places.len(), "a place for each weight");
-    let rows = panel.len() / PANEL;
-    assert!(places.iter().all(|&place| (place as usize) < rows), "a place beyond the last row");
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        // SAFETY: the processor has these instructions, and every place is a row of the panel.
+        // SAFETY: the processor has these instructions.
         return unsafe { x86::add_rows(weights, places, panel, out) };
     }
     add_rows_plainly(weights, places, panel, out);
+}
+
+/// Panics unless there is a place for each weight, and a row of the panel at each place.
+#[inline(always)]
+fn check_places<T>(weights: &[T], places: &[u32], panel: &[T]) {
+    assert_eq!(weights.len(), places.len(), "a place for each weight");
+    let mut after = 0;
+    for &place in places {
+        after = place.saturating_add(1).max(after);
+    }
+    assert!(after as usize <= panel.len() / PANEL, "a place beyond the last row");
 }
 
 /// [`add_rows`] without vector instructions of our own choice.
@@ -85,6 +100,7 @@ fn add_rows_plainly<T: Element>(
     panel: &[T],
     out: &mut [f64; PANEL],
 ) {
+    check_places(weights, places, panel);
     let mut sums = [T::zero(); PANEL];
     for (&weight, &place) in weights.iter().zip(places) {
         let row = &panel[place as usize * PANEL..][..PANEL];
@@ -101,21 +117,20 @@ fn add_rows_plainly<T: Element>(
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{PANEL, ROWS, STEP};
+    use super::{PANEL, ROWS, Step, check_places};
     use crate::{Element, Precision};
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-    pub(super) fn add_products_vnni(a: &[i16], b: &[i16], length: usize, out: &mut [i32]) {
+    pub(super) fn add_products_vnni(a: &[Step], b: &[Step], length: usize, out: &mut [i32]) {
         const WIDTH: usize = 4;
         let groups = a.chunks_exact(ROWS * length).zip(out.chunks_exact_mut(ROWS * PANEL));
         for (a, out) in groups {
             for (j, b) in b.chunks_exact(WIDTH * length).enumerate() {
                 let mut sums = [[_mm512_setzero_si512(); WIDTH]; ROWS];
-                for f in (0..length).step_by(STEP) {
-                    // SAFETY: `f + STEP` is at most the length of a row, and there are ROWS and WIDTH of
-                    // them.
-                    let load = |rows: &[i16], row: usize| unsafe {
-                        _mm512_loadu_si512(rows.as_ptr().add(row * length + f).cast())
+                for f in 0..length {
+                    // SAFETY: `f` is below the length of a row, and there are ROWS and WIDTH of them.
+                    let load = |rows: &[Step], row: usize| unsafe {
+                        _mm512_load_si512(rows.as_ptr().add(row * length + f).cast())
                     };
                     let right = [load(b, 0), load(b, 1), load(b, 2), load(b, 3)];
                     for (i, sums) in sums.iter_mut().enumerate() {
@@ -135,19 +150,19 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn add_products_avx2(a: &[i16], b: &[i16], length: usize, out: &mut [i32]) {
+    pub(super) fn add_products_avx2(a: &[Step], b: &[Step], length: usize, out: &mut [i32]) {
         const WIDTH: usize = 2;
-        /// Numbers in a vector.
-        const LANES: usize = 16;
+        /// Vectors in a step.
+        const VECTORS: usize = 2;
         let groups = a.chunks_exact(ROWS * length).zip(out.chunks_exact_mut(ROWS * PANEL));
         for (a, out) in groups {
             for (j, b) in b.chunks_exact(WIDTH * length).enumerate() {
                 let mut sums = [[_mm256_setzero_si256(); WIDTH]; ROWS];
-                for f in (0..length).step_by(LANES) {
-                    // SAFETY: `f + LANES` is at most the length of a row, and there are ROWS and WIDTH of
-                    // them.
-                    let load = |rows: &[i16], row: usize| unsafe {
-                        _mm256_loadu_si256(rows.as_ptr().add(row * length + f).cast())
+                for f in 0..VECTORS * length {
+                    // SAFETY: `f` is below the vectors of a row, and there are ROWS and WIDTH rows.
+                    let load = |rows: &[Step], row: usize| unsafe {
+                        let vectors: *const __m256i = rows.as_ptr().cast();
+                        _mm256_load_si256(vectors.add(VECTORS * row * length + f))
                     };
                     let right = [load(b, 0), load(b, 1)];
                     for (i, sums) in sums.iter_mut().enumerate() {
@@ -174,17 +189,17 @@ mod x86 {
         _mm_cvtsi128_si32(one)
     }
 
-    /// # Safety
-    /// Every place is a row of the panel.
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn add_rows<T: Element>(
+    pub(super) fn add_rows<T: Element>(
         weights: &[T],
         places: &[u32],
         panel: &[T],
         out: &mut [f64; PANEL],
     ) {
+        check_places(weights, places, panel);
         let (numbers, panel) = (weights.as_ptr(), panel.as_ptr());
-        // SAFETY: the numbers are of the type that `PRECISION` says, and the caller vouches for the places.
+        // SAFETY: the numbers are of the type that `PRECISION` says; there is one for each place, and every
+        // place is a row of the panel.
         match T::PRECISION {
             Precision::F32 => unsafe { add_rows_f32(numbers.cast(), places, panel.cast(), out) },
             Precision::F64 => unsafe { add_rows_f64(numbers.cast(), places, panel.cast(), out) },
@@ -262,22 +277,26 @@ mod tests {
     use super::*;
     use crate::{Purpose, RandomStream};
 
-    fn whole_numbers(count: usize, seed: u64) -> Vec<i16> {
+    fn whole_numbers(steps: usize, seed: u64) -> Vec<Step> {
         let mut stream = RandomStream::new(seed, Purpose::Data, 0);
-        (0..count).map(|_| i16::try_from(stream.up_to(255)).unwrap()).collect()
+        let mut number = || i16::try_from(stream.up_to(255)).unwrap();
+        (0..steps).map(|_| Step([(); STEP].map(|()| number()))).collect()
     }
 
     /// The definition, in integers that hold everything.
-    fn naive(a: &[i16], b: &[i16], length: usize) -> Vec<i64> {
-        let rows = |all: &[i16]| all.chunks_exact(length).map(<[i16]>::to_vec).collect::<Vec<_>>();
+    fn naive(a: &[Step], b: &[Step], length: usize) -> Vec<i64> {
+        let rows = |all: &[Step]| -> Vec<Vec<i16>> {
+            let row = |row: &[Step]| row.iter().flat_map(|step| step.0).collect();
+            all.chunks_exact(length).map(row).collect()
+        };
         let dot = |a: &[i16], b: &[i16]| -> i64 {
             a.iter().zip(b).map(|(&a, &b)| i64::from(a) * i64::from(b)).sum()
         };
         let b = rows(b);
-        rows(a).iter().flat_map(|a| b.iter().map(move |b| dot(a, b))).collect()
+        rows(a).iter().flat_map(|a| b.iter().map(|b| dot(a, b)).collect::<Vec<_>>()).collect()
     }
 
-    type Products = fn(&[i16], &[i16], usize, &mut [i32]);
+    type Products = fn(&[Step], &[Step], usize, &mut [i32]);
 
     /// Every path that this machine has.
     fn paths() -> Vec<(&'static str, Products)> {
@@ -295,20 +314,22 @@ mod tests {
 
     #[test]
     fn products_of_whole_numbers_are_exact_on_every_path() {
-        for (rows, length) in [(0, 32), (4, 32), (8, 64), (12, 1024)] {
+        for (rows, length) in [(0, 1), (4, 1), (8, 2), (12, 32)] {
             let (a, b) = (whole_numbers(rows * length, 1), whole_numbers(PANEL * length, 2));
             for (name, add) in paths() {
                 let mut out = vec![3; rows * PANEL];
                 add(&a, &b, length, &mut out);
                 let found: Vec<i64> = out.iter().map(|&out| i64::from(out) - 3).collect();
-                assert_eq!(found, naive(&a, &b, length), "{name}, {rows} x {length}");
+                assert_eq!(found, naive(&a, &b, length), "{name}, {rows} x {length} steps");
             }
         }
         // The longest block of the brightest pixels: 33,024 times 255 squared fits, in any order.
-        let (a, b) = (vec![255; ROWS * 33_024], vec![255; PANEL * 33_024]);
+        let length = 33_024 / STEP;
+        let bright = |rows: usize| vec![Step([255; STEP]); rows * length];
+        let (a, b) = (bright(ROWS), bright(PANEL));
         for (name, add) in paths() {
             let mut out = vec![0; ROWS * PANEL];
-            add(&a, &b, 33_024, &mut out);
+            add(&a, &b, length, &mut out);
             assert!(out.iter().all(|&out| out == 2_147_385_600), "{name}");
         }
         add_products(&[], &[], 0, &mut []);

@@ -3,22 +3,23 @@
 //! The one idea: what gradient descent on fixed examples needs of them is how each lies to each, which is one
 //! number for every pair, whatever the number of features.
 
+mod pixels;
+
 use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rayon::slice::{ParallelSlice, ParallelSliceMut};
 
-use crate::kernels::gram::{PANEL, ROWS, STEP, add_products, add_rows};
+use self::pixels::{PixelPlan, Pixels, Scratch};
+use crate::kernels::gram::{PANEL, add_rows};
 use crate::products::feature_blocks;
 use crate::{Columns, Element, Features, PixelScaling, multiply};
 
-/// Pixels of a row of whole numbers, less than 33,025 of which fit into 32 bits whatever they are.
-const CHUNK: usize = 2048;
 /// Rows of real numbers that are multiplied at a time.
 const REAL_ROWS: usize = 256;
 /// Units whose sums stay near the processor.
-const UNITS: usize = 64;
+const UNITS: usize = 32;
 
 /// `K = X^T Y`: the products of all examples of `X` with all of `Y`; of one set, its Gram matrix `X^T X`.
 ///
@@ -75,8 +76,9 @@ impl<T: Element> Gram<T> {
 
     /// The bytes of such a matrix.
     pub fn bytes(rows: usize, columns: usize) -> u128 {
-        let columns = columns.next_multiple_of(PANEL) as u128;
-        rows as u128 * columns * T::PRECISION.bytes() as u128
+        let columns = columns.div_ceil(PANEL) as u128 * PANEL as u128;
+        let numbers = (rows as u128).saturating_mul(columns);
+        numbers.saturating_mul(T::PRECISION.bytes() as u128)
     }
 
     /// Examples of `X`, `m`.
@@ -243,15 +245,16 @@ impl<T: Element> CombinationBlock<T> {
             (self.counts.len(), self.columns.len()),
             "the shape of the block"
         );
-        self.counts.fill(0);
-        let width = self.columns.len();
-        for (j, column) in numbers.columns().into_iter().enumerate() {
-            let place = u32::try_from(self.columns.start + j).expect("checked in `new`");
-            for (unit, (&number, count)) in column.iter().zip(&mut self.counts).enumerate() {
-                // Written in any case; only what is not 0 counts.
-                let at = unit * width + *count;
+        let first = u32::try_from(self.columns.start).expect("checked in `new`");
+        let width = self.columns.len().max(1);
+        let lists = self.numbers.chunks_exact_mut(width).zip(self.places.chunks_exact_mut(width));
+        let units = numbers.rows().into_iter().zip(lists).zip(&mut self.counts);
+        for ((row, (list, places)), count) in units {
+            *count = 0;
+            for (&number, place) in row.iter().zip(first..) {
                 let number = T::from_f64(number.into());
-                (self.numbers[at], self.places[at]) = (number, place);
+                // Written in any case; only what is not 0 counts.
+                (list[*count], places[*count]) = (number, place);
                 *count += usize::from(number != T::zero());
             }
         }
@@ -262,182 +265,6 @@ impl<T: Element> CombinationBlock<T> {
         let used = first..first + self.counts[unit];
         (&self.numbers[used.clone()], &self.places[used])
     }
-}
-
-/// Buffers of a task on whole numbers.
-#[derive(Default)]
-struct Scratch {
-    left: Vec<i16>,
-    right: Vec<i16>,
-    products: Vec<i32>,
-    sums: Vec<i64>,
-    totals: Vec<f64>,
-}
-
-/// One side of a product of pixels.
-struct Pixels<'a> {
-    values: ArrayView2<'a, u8>,
-    /// For each example, the sum over its pixels of factor times offset times pixel.
-    shifts: Vec<f64>,
-}
-
-/// Pixels that have the same factor: every `step`-th from `first` on.
-#[derive(Clone, Copy)]
-struct Plane {
-    first: usize,
-    step: usize,
-    pixels: usize,
-    factor: f64,
-}
-
-/// How products of scaled pixels come of products of pixels: with `x = f p + o` for the pixels `p` of each
-/// channel, `x y = f^2 p q + f o p + f o q + o^2`.
-struct PixelPlan {
-    planes: Vec<Plane>,
-    /// Factor and offset of each channel.
-    lines: Vec<(f64, f64)>,
-    /// The sum of the squared offsets over all features.
-    constant: f64,
-}
-
-impl PixelPlan {
-    fn new<T: Element>(values: ArrayView2<'_, u8>, scaling: PixelScaling) -> Self {
-        let channels = scaling.channels();
-        // What the plain products use, rounding included.
-        let line = |channel: usize| {
-            let (factor, offset) = scaling.factor_and_offset::<T>(channel);
-            (factor.into(), offset.into())
-        };
-        let lines: Vec<(f64, f64)> = (0..channels).map(line).collect();
-        let features = values.nrows();
-        let of_channel = |first: usize| features.saturating_sub(first).div_ceil(channels);
-        let planes = if lines.iter().all(|line| line.0 == lines[0].0) {
-            vec![Plane { first: 0, step: 1, pixels: features, factor: lines[0].0 }]
-        } else {
-            let plane = |(first, line): (usize, &(f64, f64))| Plane {
-                first,
-                step: channels,
-                pixels: of_channel(first),
-                factor: line.0,
-            };
-            lines.iter().enumerate().map(plane).collect()
-        };
-        let square =
-            |(channel, line): (usize, &(f64, f64))| of_channel(channel) as f64 * line.1 * line.1;
-        let constant = lines.iter().enumerate().map(square).sum();
-        Self { planes, lines, constant }
-    }
-
-    /// [`Pixels::shifts`] of these pixels.
-    fn shifts(&self, values: ArrayView2<'_, u8>) -> Vec<f64> {
-        let mut shifts = vec![0.0; values.ncols()];
-        if self.lines.iter().any(|line| line.1 != 0.0) {
-            let examples = values.axis_iter(Axis(1)).into_par_iter();
-            shifts.par_chunks_mut(1).zip(examples).for_each(|(shift, example)| {
-                for (channel, (factor, offset)) in self.lines.iter().enumerate() {
-                    let pixels = example.iter().skip(channel).step_by(self.lines.len());
-                    let sum: u64 = pixels.map(|&pixel| u64::from(pixel)).sum();
-                    shift[0] += factor * offset * sum as f64;
-                }
-            });
-        }
-        shifts
-    }
-
-    /// The pieces of each plane, and how long their rows are.
-    fn chunks(&self) -> impl Iterator<Item = (Plane, Range<usize>, usize)> {
-        self.planes.iter().flat_map(|&plane| {
-            (0..plane.pixels).step_by(CHUNK).map(move |start| {
-                let chunk = start..plane.pixels.min(start + CHUNK);
-                let length = chunk.len().next_multiple_of(STEP);
-                (plane, chunk, length)
-            })
-        })
-    }
-
-    /// The products of the examples from `from` on with those of a panel, which begins at `first`.
-    fn panel<T: Element>(
-        &self,
-        [left, right]: [&Pixels<'_>; 2],
-        from: usize,
-        first: usize,
-        scratch: &mut Scratch,
-        panel: &mut [T],
-    ) {
-        let Scratch { left: a, right: b, products, sums, totals } = scratch;
-        let columns = first..right.values.ncols().min(first + PANEL);
-        b.resize(self.chunks().map(|(.., length)| PANEL * length).sum(), 0);
-        let mut rest = &mut b[..];
-        for (plane, chunk, length) in self.chunks() {
-            let (now, after) = rest.split_at_mut(PANEL * length);
-            pack(right.values, columns.clone(), plane, chunk, length, now);
-            rest = after;
-        }
-        let rows = left.values.ncols();
-        for start in (from..rows).step_by(PANEL) {
-            let block = start..rows.min(start + PANEL);
-            let count = block.len().next_multiple_of(ROWS);
-            totals.clear();
-            totals.resize(count * PANEL, 0.0);
-            sums.clear();
-            sums.resize(count * PANEL, 0);
-            let mut rest = &b[..];
-            for (plane, chunk, length) in self.chunks() {
-                let ends = chunk.end == plane.pixels;
-                let (now, after) = rest.split_at(PANEL * length);
-                rest = after;
-                a.resize(count * length, 0);
-                pack(left.values, block.clone(), plane, chunk, length, a);
-                products.clear();
-                products.resize(count * PANEL, 0);
-                add_products(a, now, length, products);
-                sums.iter_mut().zip(&*products).for_each(|(sum, &it)| *sum += i64::from(it));
-                if ends {
-                    // Below 2^53, and so exact, as long as there are fewer than 2^37 features.
-                    let scale = plane.factor * plane.factor;
-                    for (total, sum) in totals.iter_mut().zip(&mut *sums) {
-                        *total += scale * std::mem::take(sum) as f64;
-                    }
-                }
-            }
-            let out = panel[start * PANEL..].chunks_exact_mut(PANEL).zip(block);
-            for ((out, example), totals) in out.zip(totals.chunks_exact(PANEL)) {
-                let shift = left.shifts[example] + self.constant;
-                for ((out, &total), other) in out.iter_mut().zip(totals).zip(columns.clone()) {
-                    *out = T::from_f64(total + (shift + right.shifts[other]));
-                }
-            }
-        }
-    }
-}
-
-/// Writes the pixels `chunk` of a plane as whole numbers, a row of `length` for each of the examples
-/// `columns`, with zeros where there is none.
-fn pack(
-    values: ArrayView2<'_, u8>,
-    columns: Range<usize>,
-    plane: Plane,
-    chunk: Range<usize>,
-    length: usize,
-    out: &mut [i16],
-) {
-    let Plane { first, step, .. } = plane;
-    let mut rows = out.chunks_exact_mut(length);
-    for (column, row) in columns.zip(&mut rows) {
-        let pixels = values.slice(s![first + chunk.start * step.., column]);
-        let (now, padding) = row.split_at_mut(chunk.len());
-        match pixels.as_slice() {
-            Some(pixels) if step == 1 => {
-                now.iter_mut().zip(pixels).for_each(|(to, &pixel)| *to = i16::from(pixel));
-            }
-            _ => {
-                let pixels = pixels.into_iter().step_by(step);
-                now.iter_mut().zip(pixels).for_each(|(to, &pixel)| *to = i16::from(pixel));
-            }
-        }
-        padding.fill(0);
-    }
-    rows.for_each(|row| row.fill(0));
 }
 
 /// The products of the examples from `from` on of the one side with those of a panel on the other.
