@@ -9,14 +9,17 @@
 //! | draw random numbers that never change | [`RandomStream`] |
 //! | repeat a run seeded with `numpy.random.seed` | [`RandomStream::numpy_legacy`] |
 //! | hand over inputs, as numbers or as 8-bit pixels | [`Features`], [`PixelScaling`] |
+//! | multiply all examples with each other | [`Gram`] |
 //! | compute in `f32` or `f64` | [`Element`] |
 //! | know which instructions do it | [`kernel_path`], [`kernels`] |
 //!
 //! What it leaves out on purpose: layers, costs, files, clocks, printing, and any global generator.
 
+mod combined;
 mod element;
 mod error;
 mod features;
+mod gram;
 mod init;
 pub mod kernels;
 mod listing;
@@ -28,6 +31,7 @@ mod random;
 pub use element::{Element, Precision};
 pub use error::CoreError;
 pub use features::{Columns, Features, PixelScaling};
+pub use gram::{Combination, CombinationBlock, Gram};
 pub use init::{Initializer, initialize_parameters, initialize_parameters_deep};
 pub use mt19937::Mt19937;
 pub use parameters::{LayerParameters, Parameters};

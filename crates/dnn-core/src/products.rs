@@ -70,7 +70,7 @@ fn portable_path() -> &'static str {
 }
 
 /// The blocks of `0..features`, [`FEATURE_BLOCK`] long but for the last.
-fn feature_blocks(features: usize) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn feature_blocks(features: usize) -> impl Iterator<Item = Range<usize>> {
     (0..features)
         .step_by(FEATURE_BLOCK)
         .map(move |start| start..features.min(start + FEATURE_BLOCK))

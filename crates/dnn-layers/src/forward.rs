@@ -280,6 +280,18 @@ impl<T: Element> ForwardCaches<T> {
         linear_into(&Features::Real(a_prev), all, weights, bias, scratch, z);
     }
 
+    /// `Z` of the first layer from `W X`.
+    pub(crate) fn shift(&mut self, product: ArrayView2<'_, f64>, bias: &Array2<T>) {
+        let used = s![.., ..self.examples];
+        let mut z = self.layers[0].z.slice_mut(used);
+        let bias = bias.column(0);
+        for (z, product) in z.columns_mut().into_iter().zip(product.columns()) {
+            Zip::from(z).and(product).and(bias).for_each(|z, &product, &bias| {
+                *z = T::from_f64(product + bias.into());
+            });
+        }
+    }
+
     /// `Z` of batch normalisation by these statistics, and `X_hat` if somebody will ask for it.
     pub(crate) fn normalize(
         &mut self,

@@ -332,6 +332,20 @@ impl<T: Element> Network<T> {
         }
     }
 
+    /// `Z` and `A` of the first layer from the product of its weights with the inputs, `Z = W X + b`.
+    ///
+    /// # Shapes
+    /// `product` is `(n_1, m)`.
+    ///
+    /// # Panics
+    /// If the shapes do not fit or `caches` is too small.
+    pub fn forward_first(&self, product: ArrayView2<'_, f64>, caches: &mut ForwardCaches<T>) {
+        assert_eq!(caches.len(), self.stages.len(), "caches of a network of another depth");
+        caches.start(product.ncols());
+        caches.shift(product, &self.parameters.layers[0].bias);
+        caches.activate(0, self.stages[0].function);
+    }
+
     /// `Z` and `A` of one layer, counted from 0 among those with parameters, after those before it; batch
     /// normalisation goes by `statistics`. What dropout does comes after it, see
     /// [`ForwardCaches::drop_out`].

@@ -2,18 +2,20 @@
 
 use std::path::Path;
 
-use dnn_core::{CoreError, Element, LayerParameters, Parameters};
+use dnn_core::{CoreError, Element, Features, LayerParameters, Parameters};
 use dnn_layers::Network;
 use dnn_store::{Format, Scalar, Tensor, Values};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
+use crate::gram::{GramState, put};
 use crate::stopping::{Comparison, Plateau};
 use crate::totals::{Totals, Watch};
-use crate::{Optimizer, OptimizerState, TrainError, Trainer};
+use crate::{GramChoice, Optimizer, OptimizerState, TrainError, Trainer};
 
-/// What marks a checkpoint. Files of major version 1 are read for ever.
-const FORMAT: Format = Format { magic: *b"dnncheck", name: "checkpoint", major: 1, minor: 0 };
+/// What marks a checkpoint. Files of major version 1 are read for ever; 1.1 added the first layer in the Gram
+/// form.
+const FORMAT: Format = Format { magic: *b"dnncheck", name: "checkpoint", major: 1, minor: 1 };
 
 /// No checkpoint is larger: a network, its best state and ten times its parameters in memory.
 const LARGEST_FILE: u64 = 256 << 30;
@@ -40,6 +42,9 @@ pub(crate) struct RunState<T> {
     pub(crate) optimizer: OptimizerState<T>,
     /// The network after the best epoch, if it is kept.
     pub(crate) best: Option<Network<T>>,
+    /// The first layer, in a run in the Gram form once it has begun; the weights of the first layer of the
+    /// network and of the best one are meaningless then.
+    pub(crate) gram: Option<GramState<T>>,
 }
 
 impl<T: Element> RunState<T> {
@@ -53,7 +58,7 @@ impl<T: Element> RunState<T> {
             comparison: Comparison::default(),
             plateau: Plateau::default(),
         };
-        Self { progress, optimizer: optimizer.start(network.parameters()), best: None }
+        Self { progress, optimizer: optimizer.start(network.parameters()), best: None, gram: None }
     }
 }
 
@@ -68,9 +73,10 @@ struct Content {
 }
 
 /// What a run that can be saved shows of itself.
-pub(crate) struct Saved<'s, T> {
+pub(crate) struct Saved<'s, 'x, T> {
     pub(crate) trainer: &'s Trainer,
-    pub(crate) examples: usize,
+    /// The training examples.
+    pub(crate) training: &'s Features<'x, T>,
     pub(crate) network: &'s Network<T>,
     pub(crate) state: &'s RunState<T>,
 }
@@ -98,7 +104,7 @@ impl std::fmt::Debug for Snapshot<'_> {
 
 impl<'a> Snapshot<'a> {
     pub(crate) fn new<T: Element + Scalar>(
-        saved: &'a Saved<'_, T>,
+        saved: &'a Saved<'_, '_, T>,
         is_best: bool,
         ends: bool,
     ) -> Self {
@@ -142,26 +148,40 @@ impl<'a> Snapshot<'a> {
     }
 }
 
-impl<T: Element + Scalar> Save for Saved<'_, T> {
+impl<T: Element + Scalar> Save for Saved<'_, '_, T> {
     fn progress(&self) -> &Progress {
         &self.state.progress
     }
 
     fn network(&self) -> Result<Vec<u8>, TrainError> {
-        Ok(self.network.to_bytes()?)
+        let bytes = match &self.state.gram {
+            Some(gram) => gram.applied(self.network, self.training).to_bytes(),
+            None => self.network.to_bytes(),
+        };
+        Ok(bytes?)
     }
 
     fn checkpoint(&self) -> Result<Vec<u8>, TrainError> {
-        let RunState { progress, optimizer, best } = self.state;
+        let RunState { progress, optimizer, best, gram } = self.state;
         let content = Content {
-            settings: settings(self.trainer, self.examples),
+            settings: settings(self.trainer, self.training.len()),
             progress: progress.clone(),
             steps: optimizer.steps,
             arrays: optimizer.memory.len() as u64,
             has_best: best.is_some(),
         };
-        let networks = std::iter::once(self.network).chain(best);
-        let networks = networks.map(Network::to_bytes).collect::<Result<Vec<_>, _>>()?;
+        let mut networks = vec![self.network()?];
+        if let Some(best) = best {
+            let weights = gram.as_ref().and_then(|gram| gram.best_weights(self.training));
+            networks.push(match weights {
+                Some(weights) => {
+                    let mut best = best.clone();
+                    put(&mut best, &weights);
+                    best.to_bytes()?
+                }
+                None => best.to_bytes()?,
+            });
+        }
         let mut tensors = Vec::new();
         for (name, bytes) in ["network", "best"].into_iter().zip(&networks) {
             tensors.push((name.to_owned(), vec![bytes.len()], Values::new(&bytes[..])));
@@ -177,6 +197,9 @@ impl<T: Element + Scalar> Save for Saved<'_, T> {
             let dims = vec![array.nrows(), array.ncols()];
             tensors.push((format!("memory.{index}"), dims, Values::new(values)));
         }
+        if let Some(gram) = gram {
+            gram.save(&mut tensors);
+        }
         let tensors: Vec<Tensor<'_>> = tensors
             .iter()
             .map(|(name, dims, values)| Tensor { name, dims, values: *values })
@@ -191,6 +214,8 @@ pub struct Checkpoint<T> {
     network: Network<T>,
     settings: Vec<(String, String)>,
     state: RunState<T>,
+    /// Whether somebody may have changed the network.
+    changed: bool,
 }
 
 impl<T: Element + Scalar> Checkpoint<T> {
@@ -226,13 +251,20 @@ impl<T: Element + Scalar> Checkpoint<T> {
             }
             memory.push(Parameters { layers });
         }
-        if tensors.next().is_some() {
+        let rest = &container.tensors()[container.tensors().len() - tensors.len()..];
+        let gram = GramState::load(rest, shape.layers[0].weights.dim())?;
+        if gram.is_none() && !rest.is_empty() {
             return Err(unfit("more arrays".to_owned()));
         }
         let Content { settings, progress, steps, .. } = container.content;
         progress.totals.check(network.outputs()).map_err(unfit)?;
         let optimizer = OptimizerState { steps, memory };
-        Ok(Self { network, settings, state: RunState { progress, optimizer, best } })
+        Ok(Self {
+            network,
+            settings,
+            changed: false,
+            state: RunState { progress, optimizer, best, gram },
+        })
     }
 
     /// Reads a checkpoint from `path`.
@@ -254,8 +286,11 @@ impl<T: Element + Scalar> Checkpoint<T> {
         &self.network
     }
 
-    /// The same, to be changed in place: what goes on from there is another run.
+    /// The same, to be changed in place: what goes on from there is another run. In the
+    /// [Gram form](crate::GramPlan) the first layer begins anew there: what momentum remembers of its weights
+    /// is forgotten.
     pub fn network_mut(&mut self) -> &mut Network<T> {
+        self.changed = true;
         &mut self.network
     }
 
@@ -269,13 +304,14 @@ impl<T: Element + Scalar> Checkpoint<T> {
         self.state.progress.records
     }
 
-    /// The state of a run by these settings; `network` becomes the checkpoint's.
+    /// The state of a run by these settings, and whether it is in the Gram form; `network` becomes the
+    /// checkpoint's.
     pub(crate) fn open(
-        self,
+        mut self,
         trainer: &Trainer,
         examples: usize,
         network: &mut Network<T>,
-    ) -> Result<RunState<T>, TrainError> {
+    ) -> Result<(RunState<T>, bool), TrainError> {
         let other = |what: String, expected: String, found: String| {
             Err(TrainError::OtherRun { what, expected, found })
         };
@@ -295,12 +331,23 @@ impl<T: Element + Scalar> Checkpoint<T> {
             return other("network".to_owned(), format!("\n{kept}"), format!("\n{now}"));
         }
         self.state.optimizer.check(trainer.optimizer, self.network.parameters())?;
+        let in_gram_form = self.state.gram.is_some();
+        let refused = if in_gram_form { GramChoice::Never } else { GramChoice::Always };
+        if trainer.gram == refused {
+            let kept = if in_gram_form { "always" } else { "never" };
+            return other("Gram form".to_owned(), kept.to_owned(), refused.to_string());
+        }
+        if self.changed {
+            self.state.gram = None;
+        } else if let Some(gram) = &self.state.gram {
+            gram.check(examples, trainer.optimizer)?;
+        }
         *network = self.network;
-        Ok(self.state)
+        Ok((self.state, in_gram_form))
     }
 }
 
-fn unfit(found: String) -> TrainError {
+pub(crate) fn unfit(found: String) -> TrainError {
     TrainError::Core(CoreError::Invalid {
         what: "checkpoint",
         expected: "arrays and counts that fit its network",

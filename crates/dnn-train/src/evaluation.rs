@@ -229,16 +229,18 @@ pub fn evaluate<T: Element>(
     examples.check(network, cost)?;
     check_memory(network, 0, examples.len(), 0)?;
     let mut engine = Engine::for_measuring(network, examples.len());
-    let tally = tally(&mut engine, network, examples, cost)?;
+    let tally = tally(&mut engine, network, examples, cost, None)?;
     Ok(tally.evaluation())
 }
 
-/// Runs all examples forward, as many at a time as the engine's buffers hold.
+/// Runs all examples forward, as many at a time as the engine's buffers hold; `product` is that of the first
+/// layer's weights with them, where it is known.
 pub(crate) fn tally<T: Element>(
     engine: &mut Engine<T>,
     network: &Network<T>,
     examples: &Examples<'_, T>,
     cost: Cost,
+    product: Option<ArrayView2<'_, f64>>,
 ) -> Result<Tally, TrainError> {
     let mut total = Tally::new(network.outputs());
     let (m, capacity) = (examples.len(), engine.capacity());
@@ -247,7 +249,7 @@ pub(crate) fn tally<T: Element>(
         let len = capacity.min(m - start);
         let columns = Columns::Run { start, len };
         let part = engine
-            .forward(Pass { network, objective, examples, columns, draws: None })
+            .forward(Pass { network, objective, examples, columns, product, draws: None })
             .map_err(|found| found.among(start..start + len))?;
         total.add(part);
     }

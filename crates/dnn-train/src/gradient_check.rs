@@ -237,7 +237,7 @@ impl<'e, 'a, T: Element> Slopes<'e, 'a, T> {
         let columns = Columns::Run { start: 0, len: examples.len() };
         let (objective, draws) = (Objective::plain(*cost), Some(FIRST_DRAWS));
         let tally = engine
-            .forward(Pass { network, objective, examples, columns, draws })
+            .forward(Pass { network, objective, examples, columns, product: None, draws })
             .map_err(|found| found.among(0..examples.len()))?;
         Ok(tally.mean_cost())
     }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BestEpoch, Evaluation, Snapshot};
+use crate::{BestEpoch, Evaluation, GramPlan, Snapshot};
 
 /// One epoch of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,6 +62,8 @@ impl fmt::Display for Warning {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// The run begins, or goes on: in this form.
+    Plan(&'a GramPlan),
     /// A step was made.
     Step {
         /// The epoch, counted from 1.

@@ -11,6 +11,7 @@
 //! | train a network | [`Trainer::fit`] |
 //! | save a run and go on with it | [`Event::State`], [`Checkpoint`], [`Trainer::resume`] |
 //! | see how the engine goes about it | [`Trainer::plan`] |
+//! | see which form a full-batch run takes | [`Trainer::gram_plan`] |
 //! | measure it | [`evaluate`], [`metrics()`] |
 //! | prove a gradient | [`check_gradients`] |
 //!
@@ -29,6 +30,7 @@ mod error;
 mod evaluation;
 mod examples;
 mod gradient_check;
+mod gram;
 mod history;
 mod lbfgs;
 mod metrics;
@@ -60,6 +62,7 @@ pub use examples::{Examples, Targets};
 pub use gradient_check::{
     GradientCheck, WorstEntry, check_gradients, compare_gradients, relative_difference,
 };
+pub use gram::{GramChoice, GramOperations, GramPlan};
 pub use history::{EpochRecord, Event, History, Warning, unobserved};
 pub use lbfgs::Lbfgs;
 pub use metrics::{Average, ClassMetrics, Metrics, ReliabilityBin, metrics};

@@ -31,7 +31,12 @@ pub(crate) fn l2_cost_of<'l, T: Element>(
     m: f64,
 ) -> f64 {
     let squares = layers.map(|layer| sum_of_squares(layer.weights.view()));
-    lambda / (2.0 * m) * squares.sum::<f64>()
+    l2_cost_of_squares(squares.sum(), lambda, m)
+}
+
+/// [`l2_cost`] of weights whose squares have this sum.
+pub(crate) fn l2_cost_of_squares(squares: f64, lambda: f64, m: f64) -> f64 {
+    lambda / (2.0 * m) * squares
 }
 
 /// Adds the derivative of [`l2_cost`] to a gradient: `lambda / m * W` to each `dW`.

@@ -7,19 +7,23 @@ use dnn_layers::{BatchStatistics, Network};
 use dnn_store::Scalar;
 
 use crate::augment::Augmented;
+use crate::backward::share_of_weight;
 use crate::checkpoint::{RunState, Saved, Snapshot};
 use crate::cost::Objective;
 use crate::dropout::Draws;
 use crate::engine::{Engine, NotFinite, Pass, Rule};
 use crate::evaluation::tally;
+use crate::gram::{self, GramState, GramWork};
 use crate::lbfgs;
 use crate::optimizer::Step;
 use crate::plan;
-use crate::regularization::{add_l2_of, clip_by_norm, clip_by_value, l2_cost_of};
+use crate::regularization::{
+    add_l2_of, clip_by_norm, clip_by_value, l2_cost_of, l2_cost_of_squares,
+};
 use crate::trainer::Observer;
 use crate::{
-    Batch, Clip, Cost, Evaluation, Event, Examples, History, Moment, Monitor, Optimizer,
-    OptimizerState, Schedule, TrainError, Trainer,
+    Batch, Clip, Cost, Evaluation, Event, Examples, GramPlan, History, Moment, Monitor, Optimizer,
+    Schedule, TrainError, Trainer,
 };
 
 /// A run whose settings have been checked.
@@ -35,11 +39,16 @@ pub(crate) struct Run<'r, 'a, 'v, T> {
     batch: usize,
     /// The largest size of an input, where parameters follow their gradient block by block.
     largest: Option<f64>,
+    plan: GramPlan,
 }
 
 /// What the steps of a run work in.
 struct Work<'w, T> {
     engine: Engine<T>,
+    /// For the validation part, if there is one.
+    measuring: Option<Engine<T>>,
+    /// In the Gram form.
+    gram: Option<GramWork<T>>,
     augmented: Option<Augmented<'w, T>>,
     /// Cost and gradient of the whole training part where the last step of L-BFGS ended.
     evaluated: Option<lbfgs::Evaluated<T>>,
@@ -48,7 +57,7 @@ struct Work<'w, T> {
 impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
     pub(crate) fn new(
         trainer: &'r Trainer,
-        cost: Cost,
+        (cost, plan): (Cost, GramPlan),
         network: &Network<T>,
         training: &'r Examples<'a, T>,
         validation: Option<&'r Examples<'v, T>>,
@@ -63,8 +72,9 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             weight: 0.0,
             batch: trainer.batch_len(training.len()),
             largest: None,
+            plan,
         };
-        if plan::stored_because::<T>(trainer).is_none() {
+        if !run.plan.taken && plan::stored_because::<T>(trainer).is_none() {
             run.largest = Some(training.features.largest());
         }
         run.weight = run.objective().weight_of_all(training);
@@ -79,38 +89,82 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         }
     }
 
+    /// Buffers for the whole run, and all products of examples in the Gram form.
+    fn work(
+        &self,
+        network: &Network<T>,
+        state: &mut RunState<T>,
+    ) -> Result<Work<'r, T>, TrainError> {
+        let trainer = self.trainer;
+        let augmented = match &trainer.augment {
+            Some(augment) => Some(Augmented::new(augment, self.training.reborrow(), self.batch)?),
+            None => None,
+        };
+        let measuring = self.validation.map(|part| Engine::for_measuring(network, part.len()));
+        let x = &self.training.features;
+        if self.plan.taken && state.gram.is_none() {
+            state.gram = Some(GramState::start(trainer.optimizer, network, x));
+        }
+        let engine = match &state.gram {
+            Some(_) => Engine::for_products(network, self.batch),
+            None => Engine::new(network, self.batch),
+        };
+        let gram = state.gram.as_ref().map(|state| {
+            let y = self.validation.map(|part| &part.features);
+            GramWork::new(state, x, y, (engine.tile_width(), trainer.l2))
+        });
+        Ok(Work { engine, measuring, gram, augmented, evaluated: None })
+    }
+
     pub(crate) fn all_epochs(
         &self,
         network: &mut Network<T>,
         mut state: RunState<T>,
         observer: &mut Observer<'_>,
     ) -> Result<History, TrainError> {
+        if observer(Event::Plan(&self.plan)).is_break() {
+            return Ok(History::default());
+        }
+        let mut work = self.work(network, &mut state)?;
+        let result = self.epochs(network, &mut state, &mut work, observer);
+        let x = &self.training.features;
+        if let Some(gram) = &state.gram {
+            gram::put(network, &gram.weights(x));
+        }
+        let mut history = result?;
+        history.best = state.progress.comparison.best.filter(|_| self.trainer.keeps_best());
+        history.stopped_early = self.has_stopped(&state);
+        if let Some(best) = state.best.take() {
+            *network = best;
+            if let Some(weights) = state.gram.and_then(|gram| gram.best_weights(x)) {
+                gram::put(network, &weights);
+            }
+        }
+        Ok(history)
+    }
+
+    /// All epochs that are still to be made.
+    fn epochs(
+        &self,
+        network: &mut Network<T>,
+        state: &mut RunState<T>,
+        work: &mut Work<'_, T>,
+        observer: &mut Observer<'_>,
+    ) -> Result<History, TrainError> {
         let trainer = self.trainer;
-        let augmented = match &trainer.augment {
-            Some(augment) => Some(Augmented::new(augment, self.training.reborrow(), self.batch)?),
-            None => None,
-        };
-        let engine = Engine::new(network, self.batch);
-        let mut work = Work { engine, augmented, evaluated: None };
-        let mut measuring = self.validation.map(|part| Engine::for_measuring(network, part.len()));
         let mut columns: Vec<usize> = (0..self.training.len()).collect();
         let mut seen = vec![false; self.training.len()];
         let mut history = History::for_epochs(trainer.epochs);
-        while state.progress.epoch <= trainer.epochs && !self.has_stopped(&state) {
+        while state.progress.epoch <= trainer.epochs && !self.has_stopped(state) {
             trainer.arrange(state.progress.epoch, &mut columns, &mut seen)?;
-            let mut flow = self.epoch(network, &mut state, &mut work, &columns, observer)?;
+            let mut flow = self.epoch(network, state, work, &columns, observer)?;
             if flow.is_continue() {
-                let measured = self.validate(network, measuring.as_mut(), &state)?;
-                flow = self.end_epoch(network, &mut state, measured, &mut history, observer);
+                let measured = self.validate(network, work, state)?;
+                flow = self.end_epoch(network, state, measured, &mut history, observer);
             }
             if flow.is_break() {
                 break;
             }
-        }
-        history.best = state.progress.comparison.best.filter(|_| trainer.keeps_best());
-        history.stopped_early = self.has_stopped(&state);
-        if let Some(best) = state.best.take() {
-            *network = best;
         }
         Ok(history)
     }
@@ -161,9 +215,9 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         is_best: bool,
         observer: &mut Observer<'_>,
     ) -> ControlFlow<()> {
-        let (trainer, examples) = (self.trainer, self.training.len());
+        let (trainer, training) = (self.trainer, &self.training.features);
         let ends = state.progress.epoch > trainer.epochs || self.has_stopped(state);
-        let saved = Saved { trainer, examples, network, state };
+        let saved = Saved { trainer, training, network, state };
         observer(Event::State(Snapshot::new(&saved, is_best, ends)))
     }
 
@@ -193,6 +247,9 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             match &mut state.best {
                 Some(best) => best.clone_from(network),
                 none => *none = Some(network.clone()),
+            }
+            if let Some(gram) = &mut state.gram {
+                gram.keep_best();
             }
         }
         history.epochs.push(record);
@@ -234,11 +291,16 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
     fn validate(
         &self,
         network: &Network<T>,
-        engine: Option<&mut Engine<T>>,
+        work: &mut Work<'_, T>,
         state: &RunState<T>,
     ) -> Result<Option<Evaluation>, TrainError> {
-        let (Some(validation), Some(engine)) = (self.validation, engine) else { return Ok(None) };
-        let tally = tally(engine, network, validation, self.cost).map_err(|source| {
+        let Work { measuring, gram, .. } = work;
+        let (Some(validation), Some(engine)) = (self.validation, measuring) else {
+            return Ok(None);
+        };
+        let form = gram.as_mut().zip(state.gram.as_ref());
+        let product = form.and_then(|(work, state)| work.validation_product(state));
+        let tally = tally(engine, network, validation, self.cost, product).map_err(|source| {
             let (step, epoch) = (state.progress.totals.steps(), state.progress.epoch);
             TrainError::Validation { step, epoch, source: Box::new(source) }
         })?;
@@ -271,22 +333,16 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         (epoch, step, batch): (u64, u64, &[usize]),
         rate: f64,
     ) -> Result<f64, NotFinite> {
-        let Work { engine, augmented, evaluated } = work;
+        let Work { engine, gram, augmented, evaluated, .. } = work;
         let (examples, columns) = self.batch(epoch, batch, augmented.as_mut());
         let trainer = self.trainer;
         let draws = Some(Draws { seed: trainer.seed, step, given: trainer.dropout_masks.as_ref() });
-        let totals = &mut state.progress.totals;
+        let (objective, examples) = (self.objective(), &examples);
         if let Optimizer::Lbfgs(rule) = trainer.optimizer {
             let mut evaluate = |network: &Network<T>, engine: &mut Engine<T>| {
-                let pass = Pass {
-                    network,
-                    objective: self.objective(),
-                    examples: &examples,
-                    columns,
-                    draws,
-                };
-                engine.backward(pass)?;
-                Ok(self.regularize(network, engine))
+                let product = None;
+                engine.backward(Pass { network, objective, examples, columns, product, draws })?;
+                Ok(self.regularize(network, engine, None))
             };
             let memory = &mut state.optimizer.memory;
             state.optimizer.steps += 1;
@@ -297,27 +353,26 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             };
             let (tally, penalty) = (start.tally.clone(), start.penalty);
             let end = evaluated.insert(driver.step(memory, start)?);
-            totals.add(&tally, penalty);
+            state.progress.totals.add(&tally, penalty);
             // Not those of the last place that the search looked at.
             follow_statistics(network, &end.statistics, batch.len());
             return Ok(tally.mean_cost() + penalty);
         }
-        let pass =
-            Pass { network, objective: self.objective(), examples: &examples, columns, draws };
+        let product = state.gram.as_ref().map(|gram| gram.place.z.view());
+        let pass = Pass { network, objective, examples, columns, product, draws };
         engine.to_every_dz(pass)?;
-        let memory = &mut state.optimizer;
         let in_range = self.largest.is_some_and(|largest| engine.stays_in_range(pass, largest));
         let penalty = if in_range {
-            let penalty = self.penalty(network);
+            let (memory, penalty) = (&mut state.optimizer, self.penalty(network, None));
             memory.steps += 1;
             let rule = self.rule(memory.step(trainer.optimizer, rate));
-            engine.apply(network, (&examples, columns), rule, memory)?;
+            engine.apply(network, (examples, columns), rule, memory)?;
             penalty
         } else {
             engine.store_gradient(pass)?;
-            self.follow_gradient(network, engine, memory, rate)?
+            self.follow_gradient(network, (engine, gram.as_mut()), state, rate)?
         };
-        totals.add(engine.tally(), penalty);
+        state.progress.totals.add(engine.tally(), penalty);
         follow_statistics(network, engine.statistics(), batch.len());
         Ok(engine.tally().mean_cost() + penalty)
     }
@@ -335,12 +390,14 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
     fn follow_gradient(
         &self,
         network: &mut Network<T>,
-        engine: &mut Engine<T>,
-        memory: &mut OptimizerState<T>,
+        (engine, gram): (&mut Engine<T>, Option<&mut GramWork<T>>),
+        state: &mut RunState<T>,
         rate: f64,
     ) -> Result<f64, NotFinite> {
-        let trainer = self.trainer;
-        let penalty = self.regularize(network, engine);
+        let (trainer, optimizer) = (self.trainer, self.trainer.optimizer);
+        let mut form = gram.zip(state.gram.as_mut());
+        let squares = form.as_ref().map(|(work, state)| work.sum_of_squares(state));
+        let penalty = self.regularize(network, engine, squares);
         match trainer.clip {
             Clip::Never => {}
             Clip::Value(limit) => clip_by_value(engine.gradient_mut(), limit),
@@ -348,12 +405,18 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
                 clip_by_norm(engine.gradient_mut(), limit);
             }
         }
+        if let Some((work, state)) = &mut form {
+            let share = share_of_weight(engine.tally().weight());
+            let linear = (share, trainer.l2 / self.weight);
+            work.step(state, engine, linear, (optimizer, rate))
+                .map_err(|what| NotFinite { what, layer: 1 })?;
+        }
+        let memory = &mut state.optimizer;
         memory.steps += 1;
-        let gradient = engine.gradient();
-        for (l, gradient) in gradient.layers.iter().enumerate() {
+        for (l, gradient) in engine.gradient().layers.iter().enumerate() {
             let decays = network.stages()[l].normalization.is_none();
             let layer = network.layers_mut().nth(l).expect("a gradient has a layer");
-            let update = memory.update_layer((trainer.optimizer, decays), l, layer, gradient, rate);
+            let update = memory.update_layer((optimizer, decays), l, layer, gradient, rate);
             if let Some(what) = update {
                 return Err(NotFinite { what, layer: l + 1 });
             }
@@ -361,30 +424,32 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         Ok(penalty)
     }
 
-    /// Adds L2 to the gradient, and gives what it adds to the cost. Normalisation is left out.
-    fn regularize(&self, network: &Network<T>, engine: &mut Engine<T>) -> f64 {
+    /// Adds L2 to the gradient, and gives what it adds to the cost. Normalisation is left out, and the first
+    /// layer where the sum of its weights' squares is given: there only the cost is counted.
+    fn regularize(&self, network: &Network<T>, engine: &mut Engine<T>, first: Option<f64>) -> f64 {
         let l2 = self.trainer.l2;
         if l2 == 0.0 {
             return 0.0;
         }
         let layers = &network.parameters().layers;
-        let dense = |l: usize| network.stages()[l].normalization.is_none();
+        let counts = |l: usize| counts_in_l2(network, l, first);
         let gradients = engine.gradient_mut().layers.iter_mut().zip(layers).enumerate();
-        let pairs = gradients.filter_map(|(l, pair)| dense(l).then_some(pair));
+        let pairs = gradients.filter_map(|(l, pair)| counts(l).then_some(pair));
         add_l2_of(pairs, l2, self.weight);
-        self.penalty(network)
+        self.penalty(network, first)
     }
 
-    /// What L2 adds to the cost.
-    fn penalty(&self, network: &Network<T>) -> f64 {
+    /// What L2 adds to the cost; the sum of the squares of the first layer's weights may be given.
+    fn penalty(&self, network: &Network<T>, first: Option<f64>) -> f64 {
         let l2 = self.trainer.l2;
         if l2 == 0.0 {
             return 0.0;
         }
-        let dense = |l: usize| network.stages()[l].normalization.is_none();
+        let counts = |l: usize| counts_in_l2(network, l, first);
         let layers = network.parameters().layers.iter().enumerate();
-        let layers = layers.filter_map(|(l, layer)| dense(l).then_some(layer));
-        l2_cost_of(layers, l2, self.weight)
+        let layers = layers.filter_map(|(l, layer)| counts(l).then_some(layer));
+        let first = first.map_or(0.0, |squares| l2_cost_of_squares(squares, l2, self.weight));
+        first + l2_cost_of(layers, l2, self.weight)
     }
 }
 
@@ -396,4 +461,10 @@ fn follow_statistics<T: Element>(network: &mut Network<T>, batch: &[BatchStatist
         network.statistics_mut()[position].follow(&batch[position], m, normalization.momentum);
         position += 1;
     }
+}
+
+/// Whether L2 looks at the weights of layer `l`, counted from 0: not at those of normalisation, nor at the
+/// first ones where the sum of their squares is known.
+fn counts_in_l2<T: Element>(network: &Network<T>, l: usize, first: Option<f64>) -> bool {
+    network.stages()[l].normalization.is_none() && (l > 0 || first.is_none())
 }

@@ -17,8 +17,8 @@ use crate::optimizer::check_learning_rate;
 use crate::run::Run;
 use crate::settings::{Rules as _, Setting};
 use crate::{
-    Augment, Checkpoint, ClassWeights, Cost, DropoutMasks, EarlyStopping, Event, Examples, History,
-    Monitor, Optimizer, Schedule, Targets, TrainError,
+    Augment, Checkpoint, ClassWeights, Cost, DropoutMasks, EarlyStopping, Event, Examples,
+    GramChoice, History, Monitor, Optimizer, Schedule, Targets, TrainError,
 };
 
 /// How many examples a step looks at.
@@ -182,6 +182,8 @@ pub struct Trainer {
     pub augment: Option<Augment>,
     /// What dropout keeps, in place of what the seed draws.
     pub dropout_masks: Option<DropoutMasks>,
+    /// Whether full-batch steps work on the products of the examples with each other.
+    pub gram: GramChoice,
     /// Threads to run on; those of the surrounding pool if `None`. The result is the same.
     pub threads: Option<NonZeroUsize>,
 }
@@ -208,6 +210,7 @@ impl Default for Trainer {
             order: None,
             augment: None,
             dropout_masks: None,
+            gram: GramChoice::Auto,
             threads: None,
         }
     }
@@ -260,7 +263,9 @@ impl Trainer {
         let remembered = (self.optimizer.memory_arrays() as u128 + best)
             * network.parameters().count() as u128
             * bytes;
-        engine::check_memory(network, batch, measured, changed + remembered)
+        let gram = self.gram_plan(network, training, 0)?;
+        let gram = if gram.taken { gram.bytes.min(1 << 100) } else { 0 };
+        engine::check_memory(network, batch, measured, changed + remembered + gram)
     }
 
     /// Whether the best weights so far have to be kept.
@@ -296,13 +301,13 @@ impl Trainer {
         observer: &mut Observer<'_>,
     ) -> Result<History, TrainError> {
         let state = RunState::start(self.optimizer, network);
-        self.run(network, state, training, validation, observer)
+        self.run(network, (state, None), training, validation, observer)
     }
 
     /// Goes on with a run from a checkpoint of it, to the same bits as if it had never stopped; `network`
     /// becomes the checkpoint's. The history has the epochs from there on.
     ///
-    /// The threads are free, and so is the number of epochs where the schedule does not depend on it: more
+    /// The run keeps the [form](GramPlan) that it began in. The threads are free, and so is the number of epochs where the schedule does not depend on it: more
     /// epochs extend a run. What is given as a function ([`order`](Self::order),
     /// [`augment`](Self::augment), [`dropout_masks`](Self::dropout_masks)) has to be the same one; only its
     /// presence can be checked.
@@ -351,14 +356,14 @@ impl Trainer {
         validation: Option<&Examples<'_, T>>,
         observer: &mut Observer<'_>,
     ) -> Result<History, TrainError> {
-        let state = checkpoint.open(self, training.len(), network)?;
-        self.run(network, state, training, validation, observer)
+        let (state, form) = checkpoint.open(self, training.len(), network)?;
+        self.run(network, (state, Some(form)), training, validation, observer)
     }
 
     fn run<T: Element + Scalar>(
         &self,
         network: &mut Network<T>,
-        state: RunState<T>,
+        (state, form): (RunState<T>, Option<bool>),
         training: &Examples<'_, T>,
         validation: Option<&Examples<'_, T>>,
         observer: &mut Observer<'_>,
@@ -371,7 +376,12 @@ impl Trainer {
             validation.check(network, cost)?;
         }
         self.check_memory(network, training.len(), validation.map_or(0, Examples::len))?;
-        let run = Run::new(self, cost, network, training, validation)?;
+        let mut plan =
+            self.gram_plan(network, training.len(), validation.map_or(0, Examples::len))?;
+        if let Some(form) = form {
+            plan = plan.resumed(form);
+        }
+        let run = Run::new(self, (cost, plan), network, training, validation)?;
         let work = || run.all_epochs(network, state, observer);
         match self.threads {
             // Enters the surrounding pool once, for the whole run.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use dnn_core::{Element, Precision, Purpose, RandomStream};
 use dnn_layers::{Activation, InputShape, Network};
-use dnn_train::{Augment, Batch, Clip, Event, Examples, Trainer};
+use dnn_train::{Augment, Batch, Clip, Event, Examples, GramChoice, Trainer};
 use ndarray::{Array2, ShapeBuilder};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -79,6 +79,7 @@ struct Case {
     augment: bool,
     optimizer: &'static str,
     clip: Clip,
+    gram: GramChoice,
 }
 
 /// A pool whose threads have all begun: what a thread allocates at its start and end, whenever the
@@ -114,6 +115,7 @@ fn train<T: Element + dnn_store::Scalar>(
         optimizer: case.optimizer.parse().unwrap(),
         l2: 0.1,
         clip: case.clip,
+        gram: case.gram,
         augment: case.augment.then(|| Augment::new(|_, _, from, to| to.copy_from_slice(from))),
         ..Trainer::default()
     };
@@ -138,15 +140,19 @@ fn no_step_after_the_first_allocates<T: Element + dnn_store::Scalar>(pools: &[Th
     let size = |batch| Batch::Size(NonZeroUsize::new(batch).unwrap());
     for pool in pools {
         // 1200 features are five blocks. Full: several tiles. Batches: the last one is short.
-        for (batch, epochs, augment, optimizer, clip) in [
-            (Batch::Full, 6, false, "sgd", Clip::Never),
-            (size(32), 4, false, "momentum", Clip::Norm(1.0)),
-            (size(32), 4, false, "adam", Clip::Value(1.0)),
-            (Batch::Full, 6, true, "adamw", Clip::Norm(1.0)),
-            (size(32), 4, true, "sgd", Clip::Never),
+        let (by_weights, by_products) = (GramChoice::Never, GramChoice::Always);
+        for (batch, epochs, augment, optimizer, clip, gram) in [
+            (Batch::Full, 6, false, "sgd", Clip::Never, by_weights),
+            (size(32), 4, false, "momentum", Clip::Norm(1.0), by_weights),
+            (size(32), 4, false, "adam", Clip::Value(1.0), by_weights),
+            (Batch::Full, 6, true, "adamw", Clip::Norm(1.0), by_weights),
+            (size(32), 4, true, "sgd", Clip::Never, by_weights),
+            (Batch::Full, 6, false, "sgd", Clip::Never, by_products),
+            (Batch::Full, 6, false, "nesterov", Clip::Never, by_products),
         ] {
-            let (hidden, examples) = (&[33, 7], 150);
-            let case = Case { side: 20, hidden, examples, batch, epochs, augment, optimizer, clip };
+            let (side, hidden, examples) = (20, &[33, 7], 150);
+            let case =
+                Case { side, hidden, examples, batch, epochs, augment, optimizer, clip, gram };
             let (first, last) = train::<T>(pool, &case, 1);
             let threads = pool.current_num_threads();
             let what = format!("{batch}, {threads} threads, {}, {augment}", T::PRECISION);
@@ -169,6 +175,7 @@ fn ten_thousand_steps_do_not_grow(pool: &ThreadPool) {
         augment: false,
         optimizer: "adam",
         clip: Clip::Never,
+        gram: GramChoice::Auto,
     };
     let (first, last) = train::<f32>(pool, &case, 1);
     assert_eq!((last.allocations, last.bytes), (first.allocations, first.bytes));

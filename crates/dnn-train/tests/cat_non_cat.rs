@@ -17,7 +17,7 @@ use cat_non_cat::{TEST, TRAIN, read};
 use dnn_core::{Features, Initializer, Parameters, PixelScaling, RandomStream};
 use dnn_core::{LayerParameters, initialize_parameters_deep};
 use dnn_data::ImageDataset;
-use dnn_train::{Cost, Examples, course, evaluate};
+use dnn_train::{Batch, Cost, Examples, GramChoice, Trainer, course, evaluate, unobserved};
 use ndarray::Array2;
 use serde_json::Value;
 use support::{integer, integers, labels, number, numbers};
@@ -80,6 +80,33 @@ fn run(name: &str, rule: Initializer) {
     assert_close(costs[2499], &expected["cost_iter_2499"], "last cost");
     assert_checksums(&parameters, &expected["final_param_checksum_sum_sumsq"]);
     assert_answers(parameters, (&train, &test), expected);
+    if name.starts_with("four_layer_1") {
+        let costs = costs_by_weights(&train, &dims, inputs, rule);
+        assert_all_close(&costs, &expected["costs_every_100"], "costs by weights");
+    }
+}
+
+/// The same costs by the weights of the first layer; the course's function takes the products of the
+/// pictures.
+fn costs_by_weights(
+    train: &ImageDataset,
+    dims: &[usize],
+    inputs: &Value,
+    rule: Initializer,
+) -> Vec<f64> {
+    let first = initialize_parameters_deep(dims, rule, &mut RandomStream::numpy_legacy(1)).unwrap();
+    let mut network = course::network_of::<f64>(first).unwrap();
+    let examples = Examples::classes(features(train), train.labels());
+    let by_products = Trainer {
+        learning_rate: number(&inputs["learning_rate"]),
+        epochs: integer(&inputs["num_iterations"]),
+        batch: Batch::Full,
+        ..Trainer::default()
+    };
+    assert!(by_products.gram_plan(&network, examples.len(), 0).unwrap().taken);
+    let trainer = Trainer { gram: GramChoice::Never, ..by_products };
+    let history = trainer.fit(&mut network, &examples, None, &mut unobserved).unwrap();
+    history.costs().step_by(100).collect()
 }
 
 fn features(pictures: &ImageDataset) -> Features<'_, f64> {

@@ -7,9 +7,10 @@
 //! | product | kernel |
 //! |---|---|
 //! | few units or few examples: `W X + b` | [`dot`]: rows of weights with examples as they lie |
+//! | examples with each other, `X^T X`, and `dZ1` with these | `gram.rs`, also for `f64` |
 //! | gradients `dZ X^T`, `W^T dZ`; many examples with packed weights | [`Terms::combine`]: without exact zeros |
 //!
-//! What it leaves out on purpose: `f64`, and arrays that do not lie in one piece; these go to
+//! What it leaves out on purpose: `f64` elsewhere, and arrays that do not lie in one piece; these go to
 //! matrixmultiply.
 
 #![allow(unsafe_code, reason = "pointers and vector instructions; every block says why it may")]
@@ -21,6 +22,7 @@
 
 mod combine;
 mod dot;
+pub(crate) mod gram;
 mod launch;
 mod simd;
 #[cfg(test)]

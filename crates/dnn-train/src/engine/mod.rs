@@ -10,11 +10,12 @@ mod tile;
 
 use std::ops::Range;
 
-use dnn_core::{Columns, Element, FEATURE_BLOCK, Features, Parameters};
+use dnn_core::{Columns, Element, FEATURE_BLOCK, Features, LayerParameters, Parameters};
 use dnn_layers::{BatchStatistics, Network};
-use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::iter::{
-    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
+    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator,
+    IntoParallelRefMutIterator, ParallelIterator,
 };
 
 pub(crate) use self::blocks::Rule;
@@ -61,8 +62,22 @@ pub(crate) struct Pass<'p, 'e, T> {
     pub(crate) objective: Objective<'p, T>,
     pub(crate) examples: &'p Examples<'e, T>,
     pub(crate) columns: Columns<'p>,
+    /// The product of the first layer's weights with all examples, where it is known: then the columns are a
+    /// run, and the first layer has no gradient but that of its bias.
+    pub(crate) product: Option<ArrayView2<'p, f64>>,
     /// Set in training: batch normalisation goes by the batch, and dropout drops.
     pub(crate) draws: Option<Draws<'p>>,
+}
+
+impl<T> Pass<'_, '_, T> {
+    /// The first layer's product with these examples, where it is known.
+    fn product_of(&self, columns: Columns<'_>) -> Option<ArrayView2<'_, f64>> {
+        let product = self.product.as_ref()?;
+        let Columns::Run { start, len } = columns else {
+            unreachable!("products are those of a run of examples");
+        };
+        Some(product.slice(s![.., start..start + len]))
+    }
 }
 
 /// The buffers of a training run.
@@ -150,11 +165,35 @@ impl<T: Element> Engine<T> {
     pub(crate) fn new(network: &Network<T>, batch: usize) -> Self {
         let mut engine = Self::with_tiles(network, batch, Use::Training);
         engine.gradient = network.parameters().zeros_like();
-        engine.blocks = Blocks::new(network, batch);
-        if engine.blocks.is_none() {
-            engine.scratch = vec![Vec::new(); largest_layer_blocks(network)];
+        engine.with_phase_2(network, batch)
+    }
+
+    /// Buffers for steps on `batch` examples of which the first layer's [product](Pass::product) is given.
+    pub(crate) fn for_products(network: &Network<T>, batch: usize) -> Self {
+        let layers = &network.parameters().layers;
+        let rest: usize =
+            layers[1..].iter().map(|layer| layer.weights.len() + layer.bias.len()).sum();
+        let width = tile_width(rest + layers[0].bias.len(), batch);
+        let mut engine = Self::with_tiles_of(network, (width, batch), Use::Training);
+        let zeros = |layer: &LayerParameters<T>| LayerParameters {
+            weights: Array2::zeros(layer.weights.dim()),
+            bias: Array2::zeros(layer.bias.dim()),
+        };
+        let first = LayerParameters {
+            weights: Array2::zeros((layers[0].weights.nrows(), 0)),
+            bias: Array2::zeros(layers[0].bias.dim()),
+        };
+        engine.gradient.layers = [first].into_iter().chain(layers[1..].iter().map(zeros)).collect();
+        engine.with_phase_2(network, batch)
+    }
+
+    /// With the buffers of phase 2 for the gradient that there is room for.
+    fn with_phase_2(mut self, network: &Network<T>, batch: usize) -> Self {
+        self.blocks = Blocks::new(network, batch);
+        if self.blocks.is_none() {
+            self.scratch = vec![Vec::new(); largest_blocks(&self.gradient)];
         }
-        engine
+        self
     }
 
     /// Buffers for [`forward`](Self::forward) alone, over any number of examples.
@@ -168,7 +207,15 @@ impl<T: Element> Engine<T> {
     }
 
     fn with_tiles(network: &Network<T>, batch: usize, purpose: Use) -> Self {
-        let tile_width = tile_width(network.parameters().count(), batch);
+        let width = tile_width(network.parameters().count(), batch);
+        Self::with_tiles_of(network, (width, batch), purpose)
+    }
+
+    fn with_tiles_of(
+        network: &Network<T>,
+        (tile_width, batch): (usize, usize),
+        purpose: Use,
+    ) -> Self {
         let tile = |_| Tile::new(network, tile_width, purpose);
         let stages = network.stages();
         let mut starts = vec![0];
@@ -191,6 +238,16 @@ impl<T: Element> Engine<T> {
     /// The most examples that one pass takes.
     pub(crate) fn capacity(&self) -> usize {
         self.tile_width * self.tiles.len()
+    }
+
+    /// Examples in a tile.
+    pub(crate) fn tile_width(&self) -> usize {
+        self.tile_width
+    }
+
+    /// `dZ` of the first layer, tile by tile.
+    pub(crate) fn first_dz(&self) -> impl IndexedParallelIterator<Item = ArrayView2<'_, T>> {
+        self.tiles.par_iter().map(|tile| tile.dz(0))
     }
 
     /// What the last pass counted.
@@ -242,7 +299,8 @@ impl<T: Element> Engine<T> {
                     accumulate_bias(tile.dz(l), gradient.bias.view_mut());
                 }
                 gradient.bias *= share;
-                if let Some(blocks) = &mut self.blocks {
+                let asked_for = !gradient.weights.is_empty();
+                if let Some(blocks) = self.blocks.as_mut().filter(|_| asked_for) {
                     blocks.gather(l, tiles, m);
                 }
             }
@@ -262,7 +320,7 @@ impl<T: Element> Engine<T> {
         let tile_width = self.tile_width;
         let tiles = &self.tiles[..columns.len().div_ceil(tile_width)];
         for (l, gradient) in self.gradient.layers.iter_mut().enumerate() {
-            if network.stages()[l].normalization.is_some() {
+            if network.stages()[l].normalization.is_some() || gradient.weights.is_empty() {
                 continue;
             }
             let finite = if let Some(blocks) = &self.blocks {
@@ -433,9 +491,9 @@ fn positions(tile: usize, width: usize, m: usize) -> Range<usize> {
     tile * width..m.min((tile + 1) * width)
 }
 
-/// The most blocks of features that any layer has.
-fn largest_layer_blocks<T: Element>(network: &Network<T>) -> usize {
-    let inputs = network.parameters().layers.iter().map(|layer| layer.weights.ncols());
+/// The most blocks of features that any layer's gradient has.
+fn largest_blocks<T>(gradient: &Parameters<T>) -> usize {
+    let inputs = gradient.layers.iter().map(|layer| layer.weights.ncols());
     inputs.max().unwrap_or(0).div_ceil(FEATURE_BLOCK)
 }
 
@@ -493,7 +551,7 @@ pub fn gradients<T: Element>(
     let columns = Columns::Run { start: 0, len: examples.len() };
     let (objective, draws) = (Objective::plain(cost), Some(FIRST_DRAWS));
     let tally = engine
-        .backward(Pass { network, objective, examples, columns, draws })
+        .backward(Pass { network, objective, examples, columns, product: None, draws })
         .map_err(|found| found.among(0..examples.len()))?;
     let mean = tally.mean_cost();
     Ok((mean, engine.gradient))

@@ -71,7 +71,16 @@ impl<T: Element> Tile<T> {
 
     /// `Z` and `A` of all layers as prediction has them.
     pub(super) fn forward(&mut self, pass: &Pass<'_, '_, T>, columns: Columns<'_>) {
-        pass.network.forward_into(&pass.examples.features, columns, &mut self.caches);
+        let (network, x) = (pass.network, &pass.examples.features);
+        let Some(product) = pass.product_of(columns) else {
+            return network.forward_into(x, columns, &mut self.caches);
+        };
+        network.forward_first(product, &mut self.caches);
+        let mut statistics = network.statistics().iter();
+        for (l, stage) in network.stages().iter().enumerate().skip(1) {
+            let running = stage.normalization.and_then(|_| statistics.next());
+            network.forward_layer(l, x, columns, running, &mut self.caches);
+        }
     }
 
     /// `Z` and `A` of the layers `segment` as training has them; if the first one is normalised, by
@@ -87,7 +96,10 @@ impl<T: Element> Tile<T> {
         let (network, x) = (pass.network, &pass.examples.features);
         let columns = pass.columns.part(positions.clone());
         for l in segment {
-            network.forward_layer(l, x, columns, statistics, &mut self.caches);
+            match pass.product_of(columns) {
+                Some(product) if l == 0 => network.forward_first(product, &mut self.caches),
+                _ => network.forward_layer(l, x, columns, statistics, &mut self.caches),
+            }
             let rate = network.stages()[l].dropout;
             if rate > 0.0 {
                 let mut masks = masks.of_layer(l, rate);

@@ -8,7 +8,7 @@
 use dnn_core::kernels::KernelPath;
 use dnn_core::{CoreError, Element, LayerParameters, Parameters};
 use dnn_layers::LayerParametersMut;
-use ndarray::{ArrayView2, ArrayViewMut2, Axis, Zip};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, Zip, s};
 
 use super::Optimizer;
 
@@ -45,7 +45,8 @@ impl<T: Element> OptimizerState<T> {
     }
 
     /// Updates layer `l`, counted from 0, and says which of its numbers are no longer finite, if any.
-    /// The present step is counted already. Weights shrink, where the optimiser says so, only if `decays`.
+    /// The present step is counted already. Weights shrink, where the optimiser says so, only if `decays`;
+    /// those that the gradient has no columns for stay.
     pub(crate) fn update_layer(
         &mut self,
         (optimizer, decays): (Optimizer, bool),
@@ -56,7 +57,10 @@ impl<T: Element> OptimizerState<T> {
     ) -> Option<&'static str> {
         let step = self.step(optimizer, rate);
         let (weights, bias) = self.of_layer(l);
-        if !step.update(layer.weights, gradient.weights.view(), weights, decays) {
+        let present = s![.., ..gradient.weights.ncols()];
+        let weights = weights.map(|memory| memory.map(|memory| memory.slice_move(present)));
+        if !step.update(layer.weights.slice_move(present), gradient.weights.view(), weights, decays)
+        {
             return Some("the weights");
         }
         (!step.update(layer.bias, gradient.bias.view(), bias, false)).then_some("the bias")
@@ -87,6 +91,21 @@ pub(crate) type Memory<'a, T> = [Option<ArrayViewMut2<'a, T>>; 2];
 pub(crate) fn split_memory<T>(memory: Memory<'_, T>, axis: Axis, at: usize) -> [Memory<'_, T>; 2] {
     let [first, second] = memory.map(|memory| memory.map(|it| it.split_at(axis, at)).unzip());
     [[first.0, second.0], [first.1, second.1]]
+}
+
+impl Optimizer {
+    /// One step of a rule that is linear in the gradient, on numbers that are no parameters themselves; false
+    /// if one stopped being finite.
+    pub(crate) fn update_array(
+        self,
+        values: ArrayViewMut2<'_, f64>,
+        gradient: ArrayView2<'_, f64>,
+        memory: Option<ArrayViewMut2<'_, f64>>,
+        rate: f64,
+    ) -> bool {
+        // Which step it is matters to other rules alone.
+        Step { optimizer: self, rate, t: 1 }.update(values, gradient, [memory, None], false)
+    }
 }
 
 /// What every number of a step has in common.

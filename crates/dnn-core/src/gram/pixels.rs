@@ -1,0 +1,181 @@
+//! Products of pixels, as whole numbers.
+
+use std::ops::Range;
+
+use ndarray::{ArrayView2, Axis, s};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use rayon::slice::ParallelSliceMut;
+
+use crate::kernels::gram::{PANEL, ROWS, STEP, Step, add_products};
+use crate::{Element, PixelScaling};
+
+/// Pixels of a row of whole numbers. Fewer than 33,026 of them fit into 32 bits whatever they are; rows that
+/// are a multiple of 4 KiB apart would meet in the same places of the cache.
+const CHUNK: usize = 2048 - STEP;
+
+/// Buffers of a task on whole numbers.
+#[derive(Default)]
+pub(super) struct Scratch {
+    left: Vec<Step>,
+    right: Vec<Step>,
+    products: Vec<i32>,
+    sums: Vec<i64>,
+    totals: Vec<f64>,
+}
+
+/// One side of a product of pixels.
+pub(super) struct Pixels<'a> {
+    pub(super) values: ArrayView2<'a, u8>,
+    /// For each example, the sum over its pixels of factor times offset times pixel.
+    pub(super) shifts: Vec<f64>,
+}
+
+/// Pixels that have the same factor: every `step`-th from `first` on.
+#[derive(Clone, Copy)]
+struct Plane {
+    first: usize,
+    step: usize,
+    pixels: usize,
+    factor: f64,
+}
+
+/// How products of scaled pixels come of products of pixels: with `x = f p + o` for the pixels `p` of each
+/// channel, `x y = f^2 p q + f o p + f o q + o^2`.
+pub(super) struct PixelPlan {
+    planes: Vec<Plane>,
+    /// Factor and offset of each channel.
+    lines: Vec<(f64, f64)>,
+    /// The sum of the squared offsets over all features.
+    constant: f64,
+}
+
+impl PixelPlan {
+    pub(super) fn new<T: Element>(values: ArrayView2<'_, u8>, scaling: PixelScaling) -> Self {
+        let channels = scaling.channels();
+        // What the plain products use, rounding included.
+        let line = |channel: usize| {
+            let (factor, offset) = scaling.factor_and_offset::<T>(channel);
+            (factor.into(), offset.into())
+        };
+        let lines: Vec<(f64, f64)> = (0..channels).map(line).collect();
+        let features = values.nrows();
+        let of_channel = |first: usize| features.saturating_sub(first).div_ceil(channels);
+        let planes = if lines.iter().all(|line| line.0 == lines[0].0) {
+            vec![Plane { first: 0, step: 1, pixels: features, factor: lines[0].0 }]
+        } else {
+            let plane = |(first, line): (usize, &(f64, f64))| Plane {
+                first,
+                step: channels,
+                pixels: of_channel(first),
+                factor: line.0,
+            };
+            lines.iter().enumerate().map(plane).collect()
+        };
+        let square =
+            |(channel, line): (usize, &(f64, f64))| of_channel(channel) as f64 * line.1 * line.1;
+        let constant = lines.iter().enumerate().map(square).sum();
+        Self { planes, lines, constant }
+    }
+
+    /// [`Pixels::shifts`] of these pixels.
+    pub(super) fn shifts(&self, values: ArrayView2<'_, u8>) -> Vec<f64> {
+        let mut shifts = vec![0.0; values.ncols()];
+        if self.lines.iter().any(|line| line.1 != 0.0) {
+            let examples = values.axis_iter(Axis(1)).into_par_iter();
+            shifts.par_chunks_mut(1).zip(examples).for_each(|(shift, example)| {
+                for (channel, (factor, offset)) in self.lines.iter().enumerate() {
+                    let pixels = example.iter().skip(channel).step_by(self.lines.len());
+                    let sum: u64 = pixels.map(|&pixel| u64::from(pixel)).sum();
+                    shift[0] += factor * offset * sum as f64;
+                }
+            });
+        }
+        shifts
+    }
+
+    /// The pieces of each plane, none of them empty.
+    fn chunks(&self) -> impl Iterator<Item = (Plane, Range<usize>)> {
+        self.planes.iter().flat_map(|&plane| {
+            let starts = (0..plane.pixels).step_by(CHUNK);
+            starts.map(move |start| (plane, start..plane.pixels.min(start + CHUNK)))
+        })
+    }
+
+    /// The products of the examples from `from` on with those of a panel, which begins at `first`.
+    pub(super) fn panel<T: Element>(
+        &self,
+        [left, right]: [&Pixels<'_>; 2],
+        from: usize,
+        first: usize,
+        scratch: &mut Scratch,
+        panel: &mut [T],
+    ) {
+        let Scratch { left: a, right: b, products, sums, totals } = scratch;
+        let columns = first..right.values.ncols().min(first + PANEL);
+        let rows = left.values.ncols();
+        sums.clear();
+        sums.resize((rows - from).next_multiple_of(ROWS) * PANEL, 0);
+        totals.clear();
+        totals.resize(sums.len(), 0.0);
+        for (plane, chunk) in self.chunks() {
+            pack(right.values, columns.clone(), PANEL, (plane, chunk.clone()), b);
+            let blocks = (from..rows).step_by(PANEL).zip(sums.chunks_mut(PANEL * PANEL));
+            for (start, sums) in blocks {
+                let examples = start..rows.min(start + PANEL);
+                let count = sums.len() / PANEL;
+                pack(left.values, examples, count, (plane, chunk.clone()), a);
+                products.clear();
+                products.resize(sums.len(), 0);
+                add_products(a, b, chunk.len().div_ceil(STEP), products);
+                sums.iter_mut().zip(&*products).for_each(|(sum, &it)| *sum += i64::from(it));
+            }
+            if chunk.end == plane.pixels {
+                // Below 2^53, and so exact, as long as there are fewer than 2^37 features.
+                let scale = plane.factor * plane.factor;
+                for (total, sum) in totals.iter_mut().zip(&mut *sums) {
+                    *total += scale * std::mem::take(sum) as f64;
+                }
+            }
+        }
+        let out = panel[from * PANEL..].chunks_exact_mut(PANEL).zip(&left.shifts[from..]);
+        for ((out, shift), totals) in out.zip(totals.chunks_exact(PANEL)) {
+            let shift = shift + self.constant;
+            for ((out, &total), other) in out.iter_mut().zip(totals).zip(columns.clone()) {
+                *out = T::from_f64(total + (shift + right.shifts[other]));
+            }
+        }
+    }
+}
+
+/// Writes the pixels `chunk` of a plane as whole numbers, a row for each of the examples `columns`, with zeros
+/// where there is none, and rows of zeros up to `count`.
+fn pack(
+    values: ArrayView2<'_, u8>,
+    columns: Range<usize>,
+    count: usize,
+    (plane, chunk): (Plane, Range<usize>),
+    out: &mut Vec<Step>,
+) {
+    let steps = chunk.len().div_ceil(STEP);
+    out.resize(count * steps, Step([0; STEP]));
+    let mut rows = out.chunks_exact_mut(steps);
+    for (column, row) in columns.zip(&mut rows) {
+        let first = plane.first + chunk.start * plane.step;
+        let pixels = values.slice(s![first..;plane.step, column]);
+        // The last step may be a part of one.
+        row[steps - 1].0.fill(0);
+        if let Some(pixels) = pixels.as_slice() {
+            let pixels = &pixels[..chunk.len()];
+            let (whole, rest) = pixels.as_chunks::<STEP>();
+            for (to, pixels) in row.iter_mut().zip(whole) {
+                to.0 = pixels.map(i16::from);
+            }
+            let last = row[steps - 1].0.iter_mut();
+            last.zip(rest).for_each(|(to, &pixel)| *to = i16::from(pixel));
+        } else {
+            let numbers = row.iter_mut().flat_map(|step| &mut step.0).take(chunk.len());
+            numbers.zip(pixels).for_each(|(to, &pixel)| *to = i16::from(pixel));
+        }
+    }
+    rows.for_each(|row| row.fill(Step([0; STEP])));
+}

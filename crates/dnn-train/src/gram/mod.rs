@@ -1,0 +1,256 @@
+//! Full-batch gradient descent by the products of the examples with each other.
+//!
+//! The one idea: whatever is added up of gradients `dZ X^T` is a combination of examples. So the weights of
+//! the first layer, their direction and their gradient are each `a W + S X^T`, with `W` for the weights that
+//! the run began with; and what the network sees of them is `Z = (a W + S X^T) X`, which follows `K = X^T X`
+//! alone. The update rules are linear, and hold for `a`, `S` and `Z` as they do for weights.
+//!
+//! The weights themselves are a function of `a` and `S`, made whenever somebody asks and never read back:
+//! looking at a run does not change it.
+
+mod plan;
+mod saved;
+
+use dnn_core::{Combination, Element, Features, Gram};
+use dnn_layers::Network;
+use ndarray::{Array2, ArrayView2, Axis, Zip};
+use rayon::iter::{
+    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
+};
+
+pub use plan::{GramChoice, GramOperations, GramPlan};
+
+use crate::checkpoint::unfit;
+use crate::engine::Engine;
+use crate::optimizer::each;
+use crate::{Optimizer, TrainError};
+
+/// Examples that are summed at a time in their own precision.
+const TILE: usize = 256;
+
+/// `a W + S X^T`, and its product with `X`.
+///
+/// # Shapes
+/// | `share` | `sums` | `z` |
+/// |---|---|---|
+/// | `(1, 1)` | `(n_1, m)` | `(n_1, m)` |
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Combined {
+    /// `a`.
+    pub(crate) share: Array2<f64>,
+    /// `S`.
+    pub(crate) sums: Array2<f64>,
+    /// `Z`, without a bias.
+    pub(crate) z: Array2<f64>,
+}
+
+impl Combined {
+    /// Nothing.
+    pub(crate) fn zeros(units: usize, examples: usize) -> Self {
+        let zeros = || Array2::zeros((units, examples));
+        Self { share: Array2::zeros((1, 1)), sums: zeros(), z: zeros() }
+    }
+
+    fn arrays_mut(&mut self) -> [&mut Array2<f64>; 3] {
+        [&mut self.share, &mut self.sums, &mut self.z]
+    }
+
+    fn arrays(&self) -> [&Array2<f64>; 3] {
+        [&self.share, &self.sums, &self.z]
+    }
+}
+
+/// Where the first layer of a run is: a part of its checkpoints.
+#[derive(Debug, Clone)]
+pub(crate) struct GramState<T> {
+    /// The weights that the run began with.
+    pub(crate) base: Array2<T>,
+    /// The weights as they are.
+    pub(crate) place: Combined,
+    /// What momentum remembers.
+    pub(crate) direction: Option<Combined>,
+    /// The weights after the best epoch, if they are kept.
+    pub(crate) best: Option<Best>,
+}
+
+/// `a` and `S` of weights that were.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Best {
+    share: Array2<f64>,
+    sums: Array2<f64>,
+}
+
+impl<T: Element> GramState<T> {
+    /// The state before the first step of `network` on the examples `x`.
+    pub(crate) fn start(optimizer: Optimizer, network: &Network<T>, x: &Features<'_, T>) -> Self {
+        let base = network.parameters().layers[0].weights.clone();
+        let mut place = Combined::zeros(base.nrows(), x.len());
+        place.share.fill(1.0);
+        place.z = x.product(base.view());
+        let remembers = !optimizer.memory_names().is_empty();
+        let direction = remembers.then(|| Combined::zeros(base.nrows(), x.len()));
+        Self { base, place, direction, best: None }
+    }
+
+    /// Accepts a state of a run on so many examples.
+    pub(crate) fn check(&self, examples: usize, optimizer: Optimizer) -> Result<(), TrainError> {
+        let remembers = !optimizer.memory_names().is_empty();
+        if self.place.sums.ncols() == examples && self.direction.is_some() == remembers {
+            return Ok(());
+        }
+        let found = self.place.sums.ncols();
+        Err(unfit(format!("the Gram form of {found} examples, or of another optimiser")))
+    }
+
+    /// The weights of the first layer as they are.
+    pub(crate) fn weights(&self, x: &Features<'_, T>) -> Array2<T> {
+        let Combined { share, sums, .. } = &self.place;
+        x.combination(share[(0, 0)], self.base.view(), sums.view())
+    }
+
+    /// The same as they were after the best epoch.
+    pub(crate) fn best_weights(&self, x: &Features<'_, T>) -> Option<Array2<T>> {
+        let Best { share, sums } = self.best.as_ref()?;
+        Some(x.combination(share[(0, 0)], self.base.view(), sums.view()))
+    }
+
+    /// The network with the weights of its first layer as they are.
+    pub(crate) fn applied(&self, network: &Network<T>, x: &Features<'_, T>) -> Network<T> {
+        let mut network = network.clone();
+        put(&mut network, &self.weights(x));
+        network
+    }
+
+    /// Keeps the present weights as the best.
+    pub(crate) fn keep_best(&mut self) {
+        let Combined { share, sums, .. } = &self.place;
+        match &mut self.best {
+            Some(best) => {
+                best.share.assign(share);
+                best.sums.assign(sums);
+            }
+            none => *none = Some(Best { share: share.clone(), sums: sums.clone() }),
+        }
+    }
+}
+
+/// Gives the first layer of `network` these weights.
+pub(crate) fn put<T: Element>(network: &mut Network<T>, weights: &Array2<T>) {
+    let mut first = network.layers_mut().next().expect("a network has a first layer");
+    first.weights.assign(weights);
+}
+
+/// What the steps of a run in the Gram form work in, beside its state.
+pub(crate) struct GramWork<T> {
+    gram: Gram<T>,
+    dz: Combination<T>,
+    gradient: Combined,
+    /// `W X` of the weights that the run began with, and the sum of their squares, if L2 asks for it.
+    started: Option<(Array2<f64>, f64)>,
+    validation: Option<ValidationWork<T>>,
+}
+
+/// What measuring the validation part works in.
+struct ValidationWork<T> {
+    /// `X^T Y` of the training examples `X` and the validation part `Y`.
+    gram: Gram<T>,
+    sums: Combination<T>,
+    /// `W Y` of the weights that the run began with.
+    started: Array2<f64>,
+    z: Array2<f64>,
+}
+
+impl<T: Element> GramWork<T> {
+    /// Computes the products of all examples with each other and with the validation part; tiles of `dZ` have
+    /// `tile` examples.
+    pub(crate) fn new(
+        state: &GramState<T>,
+        x: &Features<'_, T>,
+        validation: Option<&Features<'_, T>>,
+        (tile, l2): (usize, f64),
+    ) -> Self {
+        let (units, m) = (state.base.nrows(), x.len());
+        let square = |sum: f64, &weight: &T| {
+            let weight: f64 = weight.into();
+            sum + weight * weight
+        };
+        Self {
+            gram: Gram::of(x),
+            dz: Combination::new(units, m, tile),
+            gradient: Combined::zeros(units, m),
+            started: (l2 > 0.0)
+                .then(|| (x.product(state.base.view()), state.base.iter().fold(0.0, square))),
+            validation: validation.map(|y| ValidationWork {
+                gram: Gram::between(x, y),
+                sums: Combination::new(units, m, TILE),
+                started: y.product(state.base.view()),
+                z: Array2::zeros((units, y.len())),
+            }),
+        }
+    }
+
+    /// The sum of the squares of the weights:
+    /// `|a W + S X^T|^2 = a^2 |W|^2 + a <S, W X> + <S, Z>`, where `Z` is `(a W + S X^T) X`.
+    pub(crate) fn sum_of_squares(&self, state: &GramState<T>) -> f64 {
+        let Some((z, square)) = &self.started else { return 0.0 };
+        let (share, place) = (state.place.share[(0, 0)], &state.place);
+        let terms = Zip::from(&place.sums).and(z).and(&place.z);
+        let sum = terms.fold(0.0, |sum, s, started, z| sum + s * (share * started + z));
+        share * share * square + sum
+    }
+
+    /// One step after a backward pass of the engine: the weights follow the mean of their gradient over all
+    /// examples, each of which has the share `share`, and `l2` times themselves. What stopped being
+    /// finite is the error; if it is the gradient, nothing was changed.
+    pub(crate) fn step(
+        &mut self,
+        state: &mut GramState<T>,
+        engine: &Engine<T>,
+        (share, l2): (f64, f64),
+        (optimizer, rate): (Optimizer, f64),
+    ) -> Result<(), &'static str> {
+        let gradient = &mut self.gradient;
+        let sums = gradient.sums.axis_chunks_iter_mut(Axis(1), engine.tile_width());
+        let tiles = sums.into_par_iter().zip(engine.first_dz());
+        let blocks = self.dz.blocks_mut().par_iter_mut();
+        blocks.zip(tiles).for_each(|(block, (mut sums, dz))| {
+            block.assign(dz);
+            for (sums, dz) in sums.rows_mut().into_iter().zip(dz.rows()) {
+                sums.into_iter().zip(dz).for_each(|(sum, &dz)| *sum = dz.into());
+            }
+        });
+        self.gram.multiply_into(&self.dz, gradient.z.view_mut());
+        let GramState { place, direction, .. } = state;
+        gradient.share.fill(0.0);
+        let rule = |of_cost: f64, place: f64| share * of_cost + l2 * place;
+        for (gradient, place) in gradient.arrays_mut().into_iter().zip(place.arrays()) {
+            if !each(gradient.view_mut(), place.view(), rule) {
+                return Err("the gradient");
+            }
+        }
+        let mut memory = direction.as_mut().map(|direction| direction.arrays_mut().into_iter());
+        for (place, gradient) in place.arrays_mut().into_iter().zip(gradient.arrays()) {
+            let memory = memory.as_mut().and_then(Iterator::next).map(|it| it.view_mut());
+            if !optimizer.update_array(place.view_mut(), gradient.view(), memory, rate) {
+                return Err("the weights");
+            }
+        }
+        Ok(())
+    }
+
+    /// `Z` of the first layer on the validation part, without its bias, for the weights as they are.
+    pub(crate) fn validation_product(
+        &mut self,
+        state: &GramState<T>,
+    ) -> Option<ArrayView2<'_, f64>> {
+        let ValidationWork { gram, sums, started, z } = self.validation.as_mut()?;
+        let place = state.place.sums.axis_chunks_iter(Axis(1), TILE).into_par_iter();
+        sums.blocks_mut().par_iter_mut().zip(place).for_each(|(block, place)| {
+            block.assign(place);
+        });
+        gram.multiply_into(sums, z.view_mut());
+        let share = state.place.share[(0, 0)];
+        z.zip_mut_with(started, |z, started| *z += share * started);
+        Some(z.view())
+    }
+}
