@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use dnn_train::{Event, Snapshot, Trainer, Warning};
+use dnn_train::{Batch, Event, Snapshot, Trainer, Warning};
 
 use crate::args::TrainArguments;
 use crate::checkpoints::{Checkpoints, Keep};
@@ -28,6 +28,16 @@ pub(crate) enum Ending {
     Interrupted(i32),
 }
 
+/// What there is to know of a run that is over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recorded {
+    pub(crate) ending: Ending,
+    /// Its last step.
+    pub(crate) last: u64,
+    /// Whether a run on full batches was in the Gram form.
+    pub(crate) gram: Option<bool>,
+}
+
 /// Hears what happens, writes it down, saves the run, and ends it when it is time.
 pub(crate) struct Recorder<'a> {
     folder: &'a RunFolder,
@@ -47,6 +57,9 @@ pub(crate) struct Recorder<'a> {
     /// Whether the last thing heard of was a step.
     after_step: bool,
     last_step: u64,
+    full_batch: bool,
+    /// Whether a run on full batches is in the Gram form.
+    gram: Option<bool>,
     ending: Ending,
     failure: Option<anyhow::Error>,
 }
@@ -86,6 +99,8 @@ impl<'a> Recorder<'a> {
             time: arguments.time_limit,
             after_step: false,
             last_step: step,
+            full_batch: trainer.batch == Batch::Full,
+            gram: None,
             ending: Ending::Finished,
             failure: None,
         })
@@ -96,12 +111,12 @@ impl<'a> Recorder<'a> {
         self.progress.note(text);
     }
 
-    /// How the run ended and after which step, unless something could not be written.
-    pub(crate) fn finish(self) -> anyhow::Result<(Ending, u64)> {
+    /// How the run ended, unless something could not be written.
+    pub(crate) fn finish(self) -> anyhow::Result<Recorded> {
         self.progress.finish();
         match self.failure {
             Some(error) => Err(error),
-            None => Ok((self.ending, self.last_step)),
+            None => Ok(Recorded { ending: self.ending, last: self.last_step, gram: self.gram }),
         }
     }
 
@@ -128,6 +143,10 @@ impl<'a> Recorder<'a> {
                 if let Some(events) = &mut self.events {
                     events.append(record)?;
                 }
+            }
+            Event::Plan(plan) if self.full_batch => {
+                self.gram = Some(plan.taken);
+                self.note(&plan.to_string());
             }
             Event::Warning(warning) => self.note(&warning_text(warning, self.classes)),
             Event::State(state) => return self.state(state),

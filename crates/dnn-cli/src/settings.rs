@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use dnn_data::picture::Preprocessing;
-use dnn_train::{Batch, ClassWeights, Optimizer, Schedule};
+use dnn_train::{Batch, ClassWeights, GramChoice, Optimizer, Schedule};
 
 use crate::args::{Policy, Scaling, TrainArguments};
 use crate::parts::Plan;
@@ -51,6 +51,7 @@ pub(crate) fn of(
         ("l2", above_0(arguments.l2)),
         ("clip_norm", arguments.clip_norm.map(|limit| limit.to_string())),
         ("clip_value", arguments.clip_value.map(|limit| limit.to_string())),
+        ("gram", (arguments.gram != GramChoice::Auto).then(|| arguments.gram.to_string())),
         ("class_weights", (!equal).then(|| arguments.class_weights.to_string())),
         ("batch_norm", switch(arguments.batch_norm)),
         ("label_smoothing", above_0(arguments.label_smoothing)),

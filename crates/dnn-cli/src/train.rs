@@ -10,7 +10,9 @@ use clap::ArgMatches;
 use dnn_core::{Element, Precision, kernel_path};
 use dnn_layers::Network;
 use dnn_store::Scalar;
-use dnn_train::{Checkpoint, Evaluation, Event, History, TrainError, Trainer, fit_temperature};
+use dnn_train::{
+    Checkpoint, Evaluation, Event, GramChoice, History, TrainError, Trainer, fit_temperature,
+};
 use serde_json::json;
 
 use crate::args::TrainArguments;
@@ -20,7 +22,7 @@ use crate::find_lr;
 use crate::interrupt::Interrupt;
 use crate::output::{self, note};
 use crate::parts::{self, Parts};
-use crate::recorder::{Ending, Recorder};
+use crate::recorder::{Ending, Recorded, Recorder};
 use crate::resume::{self, Resumed};
 use crate::run_folder::{Config, RunFolder};
 use crate::settings::{self, Settings};
@@ -202,12 +204,12 @@ pub(crate) fn run_in<T: Element + Scalar>(
     let fitted =
         fit(&trainer, &mut network, &loaded.parts, start, &mut |event| recorder.hear(event));
     let seconds = clock.elapsed().as_secs_f64();
-    let ending = recorder.finish();
+    let recorded = recorder.finish();
     let history = match fitted {
         Ok(history) => history,
         Err(error) => return Err(diverged(error, &network, &trainer, loaded, folder)),
     };
-    let (ending, last) = ending.with_context(|| unsaved(folder))?;
+    let Recorded { ending, last, gram } = recorded.with_context(|| unsaved(folder))?;
     let run = folder.path().display();
     // A longer run is another one than the checkpoint's, and an equal one the same.
     let mut provenance = provenance.expect("an experiment says where its network comes from");
@@ -220,6 +222,11 @@ pub(crate) fn run_in<T: Element + Scalar>(
             provenance.settings.insert("steps".to_owned(), last.to_string());
         }
         Ending::Finished => {}
+    }
+    // The form that was taken, since it decides the last bits; a run that was made longer keeps its own.
+    if let Some(taken) = gram {
+        let form = if taken { GramChoice::Always } else { GramChoice::Never };
+        provenance.settings.insert("gram".to_owned(), form.to_string());
     }
     if let Some(best) = history.best.filter(|best| best.epoch < trainer.epochs) {
         let why = if history.stopped_early { "nothing improved any more; " } else { "" };

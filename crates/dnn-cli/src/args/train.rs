@@ -9,7 +9,7 @@ use dnn_core::{Initializer, Precision};
 use dnn_data::augment::Augmentation;
 use dnn_data::picture::{Filter, Fit};
 use dnn_layers::Activation;
-use dnn_train::{Batch, ClassWeights, Monitor, Optimizer, Schedule, Trainer};
+use dnn_train::{Batch, ClassWeights, GramChoice, Monitor, Optimizer, Schedule, Trainer};
 
 use super::{PictureArguments, Threads};
 
@@ -126,6 +126,10 @@ pub(crate) struct TrainArguments {
     /// Examples per step, or `full` for all of them [default: 32, and full for lbfgs]
     #[arg(long, help_heading = TRAINING, value_name = "N|full")]
     pub(crate) batch: Option<Batch>,
+    /// Whether gradient descent on full batches works on the products of the pictures with each other: auto,
+    /// where that is fewer operations, always or never
+    #[arg(long, help_heading = TRAINING, value_name = "CHOICE", default_value_t = GramChoice::default())]
+    pub(crate) gram: GramChoice,
     /// End the run when so many epochs in a row brought no improvement, and keep the best weights
     #[arg(long, help_heading = STOPPING, value_name = "EPOCHS")]
     pub(crate) early_stopping: Option<NonZeroU64>,

@@ -79,3 +79,28 @@ fn a_model_that_was_changed_is_found_out() {
     let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
     assert!(told["reasons"][1].as_str().unwrap().contains("computed by abacus kernels"), "{told}");
 }
+
+/// Full batches: the form that was taken is told and recorded, and kept where the run is made longer.
+#[test]
+fn a_run_in_the_gram_form_says_so_and_comes_out_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    pictures(&path.join("photos"), 12);
+    let full = ["train", "photos", "--size=16", "--batch=full", "--optimizer=momentum"];
+    let full = [&full[..], &["--dropout=0", "--hidden=32", "--epochs=300"]].concat();
+    let (_, said) = succeeds(path, &into(&full, "auto"));
+    assert!(said.contains("first layer in Gram form (fewer operations)"), "{said}");
+    let gram = |run: &str| {
+        let told = json(path, &["inspect", &format!("{run}/model.dnn"), "--json"]);
+        told["provenance"]["settings"]["gram"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(gram("auto"), "always");
+    assert!(succeeds(path, &["verify", "auto/model.dnn"]).0.starts_with("same"));
+    // A few steps are as well made in the plain form, and so are those that follow later.
+    let short = [&full[..5], &["--dropout=0", "--hidden=32", "--epochs=3"]].concat();
+    let (_, said) = succeeds(path, &into(&short, "short"));
+    assert!(said.contains("first layer in plain form"), "{said}");
+    succeeds(path, &["train", "--resume=short", "--epochs=300"]);
+    assert_eq!(gram("short"), "never");
+    assert!(succeeds(path, &["verify", "short/model.dnn"]).0.starts_with("same"));
+}
