@@ -225,7 +225,8 @@ impl<T: Element> Combination<T> {
 
     /// The bytes of such a factor.
     pub fn bytes(units: usize, examples: usize) -> u128 {
-        units as u128 * examples as u128 * (T::PRECISION.bytes() + size_of::<u32>()) as u128
+        let numbers = (units as u128).saturating_mul(examples as u128);
+        numbers.saturating_mul((T::PRECISION.bytes() + size_of::<u32>()) as u128)
     }
 
     /// The blocks, in the order of the examples, to be filled each on its own.
@@ -385,7 +386,7 @@ mod tests {
         let pixels = Features::Pixels { values: values.view(), scaling: PixelScaling::default() };
         for features in [pixels, Features::Real(real.view())] {
             let mut stream = RandomStream::new(7, Purpose::Data, 0);
-            let dz = Array2::from_shape_simple_fn((3, 300), || T32::from_f64(stream.normal()));
+            let dz = Array2::from_shape_simple_fn((3, 300), || f32::from_f64(stream.normal()));
             let run = || {
                 let gram = Gram::of(&features);
                 let mut a = Combination::new(3, 300, 128);
@@ -403,8 +404,6 @@ mod tests {
             }
         }
     }
-
-    type T32 = f32;
 
     fn fill<T: Element>(a: &mut Combination<T>, numbers: &Array2<T>) {
         for block in a.blocks_mut() {

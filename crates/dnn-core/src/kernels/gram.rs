@@ -115,7 +115,15 @@ fn add_rows_plainly<T: Element>(
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{
+        __m256i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_shuffle_epi32, _mm_unpackhi_epi64,
+        _mm256_add_epi32, _mm256_add_pd, _mm256_broadcast_sd, _mm256_broadcast_ss,
+        _mm256_castps256_ps128, _mm256_castsi256_si128, _mm256_cvtps_pd, _mm256_extractf128_ps,
+        _mm256_extracti128_si256, _mm256_fmadd_pd, _mm256_fmadd_ps, _mm256_load_si256,
+        _mm256_loadu_pd, _mm256_loadu_ps, _mm256_madd_epi16, _mm256_setzero_pd, _mm256_setzero_ps,
+        _mm256_setzero_si256, _mm256_storeu_pd, _mm512_dpwssd_epi32, _mm512_load_si512,
+        _mm512_reduce_add_epi32, _mm512_setzero_si512,
+    };
 
     use super::{PANEL, ROWS, Step, check_places};
     use crate::{Element, Precision};
@@ -341,7 +349,8 @@ mod tests {
             let mut normal =
                 |count| -> Vec<T> { (0..count).map(|_| T::from_f64(stream.normal())).collect() };
             let (panel, weights) = (normal(rows * PANEL), normal(rows / 2));
-            let places: Vec<u32> = (0..rows / 2).map(|k| (rows - 1 - 2 * k) as u32).collect();
+            let places: Vec<u32> =
+                (0..rows / 2).map(|k| u32::try_from(rows - 1 - 2 * k).unwrap()).collect();
             let (mut chosen, mut plain) = ([0.25; PANEL], [0.25; PANEL]);
             add_rows(&weights, &places, &panel, &mut chosen);
             add_rows_plainly(&weights, &places, &panel, &mut plain);

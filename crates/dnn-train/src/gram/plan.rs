@@ -178,7 +178,7 @@ impl Trainer {
         let arrays = product([9, units as u128, all, size_of::<f64>() as u128]);
         let bytes = Gram::<T>::bytes(training, training)
             .saturating_add(Gram::<T>::bytes(training, validation))
-            .saturating_add(2 * Combination::<T>::bytes(units, training))
+            .saturating_add(Combination::<T>::bytes(units, training).saturating_mul(2))
             .saturating_add(arrays);
         let obstacle = self.gram_obstacle();
         let (taken, reason) = match (self.gram, obstacle) {
