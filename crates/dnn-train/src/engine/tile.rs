@@ -7,6 +7,7 @@ use dnn_core::{Columns, Element};
 use dnn_layers::{BatchStatistics, ForwardCaches, Network};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
+use super::inputs::Inputs;
 use super::{NotFinite, Pass, all_finite};
 use crate::backward::propagate;
 use crate::dropout::Masks;
@@ -75,19 +76,20 @@ impl<T: Element> Tile<T> {
     }
 
     /// `Z` and `A` of the layers `segment` as training has them; if the first one is normalised, by
-    /// `statistics`. `positions` are those of the tile within the batch.
+    /// these statistics. `positions` are those of the tile within the batch.
     pub(super) fn forward_segment(
         &mut self,
         pass: &Pass<'_, '_, T>,
         segment: Range<usize>,
-        statistics: Option<&BatchStatistics<T>>,
+        (statistics, inputs): (Option<&BatchStatistics<T>>, &Inputs<T>),
         positions: Range<usize>,
         masks: &Masks<'_>,
     ) {
         let (network, x) = (pass.network, &pass.examples.features);
         let columns = pass.columns.part(positions.clone());
         for l in segment {
-            network.forward_layer(l, x, columns, statistics, &mut self.caches);
+            let by = (l, inputs.of_layer(l, positions.clone()));
+            network.forward_layer_by(by, x, columns, statistics, &mut self.caches);
             let rate = network.stages()[l].dropout;
             if rate > 0.0 {
                 let mut masks = masks.of_layer(l, rate);
