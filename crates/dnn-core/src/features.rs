@@ -6,8 +6,11 @@ use std::ops::Range;
 use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 use serde::{Deserialize, Serialize};
 
-use crate::kernels::KernelPath;
+use crate::kernels::{self, KernelPath, Scale, prefetch};
 use crate::{CoreError, Element};
+
+/// Examples that are fetched before it is their turn.
+const AHEAD: usize = 12;
 
 /// A borrowed matrix of inputs, one example per column.
 ///
@@ -91,6 +94,9 @@ impl<T: Element> Features<'_, T> {
         assert_eq!(out.dim(), (columns.len(), rows.len()), "room for another number of examples");
         for (position, mut out) in out.rows_mut().into_iter().enumerate() {
             let out = out.as_slice_mut().expect("rows in one piece");
+            if position + AHEAD < columns.len() {
+                self.fetch(rows.clone(), columns.at(position + AHEAD));
+            }
             let column = s![rows.clone(), columns.at(position)];
             match self {
                 Self::Real(values) => {
@@ -109,6 +115,15 @@ impl<T: Element> Features<'_, T> {
                 }
             }
         }
+    }
+
+    /// Has the processor fetch rows `rows` of an example, which no guess of its own leads it to: examples lie
+    /// far apart.
+    fn fetch(&self, rows: Range<usize>, column: usize) {
+        match self {
+            Self::Real(values) => values.slice(s![rows, column]).to_slice().map(prefetch),
+            Self::Pixels { values, .. } => values.slice(s![rows, column]).to_slice().map(prefetch),
+        };
     }
 
     /// The largest size of a number.
@@ -151,6 +166,9 @@ fn check_finite<T: Element>(
     values: ArrayView2<'_, T>,
 ) -> Result<(), CoreError> {
     for (column, example) in values.columns().into_iter().enumerate() {
+        if example.to_slice().is_some_and(kernels::all_finite) {
+            continue;
+        }
         if let Some(row) = example.iter().position(|value| !value.is_finite()) {
             let value = example[row].to_string();
             return Err(CoreError::NotFinite { what, row, column, value });
@@ -359,9 +377,7 @@ impl PixelScaling {
     fn convert_slice<T: Element>(&self, first: usize, pixels: &[u8], out: &mut [T]) {
         if self.channels == 1 {
             let line = self.factor_and_offset(0);
-            KernelPath::best().vectorized(|| {
-                out.iter_mut().zip(pixels).for_each(|(out, &pixel)| *out = scaled(pixel, line));
-            });
+            KernelPath::best().vectorized(Scale { pixels, line, out });
         } else {
             self.convert(first, pixels.iter(), out);
         }

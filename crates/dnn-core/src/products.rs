@@ -106,6 +106,19 @@ impl<T: Element> Features<'_, T> {
         }
     }
 
+    /// Whether the kernels for `f32` read these features as they lie, without a copy.
+    pub fn is_in_place(&self) -> bool {
+        match self {
+            Self::Real(values) => {
+                T::as_f32(*values).is_some_and(|values| has_rows(values.reversed_axes()))
+            }
+            Self::Pixels { values, scaling } => {
+                let plain = scaling.channels() == 1 && scaling.mean()[0] == 0.0;
+                plain && (values.nrows() <= 1 || values.strides()[0] == 1)
+            }
+        }
+    }
+
     /// The same by the kernels, if they take such arrays; says whether they do.
     fn dot_into(
         &self,
@@ -120,7 +133,7 @@ impl<T: Element> Features<'_, T> {
         };
         let bias = bias.and_then(|bias| T::as_f32(bias));
         let bias = bias.map(|bias| bias.index_axis_move(Axis(1), 0));
-        let fits = has_rows(weights) && has_rows(out.view().reversed_axes());
+        let fits = self.is_in_place() && has_rows(weights) && has_rows(out.view().reversed_axes());
         if !fits || bias.is_some_and(|bias| bias.to_slice().is_none()) {
             return false;
         }
@@ -129,18 +142,11 @@ impl<T: Element> Features<'_, T> {
         match *self {
             Self::Real(values) => {
                 let Some(values) = T::as_f32(values) else { return false };
-                if !has_rows(values.reversed_axes()) {
-                    return false;
-                }
                 let example = |j| in_piece(values, columns.at(j));
                 dot(path, weights, example, epilogue(1.0), out);
             }
             Self::Pixels { values, scaling } => {
-                let (factor, offset) = scaling.factor_and_offset::<f32>(0);
-                let plain = scaling.channels() == 1 && offset == 0.0;
-                if !plain || values.nrows() > 1 && values.strides()[0] != 1 {
-                    return false;
-                }
+                let (factor, _) = scaling.factor_and_offset::<f32>(0);
                 dot(path, weights, |j| in_piece(values, columns.at(j)), epilogue(factor), out);
             }
         }

@@ -22,6 +22,10 @@ fn predict(c: &mut Criterion) {
             c.bench_function(&format!("predict {name} batch {batch}"), |b| {
                 b.iter(|| network.predict_probabilities(&Features::Real(x.view())).unwrap());
             });
+            let mut predictor = network.predictor().unwrap();
+            c.bench_function(&format!("predictor {name} batch {batch}"), |b| {
+                b.iter(|| predictor.predict(&Features::Real(x.view())).unwrap().len());
+            });
         }
     }
 }

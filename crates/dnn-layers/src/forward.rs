@@ -3,7 +3,10 @@
 //! A cache holds `Z` and `A` of a layer, nothing else: the inputs and the parameters are the
 //! caller's already, and a copy of them would only cost memory.
 
-use dnn_core::{Columns, CoreError, Element, Features, LayerParameters, Parameters};
+use dnn_core::{
+    Columns, CoreError, Element, Features, LayerParameters, PackedScratch, PackedWeights,
+    Parameters,
+};
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, Zip, s};
 
 #[cfg(doc)]
@@ -131,7 +134,19 @@ pub struct ForwardCaches<T> {
     /// What only training needs: one for each layer, or none.
     training: Vec<TrainingCache<T>>,
     scratch: Vec<T>,
+    packed: PackedScratch<T>,
     examples: usize,
+}
+
+/// Where the `Z` of a dense layer comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum LinearBy<'a, T> {
+    /// The layer's weights as they are.
+    Weights,
+    /// The same weights, laid out for many examples.
+    Packed(&'a PackedWeights<T>),
+    /// `Z` is known: `(n, m)`.
+    Given(ArrayView2<'a, T>),
 }
 
 /// What the backward pass needs beside `Z` and `A`; without columns where it does not.
@@ -164,7 +179,13 @@ impl<T: Element> ForwardCaches<T> {
                 dropped: buffer(stage.units, stage.dropout > 0.0),
             })
             .collect();
-        Self { layers, training, scratch: Vec::new(), examples: 0 }
+        let (scratch, packed) = (Vec::new(), PackedScratch::default());
+        Self { layers, training, scratch, packed, examples: 0 }
+    }
+
+    /// The most examples that they can hold.
+    pub(crate) fn capacity(&self) -> usize {
+        self.layers.first().map_or(0, |layer| layer.z.ncols())
     }
 
     /// How many examples the caches hold now.
@@ -260,7 +281,7 @@ impl<T: Element> ForwardCaches<T> {
     /// `Z` of a dense layer.
     pub(crate) fn linear(
         &mut self,
-        l: usize,
+        (l, by): (usize, LinearBy<'_, T>),
         x: &Features<'_, T>,
         columns: Columns<'_>,
         parameters: &LayerParameters<T>,
@@ -268,16 +289,25 @@ impl<T: Element> ForwardCaches<T> {
         let used = s![.., ..self.examples];
         let (done, rest) = self.layers.split_at_mut(l);
         let (weights, bias) = (parameters.weights.view(), parameters.bias.view());
-        let (z, scratch) = (rest[0].z.slice_mut(used), &mut self.scratch);
+        let mut z = rest[0].z.slice_mut(used);
+        let mut run = |x: &Features<'_, T>, columns| match by {
+            LinearBy::Weights => {
+                linear_into(x, columns, weights, bias, &mut self.scratch, z.view_mut())
+            }
+            LinearBy::Packed(packed) => {
+                packed.linear_into(x, columns, bias.column(0), &mut self.packed, z.view_mut());
+            }
+            LinearBy::Given(given) => z.assign(&given),
+        };
         let Some(previous) = done.last() else {
-            return linear_into(x, columns, weights, bias, scratch, z);
+            return run(x, columns);
         };
         let a_prev = match self.training.get(l - 1) {
             Some(cache) if cache.dropped.ncols() > 0 => cache.dropped.slice(used),
             _ => previous.a.slice(used),
         };
         let all = Columns::Run { start: 0, len: self.examples };
-        linear_into(&Features::Real(a_prev), all, weights, bias, scratch, z);
+        run(&Features::Real(a_prev), all);
     }
 
     /// `Z` of the first layer from `W X`.

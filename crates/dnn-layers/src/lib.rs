@@ -10,6 +10,7 @@
 //! | take the forward pass one step at a time | [`linear_forward`], [`linear_activation_forward`], [`model_forward`] |
 //! | build a network | [`Network::builder`] |
 //! | classify | [`Network::predict`], [`Network::predict_probabilities`] |
+//! | classify again and again | [`Network::predictor`] |
 //! | look at it | [`Network::summary`] |
 //! | keep it | [`Network::save`], [`Network::load`], [`Network::to_bytes`], [`Network::from_bytes`], [`ModelFile`] |
 //!
@@ -24,6 +25,7 @@ mod forward;
 mod head;
 mod model_file;
 mod network;
+mod predictor;
 mod provenance;
 mod statistics;
 mod summary;
@@ -33,11 +35,12 @@ pub use architecture::{InputShape, Layer, Normalization, Stage};
 pub use builder::NetworkBuilder;
 pub use error::NetworkError;
 pub use forward::{
-    ForwardCaches, LayerCache, linear_activation_forward, linear_forward, model_forward,
+    ForwardCaches, LayerCache, LinearBy, linear_activation_forward, linear_forward, model_forward,
 };
 pub use head::Head;
 pub use model_file::{AnyNetwork, ModelFile};
 pub use network::{LayerParametersMut, Network, most_probable};
+pub use predictor::Predictor;
 pub use provenance::Provenance;
 pub use statistics::BatchStatistics;
 pub use summary::Summary;

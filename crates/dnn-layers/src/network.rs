@@ -2,18 +2,14 @@
 
 use dnn_core::{Columns, CoreError, Element, Features, LayerParameters, Parameters, PixelScaling};
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, Zip};
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::architecture::Architecture;
 use crate::forward::LayerFunction;
+use crate::predictor::Workshop;
 use crate::{
-    BatchStatistics, ForwardCaches, Head, InputShape, Layer, NetworkBuilder, NetworkError,
-    Normalization, Provenance, Stage, Summary,
+    BatchStatistics, ForwardCaches, Head, InputShape, Layer, LinearBy, NetworkBuilder,
+    NetworkError, Normalization, Predictor, Provenance, Stage, Summary,
 };
-
-/// The most examples that one task predicts at a time, and about the most numbers of one kind.
-const TILE: usize = 256;
-const MOST_NUMBERS: usize = 1 << 22;
 
 /// A deep network, ready to use: see the [crate docs](crate).
 ///
@@ -360,11 +356,26 @@ impl<T: Element> Network<T> {
         statistics: Option<&BatchStatistics<T>>,
         caches: &mut ForwardCaches<T>,
     ) {
+        self.forward_layer_by((layer, LinearBy::Weights), x, columns, statistics, caches);
+    }
+
+    /// The same, with the way in which a dense layer comes to its `Z`.
+    ///
+    /// # Panics
+    /// As [`forward_layer`](Self::forward_layer), and if packed weights or a given `Z` have another shape.
+    pub fn forward_layer_by(
+        &self,
+        (layer, by): (usize, LinearBy<'_, T>),
+        x: &Features<'_, T>,
+        columns: Columns<'_>,
+        statistics: Option<&BatchStatistics<T>>,
+        caches: &mut ForwardCaches<T>,
+    ) {
         assert_eq!(caches.len(), self.stages.len(), "caches of a network of another depth");
         let (stage, parameters) = (&self.stages[layer], &self.parameters.layers[layer]);
         caches.start(columns.len());
         match stage.normalization {
-            None => caches.linear(layer, x, columns, parameters),
+            None => caches.linear((layer, by), x, columns, parameters),
             Some(Normalization { epsilon, .. }) => {
                 let statistics = statistics.expect("statistics for a batch normalisation");
                 caches.normalize(layer, statistics, epsilon, parameters);
@@ -386,30 +397,17 @@ impl<T: Element> Network<T> {
             return Err(NetworkError::NoClasses);
         }
         self.check(x)?;
-        let units: usize = self.stages.iter().map(|stage| stage.units).sum();
-        let tile = (MOST_NUMBERS / units.max(1)).clamp(1, TILE);
         let mut probabilities = Array2::zeros((self.classes().len(), x.len()).f());
-        probabilities
-            .axis_chunks_iter_mut(Axis(1), tile)
-            .into_par_iter()
-            .enumerate()
-            .for_each_init(
-                || self.caches(tile.min(x.len())),
-                |caches, (index, mut out)| {
-                    let columns = Columns::Run { start: index * tile, len: out.ncols() };
-                    self.forward_into(x, columns, caches);
-                    self.class_probabilities(caches.output(), out.view_mut());
-                },
-            );
-        let overflow = |column: ArrayView1<'_, T>| column.iter().any(|p| !p.is_finite());
-        match probabilities.columns().into_iter().position(overflow) {
-            Some(example) => Err(NetworkError::Overflow { example }),
-            None => Ok(probabilities),
-        }
+        Workshop::new(self).run(self, x, probabilities.view_mut())?;
+        Ok(probabilities)
     }
 
     /// From outputs `(n_L, m)` to class probabilities `(classes, m)`.
-    fn class_probabilities(&self, output: ArrayView2<'_, T>, mut out: ArrayViewMut2<'_, T>) {
+    pub(crate) fn class_probabilities(
+        &self,
+        output: ArrayView2<'_, T>,
+        mut out: ArrayViewMut2<'_, T>,
+    ) {
         if self.head() == Head::Sigmoid {
             let (first, second) = out.view_mut().split_at(Axis(0), 1);
             Zip::from(first).and(second).and(output).for_each(|first, second, &p| {
@@ -418,6 +416,14 @@ impl<T: Element> Network<T> {
         } else {
             out.assign(&output);
         }
+    }
+
+    /// Predicts again and again in memory of its own: see [`Predictor`].
+    ///
+    /// # Errors
+    /// [`NetworkError::NoClasses`] for a network without classes.
+    pub fn predictor(&self) -> Result<Predictor<'_, T>, NetworkError> {
+        Predictor::new(self)
     }
 
     /// The class of every example, as its index in [`classes`](Self::classes).

@@ -15,6 +15,8 @@ fn epochs(c: &mut Criterion) {
     for (name, side, channels, hidden, classes, m, batch) in [
         ("digits 64-64-10 batch 32", 8, 1, &[64][..], 10, 1280, Some(32)),
         ("cats 12288-20-7-5-1 full batch of 209", 64, 3, &[20, 7, 5], 2, 209, None),
+        ("mnist 784-256-128-10 batch 128", 28, 1, &[256, 128], 10, 1280, Some(128)),
+        ("wide 12288-512-128-1 batch 64", 64, 3, &[512, 128], 2, 128, Some(64)),
     ] {
         let input = InputShape::picture(side, side, channels);
         let network = Network::<f32>::builder(input)

@@ -6,7 +6,7 @@ use dnn_core::{Element, kernel_path};
 use dnn_layers::Network;
 use ndarray::ArrayView2;
 
-use crate::engine::{block_width, tile_width};
+use crate::engine::{Way, block_width, tile_width, way};
 use crate::{Clip, Examples, Optimizer, Trainer};
 
 /// How the engine goes about the steps of a run: a function of shapes and settings, not of threads.
@@ -52,6 +52,8 @@ pub struct LayerPlan {
     pub units: usize,
     /// Its inputs.
     pub inputs: usize,
+    /// How it comes to its `Z`.
+    pub forward: &'static str,
     /// Inputs of a block.
     pub block: usize,
 }
@@ -76,13 +78,9 @@ impl fmt::Display for Plan {
             Some(reason) => writeln!(f, "update         after the whole gradient: {reason}")?,
         }
         for (l, layer) in self.layers.iter().enumerate() {
-            let LayerPlan { units, inputs, block } = layer;
-            let blocks = layer.blocks();
-            writeln!(
-                f,
-                "phase 2        layer {}, {units} x {inputs}: {blocks} blocks of up to {block} inputs",
-                l + 1
-            )?;
+            let (LayerPlan { units, inputs, forward, block }, blocks) = (layer, layer.blocks());
+            let name = format!("layer {}, {units} x {inputs}", l + 1);
+            writeln!(f, "{name:<24} Z {forward}; dW in {blocks} blocks of up to {block} inputs")?;
         }
         Ok(())
     }
@@ -105,11 +103,16 @@ impl Trainer {
     /// How the engine would go about training `network` on these examples.
     pub fn plan<T: Element>(&self, network: &Network<T>, examples: &Examples<'_, T>) -> Plan {
         let batch = self.batch_len(examples.len());
-        let layers = network.stages().iter().zip(&network.parameters().layers);
-        let layers = layers.filter(|(stage, _)| stage.normalization.is_none());
-        let layers = layers.map(|(_, layer)| {
+        let layers = network.stages().iter().zip(&network.parameters().layers).enumerate();
+        let layers = layers.filter(|(_, (stage, _))| stage.normalization.is_none());
+        let layers = layers.map(|(l, (_, layer))| {
             let (units, inputs) = layer.weights.dim();
-            LayerPlan { units, inputs, block: block_width::<T>(inputs) }
+            let forward = match way::<T>(l, (units, inputs), batch) {
+                Way::Packed => "by weights packed in each step",
+                Way::ByUnits if examples.features.is_in_place() => "by units, before the tiles",
+                Way::InPlace | Way::ByUnits => "by the weights as they lie",
+            };
+            LayerPlan { units, inputs, forward, block: block_width::<T>(inputs) }
         });
         Plan {
             kernels: kernel_path(),

@@ -25,7 +25,7 @@ const DENSE_FROM: usize = 10;
 ///
 /// # Safety
 /// `coefficients` has to point to `rows` by `terms` numbers, `row` and `term` apart; `counts` to a number
-/// for each row, and `entries` to so many entries of each row, rows [`CHUNK`] apart, all of terms that
+/// for each row, or to nothing if zeros are few, and `entries` to so many entries of each row, rows [`CHUNK`] apart, all of terms that
 /// exist; `source` to `terms` rows of `width` numbers, `stride` apart, and `out` to `rows` of them,
 /// `out_stride` apart.
 pub(super) struct Combine {
@@ -82,8 +82,10 @@ impl Combine {
             let group = (self.rows - row).min(S::ROWS);
             // SAFETY: these rows exist, and so do their counts.
             unsafe {
-                let alive: usize =
-                    (row..row + group).map(|row| *self.counts.add(row) as usize).sum();
+                let mut alive = usize::MAX / 16;
+                if !self.counts.is_null() {
+                    alive = (row..row + group).map(|row| *self.counts.add(row) as usize).sum();
+                }
                 if 16 * alive > DENSE_FROM * group * self.terms {
                     self.dense::<S, V, PART>(row, group, first, count);
                 } else {

@@ -112,23 +112,33 @@ unsafe fn on_avx2<K: Kernel>(kernel: K) -> K::Output {
     unsafe { kernel.run::<Avx2>() }
 }
 
-/// Any loop in plain Rust, to be compiled for each instruction set.
-struct Plain<F>(F);
+/// A loop in plain Rust that is to be compiled for each instruction set.
+///
+/// Implementations mark [`run`](Self::run), and what it calls, as always inlined: what is not a part of the
+/// caller is compiled for the least of all processors.
+pub trait PlainLoop {
+    /// What it gives.
+    type Output;
 
-impl<R, F: FnOnce() -> R> Kernel for Plain<F> {
-    type Output = R;
+    /// Runs it.
+    fn run(self) -> Self::Output;
+}
+
+struct Plain<L>(L);
+
+impl<L: PlainLoop> Kernel for Plain<L> {
+    type Output = L::Output;
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) -> R {
-        (self.0)()
+    unsafe fn run<S: Simd>(self) -> L::Output {
+        self.0.run()
     }
 }
 
 impl KernelPath {
-    /// Runs a loop in plain Rust, compiled for these instructions where it is inlined; the bits are the
-    /// same on all of them.
+    /// Runs a loop in plain Rust, compiled for these instructions; the bits are the same on all of them.
     #[inline]
-    pub fn vectorized<R>(self, work: impl FnOnce() -> R) -> R {
+    pub fn vectorized<L: PlainLoop>(self, work: L) -> L::Output {
         // SAFETY: there are no pointers.
         unsafe { launch(self, Plain(work)) }
     }

@@ -35,7 +35,7 @@ use std::ops::Range;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
 pub use combine::CHUNK;
-pub use launch::KernelPath;
+pub use launch::{KernelPath, PlainLoop};
 
 use combine::{Combine, Entry};
 use dot::{Dot, MOST_EXAMPLES};
@@ -92,7 +92,7 @@ pub(crate) fn dot<'x, E: Source + 'x>(
         bias.to_slice().expect("a bias in one piece").as_ptr()
     });
     // So many weights at a time stay in the cache of a core while all examples go by.
-    let at_a_time = if units * row <= CACHED { units } else { (CACHED / 2 / row).max(8) };
+    let at_a_time = if units * row <= CACHED { units } else { (CACHED / 2 / row / 8 * 8).max(8) };
     for first in (0..units).step_by(at_a_time.max(1)) {
         let weights = weights.slice(ndarray::s![first..units.min(first + at_a_time), ..]);
         let mut start = 0;
@@ -175,19 +175,6 @@ impl Terms {
         }
     }
 
-    /// The same for all chunks apart, to be listed in any order: for each its place here.
-    pub fn chunks_mut(
-        &mut self,
-        rows: usize,
-        terms: usize,
-    ) -> impl Iterator<Item = TermsChunk<'_>> {
-        self.resize(rows, terms);
-        let counts = self.counts.chunks_mut(rows.max(1));
-        let entries = self.entries.chunks_mut((rows * CHUNK).max(1));
-        let lists = counts.zip(entries).take(terms.div_ceil(CHUNK));
-        lists.map(|(counts, entries)| TermsChunk { counts, entries })
-    }
-
     /// `out += C S` for some rows and the terms of one chunk, where `coefficients` is the whole `C` that
     /// was listed.
     ///
@@ -206,42 +193,15 @@ impl Terms {
         coefficients: ArrayView2<'_, f32>,
         (rows, chunk): (Range<usize>, usize),
         source: ArrayView2<'_, f32>,
-        mut out: ArrayViewMut2<'_, f32>,
+        out: ArrayViewMut2<'_, f32>,
     ) {
         assert_eq!(coefficients.dim(), (self.rows, self.terms), "other coefficients than listed");
-        let terms = chunk_of(chunk, self.terms);
-        let width = source.ncols();
-        assert_eq!(source.nrows(), terms.len(), "one row for each term of the chunk");
-        assert_eq!(out.dim(), (rows.len(), width), "outputs of another shape");
-        let stride = row_stride(source.dim(), source.strides()).expect("rows in one piece");
-        let out_stride = row_stride(out.dim(), out.strides()).expect("rows in one piece");
-        let coefficients = coefficients.slice(ndarray::s![rows.clone(), terms.clone()]);
-        let [row, term] = [0, 1].map(|axis| {
-            usize::try_from(coefficients.strides()[axis]).expect("coefficients in rising order")
-        });
+        let coefficients =
+            coefficients.slice(ndarray::s![rows.clone(), chunk_of(chunk, self.terms)]);
         let places = chunk * self.rows + rows.start..chunk * self.rows + rows.end;
         let counts = &self.counts[places.clone()];
         let entries = &self.entries[places.start * CHUNK..places.end * CHUNK];
-        // SAFETY: the shapes were checked above, and lists name terms of their chunk alone.
-        unsafe {
-            launch::launch(
-                path,
-                Combine {
-                    coefficients: coefficients.as_ptr(),
-                    row,
-                    term,
-                    rows: rows.len(),
-                    terms: terms.len(),
-                    counts: counts.as_ptr(),
-                    entries: entries.as_ptr(),
-                    source: source.as_ptr(),
-                    stride,
-                    width,
-                    out: out.as_mut_ptr(),
-                    out_stride,
-                },
-            );
-        }
+        run_combine(path, coefficients, Some((counts, entries)), source, out);
     }
 
     /// `out += C S` for all terms.
@@ -263,17 +223,147 @@ impl Terms {
     }
 }
 
-/// The lists of one chunk of a [`Terms`].
-#[derive(Debug)]
-pub struct TermsChunk<'a> {
-    counts: &'a mut [u32],
-    entries: &'a mut [Entry],
+/// `out += C S` where zeros are few, all terms through the dense block.
+///
+/// # Panics
+/// If shapes do not fit, or rows of `source` or `out` are not in one piece.
+pub fn combine_dense(
+    path: KernelPath,
+    coefficients: ArrayView2<'_, f32>,
+    source: ArrayView2<'_, f32>,
+    mut out: ArrayViewMut2<'_, f32>,
+) {
+    let terms = coefficients.ncols();
+    assert_eq!(source.nrows(), terms, "one row for each term");
+    for chunk in 0..terms.div_ceil(CHUNK) {
+        let part = ndarray::s![chunk_of(chunk, terms), ..];
+        let coefficients = coefficients.slice(ndarray::s![.., chunk_of(chunk, terms)]);
+        run_combine(path, coefficients, None, source.slice(part), out.view_mut());
+    }
 }
 
-impl TermsChunk<'_> {
-    /// Lists what is not zero in the chunk `chunk` of `coefficients`.
-    pub fn list(self, coefficients: ArrayView2<'_, f32>, chunk: usize) {
-        list(coefficients, chunk, self.counts, self.entries);
+/// `out += C S` for the terms of one chunk, with the counts and entries that list them.
+fn run_combine(
+    path: KernelPath,
+    coefficients: ArrayView2<'_, f32>,
+    lists: Option<(&[u32], &[Entry])>,
+    source: ArrayView2<'_, f32>,
+    mut out: ArrayViewMut2<'_, f32>,
+) {
+    let ((rows, terms), width) = (coefficients.dim(), source.ncols());
+    assert_eq!(source.nrows(), terms, "one row for each term of the chunk");
+    assert_eq!(out.dim(), (rows, width), "outputs of another shape");
+    let stride = row_stride(source.dim(), source.strides()).expect("rows in one piece");
+    let out_stride = row_stride(out.dim(), out.strides()).expect("rows in one piece");
+    let step = |axis: usize, length: usize| {
+        // A single number has no next one.
+        let stride = if length > 1 { coefficients.strides()[axis] } else { 0 };
+        usize::try_from(stride).expect("coefficients in rising order")
+    };
+    let (row, term) = (step(0, rows), step(1, terms));
+    let (counts, entries) =
+        lists.map_or((std::ptr::null(), std::ptr::null()), |(counts, entries)| {
+            assert!(counts.len() == rows && entries.len() == rows * CHUNK, "lists of other rows");
+            (counts.as_ptr(), entries.as_ptr())
+        });
+    // SAFETY: the shapes were checked above, and lists name terms of their chunk alone.
+    unsafe {
+        launch::launch(
+            path,
+            Combine {
+                coefficients: coefficients.as_ptr(),
+                row,
+                term,
+                rows,
+                terms,
+                counts,
+                entries,
+                source: source.as_ptr(),
+                stride,
+                width,
+                out: out.as_mut_ptr(),
+                out_stride,
+            },
+        );
+    }
+}
+
+/// Whether so few of these numbers are not zero that lists of them are worth making.
+pub(crate) fn is_sparse(path: KernelPath, values: ArrayView2<'_, f32>) -> bool {
+    2 * path.vectorized(Alive(values)) < values.len()
+}
+
+/// Counts what is not zero.
+struct Alive<'a>(ArrayView2<'a, f32>);
+
+impl PlainLoop for Alive<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run(self) -> usize {
+        let mut alive = 0;
+        for row in self.0.rows() {
+            if let Some(row) = row.to_slice() {
+                let mut count = 0_u32;
+                for &value in row {
+                    count += u32::from(value != 0.0);
+                }
+                alive += count as usize;
+            }
+        }
+        alive
+    }
+}
+
+/// Has the processor fetch memory that is about to be used, if it is one that can be told.
+#[inline]
+pub fn prefetch<T>(from: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in from.chunks((64 / size_of::<T>().max(1)).max(1)) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: every x86-64 processor has this instruction, which changes nothing that can be seen.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = from;
+}
+
+/// Whether all of these numbers are finite.
+pub(crate) fn all_finite<T: crate::Element>(values: &[T]) -> bool {
+    KernelPath::best().vectorized(AllFinite(values))
+}
+
+struct AllFinite<'a, T>(&'a [T]);
+
+impl<T: crate::Element> PlainLoop for AllFinite<'_, T> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        let mut finite = true;
+        for value in self.0 {
+            finite &= value.is_finite();
+        }
+        finite
+    }
+}
+
+/// Writes `pixel * factor + offset` for each pixel.
+pub(crate) struct Scale<'a, T> {
+    pub(crate) pixels: &'a [u8],
+    pub(crate) line: (T, T),
+    pub(crate) out: &'a mut [T],
+}
+
+impl<T: crate::Element> PlainLoop for Scale<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (factor, offset) = self.line;
+        for (out, &pixel) in self.out.iter_mut().zip(self.pixels) {
+            *out = <T as From<u8>>::from(pixel) * factor + offset;
+        }
     }
 }
 

@@ -119,6 +119,10 @@ proptest! {
             lists.combine(path, coefficients.view(), inner(&source), inner_mut(&mut all));
             assert_close(inner(&all), &expected, 30.0, &format!("{path}"));
             assert_untouched(&all);
+            let mut all = amid(&Array2::ones((rows, width)));
+            combine_dense(path, coefficients.view(), inner(&source), inner_mut(&mut all));
+            assert_close(inner(&all), &expected, 30.0, &format!("dense on {path}"));
+            assert_untouched(&all);
         }
     }
 }

@@ -5,10 +5,16 @@
 //! [`Sink`]: there it is stored, or the parameters follow it at once, so that the gradient never goes to
 //! main memory. Blocks and chunks follow from shapes alone.
 
+#![allow(
+    clippy::inline_always,
+    clippy::needless_range_loop,
+    reason = "a loop has to be a part of the function that is compiled for vectors"
+)]
+
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dnn_core::kernels::{CHUNK, KernelPath, Terms};
+use dnn_core::kernels::{CHUNK, KernelPath, PlainLoop, Terms};
 use dnn_core::{Columns, Element};
 use dnn_layers::Network;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, s};
@@ -278,24 +284,37 @@ impl<T: Element> Blocks<T> {
 /// At least the root of the sum of the squares of columns that lie in one piece; infinite or NaN if a
 /// number is, or may be in the square.
 fn length<T: Element>(values: ArrayView2<'_, T>) -> f64 {
-    /// As many sums side by side, so that vectors can hold them.
-    const LANES: usize = 16;
     /// Beside 1e38, squares of less may be 0.
     const UNSEEN: f64 = 1e-19;
-    let sum = KernelPath::best().vectorized(|| {
-        let mut sums = [T::zero(); LANES];
-        for column in values.columns() {
-            let numbers = column.to_slice().expect("columns in one piece");
-            let mut parts = numbers.chunks_exact(LANES);
-            for part in &mut parts {
-                sums.iter_mut().zip(part).for_each(|(sum, &x)| *sum += x * x);
-            }
-            let rest = parts.remainder();
-            sums.iter_mut().zip(rest).for_each(|(sum, &x)| *sum += x * x);
-        }
-        sums.iter().map(|&sum| Into::<f64>::into(sum)).sum::<f64>()
-    });
+    let mut sum = 0.0;
+    for column in values.columns() {
+        let column = column.to_slice().expect("columns in one piece");
+        sum += KernelPath::best().vectorized(SumOfSquares(column));
+    }
     sum.sqrt() + UNSEEN * (values.len() as f64).sqrt()
+}
+
+struct SumOfSquares<'a, T>(&'a [T]);
+
+impl<T: Element> PlainLoop for SumOfSquares<'_, T> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        /// As many sums side by side, so that vectors can hold them.
+        const LANES: usize = 16;
+        let mut sums = [T::zero(); LANES];
+        let mut parts = self.0.chunks_exact(LANES);
+        for part in &mut parts {
+            for lane in 0..LANES {
+                sums[lane] += part[lane] * part[lane];
+            }
+        }
+        for (sum, &x) in sums.iter_mut().zip(parts.remainder()) {
+            *sum += x * x;
+        }
+        sums.iter().map(|&sum| Into::<f64>::into(sum)).sum()
+    }
 }
 
 impl<T: Element> Job<'_, '_, T> {

@@ -5,6 +5,7 @@
 //! task, tile after tile. Tiles and blocks follow from shapes, never from threads.
 
 mod blocks;
+mod inputs;
 mod normalize;
 mod tile;
 
@@ -20,6 +21,8 @@ use rayon::iter::{
 
 pub(crate) use self::blocks::Rule;
 use self::blocks::{Blocks, Job, Sink};
+use self::inputs::Inputs;
+pub(crate) use self::inputs::{Way, way};
 use self::tile::{Tile, Use};
 use crate::backward::{accumulate_bias, share_of_weight};
 use crate::cost::Objective;
@@ -96,6 +99,8 @@ pub(crate) struct Engine<T> {
     scratch: Vec<Vec<T>>,
     /// Phase 2 by kernels, where there are any.
     blocks: Option<Blocks<T>>,
+    /// What the tiles of a step find ready.
+    inputs: Inputs<T>,
     tally: Tally,
 }
 
@@ -149,8 +154,9 @@ pub(crate) fn check_memory<T: Element>(
     let gradient = if batch == 0 {
         0
     } else {
-        let layers = network.parameters().layers.iter();
-        parameters as u128 + blocks::numbers(layers.map(|layer| layer.weights.dim()), batch)
+        let layers = || network.parameters().layers.iter().map(|layer| layer.weights.dim());
+        let ready = inputs::numbers::<T>(layers(), batch);
+        parameters as u128 + blocks::numbers(layers(), batch) + ready
     };
     let all = gradient + kept + numbers(batch, 3) + numbers(pass(network, examples), 2);
     let needed = all * T::PRECISION.bytes() as u128 + more;
@@ -165,6 +171,7 @@ impl<T: Element> Engine<T> {
     pub(crate) fn new(network: &Network<T>, batch: usize) -> Self {
         let mut engine = Self::with_tiles(network, batch, Use::Training);
         engine.gradient = network.parameters().zeros_like();
+        engine.inputs = Inputs::new(network, batch, 0);
         engine.with_phase_2(network, batch)
     }
 
@@ -184,6 +191,7 @@ impl<T: Element> Engine<T> {
             bias: Array2::zeros(layers[0].bias.dim()),
         };
         engine.gradient.layers = [first].into_iter().chain(layers[1..].iter().map(zeros)).collect();
+        engine.inputs = Inputs::new(network, batch, 1);
         engine.with_phase_2(network, batch)
     }
 
@@ -231,6 +239,7 @@ impl<T: Element> Engine<T> {
             gradient: Parameters { layers: Vec::new() },
             scratch: Vec::new(),
             blocks: None,
+            inputs: Inputs::in_place(),
             tally: Tally::new(network.outputs()),
         }
     }
@@ -422,6 +431,8 @@ impl<T: Element> Engine<T> {
         let (network, width, m) = (pass.network, self.tile_width, pass.columns.len());
         let used = m.div_ceil(width);
         let masks = &self.masks.masks(network, draws, m);
+        self.inputs.prepare(network, &pass.examples.features, pass.columns);
+        let inputs = &self.inputs;
         for (index, segment) in self.segments.iter().enumerate() {
             let tiles = &mut self.tiles[..used];
             let statistics = index.checked_sub(1).map(|it| &mut self.statistics[it]);
@@ -433,7 +444,8 @@ impl<T: Element> Engine<T> {
             tiles.par_iter_mut().enumerate().for_each(|(index, tile)| {
                 let positions = positions(index, width, m);
                 let columns = pass.columns.part(positions.clone());
-                tile.forward_segment(pass, segment.clone(), statistics, positions, masks);
+                let given = (statistics, inputs);
+                tile.forward_segment(pass, segment.clone(), given, positions, masks);
                 if last {
                     tile.cost(pass, columns);
                     if backward {

@@ -7,6 +7,7 @@ use dnn_core::{Columns, Element};
 use dnn_layers::{BatchStatistics, ForwardCaches, Network};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
+use super::inputs::Inputs;
 use super::{NotFinite, Pass, all_finite};
 use crate::backward::propagate;
 use crate::dropout::Masks;
@@ -84,12 +85,12 @@ impl<T: Element> Tile<T> {
     }
 
     /// `Z` and `A` of the layers `segment` as training has them; if the first one is normalised, by
-    /// `statistics`. `positions` are those of the tile within the batch.
+    /// these statistics. `positions` are those of the tile within the batch.
     pub(super) fn forward_segment(
         &mut self,
         pass: &Pass<'_, '_, T>,
         segment: Range<usize>,
-        statistics: Option<&BatchStatistics<T>>,
+        (statistics, inputs): (Option<&BatchStatistics<T>>, &Inputs<T>),
         positions: Range<usize>,
         masks: &Masks<'_>,
     ) {
@@ -98,7 +99,10 @@ impl<T: Element> Tile<T> {
         for l in segment {
             match pass.product_of(columns) {
                 Some(product) if l == 0 => network.forward_first(product, &mut self.caches),
-                _ => network.forward_layer(l, x, columns, statistics, &mut self.caches),
+                _ => {
+                    let by = (l, inputs.of_layer(l, positions.clone()));
+                    network.forward_layer_by(by, x, columns, statistics, &mut self.caches);
+                }
             }
             let rate = network.stages()[l].dropout;
             if rate > 0.0 {

@@ -5,15 +5,18 @@
     reason = "the loops have to be a part of the function that is compiled for vectors"
 )]
 
-use dnn_core::kernels::KernelPath;
+use dnn_core::kernels::{KernelPath, PlainLoop, prefetch};
 use dnn_core::{CoreError, Element, LayerParameters, Parameters};
 use dnn_layers::LayerParametersMut;
-use ndarray::{ArrayView2, ArrayViewMut2, Axis, Zip, s};
+use ndarray::{ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, s};
 
 use super::Optimizer;
 
 /// Numbers of a parameter that one task updates: enough to be worth a task.
 const CHUNK: usize = 1 << 16;
+
+/// Rows that are fetched before it is their turn.
+const AHEAD: usize = 2;
 
 /// What an optimiser remembers from step to step.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,28 +151,31 @@ impl Step {
         decays: bool,
     ) -> bool {
         let rate = T::from_f64(self.rate);
-        let (all, path) = ((parameter, gradient), KernelPath::best());
+        let path = KernelPath::best();
         match (self.optimizer, memory) {
-            (Optimizer::GradientDescent, _) => path.vectorized(|| {
-                lines(all.0, all.1, |parameter, gradient| parameter - rate * gradient)
-            }),
-            (Optimizer::Momentum(it), [Some(v), _]) => {
-                path.vectorized(|| lines_1(all, v, it.rule(rate)))
+            (Optimizer::GradientDescent, _) => {
+                let rule = Plain(|parameter, gradient| parameter - rate * gradient);
+                path.vectorized(Lines { parameter, gradient, memory: [None, None], rule })
             }
-            (Optimizer::RmsProp(it), [Some(s), _]) => {
-                path.vectorized(|| lines_1(all, s, it.rule(rate)))
+            (Optimizer::Momentum(it), memory) => {
+                path.vectorized(Lines { parameter, gradient, memory, rule: One(it.rule(rate)) })
             }
-            (Optimizer::AdaGrad(it), [Some(s), _]) => {
-                path.vectorized(|| lines_1(all, s, it.rule(rate)))
+            (Optimizer::RmsProp(it), memory) => {
+                path.vectorized(Lines { parameter, gradient, memory, rule: One(it.rule(rate)) })
             }
-            (Optimizer::Adam(it), [Some(v), Some(s)]) => {
-                path.vectorized(|| lines_2(all, [v, s], it.rule(self.rate, self.t, 1.0)))
+            (Optimizer::AdaGrad(it), memory) => {
+                path.vectorized(Lines { parameter, gradient, memory, rule: One(it.rule(rate)) })
             }
-            (Optimizer::AdamW(it), [Some(v), Some(s)]) => {
+            (Optimizer::Adam(it), memory) => {
+                let rule = Two(it.rule(self.rate, self.t, 1.0));
+                path.vectorized(Lines { parameter, gradient, memory, rule })
+            }
+            (Optimizer::AdamW(it), memory) => {
                 let shrink = if decays { 1.0 - self.rate * it.weight_decay } else { 1.0 };
-                path.vectorized(|| lines_2(all, [v, s], it.adam.rule(self.rate, self.t, shrink)))
+                let rule = Two(it.adam.rule(self.rate, self.t, shrink));
+                path.vectorized(Lines { parameter, gradient, memory, rule })
             }
-            _ => unreachable!("the memory was made for this optimiser, or checked"),
+            (Optimizer::Lbfgs(_), _) => unreachable!("its steps are made elsewhere"),
         }
     }
 }
@@ -186,7 +192,9 @@ pub(crate) fn each<T: Element>(
     rule: impl Fn(T, T) -> T + Sync + Copy,
 ) -> bool {
     let Some(at) = middle(parameter.dim()) else {
-        return KernelPath::best().vectorized(|| lines(parameter, gradient, rule));
+        let memory = [None, None];
+        let lines = Lines { parameter, gradient, memory, rule: Plain(rule) };
+        return KernelPath::best().vectorized(lines);
     };
     let (upper, lower) = parameter.split_at(Axis(0), at);
     let (upper_gradient, lower_gradient) = gradient.split_at(Axis(0), at);
@@ -195,91 +203,111 @@ pub(crate) fn each<T: Element>(
     first && second
 }
 
+/// A rule that gives every number its next value, and how much memory it has for each.
+trait Update<T> {
+    fn next(&self, parameter: T, gradient: T, first: &mut T, second: &mut T) -> T;
+}
+
+/// Without memory.
+struct Plain<F>(F);
+/// With one number of memory for each.
+struct One<F>(F);
+/// With two.
+struct Two<F>(F);
+
+impl<T: Element, F: Fn(T, T) -> T> Update<T> for Plain<F> {
+    #[inline(always)]
+    fn next(&self, parameter: T, gradient: T, _: &mut T, _: &mut T) -> T {
+        (self.0)(parameter, gradient)
+    }
+}
+
+impl<T: Element, F: Fn(T, T, &mut T) -> T> Update<T> for One<F> {
+    #[inline(always)]
+    fn next(&self, parameter: T, gradient: T, first: &mut T, _: &mut T) -> T {
+        (self.0)(parameter, gradient, first)
+    }
+}
+
+impl<T: Element, F: Fn(T, T, &mut T, &mut T) -> T> Update<T> for Two<F> {
+    #[inline(always)]
+    fn next(&self, parameter: T, gradient: T, first: &mut T, second: &mut T) -> T {
+        (self.0)(parameter, gradient, first, second)
+    }
+}
+
 /// Gives every number its next value, line by line; false if one is not finite.
-#[inline(always)]
-fn lines<T: Element>(
-    mut parameter: ArrayViewMut2<'_, T>,
-    gradient: ArrayView2<'_, T>,
-    rule: impl Fn(T, T) -> T,
-) -> bool {
-    let mut finite = true;
-    let axis = long(gradient.dim());
-    let lanes = parameter.lanes_mut(axis).into_iter().zip(gradient.lanes(axis));
-    for (mut parameter, gradient) in lanes {
-        if let (Some(parameter), Some(gradient)) = (parameter.as_slice_mut(), gradient.as_slice()) {
-            for (parameter, &gradient) in parameter.iter_mut().zip(gradient) {
-                *parameter = rule(*parameter, gradient);
-                finite &= parameter.is_finite();
-            }
-        } else {
-            Zip::from(&mut parameter).and(&gradient).for_each(|parameter, &gradient| {
-                *parameter = rule(*parameter, gradient);
-                finite &= parameter.is_finite();
-            });
-        }
-    }
-    finite
+struct Lines<'a, T, U> {
+    parameter: ArrayViewMut2<'a, T>,
+    gradient: ArrayView2<'a, T>,
+    memory: Memory<'a, T>,
+    rule: U,
 }
 
-/// The same with one number of memory for each.
-#[inline(always)]
-fn lines_1<T: Element>(
-    (mut parameter, gradient): (ArrayViewMut2<'_, T>, ArrayView2<'_, T>),
-    mut memory: ArrayViewMut2<'_, T>,
-    rule: impl Fn(T, T, &mut T) -> T,
-) -> bool {
-    let (mut finite, axis) = (true, long(gradient.dim()));
-    let memory = memory.lanes_mut(axis).into_iter();
-    let lanes = parameter.lanes_mut(axis).into_iter().zip(gradient.lanes(axis)).zip(memory);
-    for ((mut parameter, gradient), mut memory) in lanes {
-        let slices = (parameter.as_slice_mut(), gradient.as_slice(), memory.as_slice_mut());
-        if let (Some(parameter), Some(gradient), Some(memory)) = slices {
-            for ((parameter, &gradient), memory) in parameter.iter_mut().zip(gradient).zip(memory) {
-                *parameter = rule(*parameter, gradient, memory);
-                finite &= parameter.is_finite();
+impl<T: Element, U: Update<T>> PlainLoop for Lines<'_, T, U> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        // Loops are along rows; a bias is a single column.
+        let turns = self.gradient.ncols() == 1;
+        let gradient = if turns { self.gradient.reversed_axes() } else { self.gradient };
+        let mut parameter = turned(self.parameter, turns);
+        let [mut first, mut second] = self.memory.map(|memory| memory.map(|it| turned(it, turns)));
+        let (rule, mut finite) = (self.rule, true);
+        for row in 0..gradient.nrows() {
+            if row + AHEAD < gradient.nrows() {
+                let all = [Some(&parameter), first.as_ref(), second.as_ref()];
+                for values in all.into_iter().flatten() {
+                    values.row(row + AHEAD).to_slice().map(prefetch);
+                }
             }
-        } else {
-            let zip = Zip::from(&mut parameter).and(&gradient).and(&mut memory);
-            zip.for_each(|parameter, &gradient, memory| {
-                *parameter = rule(*parameter, gradient, memory);
-                finite &= parameter.is_finite();
-            });
+            let (mut parameter, gradient) = (parameter.row_mut(row), gradient.row(row));
+            let mut first = first.as_mut().map(|it| it.row_mut(row));
+            let mut second = second.as_mut().map(|it| it.row_mut(row));
+            let has_none = first.is_none() && second.is_none();
+            let memory = [&mut first, &mut second]
+                .map(|it| it.as_mut().and_then(ArrayViewMut1::as_slice_mut));
+            let slices = (parameter.as_slice_mut(), gradient.as_slice());
+            match (slices, memory) {
+                ((Some(parameter), Some(gradient)), [None, None]) if has_none => {
+                    for (parameter, &gradient) in parameter.iter_mut().zip(gradient) {
+                        let (mut v, mut s) = (T::zero(), T::zero());
+                        *parameter = rule.next(*parameter, gradient, &mut v, &mut s);
+                        finite &= parameter.is_finite();
+                    }
+                }
+                ((Some(parameter), Some(gradient)), [Some(v), None]) => {
+                    for ((parameter, &gradient), v) in parameter.iter_mut().zip(gradient).zip(v) {
+                        *parameter = rule.next(*parameter, gradient, v, &mut T::zero());
+                        finite &= parameter.is_finite();
+                    }
+                }
+                ((Some(parameter), Some(gradient)), [Some(v), Some(s)]) => {
+                    let memory = v.iter_mut().zip(s);
+                    for ((parameter, &gradient), (v, s)) in
+                        parameter.iter_mut().zip(gradient).zip(memory)
+                    {
+                        *parameter = rule.next(*parameter, gradient, v, s);
+                        finite &= parameter.is_finite();
+                    }
+                }
+                _ => {
+                    for (index, parameter) in parameter.iter_mut().enumerate() {
+                        let (mut none, mut no_other) = (T::zero(), T::zero());
+                        let v = first.as_mut().map_or(&mut none, |it| &mut it[index]);
+                        let s = second.as_mut().map_or(&mut no_other, |it| &mut it[index]);
+                        *parameter = rule.next(*parameter, gradient[index], v, s);
+                        finite &= parameter.is_finite();
+                    }
+                }
+            }
         }
+        finite
     }
-    finite
 }
 
-/// The same with two.
 #[inline(always)]
-fn lines_2<T: Element>(
-    (mut parameter, gradient): (ArrayViewMut2<'_, T>, ArrayView2<'_, T>),
-    [mut first, mut second]: [ArrayViewMut2<'_, T>; 2],
-    rule: impl Fn(T, T, &mut T, &mut T) -> T,
-) -> bool {
-    let (mut finite, axis) = (true, long(gradient.dim()));
-    let memory = first.lanes_mut(axis).into_iter().zip(second.lanes_mut(axis));
-    let lanes = parameter.lanes_mut(axis).into_iter().zip(gradient.lanes(axis)).zip(memory);
-    for ((mut parameter, gradient), (mut v, mut s)) in lanes {
-        let slices = (parameter.as_slice_mut(), gradient.as_slice());
-        let memory = (v.as_slice_mut(), s.as_slice_mut());
-        if let ((Some(parameter), Some(gradient)), (Some(v), Some(s))) = (slices, memory) {
-            let memory = v.iter_mut().zip(s);
-            for ((parameter, &gradient), (v, s)) in parameter.iter_mut().zip(gradient).zip(memory) {
-                *parameter = rule(*parameter, gradient, v, s);
-                finite &= parameter.is_finite();
-            }
-        } else {
-            let zip = Zip::from(&mut parameter).and(&gradient).and(&mut v).and(&mut s);
-            zip.for_each(|parameter, &gradient, v, s| {
-                *parameter = rule(*parameter, gradient, v, s);
-                finite &= parameter.is_finite();
-            });
-        }
-    }
-    finite
-}
-
-/// Along which axis a loop over an array of this shape is longer; a bias is a single column.
-fn long((_, columns): (usize, usize)) -> Axis {
-    if columns == 1 { Axis(0) } else { Axis(1) }
+fn turned<T>(values: ArrayViewMut2<'_, T>, turns: bool) -> ArrayViewMut2<'_, T> {
+    if turns { values.reversed_axes() } else { values }
 }

@@ -1,0 +1,158 @@
+//! Weights laid out for many examples at a time.
+
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
+
+use crate::kernels::{CHUNK, KernelPath, Terms, combine_dense, is_sparse};
+use crate::{Columns, Element, Features};
+
+/// The weights of a layer, the weights of each input side by side, so that a vector holds those of some
+/// units; made once for many examples.
+#[derive(Debug, Clone)]
+pub struct PackedWeights<T> {
+    /// `W^T`, `(inputs, units)`; each row begins a little apart from the end of the one before.
+    transposed: Array2<T>,
+    units: usize,
+}
+
+/// Memory for [`PackedWeights::linear_into`], used again from call to call.
+#[derive(Debug, Clone, Default)]
+pub struct PackedScratch<T> {
+    inputs: Vec<T>,
+    lists: Terms,
+}
+
+/// Rows of weights that are turned at a time.
+const SQUARE: usize = 16;
+
+impl<T: Element> PackedWeights<T> {
+    /// Room for the weights of `units` units of so many inputs; `None` if there are no kernels for them.
+    pub fn new(units: usize, inputs: usize) -> Option<Self> {
+        T::as_f32(ArrayView2::from_shape((0, 0), &[]).ok()?)?;
+        Some(Self { transposed: Array2::zeros((inputs, units.next_multiple_of(SQUARE))), units })
+    }
+
+    /// Numbers that such weights take.
+    pub fn numbers(units: usize, inputs: usize) -> u128 {
+        inputs as u128 * units.next_multiple_of(SQUARE) as u128
+    }
+
+    /// Where [`pack`] writes, input by input: cut along the first axis, parts of it can be written apart.
+    pub fn view_mut(&mut self) -> ArrayViewMut2<'_, T> {
+        self.transposed.view_mut()
+    }
+
+    /// `out = W X + b` for the examples `columns` of `x`.
+    ///
+    /// # Shapes
+    /// | `x` | `bias` | `out` |
+    /// |---|---|---|
+    /// | `(inputs, m)` | `units` | `(units, columns)`, each column in one piece |
+    ///
+    /// # Panics
+    /// If the shapes do not fit, or a column of `out` is not in one piece.
+    pub fn linear_into(
+        &self,
+        x: &Features<'_, T>,
+        columns: Columns<'_>,
+        bias: ArrayView1<'_, T>,
+        scratch: &mut PackedScratch<T>,
+        out: ArrayViewMut2<'_, T>,
+    ) {
+        let (inputs, m) = (self.transposed.nrows(), columns.len());
+        assert_eq!(x.width(), inputs, "weights take another number of features");
+        let path = KernelPath::best();
+        let mut by_example = out.reversed_axes();
+        by_example.fill(T::zero());
+        let PackedScratch { inputs: numbers, lists } = scratch;
+        numbers.resize((m * CHUNK).max(numbers.len()), T::zero());
+        for first in (0..inputs).step_by(CHUNK) {
+            let rows = first..inputs.min(first + CHUNK);
+            let shape = (m, rows.len());
+            let mut numbers = ArrayViewMut2::from_shape(shape, &mut numbers[..m * rows.len()])
+                .expect("made so large");
+            x.write_examples(rows.clone(), columns, numbers.view_mut());
+            let weights = self.transposed.slice(s![rows, ..self.units]);
+            let arrays = (T::as_f32(numbers.view()), T::as_f32(weights));
+            let (Some(numbers), Some(weights)) = arrays else { unreachable!("made for f32 alone") };
+            let out = T::as_f32_mut(by_example.view_mut()).expect("made for f32 alone");
+            if is_sparse(path, numbers) {
+                lists.list(numbers);
+                lists.combine(path, numbers, weights, out);
+            } else {
+                combine_dense(path, numbers, weights, out);
+            }
+        }
+        for mut example in by_example.rows_mut() {
+            example += &bias;
+        }
+    }
+}
+
+/// Writes some inputs of `weights`, `(units, inputs)`, to their part of packed weights.
+///
+/// # Panics
+/// If the shapes do not fit, or rows of `weights` are not each in one piece.
+pub fn pack<T: Element>(weights: ArrayView2<'_, T>, mut part: ArrayViewMut2<'_, T>) {
+    let (units, inputs) = weights.dim();
+    assert_eq!(part.nrows(), inputs, "a part for other inputs");
+    assert!(part.ncols() >= units, "a part for fewer units");
+    for first in (0..units).step_by(SQUARE) {
+        let some = first..units.min(first + SQUARE);
+        let mut rows: [&[T]; SQUARE] = [&[]; SQUARE];
+        for (row, unit) in rows.iter_mut().zip(some.clone()) {
+            *row = weights.index_axis_move(Axis(0), unit).to_slice().expect("rows in one piece");
+        }
+        for (input, mut to) in part.rows_mut().into_iter().enumerate() {
+            let to = &mut to.as_slice_mut().expect("rows in one piece")[some.clone()];
+            to.iter_mut().zip(&rows).for_each(|(to, row)| *to = row[input]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Purpose, RandomStream};
+    use ndarray::{Array1, ShapeBuilder};
+
+    #[test]
+    fn packed_weights_give_what_others_give() {
+        let mut stream = RandomStream::new(1, Purpose::Data, 0);
+        assert!(PackedWeights::<f64>::new(1, 1).is_none());
+        for (units, inputs, m, zeros) in
+            [(1, 1, 1, 0), (20, 300, 7, 0), (33, 129, 40, 200), (100, 7, 1, 0), (3, 0, 2, 0)]
+        {
+            #[expect(clippy::cast_possible_truncation, reason = "made-up data")]
+            let mut normal = |shape| Array2::from_shape_simple_fn(shape, || stream.normal() as f32);
+            let weights = normal((units, inputs));
+            let bias: Array1<f32> = normal((1, units)).row(0).to_owned();
+            let mut draws = RandomStream::new(2, Purpose::Data, 0);
+            let pixels = Array2::from_shape_simple_fn((inputs, m).f(), || {
+                u8::try_from(draws.up_to(255).saturating_sub(zeros)).unwrap()
+            });
+            let scaling = crate::PixelScaling::default();
+            let x = Features::Pixels { values: pixels.view(), scaling };
+            let mut packed = PackedWeights::new(units, inputs).unwrap();
+            let mut all = packed.view_mut();
+            for (index, part) in all.axis_chunks_iter_mut(Axis(0), 50).enumerate() {
+                let first = index * 50;
+                pack(weights.slice(s![.., first..first + part.nrows()]), part);
+            }
+            let (mut scratch, mut found) =
+                (PackedScratch::default(), Array2::zeros((units, m).f()));
+            let order: Vec<usize> = (0..m).rev().collect();
+            let columns = Columns::Listed(&order);
+            packed.linear_into(&x, columns, bias.view(), &mut scratch, found.view_mut());
+            let mut expected = Array2::zeros((units, m).f());
+            x.linear_into(
+                weights.view(),
+                bias.view(),
+                columns,
+                &mut Vec::new(),
+                expected.view_mut(),
+            );
+            let apart = (&found - &expected).fold(0.0_f32, |a, d| a.max(d.abs()));
+            assert!(apart < 1e-4, "{units} {inputs} {m}: {apart:e}");
+        }
+    }
+}

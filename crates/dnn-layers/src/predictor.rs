@@ -1,0 +1,206 @@
+//! Prediction in memory that is used again.
+
+use dnn_core::{Columns, Element, Features, PackedWeights, pack};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, s};
+use rayon::iter::{
+    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
+};
+
+use crate::{ForwardCaches, LinearBy, Network, NetworkError, most_probable};
+
+/// Examples that a task takes through all layers at a time; packed weights are worth it from half as many
+/// on.
+const TILE: usize = 32;
+/// The most tiles at a time, and about the most numbers of one kind in them.
+const TILES: usize = 64;
+const MOST_NUMBERS: usize = 1 << 22;
+/// Units from which on packed weights are worth it.
+const UNITS: usize = 24;
+/// Inputs that a task packs.
+const PART: usize = 256;
+
+/// Predicts with a network again and again, in memory that is made by the first call of a size.
+///
+/// A picture at a time goes through kernels that read the weights as they lie; many at a time go in tiles,
+/// on the threads of the surrounding pool, through weights that are laid out for it once. Each thread that
+/// predicts on its own makes a predictor of its own; they share the network.
+///
+/// # Examples
+/// ```
+/// use dnn_core::{Features, Purpose, RandomStream};
+/// use dnn_layers::{Activation, InputShape, Network};
+/// use ndarray::array;
+///
+/// let network = Network::<f32>::builder(InputShape::flat(2))
+///     .hidden(&[8], Activation::Tanh)
+///     .classes(["left", "right"])
+///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
+/// let mut predictor = network.predictor()?;
+/// for point in [array![[0.5], [0.1]], array![[-2.0], [0.3]]] {
+///     let probabilities = predictor.probabilities(&Features::Real(point.view()))?;
+///     assert_eq!(probabilities.dim(), (2, 1));
+/// }
+/// # Ok::<(), dnn_layers::NetworkError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Predictor<'n, T> {
+    network: &'n Network<T>,
+    /// The same function in dense layers alone, if the network has others: nothing to work out per call.
+    folded: Option<Network<T>>,
+    workshop: Workshop<T>,
+    probabilities: Array2<T>,
+    classes: Vec<usize>,
+}
+
+impl<'n, T: Element> Predictor<'n, T> {
+    pub(crate) fn new(network: &'n Network<T>) -> Result<Self, NetworkError> {
+        if network.classes().is_empty() {
+            return Err(NetworkError::NoClasses);
+        }
+        let probabilities = Array2::zeros((network.classes().len(), 1).f());
+        let folded = (!network.statistics().is_empty()).then(|| network.folded());
+        let workshop = Workshop::new(folded.as_ref().unwrap_or(network));
+        Ok(Self { network, folded, workshop, probabilities, classes: Vec::new() })
+    }
+
+    /// The network.
+    pub fn network(&self) -> &'n Network<T> {
+        self.network
+    }
+
+    /// The probability of every class, for every example, as
+    /// [`Network::predict_probabilities`] has it, up to rounding.
+    ///
+    /// # Shapes
+    /// `x` is `(n_x, m)`, the result `(classes, m)`.
+    ///
+    /// # Errors
+    /// As [`Network::predict_probabilities`].
+    pub fn probabilities(
+        &mut self,
+        x: &Features<'_, T>,
+    ) -> Result<ArrayView2<'_, T>, NetworkError> {
+        self.network.check(x)?;
+        if self.probabilities.ncols() < x.len() {
+            self.probabilities = Array2::zeros((self.probabilities.nrows(), x.len()).f());
+        }
+        let mut used = self.probabilities.slice_mut(s![.., ..x.len()]);
+        let network = self.folded.as_ref().unwrap_or(self.network);
+        self.workshop.run(network, x, used.view_mut())?;
+        Ok(self.probabilities.slice(s![.., ..x.len()]))
+    }
+
+    /// The class of every example, as [`Network::predict`] has it.
+    ///
+    /// # Errors
+    /// As [`Network::predict_probabilities`].
+    pub fn predict(&mut self, x: &Features<'_, T>) -> Result<&[usize], NetworkError> {
+        self.probabilities(x)?;
+        let used = self.probabilities.slice(s![.., ..x.len()]);
+        self.classes.clear();
+        self.classes.extend(used.columns().into_iter().map(most_probable));
+        Ok(&self.classes)
+    }
+}
+
+/// What predictions work in.
+#[derive(Debug, Clone)]
+pub(crate) struct Workshop<T> {
+    /// Examples of a tile.
+    tile: usize,
+    tiles: Vec<ForwardCaches<T>>,
+    /// For each layer, once many examples came; `None` where it is of no use.
+    packed: Vec<Option<PackedWeights<T>>>,
+}
+
+impl<T: Element> Workshop<T> {
+    pub(crate) fn new(network: &Network<T>) -> Self {
+        let units: usize = network.stages().iter().map(|stage| stage.units).sum();
+        let tile = (MOST_NUMBERS / TILES / units.max(1)).clamp(1, TILE);
+        Self { tile, tiles: Vec::new(), packed: Vec::new() }
+    }
+
+    /// The probabilities of all examples, `(classes, m)`; the caller has checked `x`.
+    pub(crate) fn run(
+        &mut self,
+        network: &Network<T>,
+        x: &Features<'_, T>,
+        mut probabilities: ArrayViewMut2<'_, T>,
+    ) -> Result<(), NetworkError> {
+        let (m, tile) = (x.len(), self.tile);
+        self.make_ready(network, m);
+        let packed = if 2 * m >= TILE { &self.packed[..] } else { &[] };
+        let tiles = &mut self.tiles;
+        let at_a_time = tile * tiles.len().max(1);
+        let parts = probabilities.axis_chunks_iter_mut(Axis(1), at_a_time);
+        for (start, mut part) in (0..m).step_by(at_a_time).zip(parts) {
+            let work = |(index, (caches, out)): (usize, (&mut ForwardCaches<T>, _))| {
+                let out: ArrayViewMut2<'_, T> = out;
+                let columns = Columns::Run { start: start + index * tile, len: out.ncols() };
+                forward(network, packed, x, columns, caches);
+                network.class_probabilities(caches.output(), out);
+            };
+            if m <= tile {
+                work((0, (&mut tiles[0], part)));
+                continue;
+            }
+            let outs = part.axis_chunks_iter_mut(Axis(1), tile).into_par_iter();
+            // Of fewer outputs than tiles, the last of these rest.
+            tiles.par_iter_mut().zip(outs).enumerate().for_each(work);
+        }
+        let overflow = |column: ndarray::ArrayView1<'_, T>| column.iter().any(|p| !p.is_finite());
+        match probabilities.columns().into_iter().position(overflow) {
+            Some(example) => Err(NetworkError::Overflow { example }),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes what `m` examples need and is not there yet.
+    fn make_ready(&mut self, network: &Network<T>, m: usize) {
+        let wanted = m.div_ceil(self.tile).clamp(1, TILES);
+        // A single picture needs a column alone.
+        let width = if m > 1 || !self.tiles.is_empty() { self.tile } else { 1 };
+        if self.tiles.first().is_some_and(|first| first.capacity() < self.tile.min(m)) {
+            self.tiles.clear();
+        }
+        while self.tiles.len() < wanted {
+            self.tiles.push(network.caches(width));
+        }
+        if 2 * m < TILE || !self.packed.is_empty() {
+            return;
+        }
+        let layers = network.stages().iter().zip(&network.parameters().layers);
+        self.packed = layers
+            .map(|(stage, layer)| {
+                let (units, inputs) = layer.weights.dim();
+                if stage.normalization.is_some() || units < UNITS {
+                    return None;
+                }
+                let mut packed = PackedWeights::new(units, inputs)?;
+                let mut all = packed.view_mut();
+                let parts = all.axis_chunks_iter_mut(Axis(0), PART).into_par_iter();
+                parts
+                    .zip(layer.weights.axis_chunks_iter(Axis(1), PART))
+                    .for_each(|(part, weights)| pack(weights, part));
+                Some(packed)
+            })
+            .collect();
+    }
+}
+
+/// All layers, by packed weights where there are any.
+fn forward<T: Element>(
+    network: &Network<T>,
+    packed: &[Option<PackedWeights<T>>],
+    x: &Features<'_, T>,
+    columns: Columns<'_>,
+    caches: &mut ForwardCaches<T>,
+) {
+    let mut statistics = network.statistics().iter();
+    for (layer, stage) in network.stages().iter().enumerate() {
+        let running = stage.normalization.and_then(|_| statistics.next());
+        let by = packed.get(layer).and_then(Option::as_ref);
+        let by = by.map_or(LinearBy::Weights, LinearBy::Packed);
+        network.forward_layer_by((layer, by), x, columns, running, caches);
+    }
+}
