@@ -144,7 +144,7 @@ class Trainer:
 
     def reset(self):
         dtype = self.form.dtype
-        self.layers = [(w.astype(dtype), b.astype(dtype)) for w, b in self.job.parameters()]
+        self.layers = [(w.astype(dtype, copy=False), b.astype(dtype, copy=False)) for w, b in self.job.parameters()]
         self.rule = Rule(self.job, [array for layer in self.layers for array in layer])
 
     def step(self, batch):
@@ -159,7 +159,8 @@ class Trainer:
 class Predictor:
     def __init__(self, job, peer):
         self.dtype = np.float64 if peer == "numpy-f64" else np.float32
-        self.layers = [(w.astype(self.dtype).T, b.astype(self.dtype).T) for w, b in job.parameters()]
+        pairs = job.parameters()
+        self.layers = [(w.astype(self.dtype, copy=False).T, b.astype(self.dtype, copy=False).T) for w, b in pairs]
         self.binary = job.classes == 2
 
     def inputs(self, pixels):

@@ -16,8 +16,8 @@ def graph(job):
     nodes, initial, name = [], [], "x"
     parameters = job.parameters()
     for l, (w, b) in enumerate(parameters):
-        initial.append(numpy_helper.from_array(w.astype(np.float32), f"W{l}"))
-        initial.append(numpy_helper.from_array(b[:, 0].astype(np.float32), f"b{l}"))
+        initial.append(numpy_helper.from_array(w.astype(np.float32, copy=False), f"W{l}"))
+        initial.append(numpy_helper.from_array(b[:, 0].astype(np.float32, copy=False), f"b{l}"))
         nodes.append(helper.make_node("Gemm", [name, f"W{l}", f"b{l}"], [f"z{l}"], transB=1))
         last = l == len(parameters) - 1
         function = ("Sigmoid" if job.classes == 2 else "Softmax") if last else "Relu"

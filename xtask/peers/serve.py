@@ -50,7 +50,7 @@ class Job:
         return self.load(self.pixels), self.load(self.labels)
 
     def parameters(self):
-        """(W, b) of each layer, (n, n_prev) and (n, 1), of f64."""
+        """(W, b) of each layer, (n, n_prev) and (n, 1)."""
         names = range(1, len(self.widths))
         return [(self.load(f"{self.weights}/W{l}.npy"), self.load(f"{self.weights}/b{l}.npy")) for l in names]
 

@@ -55,7 +55,7 @@ pub struct Job {
     pub labels: Option<PathBuf>,
     /// The order of the examples for mini-batches, `.npy` of `i64`.
     pub order: Option<PathBuf>,
-    /// The folder with the first weights `W1.npy`, `b1.npy`, … of `f64`; drawn from a seed if `None`.
+    /// The folder with the first weights `W1.npy`, `b1.npy`, … of `f32` or `f64`; drawn from a seed if `None`.
     pub weights: Option<PathBuf>,
     /// Our model file, for a prediction by a whole process.
     pub model: Option<PathBuf>,

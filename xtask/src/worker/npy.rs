@@ -37,6 +37,7 @@ macro_rules! number {
 
 number!(u8, "|u1");
 number!(i64, "<i8");
+number!(f32, "<f4");
 number!(f64, "<f8");
 
 const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";

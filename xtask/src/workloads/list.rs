@@ -144,7 +144,7 @@ impl Scale {
             source: Source::Cats,
             body: Body::Processes(job),
             peers: if kind == Kind::Predict { PREDICTORS } else { TRAINERS },
-            rounds: self.count(7, 2),
+            rounds: self.count(7, 1),
         }
     }
 

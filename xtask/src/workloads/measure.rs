@@ -197,7 +197,8 @@ fn whole_processes(
     let processes: Vec<Process> =
         programs.map(|program| Process { program, own_time: false, from_cache: false }).collect();
     let mut section = Section::new(workload, data);
-    play_processes(stage, fma, &processes, &mut section)?;
+    // Files that are made or read for the first time are no part of a start.
+    play_processes(stage, fma, &processes, (&mut section, !stage.quick))?;
     let ours = section.rows.first().and_then(|row| row.value);
     for row in &mut section.rows {
         row.apart = row.value.zip(ours).map(|(value, ours)| apart(&[value], &[ours]));
@@ -236,7 +237,8 @@ fn loading(
     };
     let processes = stage.loaders(&folder, &peers)?;
     let mut section = Section::new(workload, description);
-    play_processes(stage, fma, &processes, &mut section)?;
+    // The first turn fills our cache.
+    play_processes(stage, fma, &processes, (&mut section, true))?;
     let counts: Vec<Option<usize>> = section.rows.iter().map(|row| row.pictures).collect();
     anyhow::ensure!(
         counts.iter().all(|count| *count == counts[0]),
@@ -266,13 +268,13 @@ fn play_processes(
     stage: &Stage,
     fma: &mut Worker,
     processes: &[Process],
-    section: &mut Section,
+    (section, warm_up): (&mut Section, bool),
 ) -> Result<()> {
     let root = &stage.workspace.root;
     section.commands = processes.iter().map(|process| process.program.line(root)).collect();
     let names: Vec<String> = processes.iter().map(|process| process.program.name.clone()).collect();
     let mut entrants: Vec<Entrant<'_>> = processes.iter().map(Entrant::Process).collect();
-    let plan = stage.plan(section.rounds, true);
+    let plan = stage.plan(section.rounds, warm_up);
     let (played, rates): (Vec<Played>, _) = play(&mut entrants, Some(fma), plan)?;
     section.fill(&names, played, rates)
 }

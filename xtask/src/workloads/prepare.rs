@@ -63,8 +63,19 @@ impl Store {
             for (name, matrix) in [("W", &values.weights), ("b", &values.bias)] {
                 let path = folder.join(format!("{name}{layer}.npy"));
                 let (rows, columns) = matrix.dim();
-                npy::write(&path, &[rows, columns], matrix.iter().copied())?;
+                if job.precision == "f64" {
+                    npy::write(&path, &[rows, columns], matrix.iter().copied())?;
+                } else {
+                    let numbers = matrix.iter().map(|&number| <f32 as Element>::from_f64(number));
+                    npy::write(&path, &[rows, columns], numbers)?;
+                }
             }
+        }
+        // A driver made it of earlier weights, and makes it anew.
+        let graph = folder.join("model.onnx");
+        if graph.exists() {
+            fs::remove_file(&graph)
+                .with_context(|| format!("cannot remove {}", graph.display()))?;
         }
         job.weights = Some(folder.clone());
         if job.batch.is_some() && job.kind == Kind::Train {
