@@ -1,6 +1,6 @@
 """Decodes the pictures below a folder and resizes them to 64x64, as its users do with a peer.
 
-usage: loading.py pillow|pillow-draft|opencv FOLDER THREADS
+usage: loading.py pillow|pillow-draft|opencv|opencv-reduced FOLDER THREADS
 
 Prints one line of JSON: pictures, seconds, peak_bytes. The time begins before the folder is listed
 and ends with all pixels in one array; starting Python and its imports is not in it.
@@ -31,14 +31,17 @@ def pillow(draft):
     return prepare
 
 
-def opencv():
+def opencv(reduced):
     import cv2
+
+    # A JPEG decoded at a quarter of its size: 125x94 of 500x375, as near above 64x64 as there is.
+    mode = cv2.IMREAD_REDUCED_COLOR_4 if reduced else cv2.IMREAD_COLOR
 
     # One thread a picture, as many pictures as there are threads.
     cv2.setNumThreads(1)
 
     def prepare(path):
-        picture = cv2.imread(path, cv2.IMREAD_COLOR)
+        picture = cv2.imread(path, mode)
         # Its default, bilinear without smoothing, is the fastest it has.
         return cv2.cvtColor(cv2.resize(picture, (SIDE, SIDE)), cv2.COLOR_BGR2RGB)
 
@@ -47,7 +50,8 @@ def opencv():
 
 def main():
     peer, folder, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    prepare = {"pillow": lambda: pillow(False), "pillow-draft": lambda: pillow(True), "opencv": opencv}[peer]()
+    library, _, way = peer.partition("-")
+    prepare = {"pillow": pillow, "opencv": opencv}[library](way != "")
     start = time.perf_counter()
     paths = []
     for root, _, names in os.walk(folder):

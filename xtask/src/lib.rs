@@ -4,7 +4,8 @@
 //! be tested without running the program.
 
 pub mod bench;
-pub mod peers;
+pub mod worker;
+pub mod workloads;
 
 /// The library example of the README, compiled and run.
 #[cfg(doctest)]

@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
-use clap::{Parser, Subcommand, ValueEnum};
+use anyhow::{Result, ensure};
+use clap::{Parser, Subcommand};
 use dnn_fetch::command::{self, FetchArguments};
 use xtask::bench::{self, BenchOptions};
-use xtask::peers::loading;
+use xtask::workloads::{self, Choice, Options, growth, workloads};
 
 /// Chores of the dnn workspace.
 #[derive(Parser)]
@@ -23,39 +23,48 @@ enum Command {
     /// Fetch public data sets into datasets/, verify and unpack them.
     #[command(name = "fetch-data", after_help = command::EXAMPLES.replace("PROGRAM", "cargo xtask fetch-data"))]
     FetchData(FetchArguments),
-    /// Run the benchmarks of every crate and print one table of them.
+    /// Measure: the benchmarks of every crate, and whole workloads beside other software.
     ///
-    /// The table is also written to bench/bench.md and bench/bench.json in the target folder,
-    /// together with the machine, the compiler and the commit.
+    /// Tables are printed and also written to `bench` in the target folder, together with the machine,
+    /// all versions and the commit: bench.md and bench.json for benchmarks, report.md, report.json and
+    /// report.svg for workloads, growth.md, growth.json and growth.svg for growth curves.
+    ///
+    /// Pictures are real where the folder `DNN_TEST_DATA` has them (cats-vs-dogs-small.tar.gz, mnist/,
+    /// `train_catvnoncat.h5`), else made up.
+    #[command(after_help = WORDS)]
     Bench {
-        /// Measure this job against other software instead, in rounds of one run.
-        ///
-        /// loading: the pictures below a folder become 64x64x3, with the same number of threads.
-        /// The peers are Python packages; what is missing is said, with the command that gets it.
-        #[arg(long, value_name = "JOB", value_enum)]
-        peers: Option<Job>,
-        /// The folder of pictures for --peers loading.
-        #[arg(
-            long,
-            value_name = "DIR",
-            requires = "peers",
-            default_value = "datasets/cats-vs-dogs"
-        )]
-        data: PathBuf,
-        /// Take fewer samples: seconds instead of minutes, and less certain numbers.
+        /// Measure workloads beside other software: `NumPy`, `PyTorch`, JAX, scikit-learn, onnxruntime,
+        /// Pillow and `OpenCV`, as far as they install into target/bench/python. `DNN_PYTHON` names
+        /// another Python, which is used as it is.
+        #[arg(long)]
+        peers: bool,
+        /// The folder of pictures to load, in place of photographs that are made.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// Small shapes and few samples: whether it runs, not how fast.
         #[arg(long)]
         quick: bool,
-        /// Run only benchmarks whose `crate/bench/name` contains one of these.
-        #[arg(value_name = "FILTER", conflicts_with = "peers")]
-        filters: Vec<String>,
+        /// What to measure; everything but growth if there is no word, without benchmarks if there are
+        /// peers.
+        #[arg(value_name = "WORKLOAD")]
+        words: Vec<String>,
     },
 }
 
-/// What is measured against other software.
-#[derive(Clone, Copy, ValueEnum)]
-enum Job {
-    Loading,
-}
+const WORDS: &str = "\
+Words:
+  w1a w1b                  a full-batch step of 6,002 pictures
+  w1a-run-2500 w1a-run-300 w1b-run-2500   whole full-batch runs
+  w2-64-sgd w2-64-adam w2-256-sgd w2-256-adam   an epoch in mini-batches
+  w3-momentum w3-adam      an epoch of 60,000 digits
+  w4-big-1 w4-mnist-1 w4-big-256 w4-mnist-256   predictions
+  w5 (loading)             JPEG files to 64x64
+  w6-step w6-predict       whole processes
+  w7                       the course's run
+  w1 w2 w2-64 ...          all whose names begin so
+  growth                   time and memory against examples, width, depth, batch, threads
+  criterion                all benchmarks of all crates
+  any other                the benchmarks whose `crate/bench/name` contains it";
 
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
@@ -73,13 +82,29 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<()> {
     match command {
         Command::FetchData(arguments) => command::run(&arguments)?,
-        Command::Bench { peers: Some(Job::Loading), data, quick, .. } => {
-            write!(std::io::stdout(), "{}", loading::run(&data, quick)?.markdown())?;
+        Command::Bench { peers, data, quick, words } => {
+            measure(&Options { quick, peers, data, words })?;
         }
-        Command::Bench { quick, filters, .. } => {
-            let report = bench::run(&BenchOptions { quick, filters })?;
-            write!(std::io::stdout(), "{}", report.markdown())?;
-        }
+    }
+    Ok(())
+}
+
+/// Measures what the words ask for; costs that disagree are an error, after the report.
+fn measure(options: &Options) -> Result<()> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let choice = Choice::of(options, workloads(options.quick, threads));
+    if let Some(filters) = choice.filters {
+        let report = bench::run(&BenchOptions { quick: options.quick, filters })?;
+        writeln!(std::io::stdout(), "{}", report.markdown())?;
+    }
+    if !choice.workloads.is_empty() {
+        let report = workloads::measure(options, &choice.workloads)?;
+        writeln!(std::io::stdout(), "{}", report.markdown())?;
+        let wrong = report.disagreements();
+        ensure!(wrong.is_empty(), "costs disagree: {}", wrong.join("; "));
+    }
+    if choice.growth {
+        writeln!(std::io::stdout(), "{}", growth::grow(options)?.markdown())?;
     }
     Ok(())
 }

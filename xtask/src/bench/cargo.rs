@@ -119,13 +119,15 @@ impl Workspace {
         command
     }
 
-    /// Builds an example for release and gives the program.
-    pub(crate) fn build_example(&self, package: &str, name: &str) -> Result<PathBuf> {
-        let words = ["build", "--quiet", "--release", "--package", package, "--example", name];
+    /// Builds an example (`kind` is `example`) or program (`bin`) for release and gives its file.
+    pub(crate) fn build(&self, package: &str, kind: &str, name: &str) -> Result<PathBuf> {
+        let kind_flag = format!("--{kind}");
+        let words = ["build", "--quiet", "--release", "--package", package, &kind_flag, name];
         let status = self.command(&words).status().context("cannot start cargo")?;
         ensure!(status.success(), "`cargo {}` failed with {status}", words.join(" "));
+        let folder = if kind == "example" { "release/examples" } else { "release" };
         let program = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-        Ok(self.target.join("release/examples").join(program))
+        Ok(self.target.join(folder).join(program))
     }
 
     /// The names of the benchmarks in `bench`.

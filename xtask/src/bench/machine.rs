@@ -18,9 +18,24 @@ pub struct Machine {
     pub rustc: String,
     /// The commit, and whether files differ from it.
     pub commit: String,
+    /// Those vector instructions of the processor that matter here, where the system tells them.
+    pub features: Vec<String>,
 }
 
 const UNKNOWN: &str = "unknown";
+
+/// Vector instructions, as Linux names them.
+const FEATURES: [&str; 9] = [
+    "avx2",
+    "fma",
+    "avx_vnni",
+    "avx512f",
+    "avx512bw",
+    "avx512_vnni",
+    "amx_int8",
+    "asimd",
+    "asimddp",
+];
 
 impl Machine {
     /// This machine; what cannot be found out is `unknown`.
@@ -33,6 +48,7 @@ impl Machine {
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             rustc: or_unknown(first_line("rustc", &["--version"])),
             commit: or_unknown(commit()),
+            features: cpu.as_deref().map(cpu_features).unwrap_or_default(),
         }
     }
 }
@@ -43,6 +59,16 @@ fn cpu_model(text: &str) -> Option<String> {
         .filter_map(|line| line.split_once(':'))
         .find(|(key, _)| key.trim() == "model name")
         .map(|(_, value)| value.trim().to_owned())
+}
+
+/// Those of [`FEATURES`] that the text of `/proc/cpuinfo` names, in that order.
+fn cpu_features(text: &str) -> Vec<String> {
+    let keys = ["flags", "Features"];
+    let lines = text.lines().filter_map(|line| line.split_once(':'));
+    let flags = lines.filter(|(key, _)| keys.contains(&key.trim())).map(|(_, value)| value).next();
+    let words: Vec<&str> = flags.unwrap_or_default().split_whitespace().collect();
+    let found = FEATURES.iter().filter(|feature| words.contains(feature));
+    found.map(|feature| (*feature).to_owned()).collect()
 }
 
 fn commit() -> Option<String> {
@@ -73,6 +99,9 @@ mod tests {
         let text = "processor\t: 0\nmodel\t\t: 7\nmodel name\t: Some CPU @ 2.1GHz: B\n";
         assert_eq!(cpu_model(text).unwrap(), "Some CPU @ 2.1GHz: B");
         assert_eq!(cpu_model("processor\t: 0\n"), None);
+        let text = "flags\t\t: fpu fma avx512f avx2 sse\nflags\t\t: fma\n";
+        assert_eq!(cpu_features(text), ["avx2", "fma", "avx512f"]);
+        assert!(cpu_features("").is_empty());
     }
 
     #[test]

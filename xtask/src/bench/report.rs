@@ -68,7 +68,7 @@ pub struct Report {
 impl Report {
     /// The report as a Markdown table, below what it was measured with.
     pub fn markdown(&self) -> String {
-        let Machine { cpu, cores, system, rustc, commit } = &self.machine;
+        let Machine { cpu, cores, system, rustc, commit, .. } = &self.machine;
         let spread = if self.quick {
             "interval: the two samples that `--quick` takes, which say little about certainty"
         } else {
@@ -118,6 +118,7 @@ mod tests {
                 system: "linux x86_64".to_owned(),
                 rustc: "rustc 1".to_owned(),
                 commit: "abc".to_owned(),
+                features: Vec::new(),
             },
             benchmarks: vec![row("a|b", 2000.0, 50.0), row("µ", 1.5e9, 3e6)],
         }

@@ -1,0 +1,130 @@
+//! What a worker is asked to do.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+/// Steps whose costs are compared: the last of them is the cost after ten steps.
+pub const CHECKED_STEPS: usize = 11;
+
+/// What one round is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Multiplications and additions in registers: how fast the machine is at the moment.
+    Fma,
+    /// So many epochs of a run that goes on from round to round.
+    Train,
+    /// A whole run from the first weights, with all that starting it costs.
+    Run,
+    /// So many predictions; the time is the median of them.
+    Predict,
+}
+
+/// A job, as it lies in a JSON file for workers in any language.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The workload.
+    pub name: String,
+    /// What one round is.
+    pub kind: Kind,
+    /// `f32` or `f64`.
+    pub precision: String,
+    /// Height, width and channels of a picture.
+    pub shape: [usize; 3],
+    /// The widths of the hidden layers, all with ReLU.
+    pub hidden: Vec<usize>,
+    /// Two classes make one sigmoid output, more a softmax.
+    pub classes: usize,
+    /// How many examples.
+    pub examples: usize,
+    /// Examples per step, or per prediction; all of them if `None`.
+    pub batch: Option<usize>,
+    /// The optimiser, as `dnn_train::Optimizer` is written.
+    pub optimizer: String,
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// Epochs, or predictions, of one round.
+    pub rounds_of: usize,
+    /// Threads to run on.
+    pub threads: usize,
+    /// Pixels, `.npy` of `u8`, one example a row; made up from a seed if `None`.
+    pub pixels: Option<PathBuf>,
+    /// Labels, `.npy` of `i64`.
+    pub labels: Option<PathBuf>,
+    /// The order of the examples for mini-batches, `.npy` of `i64`.
+    pub order: Option<PathBuf>,
+    /// The folder with the first weights `W1.npy`, `b1.npy`, … of `f32` or `f64`; drawn from a seed if `None`.
+    pub weights: Option<PathBuf>,
+    /// Our model file, for a prediction by a whole process.
+    pub model: Option<PathBuf>,
+}
+
+impl Job {
+    /// A job that has nothing but a number of threads.
+    pub fn fma(threads: usize) -> Self {
+        Self {
+            name: "fma".to_owned(),
+            kind: Kind::Fma,
+            precision: "f32".to_owned(),
+            shape: [0; 3],
+            hidden: Vec::new(),
+            classes: 0,
+            examples: 0,
+            batch: None,
+            optimizer: "sgd".to_owned(),
+            learning_rate: 0.0,
+            rounds_of: 1,
+            threads,
+            pixels: None,
+            labels: None,
+            order: None,
+            weights: None,
+            model: None,
+        }
+    }
+
+    /// The widths of all layers, input first.
+    pub fn widths(&self) -> Vec<usize> {
+        let outputs = if self.classes == 2 { 1 } else { self.classes };
+        let input = self.shape.iter().product();
+        [&[input][..], &self.hidden, &[outputs]].concat()
+    }
+
+    /// Reads a job.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no job.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} is no job", path.display()))
+    }
+
+    /// Writes it where [`read`](Self::read) can find it.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        crate::bench::write(path, &(serde_json::to_string_pretty(self)? + "\n"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_read_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("job.json");
+        let job = Job { shape: [8, 8, 3], hidden: vec![5], classes: 2, ..Job::fma(3) };
+        job.write(&path).unwrap();
+        assert_eq!(Job::read(&path).unwrap(), job);
+        assert_eq!(job.widths(), [192, 5, 1]);
+        assert_eq!(Job { classes: 10, ..job }.widths(), [192, 5, 10]);
+        std::fs::write(&path, "{}").unwrap();
+        assert!(Job::read(&path).unwrap_err().to_string().ends_with("is no job"));
+    }
+}

@@ -1,0 +1,28 @@
+//! Our side of a measurement: a program that does one job whenever it is told to.
+//!
+//! The one idea: a worker lives as long as the measurement, so that all workers can take turns; it speaks
+//! lines. Every peer's driver in `xtask/peers` speaks the same:
+//!
+//! | line it is given | what it does | line it answers |
+//! |---|---|---|
+//! | `open JOB` | reads the job (a JSON file) and its data | `{"ready": true, "versions": {…}}`, or `{"skip": "why"}` |
+//! | `check` | trains from the first weights | `{"costs": […]}` of the first steps; probabilities if it predicts |
+//! | `go` | one round | `{"seconds": …, "value": …}` |
+//! | `close` | forgets the job | `{"closed": true}` |
+//!
+//! What goes wrong is answered as `{"error": "why"}`. The worker ends when its input does.
+
+mod fma;
+mod job;
+mod once;
+mod ours;
+mod peak;
+mod protocol;
+mod train;
+
+pub mod npy;
+
+pub use job::{CHECKED_STEPS, Job, Kind};
+pub use once::{Once, once};
+pub use ours::{first_network, read_examples};
+pub use protocol::{Link, Order, Turn, serve};

@@ -1,0 +1,207 @@
+//! The curves as a picture: time above, memory below, both axes logarithmic.
+
+use std::fmt::Write;
+
+use super::{Curve, Growth, mebibytes};
+use crate::bench::scaled;
+use crate::workloads::chart::{FAINT, GRID, INK, OURS, line, open, text};
+
+const PANEL: (f64, f64) = (190.0, 150.0);
+const PITCH: (f64, f64) = (260.0, 232.0);
+const LEFT: f64 = 74.0;
+const TOP: f64 = 104.0;
+
+/// One panel: points, the line through them, and a line of the expected power.
+struct Panel<'c> {
+    title: String,
+    expected: Option<f64>,
+    found: Option<f64>,
+    points: Vec<(f64, f64)>,
+    label: &'c dyn Fn(f64) -> String,
+}
+
+/// Both panels of every curve.
+pub(super) fn draw(growth: &Growth) -> String {
+    let columns = growth.curves.len() as f64;
+    let mut svg = open(LEFT + columns * PITCH.0, TOP + 2.0 * PITCH.1);
+    let bold = "font-size=\"18\" font-weight=\"bold\"";
+    svg += &text((24.0, 30.0), bold, "How time and memory grow");
+    let commit: String = growth.machine.commit.chars().take(10).collect();
+    let words = format!(
+        "{}, commit {commit}; both axes logarithmic; dashed: the expected power through the last point",
+        growth.machine.cpu
+    );
+    svg += &text((24.0, 50.0), &format!("fill=\"{FAINT}\""), &words);
+    let memory = |bytes: f64| format!("{:.3} MiB", bytes / f64::from(1 << 20));
+    let memory = |bytes: f64| short(&memory(bytes));
+    let time = |seconds: f64| short(&scaled(1e9 * seconds));
+    for (at, curve) in growth.curves.iter().enumerate() {
+        let x = LEFT + at as f64 * PITCH.0;
+        let panels = panels(curve, &time, &memory);
+        for (row, panel) in panels.iter().enumerate() {
+            svg += &panel.draw((x, TOP + row as f64 * PITCH.1), &curve.name);
+        }
+        svg +=
+            &text((x, TOP - 26.0), &format!("fill=\"{FAINT}\" font-size=\"10\""), &curve.setting);
+    }
+    svg + "</svg>\n"
+}
+
+/// `64.00 ms` as `64 ms`.
+fn short(words: &str) -> String {
+    let Some((number, unit)) = words.split_once(' ') else { return words.to_owned() };
+    let number: f64 = number.parse().unwrap_or(f64::NAN);
+    let digits = usize::from(number < 10.0);
+    format!("{number:.digits$} {unit}")
+}
+
+fn panels<'c>(
+    curve: &Curve,
+    time: &'c dyn Fn(f64) -> String,
+    memory: &'c dyn Fn(f64) -> String,
+) -> [Panel<'c>; 2] {
+    let seconds = curve.points.iter().map(|point| (point.size as f64, point.seconds));
+    let bytes = curve.points.iter().filter_map(|point| Some((point.size as f64, point.bytes?)));
+    let bytes = bytes.filter(|&(_, bytes)| mebibytes(bytes) > 0.0);
+    [
+        Panel {
+            title: "time".to_owned(),
+            expected: Some(curve.expected_time),
+            found: curve.time_slope(),
+            points: seconds.collect(),
+            label: time,
+        },
+        Panel {
+            title: "memory".to_owned(),
+            expected: curve.expected_memory,
+            found: curve.memory_slope(),
+            points: bytes.map(|(size, bytes)| (size, bytes as f64)).collect(),
+            label: memory,
+        },
+    ]
+}
+
+/// A logarithmic axis of this length, which the numbers fill but for a margin.
+struct Axis {
+    low: f64,
+    high: f64,
+    length: f64,
+}
+
+impl Axis {
+    fn new(values: impl Iterator<Item = f64> + Clone, least_span: f64, length: f64) -> Self {
+        let (low, high) = (
+            values.clone().fold(f64::INFINITY, f64::min).ln(),
+            values.fold(f64::NEG_INFINITY, f64::max).ln(),
+        );
+        // Numbers that hardly differ are not to look as if they did.
+        let margin = ((least_span.ln() - (high - low)) / 2.0).max(0.08 * (high - low));
+        Self { low: low - margin, high: high + margin, length }
+    }
+
+    fn at(&self, value: f64) -> f64 {
+        self.length * (value.ln() - self.low) / (self.high - self.low).max(1e-9)
+    }
+}
+
+impl Panel<'_> {
+    fn draw(&self, (x, y): (f64, f64), size: &str) -> String {
+        let found = self.found.map_or_else(String::new, |slope| format!(", power {slope:.2}"));
+        let expected =
+            self.expected.map_or_else(String::new, |slope| format!(" (expected {slope:.0})"));
+        let title = format!("{}{found}{expected}", self.title);
+        let mut svg = text((x, y - 8.0), "font-weight=\"bold\"", &title);
+        writeln!(
+            svg,
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"none\" \
+             stroke=\"{GRID}\"/>",
+            PANEL.0, PANEL.1
+        )
+        .expect("a string takes any text");
+        let Some(&last) = self.points.last() else { return svg };
+        let across = Axis::new(self.points.iter().map(|point| point.0), 2.0, PANEL.0);
+        let up = Axis::new(self.points.iter().map(|point| point.1), 4.0, PANEL.1);
+        let at = |(size, value): (f64, f64)| (x + across.at(size), y + PANEL.1 - up.at(value));
+        svg += &self.axes((x, y), &at);
+        let name = format!("text-anchor=\"middle\" fill=\"{FAINT}\"");
+        svg += &text((x + PANEL.0 / 2.0, y + PANEL.1 + 32.0), &name, size);
+        if let Some(power) = self.expected {
+            svg += &expected_line(&self.points, last, power, (y, y + PANEL.1), &at);
+        }
+        for pair in self.points.windows(2) {
+            let stroke = format!("stroke=\"{OURS}\" stroke-width=\"1.5\"");
+            svg += &line(at(pair[0]), at(pair[1]), &stroke);
+        }
+        for &point in &self.points {
+            let (px, py) = at(point);
+            writeln!(svg, "<circle cx=\"{px:.1}\" cy=\"{py:.1}\" r=\"3.5\" fill=\"{OURS}\"/>")
+                .expect("a string takes any text");
+        }
+        svg
+    }
+
+    /// The numbers at the axes: sizes below, the smallest and largest value to the left.
+    fn axes(&self, (x, y): (f64, f64), at: &impl Fn((f64, f64)) -> (f64, f64)) -> String {
+        let mut svg = String::new();
+        for &point in &self.points {
+            let (px, _) = at(point);
+            let extra = format!("text-anchor=\"middle\" font-size=\"10\" fill=\"{INK}\"");
+            svg += &text((px, y + PANEL.1 + 15.0), &extra, &format!("{}", point.0));
+        }
+        let by_value = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
+        let ends = [self.points.iter().min_by(by_value), self.points.iter().max_by(by_value)];
+        let mut before = f64::INFINITY;
+        for &point in ends.into_iter().flatten() {
+            let (_, py) = at(point);
+            if (before - py).abs() < 12.0 {
+                continue;
+            }
+            before = py;
+            svg += &line((x, py), (x + PANEL.0, py), &format!("stroke=\"{GRID}\""));
+            let extra = "text-anchor=\"end\" font-size=\"10\"";
+            svg += &text((x - 5.0, py + 3.5), extra, &(self.label)(point.1));
+        }
+        svg
+    }
+}
+
+/// The part inside the panel of the line of this power through the last point.
+fn expected_line(
+    points: &[(f64, f64)],
+    last: (f64, f64),
+    power: f64,
+    (top, bottom): (f64, f64),
+    at: &impl Fn((f64, f64)) -> (f64, f64),
+) -> String {
+    let (first, end) = (points[0].0, last.0);
+    let value = |size: f64| last.1 * (size / end).powf(power);
+    // Cut where it leaves the panel: straight in logarithms, so it leaves once.
+    let ((x1, y1), (x2, y2)) = (at((first, value(first))), at(last));
+    let limit = y1.clamp(top, bottom);
+    let share = if y1 == y2 { 0.0 } else { (limit - y1) / (y2 - y1) };
+    let from = (x1 + (x2 - x1) * share, limit);
+    line(from, (x2, y2), &format!("stroke=\"{FAINT}\" stroke-dasharray=\"5 4\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::growth;
+    use super::*;
+
+    #[test]
+    fn every_point_and_both_powers_are_drawn() {
+        let svg = draw(&growth());
+        // Four sizes in both panels, and one time.
+        assert_eq!(svg.matches("<circle").count(), 9);
+        assert!(svg.contains("time, power 2.00 (expected 2)"), "{svg}");
+        assert!(svg.contains("memory, power 1.00 (expected 1)"), "{svg}");
+        assert!(svg.contains("stroke-dasharray"), "{svg}");
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+
+    #[test]
+    fn labels_are_short() {
+        assert_eq!(short("64.00 ms"), "64 ms");
+        assert_eq!(short("1.234 µs"), "1.2 µs");
+    }
+}

@@ -1,0 +1,304 @@
+//! What is measured.
+
+use super::stage::Options;
+use crate::worker::{Job, Kind};
+
+/// Where the examples of a workload come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Cats and dogs, 64x64x3.
+    Cats,
+    /// Handwritten digits, 28x28x1, as MNIST has them.
+    Digits,
+    /// The course's 209 pictures, 64x64x3.
+    CatNonCat,
+}
+
+/// How a workload is measured.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// By workers that live as long as the measurement.
+    Workers(Job),
+    /// By a process for each turn, from its start to its end.
+    Processes(Job),
+    /// By a process for each turn that loads a folder of so many pictures.
+    Loading(usize),
+}
+
+/// One row of the table, with all who take part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workload {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// What is done, in words.
+    pub title: String,
+    /// The examples.
+    pub source: Source,
+    /// How it is measured.
+    pub body: Body,
+    /// The peers that are timed; the NumPy f64 peer checks costs everywhere.
+    pub peers: &'static [&'static str],
+    /// How many rounds count.
+    pub rounds: usize,
+}
+
+const TRAINERS: &[&str] = &["numpy-f32", "numpy-f64", "torch", "jax", "sklearn"];
+const MINI_BATCHES: &[&str] = &["numpy-f32", "torch", "jax", "sklearn"];
+const PREDICTORS: &[&str] = &["numpy-f32", "torch", "jax", "sklearn", "onnxruntime"];
+const CATS: [usize; 3] = [64, 64, 3];
+const DIGITS: [usize; 3] = [28, 28, 1];
+
+/// A job of so many threads, and examples, all the rest to be filled in.
+struct Scale {
+    quick: bool,
+    threads: usize,
+}
+
+impl Scale {
+    fn job(&self, name: &str, kind: Kind, shape: [usize; 3], hidden: &[usize]) -> Job {
+        let digits = shape == DIGITS;
+        let (all, few) = if digits { (60_000, 4_096) } else { (6_002, 384) };
+        Job {
+            name: name.to_owned(),
+            kind,
+            shape,
+            hidden: hidden.to_vec(),
+            classes: if digits { 10 } else { 2 },
+            examples: if self.quick { few } else { all },
+            learning_rate: 0.0075,
+            ..Job::fma(self.threads)
+        }
+    }
+
+    /// `whole`, or in a quick run `few`.
+    fn count(&self, whole: usize, few: usize) -> usize {
+        if self.quick { few } else { whole }
+    }
+
+    fn step(&self, name: &'static str, hidden: &[usize]) -> Workload {
+        let job = self.job(name, Kind::Train, CATS, hidden);
+        Workload {
+            name,
+            title: format!("one full-batch step, {}", network(&job)),
+            source: Source::Cats,
+            body: Body::Workers(job),
+            peers: TRAINERS,
+            rounds: self.count(21, 3),
+        }
+    }
+
+    fn run(&self, name: &'static str, hidden: &[usize], steps: usize) -> Workload {
+        let steps = self.count(steps, steps / 50);
+        let job = Job { rounds_of: steps, ..self.job(name, Kind::Run, CATS, hidden) };
+        Workload {
+            name,
+            title: format!("a run of {steps} full-batch steps, {}", network(&job)),
+            source: Source::Cats,
+            body: Body::Workers(job),
+            peers: TRAINERS,
+            rounds: self.count(5, 3),
+        }
+    }
+
+    fn epoch(&self, name: &'static str, batch: usize, optimizer: &str, rate: f64) -> Workload {
+        let (shape, source, hidden): (_, _, &[usize]) = if name.starts_with("w2") {
+            (CATS, Source::Cats, &[512, 128])
+        } else {
+            (DIGITS, Source::Digits, &[256, 128])
+        };
+        let job = Job {
+            batch: Some(batch),
+            optimizer: optimizer.to_owned(),
+            learning_rate: rate,
+            ..self.job(name, Kind::Train, shape, hidden)
+        };
+        let title = format!("one epoch, {optimizer}, batches of {batch}, {}", network(&job));
+        let (body, rounds) = (Body::Workers(job), self.count(9, 3));
+        Workload { name, title, source, body, peers: MINI_BATCHES, rounds }
+    }
+
+    fn prediction(&self, name: &'static str, batch: usize) -> Workload {
+        let (shape, source, hidden): (_, _, &[usize]) = if name.contains("big") {
+            (CATS, Source::Cats, &[100, 20])
+        } else {
+            (DIGITS, Source::Digits, &[256, 128])
+        };
+        let calls = if batch == 1 { self.count(2_000, 200) } else { self.count(60, 10) };
+        let job = Job {
+            batch: Some(batch),
+            examples: 256,
+            rounds_of: calls,
+            ..self.job(name, Kind::Predict, shape, hidden)
+        };
+        let title = format!("a prediction, batch {batch}, median of {calls}, {}", network(&job));
+        let (body, rounds) = (Body::Workers(job), self.count(15, 3));
+        Workload { name, title, source, body, peers: PREDICTORS, rounds }
+    }
+
+    fn process(&self, name: &'static str, kind: Kind, hidden: &[usize]) -> Workload {
+        let job = self.job(name, kind, CATS, hidden);
+        let what = if kind == Kind::Predict { "one prediction" } else { "one full-batch step" };
+        Workload {
+            name,
+            title: format!("a whole process, {what}, {}", network(&job)),
+            source: Source::Cats,
+            body: Body::Processes(job),
+            peers: if kind == Kind::Predict { PREDICTORS } else { TRAINERS },
+            rounds: self.count(7, 1),
+        }
+    }
+
+    fn course(&self) -> Workload {
+        let steps = self.count(2_500, 50);
+        let job = Job {
+            precision: "f64".to_owned(),
+            examples: 209,
+            rounds_of: steps,
+            ..self.job("w7", Kind::Run, CATS, &[20, 7, 5])
+        };
+        Workload {
+            name: "w7",
+            title: format!("the course's run of {steps} steps, f64, {}", network(&job)),
+            source: Source::CatNonCat,
+            body: Body::Workers(job),
+            peers: &["numpy-f64"],
+            rounds: self.count(5, 3),
+        }
+    }
+}
+
+/// `209 of [12288,20,7,5,1]`.
+fn network(job: &Job) -> String {
+    let widths: Vec<String> = job.widths().iter().map(ToString::to_string).collect();
+    format!("{} of [{}]", job.examples, widths.join(","))
+}
+
+/// Every workload, in the order of the table.
+pub fn workloads(quick: bool, threads: usize) -> Vec<Workload> {
+    let scale = Scale { quick, threads };
+    let pictures = scale.count(2_000, 100);
+    let loading = Workload {
+        name: "w5",
+        title: format!("{pictures} pictures of 500x375 to 64x64"),
+        source: Source::Cats,
+        body: Body::Loading(pictures),
+        peers: &["pillow", "pillow-draft", "opencv", "opencv-reduced"],
+        rounds: scale.count(9, 3),
+    };
+    vec![
+        scale.step("w1a", &[20, 7, 5]),
+        scale.run("w1a-run-2500", &[20, 7, 5], 2_500),
+        scale.run("w1a-run-300", &[20, 7, 5], 300),
+        scale.step("w1b", &[100]),
+        scale.run("w1b-run-2500", &[100], 2_500),
+        scale.epoch("w2-64-sgd", 64, "sgd", 0.01),
+        scale.epoch("w2-64-adam", 64, "adam", 0.0001),
+        scale.epoch("w2-256-sgd", 256, "sgd", 0.01),
+        scale.epoch("w2-256-adam", 256, "adam", 0.0001),
+        scale.epoch("w3-momentum", 128, "momentum", 0.01),
+        scale.epoch("w3-adam", 128, "adam", 0.001),
+        scale.prediction("w4-big-1", 1),
+        scale.prediction("w4-mnist-1", 1),
+        scale.prediction("w4-big-256", 256),
+        scale.prediction("w4-mnist-256", 256),
+        loading,
+        scale.process("w6-step", Kind::Train, &[20, 7, 5]),
+        scale.process("w6-predict", Kind::Predict, &[100, 20]),
+        scale.course(),
+    ]
+}
+
+/// Which workloads a word asks for: the one of that name, else all whose name begins with it. `loading`
+/// is `w5`.
+pub fn named<'w>(all: &'w [Workload], word: &str) -> Vec<&'w Workload> {
+    let word = if word == "loading" { "w5" } else { word };
+    if let Some(one) = all.iter().find(|workload| workload.name == word) {
+        return vec![one];
+    }
+    let word = word.strip_suffix('-').unwrap_or(word);
+    let begins = |workload: &&Workload| word.len() > 1 && workload.name.starts_with(word);
+    all.iter().filter(begins).collect()
+}
+
+/// What a command line asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// Filters of the crates' benchmarks, all of them if it is empty; `None` for no benchmark.
+    pub filters: Option<Vec<String>>,
+    /// The workloads, in the order of the table.
+    pub workloads: Vec<Workload>,
+    /// Whether growth curves are wanted.
+    pub growth: bool,
+}
+
+impl Choice {
+    /// What the words of `options` ask for, of these workloads.
+    pub fn of(options: &Options, all: Vec<Workload>) -> Self {
+        let words = &options.words;
+        if words.is_empty() {
+            let filters = (!options.peers).then(Vec::new);
+            return Self { filters, workloads: all, growth: false };
+        }
+        let chosen: Vec<&str> =
+            words.iter().flat_map(|word| named(&all, word)).map(|one| one.name).collect();
+        let other = |word: &&String| {
+            named(&all, word).is_empty() && !["growth", "criterion"].contains(&word.as_str())
+        };
+        let filters: Vec<String> = words.iter().filter(other).cloned().collect();
+        let has = |word: &str| words.iter().any(|one| one == word);
+        let filters = (has("criterion") || !filters.is_empty()).then_some(filters);
+        let workloads = all.into_iter().filter(|one| chosen.contains(&one.name)).collect();
+        Self { filters, workloads, growth: has("growth") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(word: &str) -> Vec<&'static str> {
+        let all = workloads(true, 2);
+        named(&all, word).into_iter().map(|workload| workload.name).collect()
+    }
+
+    #[test]
+    fn a_word_names_one_workload_or_a_group() {
+        assert_eq!(names("w1a"), ["w1a"]);
+        assert_eq!(names("w1"), ["w1a", "w1a-run-2500", "w1a-run-300", "w1b", "w1b-run-2500"]);
+        assert_eq!(names("w2-256"), ["w2-256-sgd", "w2-256-adam"]);
+        assert_eq!(names("loading"), ["w5"]);
+        assert!(names("core/").is_empty() && names("").is_empty() && names("w").is_empty());
+    }
+
+    #[test]
+    fn words_are_workloads_growth_or_filters_of_benchmarks() {
+        let choice = |peers: bool, words: &[&str]| {
+            let words = words.iter().map(|&word| word.to_owned()).collect();
+            let options = Options { peers, words, ..Options::default() };
+            let found = Choice::of(&options, workloads(true, 2));
+            let names: Vec<&str> = found.workloads.iter().map(|one| one.name).collect();
+            (found.filters, names.join(" "), found.growth)
+        };
+        let all = choice(true, &[]);
+        assert!(all.0.is_none() && all.1.starts_with("w1a w1a-run") && !all.2);
+        assert_eq!(choice(false, &[]).0, Some(Vec::new()));
+        let some = choice(true, &["w7", "w1a", "growth"]);
+        assert_eq!(some, (None, "w1a w7".to_owned(), true));
+        let filters = choice(false, &["core/", "criterion"]).0;
+        assert_eq!(filters, Some(vec!["core/".to_owned()]));
+        assert_eq!(choice(false, &["criterion"]), (Some(Vec::new()), String::new(), false));
+    }
+
+    #[test]
+    fn names_differ_and_jobs_carry_them() {
+        let all = workloads(false, 2);
+        for (index, workload) in all.iter().enumerate() {
+            assert!(all[..index].iter().all(|other| other.name != workload.name));
+            if let Body::Workers(job) | Body::Processes(job) = &workload.body {
+                assert_eq!(job.name, workload.name);
+                assert!(job.optimizer.parse::<dnn_train::Optimizer>().is_ok());
+            }
+        }
+        assert_eq!(all[0].title, "one full-batch step, 6002 of [12288,20,7,5,1]");
+    }
+}
