@@ -1,15 +1,15 @@
 //! Every published training run on points in the plane and on random inputs, from the seed alone.
 #![allow(clippy::unwrap_used, reason = "a test may stop at a broken golden file")]
 
-mod support;
-
 use std::ops::ControlFlow;
 
+use crate::support::{
+    assert_parameters, integer, integers, labels, matrix, number, numbers, parameters,
+};
 use dnn_core::{Features, Initializer, Parameters, RandomStream, initialize_parameters_deep};
 use dnn_train::{Batch, BatchOrder, Cost, Event, Examples, Trainer, course, evaluate, unobserved};
 use ndarray::Array2;
 use serde_json::Value;
-use support::{assert_parameters, integer, integers, labels, matrix, number, numbers, parameters};
 
 const CURVE: f64 = 1e-8;
 
@@ -19,7 +19,7 @@ fn golden(text: &str) -> Value {
 
 /// Points of `datasets_2d.json`.
 fn points(name: &str) -> (Array2<f64>, Vec<u32>) {
-    let data = golden(include_str!("golden/datasets_2d.json"));
+    let data = golden(include_str!("../golden/datasets_2d.json"));
     (matrix(&data[name]["X"]), labels(&data[name]["Y"]))
 }
 
@@ -42,14 +42,14 @@ fn assert_curve(costs: &[f64], expected: &Value, name: &str) {
 
 #[test]
 fn two_and_three_iterations_of_an_l_layer_model() {
-    let golden = golden(include_str!("golden/c1w4a2_application.json"));
+    let golden = golden(include_str!("../golden/c1w4a2_application.json"));
     let cases = golden["small_end_to_end_cases"].as_array().unwrap();
     assert_eq!(cases.len(), 2);
     for case in cases {
         let (inputs, expected) = (&case["inputs"], &case["expected"]);
         let mut draws = RandomStream::numpy_legacy(1);
         let x = Array2::from_shape_simple_fn((10, 10), || draws.normal());
-        support::assert_close(&x, &matrix(&inputs["X"]), 1e-12, "X");
+        crate::support::assert_close(&x, &matrix(&inputs["X"]), 1e-12, "X");
         let labels = labels(&inputs["Y"]);
         let dims = integers(&inputs["layer_dims"]);
         let rate = number(&inputs["learning_rate"]);
@@ -78,7 +78,7 @@ fn two_and_three_iterations_of_an_l_layer_model() {
 /// The initialisation runs on circles.
 #[test]
 fn circles_under_five_initializations() {
-    let golden = golden(include_str!("golden/c2w1_initialization.json"));
+    let golden = golden(include_str!("../golden/c2w1_initialization.json"));
     let (train, test) =
         (points("make_circles_train300_seed1"), points("make_circles_test100_seed2"));
     let runs = golden["training_runs"].as_array().unwrap();
@@ -119,7 +119,7 @@ fn circles_under_five_initializations() {
 /// The football runs, without regularisation and with L2.
 #[test]
 fn football_with_and_without_l2() {
-    let golden = golden(include_str!("golden/c2w1_regularization.json"));
+    let golden = golden(include_str!("../golden/c2w1_regularization.json"));
     let runs = golden["training_runs"].as_array().unwrap();
     assert_eq!(runs.len(), 2);
     let (train, test) = (points("football_train211"), points("football_test200"));
@@ -152,7 +152,7 @@ fn football_with_and_without_l2() {
 /// Mini-batch gradient descent on moons: the published cost is that of an epoch's last batch.
 #[test]
 fn moons_by_mini_batches() {
-    let golden = golden(include_str!("golden/c2w2_optimization.json"));
+    let golden = golden(include_str!("../golden/c2w2_optimization.json"));
     let runs = golden["training_runs"].as_array().unwrap();
     assert_eq!(runs.len(), 1);
     let run = &runs[0];

@@ -1,18 +1,15 @@
 //! Runs that are interrupted end in the same bits as runs that are not.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-#[path = "support/fits.rs"]
-mod fits;
-
 use std::ops::ControlFlow;
 
+use crate::fits::{build, bytes, labels, normal, size};
 use dnn_core::Features;
 use dnn_layers::{Activation, InputShape, Layer, Network};
 use dnn_train::{
     Augment, Batch, Checkpoint, ClassWeights, Clip, EarlyStopping, Event, Examples, Monitor,
     Optimizer, Schedule, TrainError, Trainer, unobserved,
 };
-use fits::{build, bytes, labels, normal, size};
 
 /// A network with every kind of layer.
 fn network() -> Network<f32> {
@@ -104,7 +101,7 @@ fn forty_of_forty_stop_points_end_in_the_same_bits() {
 fn every_optimiser_and_schedule_goes_on_exactly() {
     let (x, y) = (normal((5, 20), 1), labels(3, 20, 2));
     let training = Examples::classes(Features::Real(x.view()), &y);
-    let first: Network<f64> = build(fits::classifier(5, &[4], 3));
+    let first: Network<f64> = build(crate::fits::classifier(5, &[4], 3));
     for optimizer in Optimizer::NAMES {
         for schedule in Schedule::NAMES {
             let optimizer: Optimizer = optimizer.parse().unwrap();
@@ -168,7 +165,7 @@ fn stopped(
 fn more_epochs_extend_a_run_and_other_settings_are_refused() {
     let (x, y) = (normal((5, 20), 1), labels(3, 20, 2));
     let training = Examples::classes(Features::Real(x.view()), &y);
-    let first: Network<f64> = build(fits::classifier(5, &[4], 3));
+    let first: Network<f64> = build(crate::fits::classifier(5, &[4], 3));
     let trainer = Trainer { batch: size(6), epochs: 3, ..Trainer::default() };
     // The last state of a run that is over, extended by three epochs.
     let mut last = Vec::new();
@@ -205,7 +202,7 @@ fn more_epochs_extend_a_run_and_other_settings_are_refused() {
         refuse(&Trainer { optimizer: "adam".parse().unwrap(), ..trainer.clone() }, &first),
         "the checkpoint is of another run: optimiser: expected sgd, found adam"
     );
-    let wider: Network<f64> = build(fits::classifier(5, &[5], 3));
+    let wider: Network<f64> = build(crate::fits::classifier(5, &[5], 3));
     assert!(refuse(&trainer, &wider).contains("network: expected"));
     // A schedule over the whole run is laid out for its length.
     let cosine = Trainer { schedule: "cosine".parse().unwrap(), ..trainer.clone() };
@@ -225,7 +222,7 @@ fn more_epochs_extend_a_run_and_other_settings_are_refused() {
 fn a_checkpoint_that_is_cut_or_changed_is_refused() {
     let (x, y) = (normal((3, 8), 1), labels(2, 8, 2));
     let training = Examples::classes(Features::Real(x.view()), &y);
-    let first: Network<f64> = build(fits::classifier(3, &[2], 2));
+    let first: Network<f64> = build(crate::fits::classifier(3, &[2], 2));
     let trainer = Trainer { optimizer: "adam".parse().unwrap(), ..Trainer::default() };
     let saved = stopped(&trainer, &first, &training, 1);
     for len in 0..saved.len() {
@@ -254,7 +251,7 @@ fn the_best_weights_come_back() {
     let (far, y_far) = (normal((5, 20), 3), labels(3, 20, 4));
     let training = Examples::classes(Features::Real(x.view()), &y);
     let validation = Examples::classes(Features::Real(far.view()), &y_far);
-    let first: Network<f64> = build(fits::classifier(5, &[4], 3));
+    let first: Network<f64> = build(crate::fits::classifier(5, &[4], 3));
     let trainer = Trainer { batch: size(6), epochs: 30, ..Trainer::default() };
     let trainer = Trainer { restore_best: true, ..trainer };
     let mut network = first.clone();

@@ -1,14 +1,11 @@
 //! Training on pictures that change with every epoch.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-#[path = "support/fits.rs"]
-mod fits;
-
 use dnn_core::Features;
 use dnn_train::{Augment, Batch, Examples, TrainError, Trainer, unobserved};
 use ndarray::{Array2, ShapeBuilder};
 
-use fits::{bits, build, bytes, classifier, fit, labels, normal, size, try_fit};
+use crate::fits::{bits, build, bytes, classifier, fit, labels, normal, size, try_fit};
 
 const FEATURES: usize = 30;
 const EXAMPLES: usize = 50;

@@ -1,12 +1,10 @@
 //! The metrics against scikit-learn's, and at their edges.
 #![allow(clippy::unwrap_used, reason = "a test may stop at a broken golden file")]
 
-mod support;
-
+use crate::support::{integers, matrix, number, numbers};
 use dnn_train::metrics;
 use ndarray::{Array2, array};
 use serde_json::Value;
-use support::{integers, matrix, number, numbers};
 
 const CLOSE: f64 = 1e-12;
 
@@ -17,7 +15,8 @@ fn assert_near(found: f64, expected: f64, what: &str) {
 
 #[test]
 fn every_number_is_that_of_scikit_learn() {
-    let golden: Value = serde_json::from_str(include_str!("golden/sklearn_metrics.json")).unwrap();
+    let golden: Value =
+        serde_json::from_str(include_str!("../golden/sklearn_metrics.json")).unwrap();
     let cases = golden["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 3);
     for case in cases {

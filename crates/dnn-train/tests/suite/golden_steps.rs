@@ -2,8 +2,9 @@
 //! runs are in `golden_runs.rs`).
 #![allow(clippy::unwrap_used, reason = "a test may stop at a broken golden file")]
 
-mod support;
-
+use crate::support::{
+    assert_close, assert_parameters, integer, integers, labels, matrix, number, numbers, parameters,
+};
 use dnn_core::{
     Features, Initializer, LayerParameters, Parameters, RandomStream, initialize_parameters,
     initialize_parameters_deep,
@@ -19,9 +20,6 @@ use dnn_train::{
 };
 use ndarray::{Array2, Axis};
 use serde_json::Value;
-use support::{
-    assert_close, assert_parameters, integer, integers, labels, matrix, number, numbers, parameters,
-};
 
 const LIMIT: f64 = 1e-9;
 
@@ -34,7 +32,7 @@ fn cases(file: &str, key: &str) -> Vec<Value> {
 
 #[test]
 fn building_your_network_step_by_step() {
-    for case in cases(include_str!("golden/c1w4a1_step_by_step.json"), "cases") {
+    for case in cases(include_str!("../golden/c1w4a1_step_by_step.json"), "cases") {
         let name = case["name"].as_str().unwrap();
         let (inputs, expected) = (&case["inputs"], &case["expected"]);
         match name {
@@ -220,7 +218,7 @@ fn remembering(optimizer: Optimizer, steps: u64, inputs: &Value, expected: &Valu
 
 #[test]
 fn initialization_rules() {
-    for case in cases(include_str!("golden/c2w1_initialization.json"), "init_cases") {
+    for case in cases(include_str!("../golden/c2w1_initialization.json"), "init_cases") {
         let name = case["name"].as_str().unwrap();
         let rule = match name {
             "random_x10_3_2_1" => Initializer::Normal(10.0),
@@ -236,7 +234,7 @@ fn initialization_rules() {
 
 #[test]
 fn optimization_methods() {
-    for case in cases(include_str!("golden/c2w2_optimization.json"), "cases") {
+    for case in cases(include_str!("../golden/c2w2_optimization.json"), "cases") {
         let name = case["name"].as_str().unwrap();
         let (inputs, expected) = (&case["inputs"], &case["expected"]);
         match name {
@@ -263,7 +261,7 @@ fn optimization_methods() {
 
 #[test]
 fn regularization() {
-    for case in cases(include_str!("golden/c2w1_regularization.json"), "cases") {
+    for case in cases(include_str!("../golden/c2w1_regularization.json"), "cases") {
         let name = case["name"].as_str().unwrap();
         let (inputs, expected) = (&case["inputs"], &case["expected"]);
         match name {
@@ -285,7 +283,7 @@ fn regularization() {
 /// What the golden files hold, by file and section: a case more or less has to be written here, and tested.
 const HELD: [(&str, &str, &str); 10] = [
     (
-        include_str!("golden/c1w4a1_step_by_step.json"),
+        include_str!("../golden/c1w4a1_step_by_step.json"),
         "cases",
         "sigmoid_0_2 activations_edge_values initialize_parameters_2_2_1 \
              initialize_parameters_3_2_1 initialize_parameters_deep_5_4_3 linear_forward \
@@ -294,41 +292,41 @@ const HELD: [(&str, &str, &str); 10] = [
              linear_backward_3x4 linear_activation_backward L_model_backward update_parameters",
     ),
     (
-        include_str!("golden/c1w4a2_application.json"),
+        include_str!("../golden/c1w4a2_application.json"),
         "small_end_to_end_cases",
         "L_layer_model_2iters L_layer_model_3iters",
     ),
     (
-        include_str!("golden/c1w4a2_application.json"),
+        include_str!("../golden/c1w4a2_application.json"),
         "training_runs",
         "four_layer_12288_20_7_5_1 two_layer_12288_7_1 four_layer_init_0.01",
     ),
     (
-        include_str!("golden/c2w1_gradient_checking.json"),
+        include_str!("../golden/c2w1_gradient_checking.json"),
         "cases",
         "gradient_check_1d gradient_check_n",
     ),
-    (include_str!("golden/c2w1_initialization.json"), "init_cases", "random_x10_3_2_1 he_2_4_1"),
+    (include_str!("../golden/c2w1_initialization.json"), "init_cases", "random_x10_3_2_1 he_2_4_1"),
     (
-        include_str!("golden/c2w1_initialization.json"),
+        include_str!("../golden/c2w1_initialization.json"),
         "training_runs",
         "zeros random10 he small_0.01 xavier_1/n",
     ),
     (
-        include_str!("golden/c2w1_regularization.json"),
+        include_str!("../golden/c2w1_regularization.json"),
         "cases",
         "compute_cost_with_regularization backward_propagation_with_regularization \
              forward_propagation_with_dropout backward_propagation_with_dropout",
     ),
-    (include_str!("golden/c2w1_regularization.json"), "training_runs", "none L2_0.7"),
+    (include_str!("../golden/c2w1_regularization.json"), "training_runs", "none L2_0.7"),
     (
-        include_str!("golden/c2w2_optimization.json"),
+        include_str!("../golden/c2w2_optimization.json"),
         "cases",
         "update_parameters_with_gd update_parameters_with_momentum \
              update_parameters_with_adam_t2 random_mini_batches_148_by_64 \
              random_mini_batches_7_by_2 learning_rate_decay",
     ),
-    (include_str!("golden/c2w2_optimization.json"), "training_runs", "gd"),
+    (include_str!("../golden/c2w2_optimization.json"), "training_runs", "gd"),
 ];
 
 #[test]
@@ -370,7 +368,7 @@ fn forward_with_dropout(inputs: &Value, expected: &Value) {
 /// gradient that of the single calls.
 #[test]
 fn the_trainer_drops_what_the_course_drops() {
-    let all = cases(include_str!("golden/c2w1_regularization.json"), "cases");
+    let all = cases(include_str!("../golden/c2w1_regularization.json"), "cases");
     let case = all.iter().find(|case| case["name"] == "forward_propagation_with_dropout").unwrap();
     let (inputs, expected) = (&case["inputs"], &case["expected"]);
     let (x, start) = (matrix(&inputs["X"]), parameters(inputs, ""));

@@ -2,21 +2,19 @@
 //! is in `refusals.rs`.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-#[path = "support/fits.rs"]
-mod fits;
-mod support;
-
 use std::ops::ControlFlow;
 
+use crate::fits::{
+    apart, bits, build, classifier, fit, full, in_order, labels, normal, size, try_fit,
+};
+use crate::support::assert_parameters;
 use dnn_core::{Element, Features, Parameters};
 use dnn_layers::{Activation, Head, InputShape, Layer, Network};
 use dnn_store::Scalar;
 use dnn_train::{
     Batch, Cost, Event, Examples, Optimizer, TrainError, Trainer, evaluate, gradients,
 };
-use fits::{apart, bits, build, classifier, fit, full, in_order, labels, normal, size, try_fit};
 use ndarray::{Array2, Axis, array, s};
-use support::assert_parameters;
 
 /// A network with every kind of layer.
 fn layered<T: Element + Scalar>(features: usize) -> Network<T> {
@@ -229,7 +227,7 @@ fn smoothed_numbers_and_means_over_one_example_are_refused() {
     let y = array![[3.0, 5.0]];
     let examples = Examples::values(Features::Real(x.view()), y.view());
     let trainer = Trainer { label_smoothing: 0.1, ..full(0.1, 1) };
-    let message = try_fit(&trainer, &fits::line(1.0), &examples).1.unwrap_err().to_string();
+    let message = try_fit(&trainer, &crate::fits::line(1.0), &examples).1.unwrap_err().to_string();
     assert_eq!(message, "label smoothing: expected classes as targets, found numbers");
     let (x, labels) = (normal((3, 5), 2), labels(3, 5, 1));
     let one = x.select(Axis(1), &[0]);
@@ -257,7 +255,7 @@ fn what_no_memory_holds_is_refused_before_it_is_asked_for() {
     let message = |input, widths: &[usize]| {
         let builder = Network::<f32>::builder(input).hidden(widths, Activation::Relu);
         let builder = builder.classes(["a", "b"]);
-        builder.build(&mut fits::draws(1)).unwrap_err().to_string()
+        builder.build(&mut crate::fits::draws(1)).unwrap_err().to_string()
     };
     let photo = InputShape::picture(64, 64, 3);
     // 12288 inputs and a bias for each of a million units, and the same again less the inputs.

@@ -5,16 +5,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 #![allow(clippy::print_stdout, reason = "the table is what a reader looks for")]
 
-#[path = "support/conforming.rs"]
-mod conforming;
-#[path = "support/fits.rs"]
-mod fits;
-
 use std::any::Any;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use conforming::{Data, Kind, Row, rows};
+use crate::conforming::{Data, Kind, Row, rows};
 use dnn_core::{Element, Features, Initializer, LayerParameters, Parameters, RandomStream};
 use dnn_layers::{Activation, Head, Layer, Network};
 use dnn_store::Scalar;
@@ -132,7 +127,8 @@ fn shapes(row: &Row) -> Found {
     }
     if let Kind::Initializer(rule) = row.subject {
         for shape in [(1, 1), (5, 3), (3, 5)] {
-            let weights: Array2<f32> = rule.weights(shape.0, shape.1, &mut fits::draws(1))?;
+            let weights: Array2<f32> =
+                rule.weights(shape.0, shape.1, &mut crate::fits::draws(1))?;
             ensure(weights.dim() == shape, || format!("{:?} for {shape:?}", weights.dim()))?;
         }
     }
@@ -197,7 +193,8 @@ fn nothing_of_the_subject(row: &Row) -> Result<(), Box<dyn std::error::Error>> {
         }
         Kind::Initializer(rule) => {
             for shape in [(0, 0), (0, 3), (3, 0)] {
-                let weights: Array2<f64> = rule.weights(shape.0, shape.1, &mut fits::draws(1))?;
+                let weights: Array2<f64> =
+                    rule.weights(shape.0, shape.1, &mut crate::fits::draws(1))?;
                 ensure(weights.dim() == shape, || format!("{:?} for {shape:?}", weights.dim()))?;
             }
         }
@@ -319,7 +316,7 @@ fn pure(row: &Row) -> Found {
     ensure(data == kept, || "the examples have changed".to_owned())?;
     match row.subject {
         Kind::Initializer(rule) => {
-            let draw = || rule.weights::<f64, _>(4, 3, &mut fits::draws(2));
+            let draw = || rule.weights::<f64, _>(4, 3, &mut crate::fits::draws(2));
             ensure(draw()? == draw()?, || "other weights from one seed".to_owned())?;
         }
         Kind::Schedule(schedule) => {

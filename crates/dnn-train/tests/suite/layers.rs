@@ -2,20 +2,18 @@
 //! what they stand for (reliability row T8 for these layers, T13 for weights and folding).
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-#[path = "support/fits.rs"]
-mod fits;
-mod support;
-
+use crate::fits::{apart, bits, fit, full, labels, normal, size};
+use crate::support::{
+    assert_close, assert_parameters, integer, matrix, number, numbers, parameters,
+};
 use dnn_core::{Features, Parameters, Purpose, RandomStream};
 use dnn_layers::{Activation, InputShape, Layer, Network};
 use dnn_train::{
     Batch, ClassWeights, Cost, DropoutMasks, Examples, Trainer, check_gradients, compare_gradients,
     evaluate, gradients, unobserved,
 };
-use fits::{apart, bits, fit, full, labels, normal, size};
 use ndarray::{Array2, Axis, array, concatenate};
 use serde_json::Value;
-use support::{assert_close, assert_parameters, integer, matrix, number, numbers, parameters};
 
 const CLOSE: f64 = 1e-10;
 
@@ -41,7 +39,8 @@ fn with(mut network: Network<f64>, parameters: &Parameters<f64>) -> Network<f64>
 
 #[test]
 fn ten_steps_are_those_of_pytorch() {
-    let golden: Value = serde_json::from_str(include_str!("golden/pytorch_layers.json")).unwrap();
+    let golden: Value =
+        serde_json::from_str(include_str!("../golden/pytorch_layers.json")).unwrap();
     let x = matrix(&golden["X"]);
     let y: Vec<u32> = golden["Y"].as_array().unwrap().iter().map(integer).collect();
     let examples = Examples::classes(Features::Real(x.view()), &y);
@@ -241,7 +240,7 @@ fn the_share_that_is_dropped_is_the_rate() {
         .layer(dense(100, Activation::Identity))
         .layer(Layer::Dropout { rate: 0.3 })
         .outputs(100, dnn_layers::Head::Identity);
-    let mut network = fits::build(builder);
+    let mut network = crate::fits::build(builder);
     for (l, mut layer) in network.layers_mut().enumerate() {
         layer.weights.fill(0.0);
         layer.bias.fill(if l == 0 { 1.0 } else { 0.0 });

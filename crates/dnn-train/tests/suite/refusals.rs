@@ -1,9 +1,6 @@
 //! Numbers that stop a run, and calls that are refused.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-#[path = "support/fits.rs"]
-mod fits;
-
 use std::ops::ControlFlow;
 
 use dnn_core::{CoreError, Features, Initializer};
@@ -13,7 +10,7 @@ use dnn_train::{
 };
 use ndarray::{Array2, array};
 
-use fits::{bits, build, classifier, full, in_order, line, size, try_fit};
+use crate::fits::{bits, build, classifier, full, in_order, line, size, try_fit};
 
 /// Trains a line, or two in a row, on `m` equal examples, until it stops; gives what, layer, step,
 /// epoch and batch, and the network.

@@ -1,9 +1,6 @@
 //! What the trainer promises beside its bits: learning, weights, warnings, events, evaluation.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-#[path = "support/fits.rs"]
-mod fits;
-
 use std::ops::ControlFlow;
 
 use dnn_core::{Element, Features, Initializer, LayerParameters, Parameters};
@@ -11,7 +8,7 @@ use dnn_layers::{Head, InputShape, Network, NetworkBuilder};
 use dnn_train::{Cost, Event, Examples, History, Schedule, Trainer, Warning, evaluate};
 use ndarray::{Array2, ShapeBuilder, array};
 
-use fits::{bits, build, classifier, fit, full, in_order, labels, line, normal, size};
+use crate::fits::{bits, build, classifier, fit, full, in_order, labels, line, normal, size};
 
 fn learns_what_can_be_learned<T: Element + dnn_store::Scalar>() {
     // A line with a gap of 0.4 around it.

@@ -1,19 +1,16 @@
 //! The Gram form of full-batch gradient descent: the same runs as by weights, on the products of examples.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-#[path = "support/fits.rs"]
-mod fits;
-
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
+use crate::fits::{apart, build, bytes, classifier, full, labels, normal, size};
 use dnn_core::{Element, Features, PixelScaling};
 use dnn_layers::{Activation, InputShape, Layer, Network};
 use dnn_train::{
     Augment, Batch, BatchOrder, Checkpoint, ClassWeights, Clip, EarlyStopping, Event, Examples,
     GramChoice, History, Monitor, TrainError, Trainer, unobserved,
 };
-use fits::{apart, build, bytes, classifier, full, labels, normal, size};
 
 /// Steps that both forms are compared over.
 const STEPS: u64 = 50;

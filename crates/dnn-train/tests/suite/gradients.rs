@@ -2,8 +2,7 @@
 //! layers are in `layers.rs`).
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-mod support;
-
+use crate::support::{assert_parameters, labels, matrix, number, parameters};
 use dnn_core::{Element, Features, Initializer, Parameters, PixelScaling, Purpose, RandomStream};
 use dnn_layers::{Activation, Head, InputShape, Layer, Network, NetworkBuilder, model_forward};
 use dnn_train::{
@@ -11,7 +10,6 @@ use dnn_train::{
 };
 use ndarray::{Array2, ShapeBuilder};
 use serde_json::Value;
-use support::{assert_parameters, labels, matrix, number, parameters};
 
 const EPSILON: f64 = 1e-5;
 const LIMIT: f64 = 1e-7;
@@ -184,7 +182,7 @@ fn f32_gradients_agree_to_a_hundredth() {
 #[test]
 fn published_differences() {
     let golden: Value =
-        serde_json::from_str(include_str!("golden/c2w1_gradient_checking.json")).unwrap();
+        serde_json::from_str(include_str!("../golden/c2w1_gradient_checking.json")).unwrap();
     let cases = golden["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 2);
 

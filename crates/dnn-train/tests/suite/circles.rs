@@ -1,16 +1,12 @@
 //! The points that the example `circles` makes are those of the course.
 
-#[path = "support/circles.rs"]
-mod circles;
-mod support;
-
-use circles::circles;
+use crate::circle_data::circles;
+use crate::support::{assert_close, labels, matrix};
 use serde_json::Value;
-use support::{assert_close, labels, matrix};
 
 #[test]
 fn circles_are_those_of_the_course() {
-    let data: Value = serde_json::from_str(include_str!("golden/datasets_2d.json"))
+    let data: Value = serde_json::from_str(include_str!("../golden/datasets_2d.json"))
         .expect("the golden file is JSON");
     for (name, seed, m) in
         [("make_circles_train300_seed1", 1, 300), ("make_circles_test100_seed2", 2, 100)]

@@ -1,13 +1,10 @@
 //! Floors under what is learned, with margin (reliability row T14); more of it is in `training.rs`.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-#[path = "support/fits.rs"]
-mod fits;
-
+use crate::fits::{build, classifier, fit, labels, normal, size};
 use dnn_core::{Features, Initializer};
 use dnn_layers::{Activation, InputShape, Layer, Network};
 use dnn_train::{Batch, Cost, Examples, Optimizer, Trainer, evaluate};
-use fits::{build, classifier, fit, labels, normal, size};
 use ndarray::{Array2, Axis};
 
 /// Points to both sides of a circle of radius 1, none of them near it.
@@ -80,7 +77,7 @@ fn labels_at_random_are_memorised_by_every_optimiser_with_a_memory() {
         [("momentum", 0.1, 200), ("rmsprop", 0.01, 200), ("adam", 0.01, 200), ("lbfgs", 1.0, 50)]
     {
         let optimizer = name.parse().unwrap();
-        let trainer = Trainer { optimizer, ..fits::full(learning_rate, epochs) };
+        let trainer = Trainer { optimizer, ..crate::fits::full(learning_rate, epochs) };
         let (_, history) = fit(&trainer, &network, &examples);
         let last = history.epochs.last().unwrap();
         // Chance is a third, and a cost of ln 3 = 1.1.

@@ -2,9 +2,6 @@
 //! rows T10 and T13; weights of examples and folded normalisation are in `layers.rs`).
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-#[path = "support/fits.rs"]
-mod fits;
-
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -14,7 +11,9 @@ use dnn_train::{Augment, BatchOrder, Clip, Cost, Examples, Trainer, evaluate, un
 use ndarray::{ArrayView2, Axis, concatenate};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use fits::{apart, bits, build, bytes, classifier, fit, full, in_order, labels, normal, size};
+use crate::fits::{
+    apart, bits, build, bytes, classifier, fit, full, in_order, labels, normal, size,
+};
 
 #[track_caller]
 fn assert_same_bits_on_any_threads<T: Element + dnn_store::Scalar>(

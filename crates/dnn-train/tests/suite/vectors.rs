@@ -4,15 +4,12 @@
 //! The numbers are from a second implementation of ChaCha8 and of the documented formulas, in Python.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-#[path = "support/fits.rs"]
-mod fits;
-
 use std::ops::ControlFlow;
 
+use crate::fits::{build, full, size};
 use dnn_core::{Features, Initializer, Purpose, RandomStream};
 use dnn_layers::{Activation, Head, InputShape, Layer, Network};
 use dnn_train::{Event, Examples, Trainer};
-use fits::{build, full, size};
 use ndarray::Array2;
 
 /// Two units of three inputs, row by row, of seed 7.

@@ -3,17 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 #![allow(clippy::cast_possible_truncation, reason = "made-up data")]
 
-#[path = "support/fits.rs"]
-mod fits;
-
 use std::num::NonZeroUsize;
 
+use crate::fits::{bits, build, bytes, classifier, fit, full, labels, normal, size, try_fit};
 use dnn_core::{Features, Parameters, PixelScaling, Purpose, RandomStream};
 use dnn_layers::{Activation, Head, InputShape, Layer, Network, NetworkBuilder};
 use dnn_train::{
     ClassWeights, Clip, Cost, Examples, Trainer, clip_by_value, gradients, update_parameters,
 };
-use fits::{bits, build, bytes, classifier, fit, full, labels, normal, size, try_fit};
 use ndarray::{Array2, ShapeBuilder, s};
 
 fn dense(units: usize, activation: Activation) -> Layer {

@@ -1,11 +1,10 @@
 //! Every optimiser against PyTorch's, step by step, and what all of them have in common.
 #![allow(clippy::unwrap_used, reason = "a test may stop at a broken golden file")]
 
-mod support;
-
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
+use crate::support::{assert_parameters, integer, matrix, number, numbers, parameters};
 use dnn_core::{Features, LayerParameters, Parameters, Purpose, RandomStream};
 use dnn_layers::{Activation, Head, InputShape, Network};
 use dnn_train::{
@@ -14,7 +13,6 @@ use dnn_train::{
 };
 use ndarray::{Array2, array};
 use serde_json::Value;
-use support::{assert_parameters, integer, matrix, number, numbers, parameters};
 
 /// How far numbers may be from PyTorch's, which sums in another order.
 const CLOSE: f64 = 1e-10;
@@ -36,7 +34,7 @@ fn network(start: &Parameters<f64>) -> Network<f64> {
 #[test]
 fn ten_steps_are_those_of_pytorch() {
     let golden: Value =
-        serde_json::from_str(include_str!("golden/pytorch_optimizers.json")).unwrap();
+        serde_json::from_str(include_str!("../golden/pytorch_optimizers.json")).unwrap();
     let x = matrix(&golden["X"]);
     let y: Vec<u32> = golden["Y"].as_array().unwrap().iter().map(integer).collect();
     let start = parameters(&golden["parameters"], "");
@@ -74,7 +72,7 @@ fn ten_steps_are_those_of_pytorch() {
 #[test]
 fn rates_are_those_of_pytorch() {
     let golden: Value =
-        serde_json::from_str(include_str!("golden/pytorch_optimizers.json")).unwrap();
+        serde_json::from_str(include_str!("../golden/pytorch_optimizers.json")).unwrap();
     let rate_0 = number(&golden["schedule_rate"]);
     let moment = |step| Moment { step, steps_per_epoch: 4, steps: 40 };
     let mut names = vec!["inverse-time".to_owned(), "staircase".to_owned()];
@@ -100,7 +98,7 @@ fn rates_are_those_of_pytorch() {
 #[test]
 fn a_plateau_lowers_the_rate_as_pytorch_does() {
     let golden: Value =
-        serde_json::from_str(include_str!("golden/pytorch_optimizers.json")).unwrap();
+        serde_json::from_str(include_str!("../golden/pytorch_optimizers.json")).unwrap();
     let plateau = &golden["plateau"];
     let told = numbers(&plateau["told"]);
     let rate_0 = number(&golden["schedule_rate"]);
@@ -173,7 +171,7 @@ fn line() -> Network<f64> {
 #[test]
 fn a_run_takes_the_rate_of_each_step_after_its_warm_up() {
     let golden: Value =
-        serde_json::from_str(include_str!("golden/pytorch_optimizers.json")).unwrap();
+        serde_json::from_str(include_str!("../golden/pytorch_optimizers.json")).unwrap();
     let warm_up = numbers(&golden["warm_up_of_5"]);
     let (x, y) = (array![[1.0]], array![[0.0]]);
     let examples = Examples::values(Features::Real(x.view()), y.view());

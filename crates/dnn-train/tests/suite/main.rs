@@ -1,0 +1,31 @@
+//! The tests of this crate as one program: what is generic is compiled once for all of them.
+//!
+//! On their own are those with an allocator of their own, and those that say loudly what they skip.
+
+#[path = "../support/circles.rs"]
+mod circle_data;
+#[path = "../support/conforming.rs"]
+mod conforming;
+#[path = "../support/fits.rs"]
+mod fits;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod augment;
+mod circles;
+mod conformance;
+mod convergence;
+mod faults;
+mod golden_runs;
+mod golden_steps;
+mod gradients;
+mod gram;
+mod kernels;
+mod layers;
+mod metrics;
+mod optimizers;
+mod refusals;
+mod resume;
+mod same_bits;
+mod training;
+mod vectors;
