@@ -303,7 +303,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         }
         let pass =
             Pass { network, objective: self.objective(), examples: &examples, columns, draws };
-        engine.to_every_dz(pass)?;
+        engine.back_to_every_dz(pass)?;
         let memory = &mut state.optimizer;
         let in_range = self.largest.is_some_and(|largest| engine.stays_in_range(pass, largest));
         let penalty = if in_range {
