@@ -292,7 +292,7 @@ impl<T: Element> ForwardCaches<T> {
         let mut z = rest[0].z.slice_mut(used);
         let mut run = |x: &Features<'_, T>, columns| match by {
             LinearBy::Weights => {
-                linear_into(x, columns, weights, bias, &mut self.scratch, z.view_mut())
+                linear_into(x, columns, weights, bias, &mut self.scratch, z.view_mut());
             }
             LinearBy::Packed(packed) => {
                 packed.linear_into(x, columns, bias.column(0), &mut self.packed, z.view_mut());

@@ -73,9 +73,11 @@ impl fmt::Display for Plan {
         writeln!(f, "phase 1        {batch} examples a step in {tiles} tiles of up to {tile}")?;
         match self.stored_because {
             None => {
-                writeln!(f, "update         fused: parameters follow each block of the gradient")?
+                writeln!(f, "update         fused: parameters follow each block of the gradient")?;
             }
-            Some(reason) => writeln!(f, "update         after the whole gradient: {reason}")?,
+            Some(reason) => {
+                writeln!(f, "update         after the whole gradient: {reason}")?;
+            }
         }
         for (l, layer) in self.layers.iter().enumerate() {
             let (LayerPlan { units, inputs, forward, block }, blocks) = (layer, layer.blocks());
@@ -108,7 +110,6 @@ impl Trainer {
         let layers = layers.map(|(l, (_, layer))| {
             let (units, inputs) = layer.weights.dim();
             let forward = match way::<T>(l, (units, inputs), batch) {
-                Way::Packed => "by weights packed in each step",
                 Way::ByUnits if examples.features.is_in_place() => "by units, before the tiles",
                 Way::InPlace | Way::ByUnits => "by the weights as they lie",
             };

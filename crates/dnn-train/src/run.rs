@@ -360,7 +360,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         }
         let product = state.gram.as_ref().map(|gram| gram.place.z.view());
         let pass = Pass { network, objective, examples, columns, product, draws };
-        engine.to_every_dz(pass)?;
+        engine.back_to_every_dz(pass)?;
         let in_range = self.largest.is_some_and(|largest| engine.stays_in_range(pass, largest));
         let penalty = if in_range {
             let (memory, penalty) = (&mut state.optimizer, self.penalty(network, None));

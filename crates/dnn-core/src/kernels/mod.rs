@@ -134,7 +134,7 @@ pub(crate) fn dot<'x, E: Source + 'x>(
 #[derive(Debug, Clone, Default)]
 pub struct Terms {
     rows: usize,
-    terms: usize,
+    columns: usize,
     counts: Vec<u32>,
     /// Chunk by chunk, in it row by row, [`CHUNK`] places for each.
     entries: Vec<Entry>,
@@ -157,7 +157,7 @@ impl Terms {
     /// Makes this the lists of a matrix of another shape, without any entry.
     fn resize(&mut self, rows: usize, terms: usize) {
         let places = terms.div_ceil(CHUNK) * rows;
-        (self.rows, self.terms) = (rows, terms);
+        (self.rows, self.columns) = (rows, terms);
         self.counts.resize(places.max(self.counts.len()), 0);
         self.entries.resize((places * CHUNK).max(self.entries.len()), Entry::default());
     }
@@ -195,9 +195,9 @@ impl Terms {
         source: ArrayView2<'_, f32>,
         out: ArrayViewMut2<'_, f32>,
     ) {
-        assert_eq!(coefficients.dim(), (self.rows, self.terms), "other coefficients than listed");
+        assert_eq!(coefficients.dim(), (self.rows, self.columns), "other coefficients than listed");
         let coefficients =
-            coefficients.slice(ndarray::s![rows.clone(), chunk_of(chunk, self.terms)]);
+            coefficients.slice(ndarray::s![rows.clone(), chunk_of(chunk, self.columns)]);
         let places = chunk * self.rows + rows.start..chunk * self.rows + rows.end;
         let counts = &self.counts[places.clone()];
         let entries = &self.entries[places.start * CHUNK..places.end * CHUNK];
@@ -215,9 +215,9 @@ impl Terms {
         source: ArrayView2<'_, f32>,
         mut out: ArrayViewMut2<'_, f32>,
     ) {
-        assert_eq!(source.nrows(), self.terms, "one row for each term");
-        for chunk in 0..self.terms.div_ceil(CHUNK) {
-            let part = source.slice(ndarray::s![chunk_of(chunk, self.terms), ..]);
+        assert_eq!(source.nrows(), self.columns, "one row for each term");
+        for chunk in 0..self.columns.div_ceil(CHUNK) {
+            let part = source.slice(ndarray::s![chunk_of(chunk, self.columns), ..]);
             self.combine_chunk(path, coefficients, (0..self.rows, chunk), part, out.view_mut());
         }
     }

@@ -1,12 +1,11 @@
 //! What is made ready of a step's weights before the tiles run: chosen by shape.
 //!
-//! Where many examples go through a layer, its weights are laid out anew for them, once a step. Where the
-//! first layer's weights are many and the examples few, not every tile reads all of them: `Z` of all
-//! examples is made at once, in parallel over units.
+//! Where the first layer's weights are many and the examples few, not every tile reads all of them: `Z` of
+//! all examples is made at once, in parallel over units.
 
 use std::ops::Range;
 
-use dnn_core::{Columns, Element, Features, PackedWeights, pack};
+use dnn_core::{Columns, Element, Features};
 use dnn_layers::{LinearBy, Network};
 use ndarray::{Array2, ArrayView2, Axis, ShapeBuilder, s};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
@@ -16,19 +15,12 @@ const MANY_WEIGHTS: usize = 1 << 21;
 const FEW_EXAMPLES: usize = 512;
 /// Units of a task then.
 const UNITS: usize = 32;
-/// Units and examples from which on weights are laid out anew.
-const LEAST_UNITS: usize = 24;
-const LEAST_EXAMPLES: usize = 64;
-/// Inputs that a task lays out.
-const PART: usize = 256;
 
 /// How a dense layer comes to its `Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     /// By the weights as they are.
     InPlace,
-    /// By weights that are laid out anew in each step.
-    Packed,
     /// In parallel over units, before the tiles.
     ByUnits,
 }
@@ -42,8 +34,7 @@ pub(crate) fn way<T: Element>(l: usize, (units, inputs): (usize, usize), batch: 
     if l == 0 && units * inputs > MANY_WEIGHTS && batch <= FEW_EXAMPLES {
         return Way::ByUnits;
     }
-    let packs = units >= LEAST_UNITS && batch >= LEAST_EXAMPLES;
-    if packs { Way::Packed } else { Way::InPlace }
+    Way::InPlace
 }
 
 /// Numbers that [`Inputs`] take for layers of these shapes.
@@ -53,7 +44,6 @@ pub(super) fn numbers<T: Element>(
 ) -> u128 {
     let of = |(l, (units, inputs))| match way::<T>(l, (units, inputs), batch) {
         Way::InPlace => 0,
-        Way::Packed => PackedWeights::<T>::numbers(units, inputs),
         Way::ByUnits => units as u128 * batch as u128,
     };
     layers.enumerate().map(of).sum()
@@ -61,7 +51,6 @@ pub(super) fn numbers<T: Element>(
 
 /// What is ready for the tiles of a step.
 pub(super) struct Inputs<T> {
-    packed: Vec<Option<PackedWeights<T>>>,
     /// `Z` of the first layer for the batch, or nothing.
     given: Array2<T>,
     is_given: bool,
@@ -70,25 +59,15 @@ pub(super) struct Inputs<T> {
 impl<T: Element> Inputs<T> {
     /// For tiles that take the weights as they are.
     pub(super) fn in_place() -> Self {
-        Self { packed: Vec::new(), given: Array2::zeros((0, 0)), is_given: false }
+        Self { given: Array2::zeros((0, 0)), is_given: false }
     }
 
-    /// For steps on up to `batch` examples, in layers from `first` on.
-    pub(super) fn new(network: &Network<T>, batch: usize, first: usize) -> Self {
+    /// For steps on up to `batch` examples.
+    pub(super) fn new(network: &Network<T>, batch: usize) -> Self {
         let mut made = Self::in_place();
-        let layers = network.stages().iter().zip(&network.parameters().layers);
-        for (l, (stage, layer)) in layers.enumerate() {
-            if l < first {
-                made.packed.push(None);
-                continue;
-            }
-            let (units, inputs) = layer.weights.dim();
-            let way = way::<T>(l, (units, inputs), batch);
-            let packs = way == Way::Packed && stage.normalization.is_none();
-            made.packed.push(packs.then(|| PackedWeights::new(units, inputs)).flatten());
-            if way == Way::ByUnits {
-                made.given = Array2::zeros((units, batch).f());
-            }
+        let (units, inputs) = network.parameters().layers[0].weights.dim();
+        if way::<T>(0, (units, inputs), batch) == Way::ByUnits {
+            made.given = Array2::zeros((units, batch).f());
         }
         made
     }
@@ -100,13 +79,6 @@ impl<T: Element> Inputs<T> {
         x: &Features<'_, T>,
         columns: Columns<'_>,
     ) {
-        for (packed, layer) in self.packed.iter_mut().zip(&network.parameters().layers) {
-            let Some(packed) = packed else { continue };
-            let mut all = packed.view_mut();
-            let parts = all.axis_chunks_iter_mut(Axis(0), PART).into_par_iter();
-            let weights = layer.weights.axis_chunks_iter(Axis(1), PART).into_par_iter();
-            parts.zip(weights).for_each(|(part, weights)| pack(weights, part));
-        }
         self.is_given = !self.given.is_empty() && x.is_in_place();
         if self.is_given {
             let layer = &network.parameters().layers[0];
@@ -125,7 +97,6 @@ impl<T: Element> Inputs<T> {
         if l == 0 && self.is_given {
             return LinearBy::Given(self.given.slice(s![.., positions]));
         }
-        let packed = self.packed.get(l).and_then(Option::as_ref);
-        packed.map_or(LinearBy::Weights, LinearBy::Packed)
+        LinearBy::Weights
     }
 }

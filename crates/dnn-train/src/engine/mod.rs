@@ -171,7 +171,7 @@ impl<T: Element> Engine<T> {
     pub(crate) fn new(network: &Network<T>, batch: usize) -> Self {
         let mut engine = Self::with_tiles(network, batch, Use::Training);
         engine.gradient = network.parameters().zeros_like();
-        engine.inputs = Inputs::new(network, batch, 0);
+        engine.inputs = Inputs::new(network, batch);
         engine.with_phase_2(network, batch)
     }
 
@@ -191,7 +191,6 @@ impl<T: Element> Engine<T> {
             bias: Array2::zeros(layers[0].bias.dim()),
         };
         engine.gradient.layers = [first].into_iter().chain(layers[1..].iter().map(zeros)).collect();
-        engine.inputs = Inputs::new(network, batch, 1);
         engine.with_phase_2(network, batch)
     }
 
@@ -287,14 +286,14 @@ impl<T: Element> Engine<T> {
 
     /// Both phases: also the gradient of the mean cost of the examples.
     pub(crate) fn backward(&mut self, pass: Pass<'_, '_, T>) -> Result<&Tally, NotFinite> {
-        self.to_every_dz(pass)?;
+        self.back_to_every_dz(pass)?;
         self.store_gradient(pass)?;
         Ok(&self.tally)
     }
 
     /// Phase 1: forward, cost, and back to every `dZ`, and with it to the gradients of the biases and of
     /// batch normalisation, which are finite then.
-    pub(crate) fn to_every_dz(&mut self, pass: Pass<'_, '_, T>) -> Result<(), NotFinite> {
+    pub(crate) fn back_to_every_dz(&mut self, pass: Pass<'_, '_, T>) -> Result<(), NotFinite> {
         debug_assert!(pass.draws.is_some(), "gradients are those of training");
         self.phase_1(&pass, true)?;
         let share: T = share_of_weight(self.tally.weight());
@@ -322,7 +321,7 @@ impl<T: Element> Engine<T> {
         Ok(())
     }
 
-    /// Phase 2 after [`to_every_dz`](Self::to_every_dz), into the gradient.
+    /// Phase 2 after [`back_to_every_dz`](Self::back_to_every_dz), into the gradient.
     pub(crate) fn store_gradient(&mut self, pass: Pass<'_, '_, T>) -> Result<(), NotFinite> {
         let Pass { network, examples, columns, .. } = pass;
         let share = share_of_weight(self.tally.weight());
@@ -366,7 +365,7 @@ impl<T: Element> Engine<T> {
             .all(|l| blocks.stays_in_range(l, tiles, pass.columns.len(), largest))
     }
 
-    /// Phase 2 after [`to_every_dz`](Self::to_every_dz), straight into the parameters of `network`, which is
+    /// Phase 2 after [`back_to_every_dz`](Self::back_to_every_dz), straight into the parameters of `network`, which is
     /// that of the pass, where [`stays_in_range`](Self::stays_in_range) says that it may.
     pub(crate) fn apply(
         &mut self,
