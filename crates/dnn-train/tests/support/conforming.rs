@@ -1,4 +1,5 @@
 //! The rows of the conformance table: a network, a cost and a trainer around each thing there is.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use dnn_core::{Element, Features, Initializer};
 use dnn_layers::{Activation, Head, InputShape, Layer, Network};
