@@ -77,3 +77,20 @@ pub use schedule::{Moment, Schedule};
 pub use stopping::{BestEpoch, EarlyStopping, Monitor};
 pub use temperature::fit_temperature;
 pub use trainer::{Batch, BatchOrder, Clip, Trainer};
+
+/// Compiles what is generic for both precisions as a part of this crate: a debug build then does not compile it
+/// again in every program that trains.
+#[doc(hidden)]
+pub fn both_precisions() {
+    fn of<T: dnn_core::Element + dnn_store::Scalar>() {
+        use std::hint::black_box;
+        black_box(Trainer::fit::<T> as fn(_, _, _, _, _) -> _);
+        black_box(Trainer::resume::<T> as fn(_, _, _, _, _, _) -> _);
+        black_box(evaluate::<T> as fn(_, _, _) -> _);
+        black_box(gradients::<T> as fn(_, _, _) -> _);
+        black_box(check_gradients::<T> as fn(_, _, _, _) -> _);
+        black_box(Checkpoint::<T>::from_bytes as fn(_) -> _);
+    }
+    of::<f32>();
+    of::<f64>();
+}

@@ -152,7 +152,7 @@ pub struct Trainer {
     /// says; 0 for a run that begins with it.
     pub warm_up: u64,
     /// How much large weights cost, `lambda / (2 m)` times the sum of their squares, with the `m` of all
-    /// training examples; 0 for nothing. The costs of a run include it, an [`Evaluation`] does not.
+    /// training examples; 0 for nothing. The costs of a run include it, an [`Evaluation`](crate::Evaluation) does not.
     pub l2: f64,
     /// What is done with a gradient that is too large, after all else.
     pub clip: Clip,
@@ -307,7 +307,7 @@ impl Trainer {
     /// Goes on with a run from a checkpoint of it, to the same bits as if it had never stopped; `network`
     /// becomes the checkpoint's. The history has the epochs from there on.
     ///
-    /// The run keeps the [form](GramPlan) that it began in. The threads are free, and so is the number of epochs where the schedule does not depend on it: more
+    /// The run keeps the [form](crate::GramPlan) that it began in. The threads are free, and so is the number of epochs where the schedule does not depend on it: more
     /// epochs extend a run. What is given as a function ([`order`](Self::order),
     /// [`augment`](Self::augment), [`dropout_masks`](Self::dropout_masks)) has to be the same one; only its
     /// presence can be checked.

@@ -6,7 +6,7 @@
 //!
 //! | product | kernel |
 //! |---|---|
-//! | few units or few examples: `W X + b` | [`dot`]: rows of weights with examples as they lie |
+//! | few units or few examples: `W X + b` | `dot`: rows of weights with examples as they lie |
 //! | examples with each other, `X^T X`, and `dZ1` with these | `gram.rs`, also for `f64` |
 //! | gradients `dZ X^T`, `W^T dZ`; many examples with packed weights | [`Terms::combine`]: without exact zeros |
 //!
