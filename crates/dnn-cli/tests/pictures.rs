@@ -35,7 +35,16 @@ fn data() -> TempDir {
     folder
 }
 
-const TRAIN: &[&str] = &["train", "data", "--size", "6x5", "--hidden", "4", "--epochs", "8"];
+const TRAIN: &[&str] = &[
+    "train",
+    "data",
+    "--size=6x5",
+    "--hidden=4",
+    "--dropout=0",
+    "--optimizer=sgd",
+    "--batch=16",
+    "--epochs=8",
+];
 
 fn train(folder: &Path, more: &[&str]) -> Output {
     dnn(folder, &[TRAIN, more].concat())

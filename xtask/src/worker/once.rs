@@ -52,7 +52,7 @@ fn predict(job: &Job) -> Result<f64> {
     let (shape, pixels) = npy::read::<u8>(job.pixels.as_ref().context("no picture")?)?;
     let features = shape.iter().skip(1).product::<usize>();
     let pixels = dnn_core::ndarray::ArrayView2::from_shape((features, shape[0]).f(), &pixels)?;
-    Ok(Answers::of(&network).last_class(pixels)?[0])
+    Ok(Answers::of(&network)?.last_class(pixels)?[0])
 }
 
 /// As many steps as the job's rounds have: the median time of those after the first, and the last cost.

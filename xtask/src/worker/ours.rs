@@ -6,10 +6,10 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use dnn_core::ndarray::{Array2, ArrayView2, ShapeBuilder};
 use dnn_core::{Element, LayerParameters, Parameters, Purpose, RandomStream};
-use dnn_layers::{Activation, InputShape, Network, NetworkBuilder};
-use dnn_train::{Batch, BatchOrder, Trainer};
+use dnn_layers::{Activation, InputShape, Network, NetworkBuilder, Predictor};
+use dnn_train::{Batch, BatchOrder, GramChoice, Trainer};
 
-use super::{Job, npy};
+use super::{Job, Kind, npy};
 
 /// The seed of everything that is made up.
 const SEED: u64 = 1;
@@ -110,23 +110,26 @@ pub(super) fn trainer(job: &Job, epochs: usize) -> Result<Trainer> {
         order,
         epochs: epochs as u64,
         threads: NonZeroUsize::new(job.threads),
+        // A step on its own is one in the plain form, however long the run is that it belongs to.
+        gram: if job.kind == Kind::Run { GramChoice::Auto } else { GramChoice::Never },
         ..Trainer::default()
     })
 }
 
 /// Something that answers one batch after another.
 pub(super) struct Answers<'n, T> {
-    network: &'n Network<T>,
+    predictor: Predictor<'n, T>,
 }
 
 impl<'n, T: Element> Answers<'n, T> {
-    pub(super) fn of(network: &'n Network<T>) -> Self {
-        Self { network }
+    pub(super) fn of(network: &'n Network<T>) -> Result<Self> {
+        Ok(Self { predictor: network.predictor()? })
     }
 
     /// The probability of the last class for each picture of `pixels`.
     pub(super) fn last_class(&mut self, pixels: ArrayView2<'_, u8>) -> Result<Vec<f64>> {
-        let found = self.network.predict_probabilities(&self.network.pixels(pixels))?;
+        let pixels = self.predictor.network().pixels(pixels);
+        let found = self.predictor.probabilities(&pixels)?;
         let last = found.rows().into_iter().next_back().context("a network without classes")?;
         Ok(last.iter().map(|&value| value.into()).collect())
     }

@@ -105,7 +105,7 @@ impl<'j, T: Element + Scalar> Desk<'j, T> {
 
     /// The median of as many predictions as a round has.
     fn predictions(&self) -> Result<Turn> {
-        let (mut answers, batch) = (Answers::of(&self.network), self.job.batch.unwrap_or(1));
+        let (mut answers, batch) = (Answers::of(&self.network)?, self.job.batch.unwrap_or(1));
         let places = self.job.examples / batch;
         let (mut times, mut value) = (Vec::with_capacity(self.job.rounds_of), 0.0);
         for call in 0..self.job.rounds_of {
@@ -122,7 +122,7 @@ impl<'j, T: Element + Scalar> Desk<'j, T> {
 
     fn check(&self) -> Result<Vec<f64>> {
         match self.job.kind {
-            Kind::Predict => Answers::of(&self.network).last_class(self.pixels.view()),
+            Kind::Predict => Answers::of(&self.network)?.last_class(self.pixels.view()),
             _ => self.first_costs(CHECKED_STEPS),
         }
     }

@@ -370,7 +370,7 @@ pub(super) mod tests {
         let text = report().markdown();
         assert!(text.starts_with("`cargo xtask bench --quick --peers w1a` on A CPU (avx2 fma)"));
         // Ratios within the rounds: 2, 4, 2.5. Times of torch: median 2, quartiles 1.5 and 2.25.
-        let row = "|          | torch   |  2.000 s * | 1.500 s to 2.250 s |     3/3 |       2.50 |  \
+        let row = "|          | torch   | 2.000 s * |   1.500 s to 2.250 s |           3/3 |       2.50 |  \
                    2.25 to 3.25 |       3 MiB |  2e-7 |";
         assert!(text.contains(row), "{text}");
         let summary = "| w1a      | one full-batch step, 384 of [12288,20,7,5,1]";
