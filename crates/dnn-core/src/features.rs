@@ -6,11 +6,11 @@ use std::ops::Range;
 use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 use serde::{Deserialize, Serialize};
 
-use crate::kernels::{self, KernelPath, Scale, prefetch};
+use crate::kernels::{self, KernelPath, PlainLoop, prefetch};
 use crate::{CoreError, Element};
 
 /// Examples that are fetched before it is their turn.
-const AHEAD: usize = 12;
+const AHEAD: usize = 24;
 
 /// A borrowed matrix of inputs, one example per column.
 ///
@@ -89,41 +89,35 @@ impl<T: Element> Features<'_, T> {
         &self,
         rows: Range<usize>,
         columns: Columns<'_>,
-        mut out: ArrayViewMut2<'_, T>,
+        out: ArrayViewMut2<'_, T>,
     ) {
         assert_eq!(out.dim(), (columns.len(), rows.len()), "room for another number of examples");
-        for (position, mut out) in out.rows_mut().into_iter().enumerate() {
-            let out = out.as_slice_mut().expect("rows in one piece");
-            if position + AHEAD < columns.len() {
-                self.fetch(rows.clone(), columns.at(position + AHEAD));
+        match self {
+            Self::Real(values) => {
+                let copy = |_, values: &[T], out: &mut [T]| out.copy_from_slice(values);
+                write(*values, rows, columns, out, copy);
             }
-            let column = s![rows.clone(), columns.at(position)];
-            match self {
-                Self::Real(values) => {
-                    let example = values.slice(column);
-                    match example.as_slice() {
-                        Some(example) => out.copy_from_slice(example),
-                        None => out.iter_mut().zip(example).for_each(|(out, &x)| *out = x),
+            Self::Pixels { values, scaling } if scaling.channels == 1 => {
+                let line = scaling.factor_and_offset(0);
+                let convert = |_, pixels: &[u8], out: &mut [T]| {
+                    out.iter_mut().zip(pixels).for_each(|(out, &pixel)| *out = scaled(pixel, line));
+                };
+                write(*values, rows, columns, out, convert);
+            }
+            Self::Pixels { values, scaling } => {
+                let lines = scaling.lines();
+                let channels = scaling.channels;
+                let convert = |first: usize, pixels: &[u8], out: &mut [T]| {
+                    let lines = &lines[first % channels..][..LINES * channels];
+                    let parts = out.chunks_mut(lines.len()).zip(pixels.chunks(lines.len()));
+                    for (out, pixels) in parts {
+                        let numbers = out.iter_mut().zip(pixels).zip(lines);
+                        numbers.for_each(|((out, &pixel), &line)| *out = scaled(pixel, line));
                     }
-                }
-                Self::Pixels { values, scaling } => {
-                    let pixels = values.slice(column);
-                    match pixels.as_slice() {
-                        Some(pixels) => scaling.convert_slice(rows.start, pixels, out),
-                        None => scaling.convert(rows.start, pixels.iter(), out),
-                    }
-                }
+                };
+                write(*values, rows, columns, out, convert);
             }
         }
-    }
-
-    /// Has the processor fetch rows `rows` of an example, which no guess of its own leads it to: examples lie
-    /// far apart.
-    fn fetch(&self, rows: Range<usize>, column: usize) {
-        match self {
-            Self::Real(values) => values.slice(s![rows, column]).to_slice().map(prefetch),
-            Self::Pixels { values, .. } => values.slice(s![rows, column]).to_slice().map(prefetch),
-        };
     }
 
     /// The largest size of a number.
@@ -157,6 +151,62 @@ impl<T: Element> Features<'_, T> {
             .expect("the buffer was given this size above");
         self.write_examples(rows, columns, examples);
         ArrayView2::from_shape(shape.f(), scratch).expect("the buffer was given this size above")
+    }
+}
+
+/// Has `convert` write rows `rows` of each of the examples `columns`, compiled for vectors; it is told the
+/// first row.
+fn write<E: Copy, T>(
+    values: ArrayView2<'_, E>,
+    rows: Range<usize>,
+    columns: Columns<'_>,
+    mut out: ArrayViewMut2<'_, T>,
+    convert: impl Fn(usize, &[E], &mut [T]),
+) {
+    let (features, m) = values.dim();
+    let by_example = values.reversed_axes();
+    if let Some(all) = by_example.to_slice() {
+        assert!(rows.end <= features, "no such feature");
+        KernelPath::best().vectorized(Write { all, m, features, rows, columns, out, convert });
+        return;
+    }
+    let mut line = Vec::new();
+    for (position, out) in out.rows_mut().into_iter().enumerate() {
+        line.clear();
+        line.extend(values.slice(s![rows.clone(), columns.at(position)]));
+        convert(rows.start, &line, out.into_slice().expect("rows in one piece"));
+    }
+}
+
+/// [`write`] from examples that lie one after the other.
+struct Write<'a, E, T, F> {
+    all: &'a [E],
+    m: usize,
+    features: usize,
+    rows: Range<usize>,
+    columns: Columns<'a>,
+    out: ArrayViewMut2<'a, T>,
+    convert: F,
+}
+
+impl<E: Copy, T, F: Fn(usize, &[E], &mut [T])> PlainLoop for Write<'_, E, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(mut self) {
+        let line = |position| {
+            let example = self.columns.at(position);
+            assert!(example < self.m, "no such example");
+            &self.all[example * self.features + self.rows.start..][..self.rows.len()]
+        };
+        for (position, out) in self.out.rows_mut().into_iter().enumerate() {
+            // Examples lie far apart: no guess of the processor's own leads it to the next.
+            if position + AHEAD < self.columns.len() {
+                prefetch(line(position + AHEAD));
+            }
+            let out = out.into_slice().expect("rows in one piece");
+            (self.convert)(self.rows.start, line(position), out);
+        }
     }
 }
 
@@ -373,40 +423,18 @@ impl PixelScaling {
         (T::from_f64(1.0 / (255.0 * deviation)), T::from_f64(-self.mean[channel] / deviation))
     }
 
-    /// [`convert`](Self::convert) with vectors, where all pixels are scaled alike.
-    fn convert_slice<T: Element>(&self, first: usize, pixels: &[u8], out: &mut [T]) {
-        if self.channels == 1 {
-            let line = self.factor_and_offset(0);
-            KernelPath::best().vectorized(Scale { pixels, line, out });
-        } else {
-            self.convert(first, pixels.iter(), out);
-        }
-    }
-
-    /// Converts pixels whose first one is feature `first` of its picture.
-    fn convert<'p, T: Element>(
-        &self,
-        first: usize,
-        pixels: impl Iterator<Item = &'p u8> + Clone,
-        out: &mut [T],
-    ) {
-        let channels = self.channels();
-        if channels == 1 {
-            // Without strides the compiler converts many pixels at a time.
-            let line = self.factor_and_offset(0);
-            out.iter_mut().zip(pixels).for_each(|(out, &pixel)| *out = scaled(pixel, line));
-            return;
-        }
-        for offset in 0..channels {
-            let line = self.factor_and_offset((first + offset) % channels);
-            let numbers = out.iter_mut().skip(offset).step_by(channels);
-            let pixels = pixels.clone().skip(offset).step_by(channels);
-            numbers.zip(pixels).for_each(|(out, &pixel)| *out = scaled(pixel, line));
-        }
+    /// Factor and offset of one pixel after the other: those of [`LINES`] pixels of all channels from any
+    /// channel on.
+    fn lines<T: Element>(&self) -> [(T, T); (LINES + 1) * MOST_CHANNELS] {
+        std::array::from_fn(|pixel| self.factor_and_offset(pixel % self.channels))
     }
 }
 
+/// Pixels of all channels that are converted at a time, so that vectors are long whatever the channels.
+const LINES: usize = 16;
+
 /// `pixel * factor + offset`.
+#[inline(always)]
 fn scaled<T: Element>(pixel: u8, (factor, offset): (T, T)) -> T {
     <T as From<u8>>::from(pixel) * factor + offset
 }

@@ -2,6 +2,7 @@
 
 use ndarray::Array2;
 
+use crate::kernels::aligned_zeros;
 use crate::{CoreError, Element};
 
 /// The weights and the bias of one layer.
@@ -23,7 +24,7 @@ impl<T: Element> LayerParameters<T> {
     /// Zeros in the shapes of `self`.
     pub fn zeros_like(&self) -> Self {
         Self {
-            weights: Array2::zeros(self.weights.raw_dim()),
+            weights: aligned_zeros(self.weights.dim()),
             bias: Array2::zeros(self.bias.raw_dim()),
         }
     }

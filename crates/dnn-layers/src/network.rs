@@ -1,5 +1,6 @@
 //! Networks: a checked architecture and the parameters that fit it.
 
+use dnn_core::kernels::into_aligned;
 use dnn_core::{Columns, CoreError, Element, Features, LayerParameters, Parameters, PixelScaling};
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, Zip};
 
@@ -57,7 +58,7 @@ impl<T: Element> Network<T> {
     /// The one constructor: everything is checked here.
     pub(crate) fn assemble(
         architecture: Architecture,
-        parameters: Parameters<T>,
+        mut parameters: Parameters<T>,
         statistics: Option<Vec<BatchStatistics<T>>>,
         provenance: Option<Provenance>,
     ) -> Result<Self, NetworkError> {
@@ -87,6 +88,9 @@ impl<T: Element> Network<T> {
             }
         }
         let statistics = check_statistics(&stages, statistics)?;
+        for layer in &mut parameters.layers {
+            layer.weights = into_aligned(std::mem::take(&mut layer.weights));
+        }
         Ok(Self { architecture, stages, parameters, statistics, provenance })
     }
 

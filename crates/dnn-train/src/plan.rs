@@ -6,7 +6,7 @@ use dnn_core::{Element, kernel_path};
 use dnn_layers::Network;
 use ndarray::ArrayView2;
 
-use crate::engine::{Way, block_width, tile_width, way};
+use crate::engine::{GROUP_TILE, Way, block_width, group, tile_width, way};
 use crate::{Clip, Examples, Optimizer, Trainer};
 
 /// How the engine goes about the steps of a run: a function of shapes and settings, not of threads.
@@ -38,6 +38,8 @@ pub struct Plan {
     pub batch: usize,
     /// Examples that a task takes through all layers at a time.
     pub tile: usize,
+    /// Examples that go through both phases together, if not the whole batch does.
+    pub group: Option<usize>,
     /// Why the gradient is stored before the parameters follow it; `None` if they follow it block by block.
     pub stored_because: Option<&'static str>,
     /// The layers with weights, in order.
@@ -71,6 +73,9 @@ impl fmt::Display for Plan {
         writeln!(f, "kernels        {kernels}")?;
         let tiles = batch.div_ceil((*tile).max(1));
         writeln!(f, "phase 1        {batch} examples a step in {tiles} tiles of up to {tile}")?;
+        if let Some(group) = self.group {
+            writeln!(f, "groups         both phases for {group} examples at a time")?;
+        }
         match self.stored_because {
             None => {
                 writeln!(f, "update         fused: parameters follow each block of the gradient")?;
@@ -105,6 +110,7 @@ impl Trainer {
     /// How the engine would go about training `network` on these examples.
     pub fn plan<T: Element>(&self, network: &Network<T>, examples: &Examples<'_, T>) -> Plan {
         let batch = self.batch_len(examples.len());
+        let group = group(network, batch);
         let layers = network.stages().iter().zip(&network.parameters().layers).enumerate();
         let layers = layers.filter(|(_, (stage, _))| stage.normalization.is_none());
         let layers = layers.map(|(l, (_, layer))| {
@@ -118,8 +124,13 @@ impl Trainer {
         Plan {
             kernels: kernel_path(),
             batch,
-            tile: tile_width(network.parameters().count(), batch),
-            stored_because: stored_because::<T>(self),
+            tile: match group {
+                Some(_) => GROUP_TILE,
+                None => tile_width(network.parameters().count(), batch),
+            },
+            group,
+            stored_because: stored_because::<T>(self)
+                .or(group.map(|_| "groups add to it one after the other")),
             layers: layers.collect(),
         }
     }

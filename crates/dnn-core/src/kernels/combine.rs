@@ -9,7 +9,7 @@ use super::launch::Kernel;
 use super::simd::Simd;
 
 /// The most terms of a sum that one list covers.
-pub const CHUNK: usize = 128;
+pub const CHUNK: usize = 64;
 
 /// One number of `C` that is not zero: of which term, and what.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,6 +51,10 @@ impl Kernel for Combine {
         let mut first = 0;
         // SAFETY: the columns from `first` on, as many as each call takes, exist.
         unsafe {
+            while first + 8 * S::LANES <= self.width {
+                self.panel::<S, 8, false>(first, 0);
+                first += 8 * S::LANES;
+            }
             while first + 4 * S::LANES <= self.width {
                 self.panel::<S, 4, false>(first, 0);
                 first += 4 * S::LANES;
@@ -87,7 +91,17 @@ impl Combine {
                     alive = (row..row + group).map(|row| *self.counts.add(row) as usize).sum();
                 }
                 if 16 * alive > DENSE_FROM * group * self.terms {
-                    self.dense::<S, V, PART>(row, group, first, count);
+                    if V == 8 {
+                        // More would not stay in registers.
+                        self.dense::<S, 4, PART>(row, group, first, count);
+                        self.dense::<S, 4, PART>(row, group, first + 4 * S::LANES, count);
+                    } else {
+                        self.dense::<S, V, PART>(row, group, first, count);
+                    }
+                } else if V == 8 {
+                    for row in row..row + group {
+                        self.sparse_wide::<S>(row, first);
+                    }
                 } else {
                     for row in row..row + group {
                         self.sparse::<S, V, PART>(row, first, count);
@@ -171,6 +185,33 @@ impl Combine {
             for r in 0..R {
                 self.add::<S, V, PART>(row + r, first, count, sums[r]);
             }
+        }
+    }
+
+    /// One row of 8 vectors, by the list of what is not zero.
+    ///
+    /// # Safety
+    /// As of [`panel`](Self::panel), and the row exists.
+    #[inline(always)]
+    unsafe fn sparse_wide<S: Simd>(&self, row: usize, first: usize) {
+        // SAFETY: the caller has this row and these columns, and each entry is of a term that exists.
+        unsafe {
+            let alive = *self.counts.add(row) as usize;
+            if alive == 0 {
+                return;
+            }
+            let entries = self.entries.add(row * CHUNK);
+            let source = self.source.add(first);
+            let mut sums = [S::splat(0.0); 8];
+            for entry in 0..alive {
+                let Entry { term, value } = *entries.add(entry);
+                let c = S::splat(value);
+                let from = source.add(term as usize * self.stride);
+                for v in 0..8 {
+                    sums[v] = S::multiply_add(c, S::load(from.add(v * S::LANES)), sums[v]);
+                }
+            }
+            self.add::<S, 8, false>(row, first, 0, sums);
         }
     }
 

@@ -30,19 +30,17 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
 
 pub use combine::CHUNK;
 pub use launch::{KernelPath, PlainLoop};
 
 use combine::{Combine, Entry};
-use dot::{Dot, MOST_EXAMPLES};
-use simd::Source;
-
-/// Numbers of weights that the second cache of a core holds beside some examples.
-const CACHED: usize = 1 << 18;
+use dot::{Dot, FEATURES, MOST_EXAMPLES, NUMBERS};
+use simd::{LINE, MOST_LANES, Source, fetch};
 
 /// What [`dot`] does with its sums.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +67,10 @@ pub(crate) fn has_rows(values: ArrayView2<'_, f32>) -> bool {
     row_stride(values.dim(), values.strides()).is_some()
 }
 
+/// Units and examples whose sums are kept from chunk to chunk.
+const UNITS: usize = 128;
+const EXAMPLES: usize = 8 * MOST_EXAMPLES;
+
 /// `out = scale W X + b` with nothing below a floor: `example` gives the examples.
 ///
 /// # Panics
@@ -91,42 +93,99 @@ pub(crate) fn dot<'x, E: Source + 'x>(
         assert_eq!(bias.len(), units, "one bias for each unit");
         bias.to_slice().expect("a bias in one piece").as_ptr()
     });
-    // So many weights at a time stay in the cache of a core while all examples go by.
-    let at_a_time = if units * row <= CACHED { units } else { (CACHED / 2 / row / 8 * 8).max(8) };
-    for first in (0..units).step_by(at_a_time.max(1)) {
-        let weights = weights.slice(ndarray::s![first..units.min(first + at_a_time), ..]);
-        let mut start = 0;
-        while start < m {
-            let count = (m - start).min(MOST_EXAMPLES);
-            let mut pointers = [std::ptr::null(); MOST_EXAMPLES];
+    // Of a single example there is nothing to keep near.
+    let at_a_time = if m == 1 { features.max(1) } else { FEATURES };
+    let mut room = Room::new();
+    let (numbers, sums) = room.pointers();
+    for first in (0..units).step_by(UNITS) {
+        let some = weights.slice(ndarray::s![first..units.min(first + UNITS), ..]);
+        for start in (0..m).step_by(EXAMPLES) {
+            let count = (m - start).min(EXAMPLES);
+            let mut pointers = [std::ptr::null(); EXAMPLES];
             for (j, pointer) in pointers[..count].iter_mut().enumerate() {
                 let x = example(start + j);
                 assert_eq!(x.len(), features, "examples of as many features as the weights take");
                 *pointer = x.as_ptr();
             }
             let place = out.slice_mut(ndarray::s![first.., start..start + count]).as_mut_ptr();
-            // SAFETY: the shapes were checked above; `place` is the first of `count` columns, from the
-            // unit `first` on, of which there is a bias, too.
-            unsafe {
-                launch::launch(
-                    path,
-                    Dot {
-                        weights: weights.as_ptr(),
+            // The sum over no features is a chunk, too.
+            for from in (0..features.max(1)).step_by(at_a_time) {
+                let chunk = from..features.min(from + at_a_time);
+                // SAFETY: the shapes were checked above; `place` is the first of `count` columns, from
+                // the unit `first` on, of which there is a bias, too; the chunk is one of features, and
+                // the room is for as many units and examples.
+                unsafe {
+                    let at = pointers.map(|pointer| pointer.wrapping_add(chunk.start));
+                    let kernel = Dot {
+                        weights: some.as_ptr().add(chunk.start),
                         row,
-                        units: weights.nrows(),
-                        features,
-                        examples: &pointers[..count],
+                        units: some.nrows(),
+                        features: chunk.len(),
+                        examples: &at[..count],
+                        is_first: from == 0,
+                        is_last: chunk.end == features,
+                        sums,
+                        numbers,
                         scale: epilogue.scale,
                         bias: bias.map(|bias| bias.add(first)),
                         floor: epilogue.floor,
                         out: place,
                         column,
-                    },
-                );
+                    };
+                    launch::launch(path, kernel);
+                }
             }
-            start += count;
         }
     }
+}
+
+/// What [`dot`] works in, on the stack: it is used again at once, and stays near the processor.
+#[repr(align(64))]
+struct Room {
+    numbers: [MaybeUninit<f32>; NUMBERS],
+    sums: [MaybeUninit<f32>; UNITS * EXAMPLES * MOST_LANES],
+}
+
+impl Room {
+    fn new() -> Self {
+        Self {
+            numbers: [MaybeUninit::uninit(); NUMBERS],
+            sums: [MaybeUninit::uninit(); UNITS * EXAMPLES * MOST_LANES],
+        }
+    }
+
+    fn pointers(&mut self) -> (*mut f32, *mut f32) {
+        (self.numbers.as_mut_ptr().cast(), self.sums.as_mut_ptr().cast())
+    }
+}
+
+/// Zeros that begin at a line of the cache, which kernels read fastest.
+pub fn aligned_zeros<T: crate::Element>((rows, columns): (usize, usize)) -> Array2<T> {
+    let count = rows * columns;
+    let all: Array1<T> = Array1::zeros(count + LINE / size_of::<T>());
+    let offset = all.as_ptr().align_offset(LINE).min(LINE / size_of::<T>());
+    let begins_at_a_line = all.slice_move(ndarray::s![offset..offset + count]);
+    begins_at_a_line.into_shape_with_order((rows, columns)).expect("as many numbers")
+}
+
+/// The same numbers in rows, from a line of the cache on.
+pub fn into_aligned<T: crate::Element>(values: Array2<T>) -> Array2<T> {
+    if values.is_standard_layout() && values.as_ptr().align_offset(LINE) == 0 {
+        return values;
+    }
+    let mut aligned = aligned_zeros(values.dim());
+    aligned.assign(&values);
+    aligned
+}
+
+/// So many numbers from the first line of the cache on, in memory that is grown once.
+pub fn aligned<T: Copy + Default>(memory: &mut Vec<T>, count: usize) -> &mut [T] {
+    let more = LINE / size_of::<T>().max(1);
+    if memory.len() < count + more {
+        memory.resize(count + more, T::default());
+    }
+    let offset = memory.as_ptr().align_offset(LINE).min(more);
+    &mut memory[offset..offset + count]
 }
 
 /// A matrix `C` of coefficients, for [`combine`](Self::combine): for each row and each [`CHUNK`] of
@@ -316,16 +375,12 @@ impl PlainLoop for Alive<'_> {
 }
 
 /// Has the processor fetch memory that is about to be used, if it is one that can be told.
-#[inline]
+#[inline(always)]
 pub fn prefetch<T>(from: &[T]) {
-    #[cfg(target_arch = "x86_64")]
-    for line in from.chunks((64 / size_of::<T>().max(1)).max(1)) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: every x86-64 processor has this instruction, which changes nothing that can be seen.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    let start: *const u8 = from.as_ptr().cast();
+    for line in (0..size_of_val(from)).step_by(LINE) {
+        fetch(start.wrapping_add(line));
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = from;
 }
 
 /// Whether all of these numbers are finite.
@@ -345,25 +400,6 @@ impl<T: crate::Element> PlainLoop for AllFinite<'_, T> {
             finite &= value.is_finite();
         }
         finite
-    }
-}
-
-/// Writes `pixel * factor + offset` for each pixel.
-pub(crate) struct Scale<'a, T> {
-    pub(crate) pixels: &'a [u8],
-    pub(crate) line: (T, T),
-    pub(crate) out: &'a mut [T],
-}
-
-impl<T: crate::Element> PlainLoop for Scale<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let (factor, offset) = self.line;
-        for (out, &pixel) in self.out.iter_mut().zip(self.pixels) {
-            *out = <T as From<u8>>::from(pixel) * factor + offset;
-        }
     }
 }
 

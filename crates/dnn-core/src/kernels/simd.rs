@@ -47,6 +47,8 @@ pub(crate) trait Source: Copy + Into<f32> {
     unsafe fn load<S: Simd>(from: *const Self) -> S::V;
     /// The first `count` of them, the other lanes 0.
     unsafe fn load_part<S: Simd>(from: *const Self, count: usize) -> S::V;
+    /// Where `count` of them lie as numbers: in `room`, of as many, unless they do so already.
+    unsafe fn numbers<S: Simd>(from: *const Self, count: usize, room: *mut f32) -> *const f32;
 }
 
 impl Source for f32 {
@@ -60,6 +62,11 @@ impl Source for f32 {
     unsafe fn load_part<S: Simd>(from: *const Self, count: usize) -> S::V {
         // SAFETY: the caller's promises are passed on.
         unsafe { S::load_part(from, count) }
+    }
+
+    #[inline(always)]
+    unsafe fn numbers<S: Simd>(from: *const Self, _: usize, _: *mut f32) -> *const f32 {
+        from
     }
 }
 
@@ -83,6 +90,45 @@ impl Source for u8 {
             S::load_bytes(bytes.as_ptr())
         }
     }
+
+    #[inline(always)]
+    unsafe fn numbers<S: Simd>(from: *const Self, count: usize, room: *mut f32) -> *const f32 {
+        let whole = count - count % S::LANES;
+        // SAFETY: the caller has `count` bytes there, and room for as many numbers; of memory that is fetched
+        // ahead nothing is read.
+        unsafe {
+            let mut at = 0;
+            while at < whole {
+                // The next numbers of the same example, once for each line of a cache.
+                if at.is_multiple_of(LINE) {
+                    fetch(from.wrapping_add(count + at));
+                }
+                S::store(room.add(at), S::load_bytes(from.add(at)));
+                at += S::LANES;
+            }
+            let rest = count - whole;
+            if rest > 0 {
+                S::store_part(room.add(whole), Self::load_part::<S>(from.add(whole), rest), rest);
+            }
+        }
+        room
+    }
+}
+
+/// Bytes that come from memory together.
+pub(super) const LINE: usize = 64;
+
+/// Has the processor fetch memory that is about to be used, if it is one that can be told; any address will do.
+#[inline(always)]
+pub(super) fn fetch(from: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: every x86-64 processor has this instruction, which changes nothing that can be seen.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = from;
 }
 
 /// Eight numbers, for compilers to make of them what the processor has.

@@ -55,48 +55,66 @@ fn assert_untouched(all: &Array2<f32>) {
     }
 }
 
+/// `dot` of these shapes, of numbers and of bytes, against the definition.
+#[track_caller]
+fn check_dot(
+    (units, features, m): (usize, usize, usize),
+    seed: u64,
+    with_bias: bool,
+    clamps: bool,
+) {
+    let size = 30.0 + features as f64 / 10.0;
+    let mut stream = RandomStream::new(seed, Purpose::Data, 0);
+    let weights = amid(&normal((units, features), &mut stream));
+    let bias: Array1<f32> = normal((1, units), &mut stream).row(0).to_owned();
+    let numbers = normal((m, features), &mut stream);
+    let bytes = Array2::from_shape_simple_fn((m, features + 1), || {
+        u8::try_from(stream.up_to(255)).unwrap()
+    });
+    let bytes = bytes.slice(s![.., 1..]);
+    let floor = if clamps { 0.0 } else { f32::NEG_INFINITY };
+    let expect = |x: ArrayView2<'_, f32>, scale: f64| {
+        let mut z = naive(inner(&weights), x.reversed_axes()).mapv(|z| scale * z);
+        for (mut row, &bias) in z.rows_mut().into_iter().zip(&bias) {
+            row += if with_bias { f64::from(bias) } else { 0.0 };
+        }
+        z.mapv(|z| z.max(floor.into()))
+    };
+    for path in KernelPath::all() {
+        let epilogue = |scale| Epilogue { scale, bias: with_bias.then(|| bias.view()), floor };
+        let mut all = amid(&Array2::zeros((m, units)));
+        let out = inner_mut(&mut all).reversed_axes();
+        let rows = |j: usize| numbers.row(j).to_slice().unwrap();
+        dot(path, inner(&weights), rows, epilogue(0.5), out);
+        let expected = expect(numbers.view(), 0.5);
+        let what = format!("numbers on {path}");
+        assert_close(inner(&all).reversed_axes(), &expected, size, &what);
+        assert_untouched(&all);
+        let out = inner_mut(&mut all).reversed_axes();
+        let rows = |j: usize| bytes.row(j).to_slice().unwrap();
+        dot(path, inner(&weights), rows, epilogue(1.0 / 255.0), out);
+        let expected = expect(bytes.mapv(f32::from).view(), 1.0 / 255.0);
+        assert_close(inner(&all).reversed_axes(), &expected, size, &format!("bytes on {path}"));
+        assert_untouched(&all);
+    }
+}
+
+#[test]
+fn dot_goes_on_from_chunk_to_chunk() {
+    for shape in [(130, 2060, 51), (5, 1024, 2), (3, 3072, 1), (129, 1025, 7)] {
+        check_dot(shape, 1, true, false);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn dot_is_the_product_on_every_path(
-        (units, features, m) in (0..14_usize, prop_oneof![0..40_usize, 120..140_usize], 0..15_usize),
+        (units, features, m) in (0..14_usize, prop_oneof![0..40_usize, 120..140_usize, 1020..1030_usize], 0..15_usize),
         (seed, with_bias, clamps) in (0..1000_u64, any::<bool>(), any::<bool>()),
     ) {
-        let mut stream = RandomStream::new(seed, Purpose::Data, 0);
-        let weights = amid(&normal((units, features), &mut stream));
-        let bias: Array1<f32> = normal((1, units), &mut stream).row(0).to_owned();
-        let numbers = normal((m, features), &mut stream);
-        let bytes = Array2::from_shape_simple_fn((m, features + 1), || {
-            u8::try_from(stream.up_to(255)).unwrap()
-        });
-        let bytes = bytes.slice(s![.., 1..]);
-        let floor = if clamps { 0.0 } else { f32::NEG_INFINITY };
-        let expect = |x: ArrayView2<'_, f32>, scale: f64| {
-            let mut z = naive(inner(&weights), x.reversed_axes()).mapv(|z| scale * z);
-            for (mut row, &bias) in z.rows_mut().into_iter().zip(&bias) {
-                row += if with_bias { f64::from(bias) } else { 0.0 };
-            }
-            z.mapv(|z| z.max(floor.into()))
-        };
-        for path in KernelPath::all() {
-            let epilogue =
-                |scale| Epilogue { scale, bias: with_bias.then(|| bias.view()), floor };
-            let mut all = amid(&Array2::zeros((m, units)));
-            let out = inner_mut(&mut all).reversed_axes();
-            let rows = |j: usize| numbers.row(j).to_slice().unwrap();
-            dot(path, inner(&weights), rows, epilogue(0.5), out);
-            let expected = expect(numbers.view(), 0.5);
-            let what = format!("numbers on {path}");
-            assert_close(inner(&all).reversed_axes(), &expected, 30.0, &what);
-            assert_untouched(&all);
-            let out = inner_mut(&mut all).reversed_axes();
-            let rows = |j: usize| bytes.row(j).to_slice().unwrap();
-            dot(path, inner(&weights), rows, epilogue(1.0 / 255.0), out);
-            let expected = expect(bytes.mapv(f32::from).view(), 1.0 / 255.0);
-            assert_close(inner(&all).reversed_axes(), &expected, 30.0, &format!("bytes on {path}"));
-            assert_untouched(&all);
-        }
+        check_dot((units, features, m), seed, with_bias, clamps);
     }
 
     #[test]

@@ -14,7 +14,7 @@
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dnn_core::kernels::{CHUNK, KernelPath, PlainLoop, Terms};
+use dnn_core::kernels::{CHUNK, KernelPath, PlainLoop, Terms, aligned};
 use dnn_core::{Columns, Element};
 use dnn_layers::Network;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, s};
@@ -24,7 +24,7 @@ use crate::Examples;
 use crate::optimizer::{Memory, Step, split_memory};
 
 /// Features of a block, by how many there are: few blocks are shared out more evenly if they are small.
-const WIDE: usize = 256;
+const WIDE: usize = 512;
 const NARROW: usize = 64;
 const MANY: usize = 4096;
 /// Units that are summed at a time.
@@ -50,6 +50,8 @@ pub(super) fn numbers(layers: impl Iterator<Item = (usize, usize)>, batch: usize
 pub(crate) enum Sink<'a, T> {
     /// Into the gradient.
     Store(ArrayViewMut2<'a, T>),
+    /// To what is in the gradient.
+    Add(ArrayViewMut2<'a, T>),
     /// Into the weights, which follow it.
     Apply { weights: ArrayViewMut2<'a, T>, memory: Memory<'a, T>, rule: Rule<T> },
 }
@@ -73,6 +75,10 @@ impl<T: Element> Sink<'_, T> {
                 let (left, right) = gradient.split_at(axis, feature);
                 (Self::Store(left), Self::Store(right))
             }
+            Self::Add(gradient) => {
+                let (left, right) = gradient.split_at(axis, feature);
+                (Self::Add(left), Self::Add(right))
+            }
             Self::Apply { weights, memory, rule } => {
                 let (left, right) = weights.split_at(axis, feature);
                 let [left_memory, right_memory] = split_memory(memory, axis, feature);
@@ -91,6 +97,10 @@ impl<T: Element> Sink<'_, T> {
             Self::Store(to) => {
                 to.slice_mut(rows).assign(&gradient);
                 super::all_finite(gradient.view())
+            }
+            Self::Add(to) => {
+                to.slice_mut(rows).zip_mut_with(&gradient, |sum, &dw| *sum += dw);
+                true
             }
             Self::Apply { weights, memory, rule } => {
                 let weights = weights.slice_mut(rows);
@@ -137,10 +147,23 @@ pub(super) struct Blocks<T> {
 
 /// What a task works in.
 struct Scratch<T> {
-    /// `A_prev^T` of a chunk of examples and the features of a block.
-    panel: Array2<T>,
-    /// The sums of some units.
-    sums: Array2<T>,
+    /// `A_prev^T` of a chunk of examples and the features of a block, from a line of the cache on.
+    panel: Vec<T>,
+    /// The sums of some units, likewise.
+    sums: Vec<T>,
+}
+
+/// Memory for so many rows of a [`matrix`].
+fn lines<T: Element>(rows: usize) -> Vec<T> {
+    let mut memory = Vec::new();
+    aligned(&mut memory, rows * (WIDE + APART));
+    memory
+}
+
+/// Rows of a block's width, each from a line of the cache on.
+fn matrix<T: Element>(memory: &mut Vec<T>, rows: usize) -> ArrayViewMut2<'_, T> {
+    let numbers = aligned(memory, rows * (WIDE + APART));
+    ArrayViewMut2::from_shape((rows, WIDE + APART), numbers).expect("of this size")
 }
 
 /// What the gradient of a layer's weights is made of.
@@ -161,12 +184,7 @@ impl<T: Element> Blocks<T> {
             let units = if stage.normalization.is_none() { stage.units } else { 0 };
             (Array2::zeros((units, batch).f()), Terms::with_capacity(units, batch))
         };
-        let scratch = || {
-            Mutex::new(Scratch {
-                panel: Array2::zeros((CHUNK, WIDE + APART)),
-                sums: Array2::zeros((UNITS, WIDE + APART)),
-            })
-        };
+        let scratch = || Mutex::new(Scratch { panel: lines(CHUNK), sums: lines(UNITS) });
         Some(Self {
             path: KernelPath::best(),
             layers: network.stages().iter().map(layer).collect(),
@@ -212,7 +230,7 @@ impl<T: Element> Blocks<T> {
     /// Sums the gradient and gives it to `sink`; false if what came of it is not finite.
     pub(super) fn run(&self, job: &Job<'_, '_, T>, sink: Sink<'_, T>) -> bool {
         let (units, inputs) = match &sink {
-            Sink::Store(to) => to.dim(),
+            Sink::Store(to) | Sink::Add(to) => to.dim(),
             Sink::Apply { weights, .. } => weights.dim(),
         };
         let blocks = inputs.div_ceil(width(inputs));
@@ -249,6 +267,7 @@ impl<T: Element> Blocks<T> {
         let coefficients = T::as_f32(all.slice(s![.., ..m])).expect("made for f32 alone");
         let mut scratch = self.scratch();
         let Scratch { panel, sums } = &mut *scratch;
+        let (mut panel, mut sums) = (matrix(panel, CHUNK), matrix(sums, UNITS));
         let (units, mut finite) = (all.nrows(), true);
         for first in (0..units).step_by(UNITS) {
             let part = first..units.min(first + UNITS);

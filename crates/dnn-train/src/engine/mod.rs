@@ -5,6 +5,7 @@
 //! task, tile after tile. Tiles and blocks follow from shapes, never from threads.
 
 mod blocks;
+mod groups;
 mod inputs;
 mod normalize;
 mod tile;
@@ -21,6 +22,7 @@ use rayon::iter::{
 
 pub(crate) use self::blocks::Rule;
 use self::blocks::{Blocks, Job, Sink};
+pub(crate) use self::groups::{TILE as GROUP_TILE, group};
 use self::inputs::Inputs;
 pub(crate) use self::inputs::{Way, way};
 use self::tile::{Tile, Use};
@@ -86,6 +88,8 @@ impl<T> Pass<'_, '_, T> {
 /// The buffers of a training run.
 pub(crate) struct Engine<T> {
     tile_width: usize,
+    /// Examples that go through both phases together, if not the whole batch does.
+    group: Option<usize>,
     tiles: Vec<Tile<T>>,
     /// Layers that a tile goes through without asking the others: each but the first begins with a batch
     /// normalisation.
@@ -150,6 +154,7 @@ pub(crate) fn check_memory<T: Element>(
         (examples as u128).next_multiple_of(width) * (arrays * units(network) as u128)
     };
     let kept = batch as u128 * training_units(network) as u128;
+    let batch = group(network, batch).unwrap_or(batch);
     // `Z`, `A` and `dZ` of a step, `Z` and `A` of a pass, the gradient, and what makes it.
     let gradient = if batch == 0 {
         0
@@ -169,10 +174,15 @@ pub(crate) fn check_memory<T: Element>(
 impl<T: Element> Engine<T> {
     /// Buffers for steps on up to `batch` examples.
     pub(crate) fn new(network: &Network<T>, batch: usize) -> Self {
-        let mut engine = Self::with_tiles(network, batch, Use::Training);
+        let group = group(network, batch);
+        let mut engine = match group {
+            Some(group) => Self::with_tiles_of(network, (GROUP_TILE, group), Use::Training),
+            None => Self::with_tiles(network, batch, Use::Training),
+        };
+        engine.group = group;
         engine.gradient = network.parameters().zeros_like();
         engine.inputs = Inputs::new(network, batch);
-        engine.with_phase_2(network, batch)
+        engine.with_phase_2(network, group.unwrap_or(batch))
     }
 
     /// Buffers for steps on `batch` examples of which the first layer's [product](Pass::product) is given.
@@ -231,6 +241,7 @@ impl<T: Element> Engine<T> {
         let standard = |&l: &usize| BatchStatistics::standard(stages[l].units);
         Self {
             tile_width,
+            group: None,
             tiles: (0..batch.div_ceil(tile_width)).map(tile).collect(),
             segments: starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect(),
             statistics: starts[1..].iter().map(standard).collect(),
@@ -280,7 +291,8 @@ impl<T: Element> Engine<T> {
 
     /// The first half of phase 1: outputs and costs.
     pub(crate) fn forward(&mut self, pass: Pass<'_, '_, T>) -> Result<&Tally, NotFinite> {
-        self.phase_1(&pass, false)?;
+        self.tally.clear();
+        self.phase_1(&pass, 0..pass.columns.len(), false)?;
         Ok(&self.tally)
     }
 
@@ -292,10 +304,14 @@ impl<T: Element> Engine<T> {
     }
 
     /// Phase 1: forward, cost, and back to every `dZ`, and with it to the gradients of the biases and of
-    /// batch normalisation, which are finite then.
+    /// batch normalisation, which are finite then. In groups, phase 2 is done with it.
     pub(crate) fn back_to_every_dz(&mut self, pass: Pass<'_, '_, T>) -> Result<(), NotFinite> {
         debug_assert!(pass.draws.is_some(), "gradients are those of training");
-        self.phase_1(&pass, true)?;
+        self.tally.clear();
+        if let Some(group) = self.group {
+            return self.in_groups(pass, group);
+        }
+        self.phase_1(&pass, 0..pass.columns.len(), true)?;
         let share: T = share_of_weight(self.tally.weight());
         let m = pass.columns.len();
         let tiles = &self.tiles[..m.div_ceil(self.tile_width)];
@@ -323,6 +339,9 @@ impl<T: Element> Engine<T> {
 
     /// Phase 2 after [`back_to_every_dz`](Self::back_to_every_dz), into the gradient.
     pub(crate) fn store_gradient(&mut self, pass: Pass<'_, '_, T>) -> Result<(), NotFinite> {
+        if self.group.is_some() {
+            return self.finish_groups();
+        }
         let Pass { network, examples, columns, .. } = pass;
         let share = share_of_weight(self.tally.weight());
         let tile_width = self.tile_width;
@@ -357,7 +376,9 @@ impl<T: Element> Engine<T> {
     /// Whether phase 2 may change parameters as it goes: no number of the gradient can stop being finite on
     /// the way, as the lengths of what it is made of show. `largest` is the largest size of an input.
     pub(crate) fn stays_in_range(&self, pass: Pass<'_, '_, T>, largest: f64) -> bool {
-        let Some(blocks) = &self.blocks else { return false };
+        let Some(blocks) = self.blocks.as_ref().filter(|_| self.group.is_none()) else {
+            return false;
+        };
         let tiles = &self.tiles[..pass.columns.len().div_ceil(self.tile_width)];
         let dense = |&l: &usize| pass.network.stages()[l].normalization.is_none();
         (0..self.gradient.layers.len())
@@ -400,22 +421,27 @@ impl<T: Element> Engine<T> {
         Ok(())
     }
 
-    fn phase_1(&mut self, pass: &Pass<'_, '_, T>, backward: bool) -> Result<(), NotFinite> {
-        debug_assert!(pass.columns.len() <= self.capacity(), "a batch larger than the buffers");
+    /// Phase 1 of the examples at the positions `batch`.
+    fn phase_1(
+        &mut self,
+        pass: &Pass<'_, '_, T>,
+        batch: Range<usize>,
+        backward: bool,
+    ) -> Result<(), NotFinite> {
+        debug_assert!(batch.len() <= self.capacity(), "a batch larger than the buffers");
         match pass.draws {
             None => {
                 let width = self.tile_width;
-                let m = pass.columns.len();
-                self.tiles[..m.div_ceil(width)].par_iter_mut().enumerate().for_each(
+                self.tiles[..batch.len().div_ceil(width)].par_iter_mut().enumerate().for_each(
                     |(index, tile)| {
-                        let columns = pass.columns.part(positions(index, width, m));
+                        let columns = pass.columns.part(positions(index, width, &batch));
                         tile.forward(pass, columns);
                         tile.cost(pass, columns);
                     },
                 );
-                self.sum_up(m)
+                self.sum_up(batch.len())
             }
-            Some(draws) => self.training_phase_1(pass, draws, backward),
+            Some(draws) => self.training_phase_1(pass, batch, draws, backward),
         }
     }
 
@@ -424,12 +450,13 @@ impl<T: Element> Engine<T> {
     fn training_phase_1(
         &mut self,
         pass: &Pass<'_, '_, T>,
+        batch: Range<usize>,
         draws: Draws<'_>,
         backward: bool,
     ) -> Result<(), NotFinite> {
-        let (network, width, m) = (pass.network, self.tile_width, pass.columns.len());
+        let (network, width, m) = (pass.network, self.tile_width, batch.len());
         let used = m.div_ceil(width);
-        let masks = &self.masks.masks(network, draws, m);
+        let masks = &self.masks.masks(network, draws, pass.columns.len());
         self.inputs.prepare(network, &pass.examples.features, pass.columns);
         let inputs = &self.inputs;
         for (index, segment) in self.segments.iter().enumerate() {
@@ -441,7 +468,7 @@ impl<T: Element> Engine<T> {
             });
             let last = index + 1 == self.segments.len();
             tiles.par_iter_mut().enumerate().for_each(|(index, tile)| {
-                let positions = positions(index, width, m);
+                let positions = positions(index, width, &batch);
                 let columns = pass.columns.part(positions.clone());
                 let given = (statistics, inputs);
                 tile.forward_segment(pass, segment.clone(), given, positions, masks);
@@ -486,7 +513,6 @@ impl<T: Element> Engine<T> {
 
     /// Adds up what the tiles of `m` examples found.
     fn sum_up(&mut self, m: usize) -> Result<(), NotFinite> {
-        self.tally.clear();
         for tile in &self.tiles[..m.div_ceil(self.tile_width)] {
             if let Some(not_finite) = tile.not_finite {
                 return Err(not_finite);
@@ -497,9 +523,10 @@ impl<T: Element> Engine<T> {
     }
 }
 
-/// Which examples of a batch of `m` a tile takes.
-fn positions(tile: usize, width: usize, m: usize) -> Range<usize> {
-    tile * width..m.min((tile + 1) * width)
+/// Which positions of `batch` a tile takes.
+fn positions(tile: usize, width: usize, batch: &Range<usize>) -> Range<usize> {
+    let start = batch.start + tile * width;
+    start..batch.end.min(start + width)
 }
 
 /// The most blocks of features that any layer's gradient has.

@@ -1,0 +1,77 @@
+//! Large batches in groups of examples, which go through both phases one after the other, so that the inputs
+//! of a group are still near the processor when phase 2 reads them again.
+
+use dnn_core::Element;
+use dnn_layers::Network;
+use ndarray::ArrayView2;
+
+use super::blocks::{Job, Sink};
+use super::{Engine, NotFinite, Pass, all_finite};
+use crate::backward::{accumulate_bias, share_of_weight};
+
+/// Inputs of a group, about: what the last cache of a small machine holds, of 8-bit pixels.
+const INPUTS: usize = 8 << 20;
+/// Examples of a tile of a group: several for each thread.
+pub(crate) const TILE: usize = 48;
+/// The fewest tiles of a group, and the fewest groups that are worth it.
+const TILES: usize = 8;
+const GROUPS: usize = 2;
+
+/// Examples of a group in steps on `batch` of them, where groups are worth it: not where the whole gradient,
+/// which each group reads and writes, is larger than the group, nor where batch normalisation has to
+/// see the whole batch.
+pub(crate) fn group<T: Element>(network: &Network<T>, batch: usize) -> Option<usize> {
+    ArrayView2::from_shape((0, 0), &[]).ok().and_then(T::as_f32)?;
+    let (units, inputs) = network.parameters().layers[0].weights.dim();
+    let examples = (INPUTS / inputs.max(1)).max(TILES * TILE).next_multiple_of(TILE);
+    let normalized = network.stages().iter().any(|stage| stage.normalization.is_some());
+    (!normalized && 4 * units <= examples && batch > GROUPS * examples).then_some(examples)
+}
+
+impl<T: Element> Engine<T> {
+    /// Both phases, group by group: leaves the sums of the gradient over all examples, and the gradient of
+    /// the biases, which is finite then.
+    pub(super) fn in_groups(
+        &mut self,
+        pass: Pass<'_, '_, T>,
+        group: usize,
+    ) -> Result<(), NotFinite> {
+        let m = pass.columns.len();
+        for gradient in &mut self.gradient.layers {
+            gradient.weights.fill(T::zero());
+            gradient.bias.fill(T::zero());
+        }
+        for start in (0..m).step_by(group) {
+            let batch = start..m.min(start + group);
+            self.phase_1(&pass, batch.clone(), true)?;
+            let tiles = &self.tiles[..batch.len().div_ceil(TILE)];
+            let blocks = self.blocks.as_mut().expect("groups are for kernels");
+            for (l, gradient) in self.gradient.layers.iter_mut().enumerate() {
+                for tile in tiles {
+                    accumulate_bias(tile.dz(l), gradient.bias.view_mut());
+                }
+                blocks.gather(l, tiles, batch.len());
+                let (examples, columns) = (pass.examples, pass.columns.part(batch.clone()));
+                let job = Job { l, share: T::one(), tiles, tile_width: TILE, examples, columns };
+                blocks.run(&job, Sink::Add(gradient.weights.view_mut()));
+            }
+        }
+        let share: T = share_of_weight(self.tally.weight());
+        for (l, gradient) in self.gradient.layers.iter_mut().enumerate() {
+            gradient.bias *= share;
+            gradient.weights *= share;
+            if !all_finite(gradient.bias.view()) {
+                return Err(NotFinite { what: "the gradient", layer: l + 1 });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the gradient of the weights is finite, too.
+    pub(super) fn finish_groups(&self) -> Result<(), NotFinite> {
+        let gradients = self.gradient.layers.iter().enumerate();
+        let not = |(l, _)| NotFinite { what: "the gradient", layer: l + 1 };
+        let mut bad = gradients.filter(|(_, layer)| !all_finite(layer.weights.view()));
+        bad.next().map_or(Ok(()), |layer| Err(not(layer)))
+    }
+}
