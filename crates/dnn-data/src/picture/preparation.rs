@@ -1,7 +1,8 @@
 //! From the bytes of a file to the pixels that a network sees.
 
 use fast_image_resize as fir;
-use fir::images::{Image, ImageRef};
+use fir::images::{TypedImage, TypedImageRef};
+use fir::pixels::U8x3;
 
 use crate::ImageShape;
 use crate::picture::decode::{Rgb, decode};
@@ -74,16 +75,17 @@ impl Preparer {
 
     fn resize(&mut self, rgb: &Rgb, plan: &Plan, out: &mut [u8]) {
         let size = |side: usize| u32::try_from(side).expect("pictures are within u32");
-        let pixel = fir::PixelType::U8x3;
-        let (width, height) = (size(rgb.width), size(rgb.height));
-        let from = ImageRef::new(width, height, &rgb.pixels, pixel).expect("3 bytes a pixel");
-        let mut to = Image::from_slice_u8(size(plan.width), size(plan.height), out, pixel)
+        // Of this type alone: all that the library has would be megabytes of code.
+        let from =
+            TypedImageRef::<U8x3>::from_buffer(size(rgb.width), size(rgb.height), &rgb.pixels)
+                .expect("3 bytes a pixel");
+        let mut to = TypedImage::<U8x3>::from_buffer(size(plan.width), size(plan.height), out)
             .expect("the length was chosen for it");
         let [left, top, crop_width, crop_height] = plan.part.map(|side| side as f64);
         let options = fir::ResizeOptions::new()
             .resize_alg(algorithm(self.preprocessing.filter))
             .crop(left, top, crop_width, crop_height);
-        self.resizer.resize(&from, &mut to, &options).expect("both have 8 bits and 3 channels");
+        self.resizer.resize_typed(&from, &mut to, &options).expect("the part lies in the picture");
     }
 }
 
