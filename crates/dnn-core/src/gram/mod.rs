@@ -13,13 +13,14 @@ use rayon::slice::{ParallelSlice, ParallelSliceMut};
 
 use self::pixels::{PixelPlan, Pixels, Scratch};
 use crate::kernels::gram::{PANEL, add_rows};
+use crate::kernels::{CHUNK, KernelPath, PlainLoop, Terms, aligned_zeros};
 use crate::products::feature_blocks;
 use crate::{Columns, Element, Features, PixelScaling, multiply};
 
 /// Rows of real numbers that are multiplied at a time.
 const REAL_ROWS: usize = 256;
 /// Units whose sums stay near the processor.
-const UNITS: usize = 32;
+const UNITS: usize = 128;
 
 /// `K = X^T Y`: the products of all examples of `X` with all of `Y`; of one set, its Gram matrix `X^T X`.
 ///
@@ -51,8 +52,8 @@ const UNITS: usize = 32;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Gram<T> {
-    /// Panels of [`PANEL`] columns, one after the other, each row after row.
-    panels: Vec<T>,
+    /// Panels of [`PANEL`] columns, one a row, each row after row.
+    panels: Array2<T>,
     rows: usize,
     columns: usize,
 }
@@ -97,14 +98,15 @@ impl<T: Element> Gram<T> {
     /// If there is no such row or column.
     pub fn at(&self, row: usize, column: usize) -> T {
         assert!(row < self.rows && column < self.columns, "({row}, {column})");
-        self.panels[(column / PANEL * self.rows + row) * PANEL + column % PANEL]
+        self.panels[(column / PANEL, row * PANEL + column % PANEL)]
     }
 
     /// All products, or with `lower` those on and below the blocks of the diagonal.
     fn products(x: &Features<'_, T>, y: &Features<'_, T>, lower: bool) -> Self {
         let (rows, columns) = (x.len(), y.len());
-        let mut panels = vec![T::zero(); rows * columns.next_multiple_of(PANEL)];
-        let tasks = panels.par_chunks_mut((rows * PANEL).max(1)).enumerate();
+        let mut panels = aligned_zeros((columns.div_ceil(PANEL), rows * PANEL));
+        let all = panels.as_slice_mut().expect("one after the other");
+        let tasks = all.par_chunks_mut((rows * PANEL).max(1)).enumerate();
         match (x, y) {
             (&Features::Pixels { values, scaling }, &Features::Pixels { values: right, .. })
                 if has_scaling(y, scaling) =>
@@ -131,8 +133,9 @@ impl<T: Element> Gram<T> {
     fn mirror(&mut self) {
         const BLOCK: usize = PANEL * PANEL;
         let len = self.rows * PANEL;
+        let panels = self.panels.as_slice_mut().expect("one after the other");
         for index in 1..self.columns.div_ceil(PANEL) {
-            let (done, rest) = self.panels.split_at_mut(index * len);
+            let (done, rest) = panels.split_at_mut(index * len);
             let above = rest[..index * BLOCK].par_chunks_mut(BLOCK);
             above.zip(done.par_chunks(len)).for_each(|(block, panel)| {
                 let below = &panel[index * BLOCK..];
@@ -159,16 +162,23 @@ impl<T: Element> Gram<T> {
         let mut out = out;
         assert_eq!(out.dim(), (a.units, self.columns), "a place for each sum");
         assert_eq!(a.examples, self.rows, "a number for each row");
-        let panels = self.panels.par_chunks((self.rows * PANEL).max(1));
+        let panels = self.panels.as_slice().expect("one after the other");
+        let panels = panels.par_chunks((self.rows * PANEL).max(1));
         let parts = out.axis_chunks_iter_mut(Axis(1), PANEL).into_par_iter();
         parts.zip(panels).for_each(|(mut out, panel)| {
+            let mut products = [[0.0; PANEL]; UNITS];
+            let mut sums = [[0.0; PANEL]; UNITS];
             for (group, mut out) in out.axis_chunks_iter_mut(Axis(0), UNITS).enumerate() {
-                let mut sums = [[0.0; PANEL]; UNITS];
-                let sums = &mut sums[..out.nrows()];
+                let units = group * UNITS..group * UNITS + out.nrows();
+                let products = products[..units.len()].as_flattened_mut();
+                let sums = &mut sums[..units.len()];
+                sums.as_flattened_mut().fill(0.0);
                 for block in &a.blocks {
-                    for (unit, sums) in sums.iter_mut().enumerate() {
-                        let (numbers, places) = block.of_unit(group * UNITS + unit);
-                        add_rows(numbers, places, panel, sums);
+                    if block.kernel_combine(units.clone(), panel, products).is_some() {
+                        let sums = sums.as_flattened_mut();
+                        KernelPath::best().vectorized(AddTo { sums, numbers: products });
+                    } else {
+                        block.combine(units.clone(), panel, sums);
                     }
                 }
                 for (mut out, sums) in out.rows_mut().into_iter().zip(sums) {
@@ -200,10 +210,14 @@ pub struct Combination<T> {
 pub struct CombinationBlock<T> {
     /// The columns.
     columns: Range<usize>,
+    /// The numbers, and which of them are not zero, where there are kernels for both.
+    dense: Array2<T>,
+    terms: Terms,
     /// For each unit, as many numbers as there are columns, of which the first count.
     numbers: Vec<T>,
     places: Vec<u32>,
     counts: Vec<usize>,
+    units: usize,
 }
 
 impl<T: Element> Combination<T> {
@@ -214,11 +228,19 @@ impl<T: Element> Combination<T> {
     pub fn new(units: usize, examples: usize, width: usize) -> Self {
         assert!(u32::try_from(examples).is_ok(), "{examples} examples");
         let width = width.max(1);
+        let has_kernels = T::as_f32(Array2::zeros((0, 0)).view()).is_some();
         let block = |first: usize| {
             let columns = first..examples.min(first + width);
-            let len = units * columns.len();
-            let (numbers, places) = (vec![T::zero(); len], vec![0; len]);
-            CombinationBlock { columns, numbers, places, counts: vec![0; units] }
+            let (dense, listed) = if has_kernels { (units, 0) } else { (0, units) };
+            CombinationBlock {
+                dense: Array2::zeros((dense, columns.len())),
+                terms: Terms::with_capacity(dense, columns.len()),
+                numbers: vec![T::zero(); listed * columns.len()],
+                places: vec![0; listed * columns.len()],
+                counts: vec![0; listed],
+                units,
+                columns,
+            }
         };
         Self { units, examples, blocks: (0..examples).step_by(width).map(block).collect() }
     }
@@ -241,11 +263,14 @@ impl<T: Element> CombinationBlock<T> {
     /// # Panics
     /// If they are others in number.
     pub fn assign<U: Element>(&mut self, numbers: ArrayView2<'_, U>) {
-        assert_eq!(
-            numbers.dim(),
-            (self.counts.len(), self.columns.len()),
-            "the shape of the block"
-        );
+        assert_eq!(numbers.dim(), (self.units, self.columns.len()), "the shape of the block");
+        if self.counts.is_empty() {
+            self.dense.zip_mut_with(&numbers, |to, &number| *to = T::from_f64(number.into()));
+            if let Some(dense) = T::as_f32(self.dense.view()) {
+                self.terms.list(dense);
+            }
+            return;
+        }
         let first = u32::try_from(self.columns.start).expect("checked in `new`");
         let width = self.columns.len().max(1);
         let lists = self.numbers.chunks_exact_mut(width).zip(self.places.chunks_exact_mut(width));
@@ -261,10 +286,57 @@ impl<T: Element> CombinationBlock<T> {
         }
     }
 
+    /// The products of `units` with the columns of a panel, by kernels where there are any.
+    fn kernel_combine(&self, units: Range<usize>, panel: &[T], products: &mut [f32]) -> Option<()> {
+        let dense = T::as_f32(self.dense.view())?;
+        let panel = T::as_f32(ArrayView2::from_shape((1, panel.len()), panel).ok()?)?.to_slice()?;
+        let panel = &panel[self.columns.start * PANEL..];
+        let ahead = |chunk: usize| {
+            let from = (chunk * CHUNK).min(self.columns.len()) * PANEL;
+            &panel[from.min(panel.len())..(from + CHUNK * PANEL).min(panel.len())]
+        };
+        let rows = &panel[..self.columns.len() * PANEL];
+        let rows = ArrayView2::from_shape((self.columns.len(), PANEL), rows).ok()?;
+        products.fill(0.0);
+        let mut out = ArrayViewMut2::from_shape((units.len(), PANEL), products).ok()?;
+        let path = KernelPath::best();
+        for chunk in 0..rows.nrows().div_ceil(CHUNK) {
+            let part = chunk * CHUNK..rows.nrows().min((chunk + 1) * CHUNK);
+            let (place, part) = ((units.clone(), chunk), rows.slice(s![part, ..]));
+            self.terms.combine_chunk(path, dense, place, (part, ahead(chunk + 1)), out.view_mut());
+        }
+        Some(())
+    }
+
+    /// The same without kernels.
+    fn combine(&self, units: Range<usize>, panel: &[T], sums: &mut [[f64; PANEL]]) {
+        for (unit, sums) in units.zip(sums) {
+            let (numbers, places) = self.of_unit(unit);
+            add_rows(numbers, places, panel, sums);
+        }
+    }
+
     fn of_unit(&self, unit: usize) -> (&[T], &[u32]) {
         let first = unit * self.columns.len();
         let used = first..first + self.counts[unit];
         (&self.numbers[used.clone()], &self.places[used])
+    }
+}
+
+/// Adds numbers to sums of higher precision.
+struct AddTo<'a> {
+    sums: &'a mut [f64],
+    numbers: &'a [f32],
+}
+
+impl PlainLoop for AddTo<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (sum, &number) in self.sums.iter_mut().zip(self.numbers) {
+            *sum += f64::from(number);
+        }
     }
 }
 

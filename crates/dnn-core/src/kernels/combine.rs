@@ -6,7 +6,8 @@
 //! which of the two is decided by counting, over groups that follow from the shape.
 
 use super::launch::Kernel;
-use super::simd::Simd;
+use super::prefetch;
+use super::simd::{LINE, Simd};
 
 /// The most terms of a sum that one list covers.
 pub const CHUNK: usize = 64;
@@ -18,6 +19,9 @@ pub(super) struct Entry {
     pub(super) value: f32,
 }
 
+/// Numbers that come from memory together.
+const LINE_OF_NUMBERS: usize = LINE / size_of::<f32>();
+
 /// Out of 16: a group of rows with more numbers that are not zero goes through the dense block.
 const DENSE_FROM: usize = 10;
 
@@ -28,7 +32,7 @@ const DENSE_FROM: usize = 10;
 /// for each row, or to nothing if zeros are few, and `entries` to so many entries of each row, rows [`CHUNK`] apart, all of terms that
 /// exist; `source` to `terms` rows of `width` numbers, `stride` apart, and `out` to `rows` of them,
 /// `out_stride` apart.
-pub(super) struct Combine {
+pub(super) struct Combine<'a> {
     pub(super) coefficients: *const f32,
     pub(super) row: usize,
     pub(super) term: usize,
@@ -41,9 +45,11 @@ pub(super) struct Combine {
     pub(super) width: usize,
     pub(super) out: *mut f32,
     pub(super) out_stride: usize,
+    /// What is read next: a part of it is fetched with each row.
+    pub(super) ahead: &'a [f32],
 }
 
-impl Kernel for Combine {
+impl Kernel for Combine<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -74,7 +80,7 @@ impl Kernel for Combine {
     }
 }
 
-impl Combine {
+impl Combine<'_> {
     /// All rows of `V` vectors of columns from `first` on; if `PART`, of `count` columns alone.
     ///
     /// # Safety
@@ -107,6 +113,11 @@ impl Combine {
                         self.sparse::<S, V, PART>(row, first, count);
                     }
                 }
+            }
+            if first == 0 && !self.ahead.is_empty() {
+                let part = self.ahead.len().div_ceil(self.rows).next_multiple_of(LINE_OF_NUMBERS);
+                let start = self.ahead.len().min(row * part);
+                prefetch(&self.ahead[start..self.ahead.len().min((row + group) * part)]);
             }
             row += group;
         }

@@ -67,9 +67,10 @@ pub(crate) fn has_rows(values: ArrayView2<'_, f32>) -> bool {
     row_stride(values.dim(), values.strides()).is_some()
 }
 
-/// Units and examples whose sums are kept from chunk to chunk.
+/// Units and examples whose sums are kept from chunk to chunk: more examples where there are fewer units.
 const UNITS: usize = 128;
-const EXAMPLES: usize = 8 * MOST_EXAMPLES;
+const SUMS: usize = UNITS * 8 * MOST_EXAMPLES;
+const EXAMPLES: usize = 32 * MOST_EXAMPLES;
 
 /// `out = scale W X + b` with nothing below a floor: `example` gives the examples.
 ///
@@ -95,12 +96,14 @@ pub(crate) fn dot<'x, E: Source + 'x>(
     });
     // Of a single example there is nothing to keep near.
     let at_a_time = if m == 1 { features.max(1) } else { FEATURES };
+    let examples = SUMS / units.clamp(1, UNITS) / MOST_EXAMPLES * MOST_EXAMPLES;
+    let examples = examples.min(EXAMPLES);
     let mut room = Room::new();
     let (numbers, sums) = room.pointers();
     for first in (0..units).step_by(UNITS) {
         let some = weights.slice(ndarray::s![first..units.min(first + UNITS), ..]);
-        for start in (0..m).step_by(EXAMPLES) {
-            let count = (m - start).min(EXAMPLES);
+        for start in (0..m).step_by(examples) {
+            let count = (m - start).min(examples);
             let mut pointers = [std::ptr::null(); EXAMPLES];
             for (j, pointer) in pointers[..count].iter_mut().enumerate() {
                 let x = example(start + j);
@@ -143,14 +146,14 @@ pub(crate) fn dot<'x, E: Source + 'x>(
 #[repr(align(64))]
 struct Room {
     numbers: [MaybeUninit<f32>; NUMBERS],
-    sums: [MaybeUninit<f32>; UNITS * EXAMPLES * MOST_LANES],
+    sums: [MaybeUninit<f32>; SUMS * MOST_LANES],
 }
 
 impl Room {
     fn new() -> Self {
         Self {
             numbers: [MaybeUninit::uninit(); NUMBERS],
-            sums: [MaybeUninit::uninit(); UNITS * EXAMPLES * MOST_LANES],
+            sums: [MaybeUninit::uninit(); SUMS * MOST_LANES],
         }
     }
 
@@ -242,7 +245,8 @@ impl Terms {
     /// |---|---|---|
     /// | `(all rows, terms)` | `(terms of the chunk, width)` | `(rows, width)` |
     ///
-    /// The rows of `source` and of `out` are each in one piece.
+    /// The rows of `source` and of `out` are each in one piece. `ahead` is what will be read next, if that lies
+    /// where the processor does not guess it.
     ///
     /// # Panics
     /// If the shapes do not fit.
@@ -251,7 +255,7 @@ impl Terms {
         path: KernelPath,
         coefficients: ArrayView2<'_, f32>,
         (rows, chunk): (Range<usize>, usize),
-        source: ArrayView2<'_, f32>,
+        (source, ahead): (ArrayView2<'_, f32>, &[f32]),
         out: ArrayViewMut2<'_, f32>,
     ) {
         assert_eq!(coefficients.dim(), (self.rows, self.columns), "other coefficients than listed");
@@ -260,7 +264,7 @@ impl Terms {
         let places = chunk * self.rows + rows.start..chunk * self.rows + rows.end;
         let counts = &self.counts[places.clone()];
         let entries = &self.entries[places.start * CHUNK..places.end * CHUNK];
-        run_combine(path, coefficients, Some((counts, entries)), source, out);
+        run_combine(path, coefficients, Some((counts, entries)), (source, ahead), out);
     }
 
     /// `out += C S` for all terms.
@@ -277,7 +281,8 @@ impl Terms {
         assert_eq!(source.nrows(), self.columns, "one row for each term");
         for chunk in 0..self.columns.div_ceil(CHUNK) {
             let part = source.slice(ndarray::s![chunk_of(chunk, self.columns), ..]);
-            self.combine_chunk(path, coefficients, (0..self.rows, chunk), part, out.view_mut());
+            let place = (0..self.rows, chunk);
+            self.combine_chunk(path, coefficients, place, (part, &[]), out.view_mut());
         }
     }
 }
@@ -297,7 +302,7 @@ pub fn combine_dense(
     for chunk in 0..terms.div_ceil(CHUNK) {
         let part = ndarray::s![chunk_of(chunk, terms), ..];
         let coefficients = coefficients.slice(ndarray::s![.., chunk_of(chunk, terms)]);
-        run_combine(path, coefficients, None, source.slice(part), out.view_mut());
+        run_combine(path, coefficients, None, (source.slice(part), &[]), out.view_mut());
     }
 }
 
@@ -306,7 +311,7 @@ fn run_combine(
     path: KernelPath,
     coefficients: ArrayView2<'_, f32>,
     lists: Option<(&[u32], &[Entry])>,
-    source: ArrayView2<'_, f32>,
+    (source, ahead): (ArrayView2<'_, f32>, &[f32]),
     mut out: ArrayViewMut2<'_, f32>,
 ) {
     let ((rows, terms), width) = (coefficients.dim(), source.ncols());
@@ -342,6 +347,7 @@ fn run_combine(
                 width,
                 out: out.as_mut_ptr(),
                 out_stride,
+                ahead,
             },
         );
     }

@@ -14,7 +14,7 @@
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dnn_core::kernels::{CHUNK, KernelPath, PlainLoop, Terms, aligned};
+use dnn_core::kernels::{CHUNK, KernelPath, PlainLoop, Terms, aligned, prefetch};
 use dnn_core::{Columns, Element};
 use dnn_layers::Network;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, s};
@@ -24,11 +24,14 @@ use crate::Examples;
 use crate::optimizer::{Memory, Step, split_memory};
 
 /// Features of a block, by how many there are: few blocks are shared out more evenly if they are small.
-const WIDE: usize = 512;
+const WIDE: usize = 256;
 const NARROW: usize = 64;
 const MANY: usize = 4096;
-/// Units that are summed at a time.
+/// Examples whose inputs are made ready at a time.
+const EXAMPLES: usize = 4 * CHUNK;
+/// Units that are summed at a time, and where all examples are ready.
 const UNITS: usize = 256;
+const FEW_UNITS: usize = 32;
 /// Beside the numbers of a row, so that rows do not meet in the same places of a cache.
 const APART: usize = 16;
 /// A gradient of fewer multiplications is not worth other threads.
@@ -43,7 +46,7 @@ pub(super) fn width(inputs: usize) -> usize {
 pub(super) fn numbers(layers: impl Iterator<Item = (usize, usize)>, batch: usize) -> u128 {
     let of = |(units, _)| units as u128 * batch as u128 + Terms::numbers(units, batch);
     let threads = rayon::current_num_threads() as u128;
-    layers.map(of).sum::<u128>() + threads * ((CHUNK + UNITS) * (WIDE + APART)) as u128
+    layers.map(of).sum::<u128>() + threads * ((EXAMPLES + UNITS) * (WIDE + APART)) as u128
 }
 
 /// Where a block of a gradient goes.
@@ -87,6 +90,18 @@ impl<T: Element> Sink<'_, T> {
                     Self::Apply { weights: right, memory: right_memory, rule },
                 )
             }
+        }
+    }
+
+    /// Has the processor fetch what the gradient of these units will change.
+    fn fetch(&self, units: Range<usize>) {
+        let rows = s![units, ..];
+        let fetch = |values: ArrayView2<'_, T>| {
+            values.rows().into_iter().filter_map(|row| row.to_slice()).for_each(prefetch);
+        };
+        if let Self::Apply { weights, memory, .. } = self {
+            fetch(weights.slice(rows));
+            memory.iter().flatten().for_each(|memory| fetch(memory.slice(rows)));
         }
     }
 
@@ -184,7 +199,7 @@ impl<T: Element> Blocks<T> {
             let units = if stage.normalization.is_none() { stage.units } else { 0 };
             (Array2::zeros((units, batch).f()), Terms::with_capacity(units, batch))
         };
-        let scratch = || Mutex::new(Scratch { panel: lines(CHUNK), sums: lines(UNITS) });
+        let scratch = || Mutex::new(Scratch { panel: lines(EXAMPLES), sums: lines(UNITS) });
         Some(Self {
             path: KernelPath::best(),
             layers: network.stages().iter().map(layer).collect(),
@@ -267,22 +282,29 @@ impl<T: Element> Blocks<T> {
         let coefficients = T::as_f32(all.slice(s![.., ..m])).expect("made for f32 alone");
         let mut scratch = self.scratch();
         let Scratch { panel, sums } = &mut *scratch;
-        let (mut panel, mut sums) = (matrix(panel, CHUNK), matrix(sums, UNITS));
+        let (mut panel, mut sums) = (matrix(panel, EXAMPLES), matrix(sums, UNITS));
+        // Inputs that fit are made ready once, for a few units at a time; else as often as there are parts.
+        let fits = m <= EXAMPLES;
+        let at_a_time = if fits { FEW_UNITS } else { UNITS };
         let (units, mut finite) = (all.nrows(), true);
-        for first in (0..units).step_by(UNITS) {
-            let part = first..units.min(first + UNITS);
+        for first in (0..units).step_by(at_a_time) {
+            let part = first..units.min(first + at_a_time);
+            sink.fetch(part.end..units.min(part.end + FEW_UNITS));
             let mut sums = sums.slice_mut(s![..part.len(), ..rows.len()]);
             sums.fill(T::zero());
-            for chunk in 0..m.div_ceil(CHUNK) {
-                let positions = chunk * CHUNK..m.min((chunk + 1) * CHUNK);
+            for start in (0..m).step_by(EXAMPLES) {
+                let positions = start..m.min(start + EXAMPLES);
                 let mut panel = panel.slice_mut(s![..positions.len(), ..rows.len()]);
-                if first == 0 || m > CHUNK {
-                    job.fill(positions, rows.clone(), panel.view_mut());
+                if first == 0 || !fits {
+                    job.fill(positions.clone(), rows.clone(), panel.view_mut());
                 }
                 let panel = T::as_f32(panel.view()).expect("made for f32 alone");
-                let sums = T::as_f32_mut(sums.view_mut()).expect("made for f32 alone");
-                let place = (part.clone(), chunk);
-                lists.combine_chunk(self.path, coefficients, place, panel, sums);
+                let mut sums = T::as_f32_mut(sums.view_mut()).expect("made for f32 alone");
+                for (index, chunk) in panel.axis_chunks_iter(Axis(0), CHUNK).enumerate() {
+                    let place = (part.clone(), start / CHUNK + index);
+                    let sums = sums.view_mut();
+                    lists.combine_chunk(self.path, coefficients, place, (chunk, &[]), sums);
+                }
             }
             sums *= job.share;
             finite &= sink.take(part, sums);
