@@ -112,8 +112,8 @@ impl<T: Element> Gram<T> {
                 if has_scaling(y, scaling) =>
             {
                 let plan = PixelPlan::new::<T>(values, scaling);
-                let left = Pixels { values, shifts: plan.shifts(values) };
-                let right = Pixels { values: right, shifts: plan.shifts(right) };
+                let left = Pixels::new(&plan, values);
+                let right = Pixels::new(&plan, right);
                 tasks.for_each_init(Scratch::default, |scratch, (index, panel)| {
                     let (first, of) = (index * PANEL, [&left, &right]);
                     plan.panel(of, if lower { first } else { 0 }, first, scratch, panel);

@@ -2,16 +2,20 @@
 
 use std::ops::Range;
 
-use ndarray::{ArrayView2, Axis, s};
+use ndarray::{ArrayView1, ArrayView2, Axis, s};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
-use crate::kernels::gram::{PANEL, ROWS, STEP, Step, add_products};
+use crate::kernels::gram::{BYTE_SHIFT, PANEL, ROWS, STEP, Step, add_byte_products, add_products};
 use crate::{Element, PixelScaling};
 
 /// Pixels of a row of whole numbers. Fewer than 33,026 of them fit into 32 bits whatever they are; rows that
 /// are a multiple of 4 KiB apart would meet in the same places of the cache.
-const CHUNK: usize = 2048 - STEP;
+const CHUNK: usize = 1024 - STEP;
+
+/// Bytes of a row, and rows, whose products are made at a time: both sides stay near the processor.
+const BYTE_CHUNK: usize = 4096;
+const BYTE_ROWS: usize = 66;
 
 /// Buffers of a task on whole numbers.
 #[derive(Default)]
@@ -28,6 +32,28 @@ pub(super) struct Pixels<'a> {
     pub(super) values: ArrayView2<'a, u8>,
     /// For each example, the sum over its pixels of factor times offset times pixel.
     pub(super) shifts: Vec<f64>,
+    /// The sums of the pixels of each example, where all have one factor and lie in one piece.
+    pub(super) sums: Option<Vec<i64>>,
+}
+
+impl<'a> Pixels<'a> {
+    pub(super) fn new(plan: &PixelPlan, values: ArrayView2<'a, u8>) -> Self {
+        let in_pieces = values.nrows() <= 1 || values.strides()[0] == 1;
+        let sums = (plan.planes.len() == 1 && in_pieces).then(|| {
+            let sum = |example: ArrayView1<'_, u8>| example.iter().map(|&x| i64::from(x)).sum();
+            values.axis_iter(Axis(1)).into_par_iter().map(sum).collect()
+        });
+        Self { values, shifts: plan.shifts(values), sums }
+    }
+
+    /// Some pixels of each of some examples, in one piece each.
+    fn pieces(&self, examples: Range<usize>, pixels: &Range<usize>) -> Vec<&'a [u8]> {
+        let piece = |example| {
+            let column = self.values.slice_move(s![pixels.clone(), example]);
+            column.to_slice().expect("pixels in one piece")
+        };
+        examples.map(piece).collect()
+    }
 }
 
 /// Pixels that have the same factor: every `step`-th from `first` on.
@@ -110,6 +136,9 @@ impl PixelPlan {
         scratch: &mut Scratch,
         panel: &mut [T],
     ) {
+        if self.panel_of_bytes([left, right], from, first, scratch, panel) {
+            return;
+        }
         let Scratch { left: a, right: b, products, sums, totals } = scratch;
         let columns = first..right.values.ncols().min(first + PANEL);
         let rows = left.values.ncols();
@@ -144,6 +173,48 @@ impl PixelPlan {
                 *out = T::from_f64(total + (shift + right.shifts[other]));
             }
         }
+    }
+
+    /// The same by products of bytes as they lie; false, and nothing done, where there are none.
+    fn panel_of_bytes<T: Element>(
+        &self,
+        [left, right]: [&Pixels<'_>; 2],
+        from: usize,
+        first: usize,
+        scratch: &mut Scratch,
+        panel: &mut [T],
+    ) -> bool {
+        let (Some(left_sums), Some(_)) = (&left.sums, &right.sums) else { return false };
+        let Scratch { products, sums, .. } = scratch;
+        let columns = first..right.values.ncols().min(first + PANEL);
+        let (rows, features) = (left.values.ncols(), left.values.nrows());
+        let scale = self.planes[0].factor * self.planes[0].factor;
+        for start in (from..rows).step_by(BYTE_ROWS) {
+            let examples = start..rows.min(start + BYTE_ROWS);
+            sums.clear();
+            sums.resize(examples.len() * PANEL, 0);
+            for start in (0..features).step_by(BYTE_CHUNK) {
+                let chunk = start..features.min(start + BYTE_CHUNK);
+                let a = left.pieces(examples.clone(), &chunk);
+                let b = right.pieces(columns.clone(), &chunk);
+                products.clear();
+                products.resize(sums.len(), 0);
+                if !add_byte_products(&a, &b, products) {
+                    return false;
+                }
+                sums.iter_mut().zip(&*products).for_each(|(sum, &it)| *sum += i64::from(it));
+            }
+            let out = panel[start * PANEL..].chunks_exact_mut(PANEL).zip(examples);
+            for ((out, example), sums) in out.zip(sums.chunks_exact(PANEL)) {
+                let shift = left.shifts[example] + self.constant;
+                let missing = i64::from(BYTE_SHIFT) * left_sums[example];
+                for ((out, &sum), other) in out.iter_mut().zip(sums).zip(columns.clone()) {
+                    let total = scale * (sum + missing) as f64;
+                    *out = T::from_f64(total + (shift + right.shifts[other]));
+                }
+            }
+        }
+        true
     }
 }
 

@@ -6,8 +6,7 @@
 //! which of the two is decided by counting, over groups that follow from the shape.
 
 use super::launch::Kernel;
-use super::prefetch;
-use super::simd::{LINE, Simd};
+use super::simd::{LINE, Simd, fetch};
 
 /// The most terms of a sum that one list covers.
 pub const CHUNK: usize = 64;
@@ -18,9 +17,6 @@ pub(super) struct Entry {
     pub(super) term: u32,
     pub(super) value: f32,
 }
-
-/// Numbers that come from memory together.
-const LINE_OF_NUMBERS: usize = LINE / size_of::<f32>();
 
 /// Out of 16: a group of rows with more numbers that are not zero goes through the dense block.
 const DENSE_FROM: usize = 10;
@@ -45,7 +41,7 @@ pub(super) struct Combine<'a> {
     pub(super) width: usize,
     pub(super) out: *mut f32,
     pub(super) out_stride: usize,
-    /// What is read next: a part of it is fetched with each row.
+    /// What is read next: a part of it is fetched with each row, a line with each term or two.
     pub(super) ahead: &'a [f32],
 }
 
@@ -81,6 +77,17 @@ impl Kernel for Combine<'_> {
 }
 
 impl Combine<'_> {
+    /// What is fetched first with a row, and the step from one line to the next.
+    #[inline(always)]
+    fn ahead_of(&self, row: usize) -> (*const u8, usize) {
+        if self.ahead.is_empty() {
+            // What is there anyway.
+            return (self.source.cast(), 0);
+        }
+        let part = self.ahead.len() / self.rows;
+        (self.ahead.as_ptr().wrapping_add(row * part).cast(), LINE)
+    }
+
     /// All rows of `V` vectors of columns from `first` on; if `PART`, of `count` columns alone.
     ///
     /// # Safety
@@ -113,11 +120,6 @@ impl Combine<'_> {
                         self.sparse::<S, V, PART>(row, first, count);
                     }
                 }
-            }
-            if first == 0 && !self.ahead.is_empty() {
-                let part = self.ahead.len().div_ceil(self.rows).next_multiple_of(LINE_OF_NUMBERS);
-                let start = self.ahead.len().min(row * part);
-                prefetch(&self.ahead[start..self.ahead.len().min((row + group) * part)]);
             }
             row += group;
         }
@@ -181,7 +183,10 @@ impl Combine<'_> {
             let mut s = [S::splat(0.0); V];
             let coefficients = self.coefficients.add(row * self.row);
             let source = self.source.add(first);
+            let (mut ahead, line) = self.ahead_of(row);
             for term in 0..self.terms {
+                fetch(ahead);
+                ahead = ahead.wrapping_add(line);
                 let from = source.add(term * self.stride);
                 for v in 0..V {
                     s[v] = load::<S, PART>(from.add(v * S::LANES), count);
@@ -214,7 +219,10 @@ impl Combine<'_> {
             let entries = self.entries.add(row * CHUNK);
             let source = self.source.add(first);
             let mut sums = [S::splat(0.0); 8];
+            let (mut ahead, line) = self.ahead_of(row);
             for entry in 0..alive {
+                fetch(ahead);
+                ahead = ahead.wrapping_add(line);
                 let Entry { term, value } = *entries.add(entry);
                 let c = S::splat(value);
                 let from = source.add(term as usize * self.stride);
@@ -247,7 +255,10 @@ impl Combine<'_> {
             let source = self.source.add(first);
             let (mut even, mut odd) = ([S::splat(0.0); V], [S::splat(0.0); V]);
             let mut entry = 0;
+            let (mut ahead, line) = self.ahead_of(row);
             while entry + 2 <= alive {
+                fetch(ahead);
+                ahead = ahead.wrapping_add(line);
                 let (a, b) = (*entries.add(entry), *entries.add(entry + 1));
                 let (c, d) = (S::splat(a.value), S::splat(b.value));
                 let from = source.add(a.term as usize * self.stride);

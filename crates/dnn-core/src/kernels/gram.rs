@@ -8,7 +8,7 @@
 use crate::Element;
 
 /// Columns of a panel of a Gram matrix.
-pub(crate) const PANEL: usize = 64;
+pub(crate) const PANEL: usize = 128;
 /// Rows of whole numbers that are multiplied at a time.
 pub(crate) const ROWS: usize = 4;
 /// Whole numbers that are multiplied at a time.
@@ -58,6 +58,31 @@ fn add_products_plainly(a: &[Step], b: &[Step], length: usize, out: &mut [i32]) 
             }
         }
     }
+}
+
+/// What bytes of the right side are less by in [`add_byte_products`].
+pub(crate) const BYTE_SHIFT: u8 = 128;
+
+/// `out[i][j] += sum over f of left[i][f] (right[j][f] - 128)`, exactly as long as it fits, of bytes as they
+/// lie; false, and nothing done, where this processor has no instructions for it.
+///
+/// # Shapes
+/// `left` and `right` have rows of one length, `right` up to [`PANEL`] of them; `out` is
+/// `(left rows, PANEL)`, row after row.
+///
+/// # Panics
+/// If the lengths differ.
+pub(crate) fn add_byte_products(left: &[&[u8]], right: &[&[u8]], out: &mut [i32]) -> bool {
+    let length = left.iter().chain(right).next().map_or(0, |row| row.len());
+    assert!(left.iter().chain(right).all(|row| row.len() == length), "rows of one length");
+    assert!(right.len() <= PANEL && out.len() == left.len() * PANEL, "a place for every product");
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni") {
+        // SAFETY: the processor has these instructions.
+        unsafe { x86::add_byte_products(left, right, length, out) };
+        return true;
+    }
+    false
 }
 
 /// `out[j] += sum over k of weights[k] panel[places[k]][j]`, summed in the numbers' own precision from 0 on
@@ -117,15 +142,15 @@ fn add_rows_plainly<T: Element>(
 mod x86 {
     use std::arch::x86_64::{
         __m256i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_shuffle_epi32, _mm_unpackhi_epi64,
-        _mm256_add_epi32, _mm256_add_pd, _mm256_broadcast_sd, _mm256_broadcast_ss,
-        _mm256_castps256_ps128, _mm256_castsi256_si128, _mm256_cvtps_pd, _mm256_extractf128_ps,
-        _mm256_extracti128_si256, _mm256_fmadd_pd, _mm256_fmadd_ps, _mm256_load_si256,
-        _mm256_loadu_pd, _mm256_loadu_ps, _mm256_madd_epi16, _mm256_setzero_pd, _mm256_setzero_ps,
-        _mm256_setzero_si256, _mm256_storeu_pd, _mm512_dpwssd_epi32, _mm512_load_si512,
-        _mm512_reduce_add_epi32, _mm512_setzero_si512,
+        _mm256_add_epi32, _mm256_add_pd, _mm256_broadcast_sd, _mm256_castsi256_si128,
+        _mm256_extracti128_si256, _mm256_fmadd_pd, _mm256_load_si256, _mm256_loadu_pd,
+        _mm256_madd_epi16, _mm256_setzero_pd, _mm256_setzero_si256, _mm256_storeu_pd,
+        _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_load_si512, _mm512_loadu_si512,
+        _mm512_maskz_loadu_epi8, _mm512_reduce_add_epi32, _mm512_set1_epi8, _mm512_setzero_si512,
+        _mm512_xor_si512,
     };
 
-    use super::{PANEL, ROWS, Step, check_places};
+    use super::{PANEL, ROWS, Step, add_rows_plainly, check_places};
     use crate::{Element, Precision};
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
@@ -153,6 +178,82 @@ mod x86 {
                         *out += _mm512_reduce_add_epi32(sum);
                     }
                 }
+            }
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    pub(super) fn add_byte_products(
+        left: &[&[u8]],
+        right: &[&[u8]],
+        length: usize,
+        out: &mut [i32],
+    ) {
+        const HIGH: usize = 6;
+        const WIDE: usize = 4;
+        let rows = left.chunks(HIGH).zip(out.chunks_mut(HIGH * PANEL));
+        for (left, out) in rows {
+            for (j, right) in right.chunks(WIDE).enumerate() {
+                let at = j * WIDE;
+                match (<&[&[u8]; HIGH]>::try_from(left), <&[&[u8]; WIDE]>::try_from(right)) {
+                    (Ok(left), Ok(right)) => byte_block(*left, *right, length, at, out),
+                    _ => {
+                        for (left, out) in left.iter().zip(out.chunks_mut(PANEL)) {
+                            for (j, right) in right.iter().enumerate() {
+                                byte_block([*left], [*right], length, at + j, out);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A block of products of rows of this length, to the columns from `at` on.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    fn byte_block<const R: usize, const C: usize>(
+        left: [&[u8]; R],
+        right: [&[u8]; C],
+        length: usize,
+        at: usize,
+        out: &mut [i32],
+    ) {
+        const LANES: usize = 64;
+        let shift = _mm512_set1_epi8(i8::MIN);
+        let mut sums = [[_mm512_setzero_si512(); C]; R];
+        let whole = length - length % LANES;
+        for f in (0..whole).step_by(LANES) {
+            // SAFETY: every row has as many bytes.
+            let load = |row: &[u8]| unsafe { _mm512_loadu_si512(row.as_ptr().add(f).cast()) };
+            let mut shifted = [shift; C];
+            for j in 0..C {
+                shifted[j] = _mm512_xor_si512(load(right[j]), shift);
+            }
+            for i in 0..R {
+                let left = load(left[i]);
+                for j in 0..C {
+                    sums[i][j] = _mm512_dpbusd_epi32(sums[i][j], left, shifted[j]);
+                }
+            }
+        }
+        if whole < length {
+            let mask = (1_u64 << (length - whole)) - 1;
+            // SAFETY: every row has as many bytes from there on as the mask has ones: others are not touched.
+            let load = |row: &[u8]| unsafe {
+                _mm512_maskz_loadu_epi8(mask, row.as_ptr().add(whole).cast())
+            };
+            for i in 0..R {
+                // A byte that is not there is 0 on the left side.
+                let left = load(left[i]);
+                for j in 0..C {
+                    let right = _mm512_xor_si512(load(right[j]), shift);
+                    sums[i][j] = _mm512_dpbusd_epi32(sums[i][j], left, right);
+                }
+            }
+        }
+        for (out, sums) in out.chunks_mut(PANEL).zip(sums) {
+            for (out, sum) in out[at..].iter_mut().zip(sums) {
+                *out += _mm512_reduce_add_epi32(sum);
             }
         }
     }
@@ -205,45 +306,14 @@ mod x86 {
         out: &mut [f64; PANEL],
     ) {
         check_places(weights, places, panel);
-        let (numbers, panel) = (weights.as_ptr(), panel.as_ptr());
-        // SAFETY: the numbers are of the type that `PRECISION` says; there is one for each place, and every
-        // place is a row of the panel.
         match T::PRECISION {
-            Precision::F32 => unsafe { add_rows_f32(numbers.cast(), places, panel.cast(), out) },
-            Precision::F64 => unsafe { add_rows_f64(numbers.cast(), places, panel.cast(), out) },
-        }
-    }
-
-    /// # Safety
-    /// There is a weight for each place, and the panel has a row of [`PANEL`] numbers there.
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn add_rows_f32(
-        weights: *const f32,
-        places: &[u32],
-        panel: *const f32,
-        out: &mut [f64; PANEL],
-    ) {
-        let mut sums = [_mm256_setzero_ps(); 8];
-        for (k, &place) in places.iter().enumerate() {
-            // SAFETY: the caller vouches for the weight and the row, which is 8 vectors of 8 long.
-            unsafe {
-                let weight = _mm256_broadcast_ss(&*weights.add(k));
-                let row = panel.add(place as usize * PANEL);
-                for (lane, sum) in sums.iter_mut().enumerate() {
-                    *sum = _mm256_fmadd_ps(weight, _mm256_loadu_ps(row.add(8 * lane)), *sum);
-                }
-            }
-        }
-        for (out, sum) in out.chunks_exact_mut(8).zip(sums) {
-            let halves = [_mm256_castps256_ps128(sum), _mm256_extractf128_ps::<1>(sum)];
-            for (out, half) in out.chunks_exact_mut(4).zip(halves) {
-                // SAFETY: `out` is 4 numbers long here.
-                unsafe {
-                    let before = _mm256_loadu_pd(out.as_ptr());
-                    let after = _mm256_add_pd(before, _mm256_cvtps_pd(half));
-                    _mm256_storeu_pd(out.as_mut_ptr(), after);
-                }
-            }
+            // `f32` has kernels that combine rows of any length.
+            Precision::F32 => add_rows_plainly(weights, places, panel, out),
+            // SAFETY: the numbers are of this type; there is one for each place, and every place is a row of
+            // the panel.
+            Precision::F64 => unsafe {
+                add_rows_f64(weights.as_ptr().cast(), places, panel.as_ptr().cast(), out);
+            },
         }
     }
 
@@ -256,14 +326,15 @@ mod x86 {
         panel: *const f64,
         out: &mut [f64; PANEL],
     ) {
-        // Half a row at a time stays in registers.
-        for (half, out) in out.chunks_exact_mut(PANEL / 2).enumerate() {
+        const PART: usize = 32;
+        // A part of a row at a time stays in registers.
+        for (part, out) in out.chunks_exact_mut(PART).enumerate() {
             let mut sums = [_mm256_setzero_pd(); 8];
             for (k, &place) in places.iter().enumerate() {
-                // SAFETY: the caller vouches for the weight and the row, half of which is 8 vectors of 4.
+                // SAFETY: the caller vouches for the weight and the row, a part of which is 8 vectors of 4.
                 unsafe {
                     let weight = _mm256_broadcast_sd(&*weights.add(k));
-                    let row = panel.add(place as usize * PANEL + half * (PANEL / 2));
+                    let row = panel.add(place as usize * PANEL + part * PART);
                     for (lane, sum) in sums.iter_mut().enumerate() {
                         *sum = _mm256_fmadd_pd(weight, _mm256_loadu_pd(row.add(4 * lane)), *sum);
                     }
@@ -341,6 +412,35 @@ mod tests {
             assert!(out.iter().all(|&out| out == 2_147_385_600), "{name}");
         }
         add_products(&[], &[], 0, &mut []);
+    }
+
+    #[test]
+    fn products_of_bytes_as_they_lie_are_exact() {
+        for (rows, columns, length) in
+            [(0, 1, 5), (1, 1, 0), (7, PANEL, 63), (13, 9, 64), (6, 4, 4096), (12, 127, 200)]
+        {
+            let mut stream = RandomStream::new(length as u64, Purpose::Data, 0);
+            let mut bytes = |rows: usize| -> Vec<Vec<u8>> {
+                let mut byte = || u8::try_from(stream.up_to(255)).unwrap();
+                (0..rows).map(|_| (0..length).map(|_| byte()).collect()).collect()
+            };
+            let (left, right) = (bytes(rows), bytes(columns));
+            fn slices(rows: &[Vec<u8>]) -> Vec<&[u8]> {
+                rows.iter().map(Vec::as_slice).collect()
+            }
+            let mut out = vec![3; rows * PANEL];
+            if !add_byte_products(&slices(&left), &slices(&right), &mut out) {
+                println!("no instructions for bytes here");
+                return;
+            }
+            for (i, left) in left.iter().enumerate() {
+                for (j, right) in right.iter().enumerate() {
+                    let pairs = left.iter().zip(right);
+                    let sum: i32 = pairs.map(|(&a, &b)| i32::from(a) * (i32::from(b) - 128)).sum();
+                    assert_eq!(out[i * PANEL + j], 3 + sum, "{rows} {columns} {length}: {i} {j}");
+                }
+            }
+        }
     }
 
     fn rows_are_added<T: Element>(close: f64) {
