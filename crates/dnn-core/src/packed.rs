@@ -1,8 +1,8 @@
 //! Weights laid out for many examples at a time.
 
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, Zip, s};
 
-use crate::kernels::{CHUNK, KernelPath, Terms, combine_dense, is_sparse};
+use crate::kernels::{CHUNK, KernelPath, Terms, aligned, aligned_zeros, combine_dense, is_sparse};
 use crate::{Columns, Element, Features};
 
 /// The weights of a layer, the weights of each input side by side, so that a vector holds those of some
@@ -18,9 +18,12 @@ pub struct PackedWeights<T> {
 #[derive(Debug, Clone, Default)]
 pub struct PackedScratch<T> {
     inputs: Vec<T>,
+    sums: Vec<T>,
     lists: Terms,
 }
 
+/// Inputs that are made ready at a time.
+const INPUTS: usize = 4 * CHUNK;
 /// Rows of weights that are turned at a time.
 const SQUARE: usize = 16;
 
@@ -28,7 +31,7 @@ impl<T: Element> PackedWeights<T> {
     /// Room for the weights of `units` units of so many inputs; `None` if there are no kernels for them.
     pub fn new(units: usize, inputs: usize) -> Option<Self> {
         T::as_f32(ArrayView2::from_shape((0, 0), &[]).ok()?)?;
-        Some(Self { transposed: Array2::zeros((inputs, units.next_multiple_of(SQUARE))), units })
+        Some(Self { transposed: aligned_zeros((inputs, units.next_multiple_of(SQUARE))), units })
     }
 
     /// Numbers that such weights take.
@@ -46,10 +49,10 @@ impl<T: Element> PackedWeights<T> {
     /// # Shapes
     /// | `x` | `bias` | `out` |
     /// |---|---|---|
-    /// | `(inputs, m)` | `units` | `(units, columns)`, each column in one piece |
+    /// | `(inputs, m)` | `units` | `(units, columns)` |
     ///
     /// # Panics
-    /// If the shapes do not fit, or a column of `out` is not in one piece.
+    /// If the shapes do not fit.
     pub fn linear_into(
         &self,
         x: &Features<'_, T>,
@@ -61,20 +64,21 @@ impl<T: Element> PackedWeights<T> {
         let (inputs, m) = (self.transposed.nrows(), columns.len());
         assert_eq!(x.width(), inputs, "weights take another number of features");
         let path = KernelPath::best();
-        let mut by_example = out.reversed_axes();
-        by_example.fill(T::zero());
-        let PackedScratch { inputs: numbers, lists } = scratch;
-        numbers.resize((m * CHUNK).max(numbers.len()), T::zero());
-        for first in (0..inputs).step_by(CHUNK) {
-            let rows = first..inputs.min(first + CHUNK);
-            let shape = (m, rows.len());
-            let mut numbers = ArrayViewMut2::from_shape(shape, &mut numbers[..m * rows.len()])
-                .expect("made so large");
+        let PackedScratch { inputs: numbers, sums, lists } = scratch;
+        let padded = self.transposed.ncols();
+        let sums = aligned(sums, m * padded);
+        let mut sums = ArrayViewMut2::from_shape((m, padded), sums).expect("made so large");
+        sums.fill(T::zero());
+        for first in (0..inputs).step_by(INPUTS) {
+            let rows = first..inputs.min(first + INPUTS);
+            let numbers = aligned(numbers, m * rows.len());
+            let mut numbers =
+                ArrayViewMut2::from_shape((m, rows.len()), numbers).expect("made so large");
             x.write_examples(rows.clone(), columns, numbers.view_mut());
-            let weights = self.transposed.slice(s![rows, ..self.units]);
+            let weights = self.transposed.slice(s![rows, ..]);
             let arrays = (T::as_f32(numbers.view()), T::as_f32(weights));
             let (Some(numbers), Some(weights)) = arrays else { unreachable!("made for f32 alone") };
-            let out = T::as_f32_mut(by_example.view_mut()).expect("made for f32 alone");
+            let out = T::as_f32_mut(sums.view_mut()).expect("made for f32 alone");
             if is_sparse(path, numbers) {
                 lists.list(numbers);
                 lists.combine(path, numbers, weights, out);
@@ -82,8 +86,10 @@ impl<T: Element> PackedWeights<T> {
                 combine_dense(path, numbers, weights, out);
             }
         }
-        for mut example in by_example.rows_mut() {
-            example += &bias;
+        let mut by_example = out.reversed_axes();
+        for (mut example, sums) in by_example.axis_iter_mut(Axis(0)).zip(sums.rows()) {
+            let sums = sums.slice(s![..self.units]);
+            Zip::from(&mut example).and(sums).and(bias).for_each(|z, &sum, &bias| *z = sum + bias);
         }
     }
 }

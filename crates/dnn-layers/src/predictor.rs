@@ -1,5 +1,7 @@
 //! Prediction in memory that is used again.
 
+use std::sync::{Mutex, PoisonError};
+
 use dnn_core::{Columns, Element, Features, PackedWeights, pack};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, s};
 use rayon::iter::{
@@ -10,7 +12,7 @@ use crate::{ForwardCaches, LinearBy, Network, NetworkError, most_probable};
 
 /// Examples that a task takes through all layers at a time; packed weights are worth it from half as many
 /// on.
-const TILE: usize = 32;
+const TILE: usize = 64;
 /// The most tiles at a time, and about the most numbers of one kind in them.
 const TILES: usize = 64;
 const MOST_NUMBERS: usize = 1 << 22;
@@ -144,9 +146,13 @@ impl<T: Element> Workshop<T> {
                 work((0, (&mut tiles[0], part)));
                 continue;
             }
-            let outs = part.axis_chunks_iter_mut(Axis(1), tile).into_par_iter();
+            let outs = part.axis_chunks_iter_mut(Axis(1), tile);
             // Of fewer outputs than tiles, the last of these rest.
-            tiles.par_iter_mut().zip(outs).enumerate().for_each(work);
+            if rayon::current_thread_index().is_some() {
+                tiles.par_iter_mut().zip(outs.into_par_iter()).enumerate().for_each(work);
+            } else {
+                share_out(tiles.iter_mut().zip(outs).enumerate(), work);
+            }
         }
         let overflow = |column: ndarray::ArrayView1<'_, T>| column.iter().any(|p| !p.is_finite());
         match probabilities.columns().into_iter().position(overflow) {
@@ -186,6 +192,28 @@ impl<T: Element> Workshop<T> {
             })
             .collect();
     }
+}
+
+/// Works on all items, on this thread and those of the pool, which this one is none of. A thread that waited
+/// for the pool would leave its processor to the first of the others, and two of these would often share it
+/// for as long as predictions are short.
+fn share_out<I>(items: I, work: impl Fn(I::Item) + Sync)
+where
+    I: Iterator<Item: Send> + Send,
+{
+    let items = Mutex::new(items);
+    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let take_turns = || {
+        while let Some(item) = next() {
+            work(item);
+        }
+    };
+    rayon::in_place_scope(|scope| {
+        for _ in 1..rayon::current_num_threads() {
+            scope.spawn(|_| take_turns());
+        }
+        take_turns();
+    });
 }
 
 /// All layers, by packed weights where there are any.

@@ -61,6 +61,10 @@ impl Kernel for Combine<'_> {
                 self.panel::<S, 4, false>(first, 0);
                 first += 4 * S::LANES;
             }
+            while first + 3 * S::LANES <= self.width {
+                self.panel::<S, 3, false>(first, 0);
+                first += 3 * S::LANES;
+            }
             while first + 2 * S::LANES <= self.width {
                 self.panel::<S, 2, false>(first, 0);
                 first += 2 * S::LANES;
