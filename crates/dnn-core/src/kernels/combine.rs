@@ -28,7 +28,7 @@ const DENSE_FROM: usize = 10;
 /// for each row, or to nothing if zeros are few, and `entries` to so many entries of each row, rows [`CHUNK`] apart, all of terms that
 /// exist; `source` to `terms` rows of `width` numbers, `stride` apart, and `out` to `rows` of them,
 /// `out_stride` apart.
-pub(super) struct Combine<'a> {
+pub(super) struct Combine<'a, const FETCHES: bool> {
     pub(super) coefficients: *const f32,
     pub(super) row: usize,
     pub(super) term: usize,
@@ -41,11 +41,11 @@ pub(super) struct Combine<'a> {
     pub(super) width: usize,
     pub(super) out: *mut f32,
     pub(super) out_stride: usize,
-    /// What is read next: a part of it is fetched with each row, a line with each term or two.
+    /// What is read next, if `FETCHES`: a part of it is fetched with each row, a line with each term or two.
     pub(super) ahead: &'a [f32],
 }
 
-impl Kernel for Combine<'_> {
+impl<const FETCHES: bool> Kernel for Combine<'_, FETCHES> {
     type Output = ();
 
     #[inline(always)]
@@ -80,16 +80,12 @@ impl Kernel for Combine<'_> {
     }
 }
 
-impl Combine<'_> {
-    /// What is fetched first with a row, and the step from one line to the next.
+impl<const FETCHES: bool> Combine<'_, FETCHES> {
+    /// What is fetched first with a row.
     #[inline(always)]
-    fn ahead_of(&self, row: usize) -> (*const u8, usize) {
-        if self.ahead.is_empty() {
-            // What is there anyway.
-            return (self.source.cast(), 0);
-        }
+    fn ahead_of(&self, row: usize) -> *const u8 {
         let part = self.ahead.len() / self.rows;
-        (self.ahead.as_ptr().wrapping_add(row * part).cast(), LINE)
+        self.ahead.as_ptr().wrapping_add(row * part).cast()
     }
 
     /// All rows of `V` vectors of columns from `first` on; if `PART`, of `count` columns alone.
@@ -187,10 +183,12 @@ impl Combine<'_> {
             let mut s = [S::splat(0.0); V];
             let coefficients = self.coefficients.add(row * self.row);
             let source = self.source.add(first);
-            let (mut ahead, line) = self.ahead_of(row);
+            let mut ahead = self.ahead_of(row);
             for term in 0..self.terms {
-                fetch(ahead);
-                ahead = ahead.wrapping_add(line);
+                if FETCHES {
+                    fetch(ahead);
+                    ahead = ahead.wrapping_add(LINE);
+                }
                 let from = source.add(term * self.stride);
                 for v in 0..V {
                     s[v] = load::<S, PART>(from.add(v * S::LANES), count);
@@ -223,10 +221,12 @@ impl Combine<'_> {
             let entries = self.entries.add(row * CHUNK);
             let source = self.source.add(first);
             let mut sums = [S::splat(0.0); 8];
-            let (mut ahead, line) = self.ahead_of(row);
+            let mut ahead = self.ahead_of(row);
             for entry in 0..alive {
-                fetch(ahead);
-                ahead = ahead.wrapping_add(line);
+                if FETCHES {
+                    fetch(ahead);
+                    ahead = ahead.wrapping_add(LINE);
+                }
                 let Entry { term, value } = *entries.add(entry);
                 let c = S::splat(value);
                 let from = source.add(term as usize * self.stride);
@@ -259,10 +259,12 @@ impl Combine<'_> {
             let source = self.source.add(first);
             let (mut even, mut odd) = ([S::splat(0.0); V], [S::splat(0.0); V]);
             let mut entry = 0;
-            let (mut ahead, line) = self.ahead_of(row);
+            let mut ahead = self.ahead_of(row);
             while entry + 2 <= alive {
-                fetch(ahead);
-                ahead = ahead.wrapping_add(line);
+                if FETCHES {
+                    fetch(ahead);
+                    ahead = ahead.wrapping_add(LINE);
+                }
                 let (a, b) = (*entries.add(entry), *entries.add(entry + 1));
                 let (c, d) = (S::splat(a.value), S::splat(b.value));
                 let from = source.add(a.term as usize * self.stride);

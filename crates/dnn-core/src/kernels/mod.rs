@@ -38,9 +38,15 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
 pub use combine::CHUNK;
 pub use launch::{KernelPath, PlainLoop};
 
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
+use rayon::slice::ParallelSliceMut;
+
 use combine::{Combine, Entry};
 use dot::{Dot, FEATURES, MOST_EXAMPLES, NUMBERS};
 use simd::{LINE, MOST_LANES, Source, fetch};
+
+/// Numbers from which on lists of them are made in parallel.
+const WORTH_THREADS: usize = 1 << 14;
 
 /// What [`dot`] does with its sums.
 #[derive(Debug, Clone, Copy)]
@@ -231,10 +237,15 @@ impl Terms {
         if rows == 0 {
             return;
         }
-        let lists = self.counts.chunks_mut(rows).zip(self.entries.chunks_mut(rows * CHUNK));
-        for (chunk, (counts, entries)) in (0..terms.div_ceil(CHUNK)).zip(lists) {
-            list(coefficients, chunk, counts, entries);
+        let chunks = terms.div_ceil(CHUNK);
+        if rows * terms < WORTH_THREADS {
+            let lists = self.counts.chunks_mut(rows).zip(self.entries.chunks_mut(rows * CHUNK));
+            let lists = (0..chunks).zip(lists);
+            return lists.for_each(|(chunk, lists)| list(coefficients, chunk, lists));
         }
+        let counts = self.counts[..chunks * rows].par_chunks_mut(rows);
+        let lists = counts.zip(self.entries.par_chunks_mut(rows * CHUNK)).enumerate();
+        lists.for_each(|(chunk, lists)| list(coefficients, chunk, lists));
     }
 
     /// `out += C S` for some rows and the terms of one chunk, where `coefficients` is the whole `C` that
@@ -330,27 +341,30 @@ fn run_combine(
             assert!(counts.len() == rows && entries.len() == rows * CHUNK, "lists of other rows");
             (counts.as_ptr(), entries.as_ptr())
         });
-    // SAFETY: the shapes were checked above, and lists name terms of their chunk alone.
-    unsafe {
-        launch::launch(
-            path,
-            Combine {
-                coefficients: coefficients.as_ptr(),
+    let (coefficients, source) = (coefficients.as_ptr(), source.as_ptr());
+    let out = out.as_mut_ptr();
+    macro_rules! launch {
+        ($fetches:literal) => {{
+            let kernel = Combine::<$fetches> {
+                coefficients,
                 row,
                 term,
                 rows,
                 terms,
                 counts,
                 entries,
-                source: source.as_ptr(),
+                source,
                 stride,
                 width,
-                out: out.as_mut_ptr(),
+                out,
                 out_stride,
                 ahead,
-            },
-        );
+            };
+            // SAFETY: the shapes were checked above, and lists name terms of their chunk alone.
+            unsafe { launch::launch(path, kernel) }
+        }};
     }
+    if ahead.is_empty() { launch!(false) } else { launch!(true) }
 }
 
 /// Whether so few of these numbers are not zero that lists of them are worth making.
@@ -418,8 +432,7 @@ fn chunk_of(chunk: usize, terms: usize) -> Range<usize> {
 fn list(
     coefficients: ArrayView2<'_, f32>,
     chunk: usize,
-    counts: &mut [u32],
-    entries: &mut [Entry],
+    (counts, entries): (&mut [u32], &mut [Entry]),
 ) {
     let columns = coefficients.slice(ndarray::s![.., chunk_of(chunk, coefficients.ncols())]);
     if columns.strides()[1] == 1 {

@@ -25,7 +25,7 @@ use crate::optimizer::{Memory, Step, split_memory};
 
 /// Features of a block, by how many there are: few blocks are shared out more evenly if they are small.
 const WIDE: usize = 256;
-const NARROW: usize = 64;
+const NARROW: usize = 128;
 const MANY: usize = 4096;
 /// Examples whose inputs are made ready at a time.
 const EXAMPLES: usize = 4 * CHUNK;
