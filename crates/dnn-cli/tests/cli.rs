@@ -99,6 +99,12 @@ fn training_without_arguments_learns_the_digits_and_leaves_a_run_folder() {
     let inspected = json(folder.path(), &["inspect", model, "--json"]);
     assert_eq!(inspected["provenance"]["data_sha256"], config["data_sha256"]);
     assert_eq!(inspected["widths"], serde_json::json!([64, 256, 128, 10]));
+    let planned = json(folder.path(), &["inspect", model, "--plan", "6000", "--json"]);
+    assert_eq!(planned["plan"]["batch"], 32);
+    assert_eq!(planned["plan"]["gram"]["reason"], "mini-batches");
+    let planned = text(&run(folder.path(), &["inspect", model, "--plan", "6000"]).stdout);
+    assert!(planned.contains("A run like this one on 6000 training pictures:"), "{planned}");
+    assert!(planned.contains("phase 1        32 examples a step"), "{planned}");
     let shown = text(&run(folder.path(), &["inspect", model]).stdout);
     assert!(shown.contains(inspected["model_sha256"].as_str().unwrap()), "{shown}");
     assert!(summary.contains(inspected["model_sha256"].as_str().unwrap()), "{summary}");

@@ -4,7 +4,8 @@ use std::fmt;
 
 use dnn_core::{Element, kernel_path};
 use dnn_layers::Network;
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2, ShapeBuilder};
+use serde::Serialize;
 
 use crate::engine::{GROUP_TILE, Way, block_width, group, tile_width, way};
 use crate::{Clip, Examples, Optimizer, Trainer};
@@ -29,7 +30,7 @@ use crate::{Clip, Examples, Optimizer, Trainer};
 /// println!("{plan}");
 /// # Ok::<(), dnn_layers::NetworkError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Plan {
     /// What runs the products.
@@ -47,7 +48,7 @@ pub struct Plan {
 }
 
 /// How the gradient of the weights of one layer is cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LayerPlan {
     /// Units of the layer.
@@ -109,14 +110,24 @@ pub(crate) fn stored_because<T: Element>(trainer: &Trainer) -> Option<&'static s
 impl Trainer {
     /// How the engine would go about training `network` on these examples.
     pub fn plan<T: Element>(&self, network: &Network<T>, examples: &Examples<'_, T>) -> Plan {
-        let batch = self.batch_len(examples.len());
+        self.plan_on(network, examples.len(), examples.features.is_in_place())
+    }
+
+    /// How the engine would go about training `network` on so many pictures, with pixels one after the other.
+    pub fn plan_for_pictures<T: Element>(&self, network: &Network<T>, examples: usize) -> Plan {
+        let pixels = Array2::zeros((network.features(), 1).f());
+        self.plan_on(network, examples, network.pixels(pixels.view()).is_in_place())
+    }
+
+    fn plan_on<T: Element>(&self, network: &Network<T>, examples: usize, in_place: bool) -> Plan {
+        let batch = self.batch_len(examples);
         let group = group(network, batch);
         let layers = network.stages().iter().zip(&network.parameters().layers).enumerate();
         let layers = layers.filter(|(_, (stage, _))| stage.normalization.is_none());
         let layers = layers.map(|(l, (_, layer))| {
             let (units, inputs) = layer.weights.dim();
             let forward = match way::<T>(l, (units, inputs), batch) {
-                Way::ByUnits if examples.features.is_in_place() => "by units, before the tiles",
+                Way::ByUnits if in_place => "by units, before the tiles",
                 Way::InPlace | Way::ByUnits => "by the weights as they lie",
             };
             LayerPlan { units, inputs, forward, block: block_width::<T>(inputs) }

@@ -255,6 +255,10 @@ pub(crate) struct PredictArguments {
 pub(crate) struct InspectArguments {
     /// The model file
     pub(crate) model: PathBuf,
+    /// Also how a run like the recorded one goes about its work on so many training pictures: tiles,
+    /// groups, blocks, and the form of the first layer
+    #[arg(long, value_name = "PICTURES")]
+    pub(crate) plan: Option<NonZeroUsize>,
     /// Write one JSON object to standard output instead of text
     #[arg(long)]
     pub(crate) json: bool,

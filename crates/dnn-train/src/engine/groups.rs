@@ -6,7 +6,7 @@ use dnn_layers::Network;
 use ndarray::ArrayView2;
 
 use super::blocks::{Job, Sink};
-use super::{Engine, NotFinite, Pass, all_finite};
+use super::{Engine, MOST_NUMBERS, NotFinite, Pass, all_finite};
 use crate::backward::{accumulate_bias, share_of_weight};
 
 /// Inputs of a group, about: what the last cache of a small machine holds, of 8-bit pixels.
@@ -18,14 +18,16 @@ const TILES: usize = 8;
 const GROUPS: usize = 2;
 
 /// Examples of a group in steps on `batch` of them, where groups are worth it: not where the whole gradient,
-/// which each group reads and writes, is larger than the group, nor where batch normalisation has to
-/// see the whole batch.
+/// which each group reads and writes, is larger than the group, nor where `Z` and `A` of a group are, nor
+/// where batch normalisation has to see the whole batch.
 pub(crate) fn group<T: Element>(network: &Network<T>, batch: usize) -> Option<usize> {
     ArrayView2::from_shape((0, 0), &[]).ok().and_then(T::as_f32)?;
     let (units, inputs) = network.parameters().layers[0].weights.dim();
     let examples = (INPUTS / inputs.max(1)).max(TILES * TILE).next_multiple_of(TILE);
+    let examples = examples.min(MOST_NUMBERS / super::units(network).max(1) / TILE * TILE);
     let normalized = network.stages().iter().any(|stage| stage.normalization.is_some());
-    (!normalized && 4 * units <= examples && batch > GROUPS * examples).then_some(examples)
+    let worthwhile = examples >= (4 * units).max(TILES * TILE) && batch > GROUPS * examples;
+    (worthwhile && !normalized).then_some(examples)
 }
 
 impl<T: Element> Engine<T> {

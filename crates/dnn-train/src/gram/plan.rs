@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use dnn_core::{Combination, CoreError, Element, Gram};
 use dnn_layers::Network;
+use serde::Serialize;
 
 use crate::{Batch, Clip, Optimizer, TrainError, Trainer};
 
@@ -78,7 +79,7 @@ impl FromStr for GramChoice {
 /// );
 /// # Ok::<(), dnn_train::TrainError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct GramPlan {
     /// Whether the run is in the Gram form.
@@ -92,7 +93,7 @@ pub struct GramPlan {
 }
 
 /// Multiplications of the first layer over a whole run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct GramOperations {
     /// By `W1`, the validation part included.
