@@ -259,3 +259,32 @@ fn columns_of_numbers_in_row_major_order_train_as_well() {
         assert!((&a.weights - &b.weights).iter().all(|d| d.abs() < 1e-5));
     }
 }
+
+#[test]
+fn groups_give_the_gradient_of_the_whole_batch() {
+    // So wide that a group has its fewest examples, and so many of these that there are three groups.
+    let (features, m) = (22_000, 1000);
+    let hidden = [dense(6, Activation::Relu), Layer::Dropout { rate: 0.3 }];
+    let (narrow, wide) = pair(features, &hidden, PixelScaling::default(), Head::Softmax);
+    let (pixels, labels) = (bytes((features, m), 5), labels(3, m, 6));
+    let weights: Vec<f32> = (0..m).map(|j| 1.0 + (j % 3) as f32).collect();
+    let wide_weights: Vec<f64> = weights.iter().map(|&weight| weight.into()).collect();
+    let examples = Examples::classes(narrow.pixels(pixels.view()), &labels).weighted(&weights);
+    let plan = full(0.1, 1).plan(&narrow, &examples);
+    assert_eq!((plan.group, plan.tile), (Some(384), 48));
+    let (cost, found) = gradients(&narrow, &examples, Cost::CategoricalCrossEntropy).unwrap();
+    let examples_wide =
+        Examples::classes(wide.pixels(pixels.view()), &labels).weighted(&wide_weights);
+    let (expected_cost, expected) =
+        gradients(&wide, &examples_wide, Cost::CategoricalCrossEntropy).unwrap();
+    assert!((cost / expected_cost - 1.0).abs() < 1e-5, "{cost} {expected_cost}");
+    assert!(apart(&found, &expected) < 1e-5, "{:e}", apart(&found, &expected));
+    let trained = |threads: usize| {
+        let trainer = Trainer { threads: NonZeroUsize::new(threads), ..full(1e-3, 3) };
+        bits(&fit(&trainer, &narrow, &examples).0)
+    };
+    assert_ne!(trained(1), bits(&narrow), "nothing was learned");
+    for threads in [2, 3, 4, 8] {
+        assert!(trained(threads) == trained(1), "{threads} threads");
+    }
+}
