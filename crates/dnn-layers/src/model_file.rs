@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dnn_core::kernels::aligned_zeros;
 use dnn_core::{Element, LayerParameters, Parameters, Precision};
 use dnn_store::{Container, DType, Format, Scalar, StoredTensor, Tensor, Values};
 use ndarray::{Array2, ArrayView2, Axis};
@@ -234,6 +235,8 @@ fn read_array<T: Element + Scalar>(
     let [rows, columns] = *tensor.dims() else {
         return Err(unfit(format!("one with {} axes instead of 2", tensor.dims().len())));
     };
-    Array2::from_shape_vec((rows, columns), tensor.to_vec()?)
-        .map_err(|error| unfit(error.to_string()))
+    // Straight to its place: a file and two copies of what is in it would be too much memory.
+    let mut values = aligned_zeros((rows, columns));
+    tensor.copy_to(values.as_slice_mut().expect("in one piece"))?;
+    Ok(values)
 }

@@ -187,11 +187,33 @@ impl<'a> StoredTensor<'a> {
     /// # Errors
     /// [`StoreError::WrongType`] if the values are not of type `T`.
     pub fn to_vec<T: Scalar>(&self) -> Result<Vec<T>, StoreError> {
-        if self.dtype != T::DTYPE {
-            let (tensor, expected, found) = (self.name.clone(), T::DTYPE, self.dtype);
-            return Err(StoreError::WrongType { tensor, expected, found });
-        }
+        self.check_type::<T>()?;
         Ok(T::read(self.bytes))
+    }
+
+    /// Copies its values to `out`.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongType`] if the values are not of type `T`.
+    ///
+    /// # Panics
+    /// If `out` is for another number of values.
+    pub fn copy_to<T: Scalar>(&self, out: &mut [T]) -> Result<(), StoreError> {
+        const PIECE: usize = 4096;
+        self.check_type::<T>()?;
+        assert_eq!(size_of_val(out), self.bytes.len(), "a place for each value");
+        for (out, bytes) in out.chunks_mut(PIECE).zip(self.bytes.chunks(PIECE * size_of::<T>())) {
+            out.copy_from_slice(&T::read(bytes));
+        }
+        Ok(())
+    }
+
+    fn check_type<T: Scalar>(&self) -> Result<(), StoreError> {
+        if self.dtype == T::DTYPE {
+            return Ok(());
+        }
+        let (tensor, expected, found) = (self.name.clone(), T::DTYPE, self.dtype);
+        Err(StoreError::WrongType { tensor, expected, found })
     }
 }
 

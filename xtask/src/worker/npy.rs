@@ -40,6 +40,9 @@ number!(i64, "<i8");
 number!(f32, "<f4");
 number!(f64, "<f8");
 
+/// Numbers that are read at a time.
+const PIECE: usize = 1 << 14;
+
 const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
 
 /// The header before the numbers, whose length is a multiple of 64.
@@ -98,11 +101,18 @@ pub fn read<T: Number>(path: &Path) -> Result<(Vec<usize>, Vec<T>)> {
     let shape = shape_in(&text).with_context(|| format!("no shape in `{}`", text.trim()))?;
     let expected = String::from_utf8_lossy(&header(T::DESCR, &shape)[10..]).into_owned();
     ensure!(text == expected, "{}: expected `{expected}`, found `{text}`", path.display());
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).with_context(why)?;
     let count: usize = shape.iter().product();
-    ensure!(bytes.len() == count * T::BYTES, "{} is cut short or too long", path.display());
-    Ok((shape, bytes.chunks_exact(T::BYTES).map(T::from_bytes).collect()))
+    let (mut numbers, mut buffer) = (Vec::with_capacity(count), vec![0; PIECE * T::BYTES]);
+    // Piece by piece: the whole file beside its numbers would be twice the memory.
+    while numbers.len() < count {
+        let piece = &mut buffer[..(count - numbers.len()).min(PIECE) * T::BYTES];
+        let cut_short = || format!("{} is cut short", path.display());
+        file.read_exact(piece).with_context(cut_short)?;
+        numbers.extend(piece.chunks_exact(T::BYTES).map(T::from_bytes));
+    }
+    let more = file.read(&mut buffer).with_context(why)?;
+    ensure!(more == 0, "{} is too long", path.display());
+    Ok((shape, numbers))
 }
 
 /// The numbers between the brackets of `'shape': (…)`.
