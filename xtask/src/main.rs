@@ -53,7 +53,7 @@ enum Command {
 
 const WORDS: &str = "\
 Words:
-  w1a w1b                  a full-batch step of 6,002 pictures
+  w1a w1b                  full-batch steps on 6,002 pictures
   w1a-run-2500 w1a-run-300 w1b-run-2500   whole full-batch runs
   w2-64-sgd w2-64-adam w2-256-sgd w2-256-adam   an epoch in mini-batches
   w3-momentum w3-adam      an epoch of 60,000 digits
