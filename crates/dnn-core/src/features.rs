@@ -192,6 +192,7 @@ struct Write<'a, E, T, F> {
 impl<E: Copy, T, F: Fn(usize, &[E], &mut [T])> PlainLoop for Write<'_, E, T, F> {
     type Output = ();
 
+    #[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
     #[inline(always)]
     fn run(mut self) {
         let line = |position| {
@@ -434,6 +435,7 @@ impl PixelScaling {
 const LINES: usize = 16;
 
 /// `pixel * factor + offset`.
+#[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
 #[inline(always)]
 fn scaled<T: Element>(pixel: u8, (factor, offset): (T, T)) -> T {
     <T as From<u8>>::from(pixel) * factor + offset

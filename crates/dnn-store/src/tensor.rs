@@ -202,7 +202,8 @@ impl<'a> StoredTensor<'a> {
         const PIECE: usize = 4096;
         self.check_type::<T>()?;
         assert_eq!(size_of_val(out), self.bytes.len(), "a place for each value");
-        for (out, bytes) in out.chunks_mut(PIECE).zip(self.bytes.chunks(PIECE * size_of::<T>())) {
+        let pieces = self.bytes.chunks(PIECE.saturating_mul(size_of::<T>()));
+        for (out, bytes) in out.chunks_mut(PIECE).zip(pieces) {
             out.copy_from_slice(&T::read(bytes));
         }
         Ok(())

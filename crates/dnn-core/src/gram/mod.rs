@@ -158,6 +158,7 @@ impl<T: Element> Gram<T> {
     ///
     /// # Panics
     /// If the shapes do not fit.
+    #[expect(clippy::large_stack_arrays, reason = "sums near the processor, without an allocation")]
     pub fn multiply_into(&self, a: &Combination<T>, out: ArrayViewMut2<'_, f64>) {
         let mut out = out;
         assert_eq!(out.dim(), (a.units, self.columns), "a place for each sum");
@@ -332,6 +333,7 @@ struct AddTo<'a> {
 impl PlainLoop for AddTo<'_> {
     type Output = ();
 
+    #[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
     #[inline(always)]
     fn run(self) {
         for (sum, &number) in self.sums.iter_mut().zip(self.numbers) {

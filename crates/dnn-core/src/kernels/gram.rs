@@ -414,20 +414,21 @@ mod tests {
         add_products(&[], &[], 0, &mut []);
     }
 
+    fn slices(rows: &[Vec<u8>]) -> Vec<&[u8]> {
+        rows.iter().map(Vec::as_slice).collect()
+    }
+
     #[test]
     fn products_of_bytes_as_they_lie_are_exact() {
         for (rows, columns, length) in
-            [(0, 1, 5), (1, 1, 0), (7, PANEL, 63), (13, 9, 64), (6, 4, 4096), (12, 127, 200)]
+            [(0, 1, 5_u64), (1, 1, 0), (7, PANEL, 63), (13, 9, 64), (6, 4, 4096), (12, 127, 200)]
         {
-            let mut stream = RandomStream::new(length as u64, Purpose::Data, 0);
+            let mut stream = RandomStream::new(length, Purpose::Data, 0);
             let mut bytes = |rows: usize| -> Vec<Vec<u8>> {
                 let mut byte = || u8::try_from(stream.up_to(255)).unwrap();
                 (0..rows).map(|_| (0..length).map(|_| byte()).collect()).collect()
             };
             let (left, right) = (bytes(rows), bytes(columns));
-            fn slices(rows: &[Vec<u8>]) -> Vec<&[u8]> {
-                rows.iter().map(Vec::as_slice).collect()
-            }
             let mut out = vec![3; rows * PANEL];
             if !add_byte_products(&slices(&left), &slices(&right), &mut out) {
                 println!("no instructions for bytes here");

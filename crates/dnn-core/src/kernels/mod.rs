@@ -156,6 +156,7 @@ struct Room {
 }
 
 impl Room {
+    #[expect(clippy::large_stack_arrays, reason = "near the processor, without an allocation")]
     fn new() -> Self {
         Self {
             numbers: [MaybeUninit::uninit(); NUMBERS],
