@@ -134,7 +134,11 @@ fn bar(row: &Row, y: f64) -> String {
     let star = if row.extrapolated { " *" } else { "" };
     let time = scaled(1e9 * row.time.median);
     let words = if row.ours { time } else { format!("{time}{star}   {:.2}x", row.ratio.median) };
-    svg + &text((end.max(high) + 8.0, middle + 4.0), &format!("fill=\"{INK}\"{weight}"), &words)
+    svg + &text(
+        (end.max(high).max(place(1.0)) + 8.0, middle + 4.0),
+        &format!("fill=\"{INK}\"{weight}"),
+        &words,
+    )
 }
 
 #[cfg(test)]

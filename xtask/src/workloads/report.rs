@@ -373,7 +373,7 @@ pub(super) mod tests {
         let row = "|          | torch   | 2.000 s * |   1.500 s to 2.250 s |           3/3 |       2.50 |  \
                    2.25 to 3.25 |       3 MiB |  2e-7 |";
         assert!(text.contains(row), "{text}");
-        let summary = "| w1a      | one full-batch step, 384 of [12288,20,7,5,1]";
+        let summary = "| w1a      | 2 full-batch steps, 384 of [12288,20,7,5,1]";
         assert!(text.contains(summary), "{text}");
         assert!(text.contains("2.50 (2.25 to 3.25) |"), "{text}");
         assert!(text.contains("    - jax: no such thing\n"), "{text}");
