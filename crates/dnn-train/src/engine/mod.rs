@@ -5,6 +5,7 @@
 //! task, tile after tile. Tiles and blocks follow from shapes, never from threads.
 
 mod blocks;
+mod gradients;
 mod groups;
 mod inputs;
 mod normalize;
@@ -22,6 +23,8 @@ use rayon::iter::{
 
 pub(crate) use self::blocks::Rule;
 use self::blocks::{Blocks, Job, Sink};
+pub(crate) use self::gradients::FIRST_DRAWS;
+pub use self::gradients::gradients;
 pub(crate) use self::groups::{TILE as GROUP_TILE, group};
 use self::inputs::Inputs;
 pub(crate) use self::inputs::{Way, way};
@@ -30,7 +33,7 @@ use crate::backward::{accumulate_bias, share_of_weight};
 use crate::cost::Objective;
 use crate::dropout::{Draws, MaskPlan};
 use crate::evaluation::Tally;
-use crate::{Cost, Examples, OptimizerState, TrainError};
+use crate::{Examples, OptimizerState, TrainError};
 
 /// A tile is worth a task from about this many multiplications on.
 const LEAST_WORK: usize = 1 << 20;
@@ -565,34 +568,6 @@ fn weight_gradient<T: Element>(
 
 fn all_finite<T: Element>(values: ArrayView2<'_, T>) -> bool {
     values.fold(true, |finite, value| finite & value.is_finite())
-}
-
-/// The draws of a single pass outside a run.
-pub(crate) const FIRST_DRAWS: Draws<'static> = Draws { seed: 1, step: 1, given: None };
-
-/// The mean cost of the examples and its gradient, by the trainer's own path, as in the first step of a run
-/// of seed 1 over all of them: batch normalisation goes by these examples, and dropout drops.
-///
-/// # Shapes
-/// The gradient has the shapes of the network's parameters.
-///
-/// # Errors
-/// [`TrainError`] if the examples or the cost do not fit the network, or something is not finite.
-pub fn gradients<T: Element>(
-    network: &Network<T>,
-    examples: &Examples<'_, T>,
-    cost: Cost,
-) -> Result<(f64, Parameters<T>), TrainError> {
-    examples.check(network, cost)?;
-    check_memory(network, examples.len(), 0, 0)?;
-    let mut engine = Engine::new(network, examples.len());
-    let columns = Columns::Run { start: 0, len: examples.len() };
-    let (objective, draws) = (Objective::plain(cost), Some(FIRST_DRAWS));
-    let tally = engine
-        .backward(Pass { network, objective, examples, columns, product: None, draws })
-        .map_err(|found| found.among(0..examples.len()))?;
-    let mean = tally.mean_cost();
-    Ok((mean, engine.gradient))
 }
 
 #[cfg(test)]
