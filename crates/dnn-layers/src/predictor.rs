@@ -25,7 +25,8 @@ const PART: usize = 256;
 ///
 /// A picture at a time goes through kernels that read the weights as they lie; many at a time go in tiles,
 /// on the threads of the surrounding pool, through weights that are laid out for it once. Each thread that
-/// predicts on its own makes a predictor of its own; they share the network.
+/// predicts on its own makes a predictor of its own; they share the network. Asked for many at a time from
+/// outside of a pool, this thread works along, and each other one is sent a small job, which is an allocation.
 ///
 /// # Examples
 /// ```
