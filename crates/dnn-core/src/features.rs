@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder, s};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 use serde::{Deserialize, Serialize};
 
 use crate::kernels::{self, KernelPath, PlainLoop, prefetch};
@@ -131,6 +131,30 @@ impl<T: Element> Features<'_, T> {
                 })
                 .fold(0.0, f64::max),
         }
+    }
+
+    /// The share of the numbers that are exactly 0, of up to 256 examples from all over; 0 without any.
+    pub fn share_of_zeros(&self) -> f64 {
+        const EXAMPLES: usize = 256;
+        let step = self.len().div_ceil(EXAMPLES).max(1);
+        let (zeros, all) = match self {
+            Self::Real(values) => {
+                let some = values.slice(s![.., ..;step]);
+                (some.iter().filter(|value| value.is_zero()).count(), some.len())
+            }
+            Self::Pixels { values, scaling } => {
+                let some = values.slice(s![.., ..;step]);
+                let lines = scaling.lines::<T>();
+                let zero = |(i, &pixel): (usize, &u8)| {
+                    scaled(pixel, lines[i % scaling.channels]).is_zero()
+                };
+                let of = |column: ArrayView1<'_, u8>| {
+                    column.iter().enumerate().filter(|&it| zero(it)).count()
+                };
+                (some.columns().into_iter().map(of).sum(), some.len())
+            }
+        };
+        zeros as f64 / all.max(1) as f64
     }
 
     /// Rows `rows` of the examples `columns` as numbers, `(rows.len(), columns.len())`: a view where
@@ -472,6 +496,23 @@ mod tests {
                 all.slice(ndarray::s![1.., 0])
             ]
         );
+    }
+
+    #[test]
+    fn zeros_are_counted_as_the_scaling_has_them() {
+        let values = array![[0_u8, 3, 0], [51, 51, 0]];
+        let plain = PixelScaling::per_channel(&[0.0], &[1.0]).unwrap();
+        let features: Features<'_, f64> =
+            Features::Pixels { values: values.view(), scaling: plain };
+        assert_eq!(features.share_of_zeros(), 0.5);
+        // (51/255 - 0.2)/1 = 0 in the second channel alone, and 0 is none there.
+        let shifted = PixelScaling::per_channel(&[0.5, 0.2], &[1.0, 1.0]).unwrap();
+        let features: Features<'_, f64> =
+            Features::Pixels { values: values.view(), scaling: shifted };
+        assert_eq!(features.share_of_zeros(), 2.0 / 6.0);
+        let real = values.mapv(f64::from);
+        assert_eq!(Features::Real(real.view()).share_of_zeros(), 0.5);
+        assert_eq!(Features::Real(real.slice(s![.., ..0])).share_of_zeros(), 0.0);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, Zip, s};
 
-use crate::kernels::{CHUNK, KernelPath, Terms, aligned, aligned_zeros, combine_dense, is_sparse};
+use crate::kernels::{
+    CHUNK, KernelPath, Terms, aligned, aligned_zeros, combine_dense, is_sparse, transpose,
+};
 use crate::{Columns, Element, Features};
 
 /// The weights of a layer, the weights of each input side by side, so that a vector holds those of some
@@ -24,7 +26,7 @@ pub struct PackedScratch<T> {
 
 /// Inputs that are made ready at a time.
 const INPUTS: usize = 4 * CHUNK;
-/// Rows of weights that are turned at a time.
+/// Units of packed weights are filled up to a multiple of this.
 const SQUARE: usize = 16;
 
 impl<T: Element> PackedWeights<T> {
@@ -102,17 +104,11 @@ pub fn pack<T: Element>(weights: ArrayView2<'_, T>, mut part: ArrayViewMut2<'_, 
     let (units, inputs) = weights.dim();
     assert_eq!(part.nrows(), inputs, "a part for other inputs");
     assert!(part.ncols() >= units, "a part for fewer units");
-    for first in (0..units).step_by(SQUARE) {
-        let some = first..units.min(first + SQUARE);
-        let mut rows: [&[T]; SQUARE] = [&[]; SQUARE];
-        for (row, unit) in rows.iter_mut().zip(some.clone()) {
-            *row = weights.index_axis_move(Axis(0), unit).to_slice().expect("rows in one piece");
-        }
-        for (input, mut to) in part.rows_mut().into_iter().enumerate() {
-            let to = &mut to.as_slice_mut().expect("rows in one piece")[some.clone()];
-            to.iter_mut().zip(&rows).for_each(|(to, row)| *to = row[input]);
-        }
-    }
+    let part = part.slice_mut(s![.., ..units]);
+    let (Some(weights), Some(part)) = (T::as_f32(weights), T::as_f32_mut(part)) else {
+        unreachable!("made for f32 alone")
+    };
+    transpose(KernelPath::best(), weights, part);
 }
 
 #[cfg(test)]

@@ -6,17 +6,11 @@
 //! which of the two is decided by counting, over groups that follow from the shape.
 
 use super::launch::Kernel;
+use super::lists::Entry;
 use super::simd::{LINE, Simd, fetch};
 
 /// The most terms of a sum that one list covers.
 pub const CHUNK: usize = 64;
-
-/// One number of `C` that is not zero: of which term, and what.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Entry {
-    pub(super) term: u32,
-    pub(super) value: f32,
-}
 
 /// Out of 16: a group of rows with more numbers that are not zero goes through the dense block.
 const DENSE_FROM: usize = 10;

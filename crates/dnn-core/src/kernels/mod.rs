@@ -24,6 +24,7 @@ mod combine;
 mod dot;
 pub(crate) mod gram;
 mod launch;
+mod lists;
 mod simd;
 #[cfg(test)]
 mod tests;
@@ -33,16 +34,17 @@ mod x86;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis};
 
 pub use combine::CHUNK;
 pub use launch::{KernelPath, PlainLoop};
 
-use rayon::iter::{IndexedParallelIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
-use combine::{Combine, Entry};
+use combine::Combine;
 use dot::{Dot, FEATURES, MOST_EXAMPLES, NUMBERS};
+use lists::{Entry, List, Transpose};
 use simd::{LINE, MOST_LANES, Source, fetch};
 
 /// Numbers from which on lists of them are made in parallel.
@@ -62,6 +64,9 @@ pub(crate) struct Epilogue<'a> {
 /// The step from one row to the next of an array whose rows are each in one piece, if they are.
 fn row_stride(shape: (usize, usize), strides: &[isize]) -> Option<usize> {
     let (rows, columns) = shape;
+    if rows == 0 || columns == 0 {
+        return Some(columns);
+    }
     let in_piece = columns <= 1 || strides[1] == 1;
     // A single row has no next one.
     let step = if rows <= 1 { Some(columns) } else { usize::try_from(strides[0]).ok() };
@@ -238,15 +243,35 @@ impl Terms {
         if rows == 0 {
             return;
         }
-        let chunks = terms.div_ceil(CHUNK);
-        if rows * terms < WORTH_THREADS {
-            let lists = self.counts.chunks_mut(rows).zip(self.entries.chunks_mut(rows * CHUNK));
-            let lists = (0..chunks).zip(lists);
-            return lists.for_each(|(chunk, lists)| list(coefficients, chunk, lists));
+        let lists = self.counts.chunks_mut(rows).zip(self.entries.chunks_mut(rows * CHUNK));
+        coefficients
+            .axis_chunks_iter(Axis(1), CHUNK)
+            .zip(lists)
+            .for_each(|(part, lists)| list(KernelPath::best(), part, lists));
+    }
+
+    /// Has `make` write the coefficients of one chunk of terms after the other, which the first place of
+    /// each is given for, and lists what of them is not zero; on other threads, too, if they are many.
+    pub fn list_made(
+        &mut self,
+        mut coefficients: ArrayViewMut2<'_, f32>,
+        make: impl Fn(usize, ArrayViewMut2<'_, f32>) + Sync,
+    ) {
+        let (rows, terms) = coefficients.dim();
+        self.resize(rows, terms);
+        if rows == 0 {
+            return;
         }
-        let counts = self.counts[..chunks * rows].par_chunks_mut(rows);
-        let lists = counts.zip(self.entries.par_chunks_mut(rows * CHUNK)).enumerate();
-        lists.for_each(|(chunk, lists)| list(coefficients, chunk, lists));
+        let many = rows * terms >= WORTH_THREADS;
+        let chunks = terms.div_ceil(CHUNK);
+        let parts = coefficients.axis_chunks_iter_mut(Axis(1), CHUNK).into_par_iter();
+        let counts = self.counts.par_chunks_mut(rows);
+        let lists = counts.zip(self.entries.par_chunks_mut(rows * CHUNK));
+        let parts = parts.zip(lists).enumerate().with_min_len(if many { 1 } else { chunks.max(1) });
+        parts.for_each(|(chunk, (mut part, lists))| {
+            make(chunk * CHUNK, part.view_mut());
+            list(KernelPath::best(), part.view(), lists);
+        });
     }
 
     /// `out += C S` for some rows and the terms of one chunk, where `coefficients` is the whole `C` that
@@ -431,32 +456,39 @@ fn chunk_of(chunk: usize, terms: usize) -> Range<usize> {
 
 /// Lists one chunk of all rows.
 fn list(
-    coefficients: ArrayView2<'_, f32>,
-    chunk: usize,
+    path: KernelPath,
+    values: ArrayView2<'_, f32>,
     (counts, entries): (&mut [u32], &mut [Entry]),
 ) {
-    let columns = coefficients.slice(ndarray::s![.., chunk_of(chunk, coefficients.ncols())]);
-    if columns.strides()[1] == 1 {
-        for ((row, count), list) in
-            columns.rows().into_iter().zip(counts).zip(entries.chunks_exact_mut(CHUNK))
-        {
-            let mut alive = 0;
-            for (term, &value) in (0..).zip(&row) {
-                // As below.
-                list[alive % CHUNK] = Entry { term, value };
-                alive += usize::from(value != 0.0);
-            }
-            *count = u32::try_from(alive).expect("at most a chunk");
+    let (rows, terms) = values.dim();
+    assert!(counts.len() == rows && entries.len() == rows * CHUNK, "lists of other rows");
+    let Some(stride) = row_stride(values.dim(), values.strides()).filter(|_| terms <= CHUNK) else {
+        let lists = counts.iter_mut().zip(entries.chunks_exact_mut(CHUNK));
+        for (row, (count, list)) in values.rows().into_iter().zip(lists) {
+            let alive = (0..).zip(row).filter(|&(_, &value)| value != 0.0);
+            let alive = alive.map(|(term, &value)| Entry { term, value });
+            let written = list.iter_mut().zip(alive).map(|(to, entry)| *to = entry).count();
+            *count = u32::try_from(written).expect("at most a chunk");
         }
         return;
-    }
-    counts.fill(0);
-    for (term, column) in (0..).zip(columns.columns()) {
-        let lists = counts.iter_mut().zip(entries.chunks_exact_mut(CHUNK));
-        for (&value, (count, list)) in column.iter().zip(lists) {
-            // Written always and counted where it is wanted: no branch to guess.
-            list[*count as usize % CHUNK] = Entry { term, value };
-            *count += u32::from(value != 0.0);
-        }
-    }
+    };
+    let (counts, entries) = (counts.as_mut_ptr(), entries.as_mut_ptr());
+    let kernel = List { from: values.as_ptr(), stride, rows, terms, counts, entries };
+    // SAFETY: the shapes were checked above.
+    unsafe { launch::launch(path, kernel) }
+}
+
+/// Writes `values` with rows and columns exchanged.
+///
+/// # Panics
+/// If `out` is not of that shape, or rows of either are not in one piece.
+pub fn transpose(path: KernelPath, values: ArrayView2<'_, f32>, mut out: ArrayViewMut2<'_, f32>) {
+    let (rows, columns) = values.dim();
+    assert_eq!(out.dim(), (columns, rows), "room for another shape");
+    let stride = row_stride(values.dim(), values.strides()).expect("rows in one piece");
+    let to_stride = row_stride(out.dim(), out.strides()).expect("rows in one piece");
+    let (from, to) = (values.as_ptr(), out.as_mut_ptr());
+    let kernel = Transpose { from, stride, rows, columns, to, to_stride };
+    // SAFETY: the shapes were checked above.
+    unsafe { launch::launch(path, kernel) }
 }

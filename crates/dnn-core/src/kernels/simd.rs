@@ -3,6 +3,8 @@
 //! Every function is inlined into a caller that is compiled for the instruction set, and is sound only
 //! there: see [`launch`](super::launch).
 
+use super::lists::Entry;
+
 /// Vectors of `f32` of one instruction set.
 ///
 /// # Safety
@@ -36,6 +38,34 @@ pub(crate) trait Simd: Copy {
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     /// The sum of the lanes, in an order that is always the same.
     unsafe fn sum(v: Self::V) -> f32;
+
+    /// Turns a square of as many rows and columns as there are lanes.
+    #[inline(always)]
+    unsafe fn transpose(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
+        for row in 0..Self::LANES {
+            for column in 0..Self::LANES {
+                // SAFETY: the caller has the square, and room for one.
+                unsafe { *to.add(column * to_stride + row) = *from.add(row * stride + column) };
+            }
+        }
+    }
+
+    /// Lists which of as many numbers as there are lanes are not zero, those of the terms from `first` on, and
+    /// says how many are. There has to be room for all of them, of which the rest is left with anything.
+    #[inline(always)]
+    unsafe fn list(from: *const f32, first: u32, to: *mut Entry) -> usize {
+        let mut alive = 0;
+        for (lane, term) in (0..Self::LANES).zip(first..) {
+            // SAFETY: the caller has the numbers, and room for an entry of each.
+            unsafe {
+                let value = *from.add(lane);
+                // Written always and counted where it is wanted: no branch to guess.
+                to.add(alive).write(Entry { term, value });
+                alive += usize::from(value != 0.0);
+            }
+        }
+        alive
+    }
 }
 
 /// What an example is made of: bytes or numbers.

@@ -145,6 +145,72 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn lists_name_what_is_not_zero_on_every_path(
+        (rows, terms) in (0..5_usize, 0..=CHUNK),
+        (seed, zeros, by_column) in (0..1000_u64, 0..=4_u32, any::<bool>()),
+    ) {
+        let mut stream = RandomStream::new(seed, Purpose::Data, 0);
+        let mut values = Array2::zeros((rows, terms).set_f(by_column));
+        values.assign(&normal((rows, terms), &mut stream));
+        values.map_inplace(|c| match stream.up_to(3) {
+            0 if zeros > 0 => *c = -0.0,
+            draw if draw < zeros => *c = 0.0,
+            _ => {}
+        });
+        for path in KernelPath::all() {
+            let (mut counts, mut entries) = (vec![7; rows], vec![Entry::default(); rows * CHUNK]);
+            list(path, values.view(), (&mut counts, &mut entries));
+            let lists = counts.iter().zip(entries.chunks(CHUNK));
+            for (row, (&count, list)) in values.rows().into_iter().zip(lists) {
+                let listed = list[..count as usize].iter().map(|it| (it.term, it.value));
+                let alive = (0..).zip(row.iter().copied()).filter(|&(_, value)| value != 0.0);
+                prop_assert!(listed.eq(alive), "{}", path);
+            }
+        }
+    }
+
+    #[test]
+    fn a_transpose_is_one_on_every_path(rows in 0..40_usize, columns in 0..40_usize, seed in 0..1000_u64) {
+        let mut stream = RandomStream::new(seed, Purpose::Data, 0);
+        let values = normal((rows, columns), &mut stream);
+        for path in KernelPath::all() {
+            let mut all = amid(&Array2::ones((columns, rows)));
+            transpose(path, inner(&amid(&values)), inner_mut(&mut all));
+            prop_assert_eq!(inner(&all), values.t(), "{}", path);
+            assert_untouched(&all);
+        }
+    }
+
+    #[test]
+    fn what_is_made_chunk_by_chunk_is_listed_as_a_whole(
+        (rows, terms) in (prop_oneof![0..5_usize, 100..110_usize], prop_oneof![0..5_usize, 190..260_usize]),
+        seed in 0..1000_u64,
+    ) {
+        let mut stream = RandomStream::new(seed, Purpose::Data, 0);
+        let mut values = normal((rows, terms), &mut stream);
+        values.map_inplace(|c| if stream.up_to(1) == 0 { *c = 0.0 });
+        let mut made = Array2::zeros((rows, terms));
+        let (mut lists, mut whole) = (Terms::default(), Terms::default());
+        lists.list_made(made.view_mut(), |first, mut part| {
+            let end = first + part.ncols();
+            part.assign(&values.slice(s![.., first..end]));
+        });
+        whole.list(values.view());
+        prop_assert_eq!(&made, &values);
+        let source = normal((terms, 3), &mut stream);
+        let out = |lists: &Terms| {
+            let mut out = Array2::zeros((rows, 3));
+            lists.combine(KernelPath::best(), values.view(), source.view(), out.view_mut());
+            out
+        };
+        prop_assert_eq!(out(&lists), out(&whole));
+    }
+}
+
 #[test]
 fn what_is_not_finite_stays_so() {
     for path in KernelPath::all() {
