@@ -19,6 +19,7 @@
 //! what becomes of them is the caller's choice.
 
 mod augment;
+mod awake;
 mod backward;
 mod checkpoint;
 mod class_weights;

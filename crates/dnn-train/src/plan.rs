@@ -110,23 +110,31 @@ pub(crate) fn stored_because<T: Element>(trainer: &Trainer) -> Option<&'static s
 impl Trainer {
     /// How the engine would go about training `network` on these examples.
     pub fn plan<T: Element>(&self, network: &Network<T>, examples: &Examples<'_, T>) -> Plan {
-        self.plan_on(network, examples.len(), examples.features.is_in_place())
+        let x = &examples.features;
+        self.plan_on(network, examples.len(), (x.is_in_place(), x.share_of_zeros()))
     }
 
-    /// How the engine would go about training `network` on so many pictures, with pixels one after the other.
+    /// How the engine would go about training `network` on so many pictures, with pixels one after the other and
+    /// few of them black.
     pub fn plan_for_pictures<T: Element>(&self, network: &Network<T>, examples: usize) -> Plan {
         let pixels = Array2::zeros((network.features(), 1).f());
-        self.plan_on(network, examples, network.pixels(pixels.view()).is_in_place())
+        self.plan_on(network, examples, (network.pixels(pixels.view()).is_in_place(), 0.0))
     }
 
-    fn plan_on<T: Element>(&self, network: &Network<T>, examples: usize, in_place: bool) -> Plan {
+    fn plan_on<T: Element>(
+        &self,
+        network: &Network<T>,
+        examples: usize,
+        (in_place, zeros): (bool, f64),
+    ) -> Plan {
         let batch = self.batch_len(examples);
         let group = group(network, batch);
         let layers = network.stages().iter().zip(&network.parameters().layers).enumerate();
         let layers = layers.filter(|(_, (stage, _))| stage.normalization.is_none());
         let layers = layers.map(|(l, (_, layer))| {
             let (units, inputs) = layer.weights.dim();
-            let forward = match way::<T>(l, (units, inputs), batch) {
+            let forward = match way::<T>(l, (units, inputs), batch, zeros) {
+                Way::WithoutZeros => "by weights laid out for each step, without inputs that are 0",
                 Way::ByUnits if in_place => "by units, before the tiles",
                 Way::InPlace | Way::ByUnits => "by the weights as they lie",
             };

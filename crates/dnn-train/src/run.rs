@@ -7,6 +7,7 @@ use dnn_layers::{BatchStatistics, Network};
 use dnn_store::Scalar;
 
 use crate::augment::Augmented;
+use crate::awake::awake;
 use crate::backward::share_of_weight;
 use crate::checkpoint::{RunState, Saved, Snapshot};
 use crate::cost::Objective;
@@ -107,7 +108,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         }
         let engine = match &state.gram {
             Some(_) => Engine::for_products(network, self.batch),
-            None => Engine::new(network, self.batch),
+            None => Engine::new(network, self.batch, x),
         };
         let gram = state.gram.as_ref().map(|state| {
             let y = self.validation.map(|part| &part.features);
@@ -193,8 +194,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             // A long decay would end in 0; at the least number there is nothing moves any more either.
             let least = T::min_positive_value().to_f64().unwrap_or(f64::MIN_POSITIVE);
             let rate = self.learning_rate(step, state).max(least);
-            let cost = self
-                .step(network, state, work, (epoch, step, batch), rate)
+            let cost = awake(|| self.step(network, state, work, (epoch, step, batch), rate))
                 .map_err(|found| found.at(step, epoch, index + 1))?;
             state.progress.batches = index + 1;
             if observer(Event::Step { epoch, step, batch: index + 1, cost }).is_break() {

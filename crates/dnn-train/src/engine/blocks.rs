@@ -14,10 +14,12 @@
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dnn_core::kernels::{CHUNK, KernelPath, PlainLoop, Terms, aligned, prefetch};
+use dnn_core::kernels::{
+    CHUNK, KernelPath, PlainLoop, Terms, aligned, aligned_zeros, prefetch, transpose,
+};
 use dnn_core::{Columns, Element};
 use dnn_layers::Network;
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 
 use super::tile::Tile;
 use crate::Examples;
@@ -44,7 +46,10 @@ pub(super) fn width(inputs: usize) -> usize {
 
 /// Numbers that [`Blocks`] take for a network of these layers, `(units, inputs)`, and this batch.
 pub(super) fn numbers(layers: impl Iterator<Item = (usize, usize)>, batch: usize) -> u128 {
-    let of = |(units, _)| units as u128 * batch as u128 + Terms::numbers(units, batch);
+    let of = |(units, _)| {
+        let row = (batch as u128).next_multiple_of(APART as u128) + APART as u128;
+        units as u128 * row + Terms::numbers(units, batch)
+    };
     let threads = rayon::current_num_threads() as u128;
     layers.map(of).sum::<u128>() + threads * ((EXAMPLES + UNITS) * (WIDE + APART)) as u128
 }
@@ -154,10 +159,20 @@ impl<T: Element> Rule<T> {
 /// The buffers of phase 2.
 pub(super) struct Blocks<T> {
     path: KernelPath,
-    /// `dZ` of each dense layer for the whole batch, and what of it is not zero.
-    layers: Vec<(Array2<T>, Terms)>,
+    pub(super) layers: Vec<Gathered<T>>,
     /// One for each thread.
     scratch: Vec<Mutex<Scratch<T>>>,
+}
+
+/// What is known of a dense layer between the phases.
+pub(super) struct Gathered<T> {
+    /// `dZ` for the whole batch.
+    dz: Array2<T>,
+    /// What of it is not zero.
+    lists: Terms,
+    /// At least the lengths of `dZ`, and of `A_prev` unless that is the input: the roots of the sums of all
+    /// squares.
+    lengths: [f64; 2],
 }
 
 /// What a task works in.
@@ -197,7 +212,11 @@ impl<T: Element> Blocks<T> {
         T::as_f32(ArrayView2::from_shape((0, 0), &[]).ok()?)?;
         let layer = |stage: &dnn_layers::Stage| {
             let units = if stage.normalization.is_none() { stage.units } else { 0 };
-            (Array2::zeros((units, batch).f()), Terms::with_capacity(units, batch))
+            Gathered {
+                dz: aligned_zeros((units, batch.next_multiple_of(APART) + APART)),
+                lists: Terms::with_capacity(units, batch),
+                lengths: [0.0; 2],
+            }
         };
         let scratch = || Mutex::new(Scratch { panel: lines(EXAMPLES), sums: lines(UNITS) });
         Some(Self {
@@ -207,37 +226,11 @@ impl<T: Element> Blocks<T> {
         })
     }
 
-    /// Takes over `dZ` of a dense layer from the tiles of `m` examples.
-    pub(super) fn gather(&mut self, l: usize, tiles: &[Tile<T>], m: usize) {
-        let (all, lists) = &mut self.layers[l];
-        let mut start = 0;
-        for tile in tiles {
-            let dz = tile.dz(l);
-            all.slice_mut(s![.., start..start + dz.ncols()]).assign(&dz);
-            start += dz.ncols();
-        }
-        debug_assert_eq!(start, m, "the tiles hold the batch");
-        lists.list(T::as_f32(all.slice(s![.., ..m])).expect("made for f32 alone"));
-    }
-
-    /// Whether no number of the gradient of layer `l` can stop being finite, nor any sum on the way: by
-    /// Cauchy and Schwarz none is larger than the lengths of `dZ` and `A_prev` multiplied.
-    pub(super) fn stays_in_range(
-        &self,
-        l: usize,
-        tiles: &[Tile<T>],
-        m: usize,
-        largest: f64,
-    ) -> bool {
-        let dz = length(self.layers[l].0.slice(s![.., ..m]));
-        let a = match l.checked_sub(1) {
-            None => largest * (m as f64).sqrt(),
-            Some(before) => {
-                let squares =
-                    tiles.iter().map(|tile| length(tile.caches.passed_on(before)).powi(2));
-                squares.sum::<f64>().sqrt()
-            }
-        };
+    /// Whether no number of the gradient of layer `l` on `m` examples can stop being finite, nor any sum on
+    /// the way: by Cauchy and Schwarz none is larger than the lengths of `dZ` and `A_prev` multiplied.
+    pub(super) fn stays_in_range(&self, l: usize, m: usize, largest: f64) -> bool {
+        let [dz, a] = self.layers[l].lengths;
+        let a = if l == 0 { largest * (m as f64).sqrt() } else { a };
         // With room for rounding. Not with a NaN.
         dz * a < f64::from(f32::MAX) / 4.0
     }
@@ -278,7 +271,7 @@ impl<T: Element> Blocks<T> {
     /// The block of the features `rows`.
     fn block(&self, job: &Job<'_, '_, T>, rows: Range<usize>, mut sink: Sink<'_, T>) -> bool {
         let m = job.columns.len();
-        let (all, lists) = &self.layers[job.l];
+        let Gathered { dz: all, lists, .. } = &self.layers[job.l];
         let coefficients = T::as_f32(all.slice(s![.., ..m])).expect("made for f32 alone");
         let mut scratch = self.scratch();
         let Scratch { panel, sums } = &mut *scratch;
@@ -319,6 +312,29 @@ impl<T: Element> Blocks<T> {
         let free = places.take(self.scratch.len()).find_map(|place| place.try_lock().ok());
         // More tasks than threads there are not, unless somebody else's pool runs some: they wait.
         free.unwrap_or_else(|| self.scratch[0].lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<T: Element> Gathered<T> {
+    /// Takes over `dZ` of layer `l`, a dense one, from the tiles of `m` examples.
+    pub(super) fn gather(&mut self, l: usize, (tiles, width): (&[Tile<T>], usize), m: usize) {
+        let mut all = self.dz.slice_mut(s![.., ..m]);
+        let coefficients = T::as_f32_mut(all.view_mut()).expect("made for f32 alone");
+        self.lists.list_made(coefficients, |start, mut part| {
+            let mut done = 0;
+            while done < part.ncols() {
+                let (tile, first) = ((start + done) / width, (start + done) % width);
+                let dz = tiles[tile].dz(l);
+                let some = first..dz.ncols().min(first + part.ncols() - done);
+                let to = part.slice_mut(s![.., done..done + some.len()]);
+                done += some.len();
+                let dz = T::as_f32(dz.slice_move(s![.., some])).expect("made for f32 alone");
+                transpose(KernelPath::best(), dz.reversed_axes(), to);
+            }
+        });
+        let squares = |tile: &Tile<T>| length(tile.caches.passed_on(l - 1)).powi(2);
+        let a = if l == 0 { 0.0 } else { tiles.iter().map(squares).sum::<f64>().sqrt() };
+        self.lengths = [length(all.reversed_axes().view()), a];
     }
 }
 

@@ -26,7 +26,7 @@ pub fn gradients<T: Element>(
 ) -> Result<(f64, Parameters<T>), TrainError> {
     examples.check(network, cost)?;
     check_memory(network, examples.len(), 0, 0)?;
-    let mut engine = Engine::new(network, examples.len());
+    let mut engine = Engine::new(network, examples.len(), &examples.features);
     let columns = Columns::Run { start: 0, len: examples.len() };
     let (objective, draws) = (Objective::plain(cost), Some(FIRST_DRAWS));
     let tally = engine

@@ -6,8 +6,9 @@ use dnn_layers::Network;
 use ndarray::ArrayView2;
 
 use super::blocks::{Job, Sink};
+use super::phase_2::side_by_side;
 use super::{Engine, MOST_NUMBERS, NotFinite, Pass, all_finite};
-use crate::backward::{accumulate_bias, share_of_weight};
+use crate::backward::share_of_weight;
 
 /// Inputs of a group, about: what the last cache of a small machine holds, of 8-bit pixels.
 const INPUTS: usize = 8 << 20;
@@ -46,17 +47,15 @@ impl<T: Element> Engine<T> {
         for start in (0..m).step_by(group) {
             let batch = start..m.min(start + group);
             self.phase_1(&pass, batch.clone(), true)?;
+            self.gather(batch.len());
             let tiles = &self.tiles[..batch.len().div_ceil(TILE)];
-            let blocks = self.blocks.as_mut().expect("groups are for kernels");
-            for (l, gradient) in self.gradient.layers.iter_mut().enumerate() {
-                for tile in tiles {
-                    accumulate_bias(tile.dz(l), gradient.bias.view_mut());
-                }
-                blocks.gather(l, tiles, batch.len());
-                let (examples, columns) = (pass.examples, pass.columns.part(batch.clone()));
+            let blocks = self.blocks.as_ref().expect("groups are for kernels");
+            let (examples, columns) = (pass.examples, pass.columns.part(batch));
+            side_by_side(self.gradient.layers.iter_mut().enumerate(), &|(l, gradient)| {
                 let job = Job { l, share: T::one(), tiles, tile_width: TILE, examples, columns };
                 blocks.run(&job, Sink::Add(gradient.weights.view_mut()));
-            }
+                Ok(())
+            })?;
         }
         let share: T = share_of_weight(self.tally.weight());
         for (l, gradient) in self.gradient.layers.iter_mut().enumerate() {

@@ -1,11 +1,12 @@
 //! What is made ready of a step's weights before the tiles run: chosen by shape.
 //!
 //! Where the first layer's weights are many and the examples few, not every tile reads all of them: `Z` of
-//! all examples is made at once, in parallel over units.
+//! all examples is made at once, in parallel over units. Where most inputs are exactly 0, as around drawn
+//! digits, weights that lie input by input let the tiles leave these out.
 
 use std::ops::Range;
 
-use dnn_core::{Columns, Element, Features};
+use dnn_core::{Columns, Element, Features, PackedWeights, pack};
 use dnn_layers::{LinearBy, Network};
 use ndarray::{Array2, ArrayView2, Axis, ShapeBuilder, s};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
@@ -15,6 +16,13 @@ const MANY_WEIGHTS: usize = 1 << 21;
 const FEW_EXAMPLES: usize = 512;
 /// Units of a task then.
 const UNITS: usize = 32;
+/// The share of zeros from which on they are left out, and the examples and units that it takes to be worth
+/// laying out weights for.
+const ZEROS: f64 = 0.6;
+const EXAMPLES: usize = 64;
+const LEAST_UNITS: usize = 24;
+/// Inputs that a task lays out.
+const PART: usize = 64;
 
 /// How a dense layer comes to its `Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,13 +31,24 @@ pub(crate) enum Way {
     InPlace,
     /// In parallel over units, before the tiles.
     ByUnits,
+    /// By weights that are laid out input by input for each step, without inputs that are 0.
+    WithoutZeros,
 }
 
-/// How layer `l`, with so many units and inputs, comes to its `Z` in steps on `batch` examples.
-pub(crate) fn way<T: Element>(l: usize, (units, inputs): (usize, usize), batch: usize) -> Way {
+/// How layer `l`, with so many units and inputs, comes to its `Z` in steps on `batch` examples with this share
+/// of zeros.
+pub(crate) fn way<T: Element>(
+    l: usize,
+    (units, inputs): (usize, usize),
+    batch: usize,
+    zeros: f64,
+) -> Way {
     let kernels = ArrayView2::from_shape((0, 0), &[]).ok().and_then(T::as_f32);
     if kernels.is_none() {
         return Way::InPlace;
+    }
+    if l == 0 && zeros >= ZEROS && batch >= EXAMPLES && units >= LEAST_UNITS {
+        return Way::WithoutZeros;
     }
     if l == 0 && units * inputs > MANY_WEIGHTS && batch <= FEW_EXAMPLES {
         return Way::ByUnits;
@@ -37,15 +56,17 @@ pub(crate) fn way<T: Element>(l: usize, (units, inputs): (usize, usize), batch: 
     Way::InPlace
 }
 
-/// Numbers that [`Inputs`] take for layers of these shapes.
+/// The most numbers that [`Inputs`] take for layers of these shapes.
 pub(super) fn numbers<T: Element>(
     layers: impl Iterator<Item = (usize, usize)>,
     batch: usize,
 ) -> u128 {
-    let of = |(l, (units, inputs))| match way::<T>(l, (units, inputs), batch) {
+    let of = |(l, (units, inputs)), zeros| match way::<T>(l, (units, inputs), batch, zeros) {
         Way::InPlace => 0,
         Way::ByUnits => units as u128 * batch as u128,
+        Way::WithoutZeros => PackedWeights::<T>::numbers(units, inputs),
     };
+    let of = |layer| of(layer, 0.0).max(of(layer, 1.0));
     layers.enumerate().map(of).sum()
 }
 
@@ -54,20 +75,24 @@ pub(super) struct Inputs<T> {
     /// `Z` of the first layer for the batch, or nothing.
     given: Array2<T>,
     is_given: bool,
+    /// The first layer's weights, laid out input by input.
+    packed: Option<PackedWeights<T>>,
 }
 
 impl<T: Element> Inputs<T> {
     /// For tiles that take the weights as they are.
     pub(super) fn in_place() -> Self {
-        Self { given: Array2::zeros((0, 0)), is_given: false }
+        Self { given: Array2::zeros((0, 0)), is_given: false, packed: None }
     }
 
-    /// For steps on up to `batch` examples.
-    pub(super) fn new(network: &Network<T>, batch: usize) -> Self {
+    /// For steps on up to `batch` examples like these.
+    pub(super) fn new(network: &Network<T>, batch: usize, x: &Features<'_, T>) -> Self {
         let mut made = Self::in_place();
         let (units, inputs) = network.parameters().layers[0].weights.dim();
-        if way::<T>(0, (units, inputs), batch) == Way::ByUnits {
-            made.given = Array2::zeros((units, batch).f());
+        match way::<T>(0, (units, inputs), batch, x.share_of_zeros()) {
+            Way::InPlace => {}
+            Way::ByUnits => made.given = Array2::zeros((units, batch).f()),
+            Way::WithoutZeros => made.packed = PackedWeights::new(units, inputs),
         }
         made
     }
@@ -79,6 +104,13 @@ impl<T: Element> Inputs<T> {
         x: &Features<'_, T>,
         columns: Columns<'_>,
     ) {
+        if let Some(packed) = &mut self.packed {
+            let weights = &network.parameters().layers[0].weights;
+            let mut all = packed.view_mut();
+            let parts = all.axis_chunks_iter_mut(Axis(0), PART).into_par_iter();
+            let parts = parts.zip(weights.axis_chunks_iter(Axis(1), PART));
+            parts.for_each(|(part, weights)| pack(weights, part));
+        }
         self.is_given = !self.given.is_empty() && x.is_in_place();
         if self.is_given {
             let layer = &network.parameters().layers[0];
@@ -97,6 +129,9 @@ impl<T: Element> Inputs<T> {
         if l == 0 && self.is_given {
             return LinearBy::Given(self.given.slice(s![.., positions]));
         }
-        LinearBy::Weights
+        match &self.packed {
+            Some(packed) if l == 0 => LinearBy::Packed(packed),
+            _ => LinearBy::Weights,
+        }
     }
 }

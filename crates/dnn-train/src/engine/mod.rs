@@ -9,31 +9,31 @@ mod gradients;
 mod groups;
 mod inputs;
 mod normalize;
+mod phase_2;
 mod tile;
 
 use std::ops::Range;
 
 use dnn_core::{Columns, Element, FEATURE_BLOCK, Features, LayerParameters, Parameters};
 use dnn_layers::{BatchStatistics, Network};
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
+use ndarray::{Array2, ArrayView2, s};
 use rayon::iter::{
-    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator,
-    IntoParallelRefMutIterator, ParallelIterator,
+    IndexedParallelIterator, IntoParallelRefIterator, IntoParallelRefMutIterator, ParallelIterator,
 };
 
+use self::blocks::Blocks;
 pub(crate) use self::blocks::Rule;
-use self::blocks::{Blocks, Job, Sink};
 pub(crate) use self::gradients::FIRST_DRAWS;
 pub use self::gradients::gradients;
 pub(crate) use self::groups::{TILE as GROUP_TILE, group};
 use self::inputs::Inputs;
 pub(crate) use self::inputs::{Way, way};
 use self::tile::{Tile, Use};
-use crate::backward::{accumulate_bias, share_of_weight};
+use crate::backward::share_of_weight;
 use crate::cost::Objective;
 use crate::dropout::{Draws, MaskPlan};
 use crate::evaluation::Tally;
-use crate::{Examples, OptimizerState, TrainError};
+use crate::{Examples, TrainError};
 
 /// A tile is worth a task from about this many multiplications on.
 const LEAST_WORK: usize = 1 << 20;
@@ -175,8 +175,8 @@ pub(crate) fn check_memory<T: Element>(
 }
 
 impl<T: Element> Engine<T> {
-    /// Buffers for steps on up to `batch` examples.
-    pub(crate) fn new(network: &Network<T>, batch: usize) -> Self {
+    /// Buffers for steps on up to `batch` examples like these.
+    pub(crate) fn new(network: &Network<T>, batch: usize, x: &Features<'_, T>) -> Self {
         let group = group(network, batch);
         let mut engine = match group {
             Some(group) => Self::with_tiles_of(network, (GROUP_TILE, group), Use::Training),
@@ -184,7 +184,7 @@ impl<T: Element> Engine<T> {
         };
         engine.group = group;
         engine.gradient = network.parameters().zeros_like();
-        engine.inputs = Inputs::new(network, batch);
+        engine.inputs = Inputs::new(network, batch, x);
         engine.with_phase_2(network, group.unwrap_or(batch))
     }
 
@@ -299,131 +299,6 @@ impl<T: Element> Engine<T> {
         Ok(&self.tally)
     }
 
-    /// Both phases: also the gradient of the mean cost of the examples.
-    pub(crate) fn backward(&mut self, pass: Pass<'_, '_, T>) -> Result<&Tally, NotFinite> {
-        self.back_to_every_dz(pass)?;
-        self.store_gradient(pass)?;
-        Ok(&self.tally)
-    }
-
-    /// Phase 1: forward, cost, and back to every `dZ`, and with it to the gradients of the biases and of
-    /// batch normalisation, which are finite then. In groups, phase 2 is done with it.
-    pub(crate) fn back_to_every_dz(&mut self, pass: Pass<'_, '_, T>) -> Result<(), NotFinite> {
-        debug_assert!(pass.draws.is_some(), "gradients are those of training");
-        self.tally.clear();
-        if let Some(group) = self.group {
-            return self.in_groups(pass, group);
-        }
-        self.phase_1(&pass, 0..pass.columns.len(), true)?;
-        let share: T = share_of_weight(self.tally.weight());
-        let m = pass.columns.len();
-        let tiles = &self.tiles[..m.div_ceil(self.tile_width)];
-        for (l, gradient) in self.gradient.layers.iter_mut().enumerate() {
-            let normalized = pass.network.stages()[l].normalization.is_some();
-            if !normalized {
-                gradient.bias.fill(T::zero());
-                for tile in tiles {
-                    accumulate_bias(tile.dz(l), gradient.bias.view_mut());
-                }
-                gradient.bias *= share;
-                let asked_for = !gradient.weights.is_empty();
-                if let Some(blocks) = self.blocks.as_mut().filter(|_| asked_for) {
-                    blocks.gather(l, tiles, m);
-                }
-            }
-            // Phase 1 had to have the sums of batch normalisation already.
-            let finite = !normalized || all_finite(gradient.weights.view());
-            if !finite || !all_finite(gradient.bias.view()) {
-                return Err(NotFinite { what: "the gradient", layer: l + 1 });
-            }
-        }
-        Ok(())
-    }
-
-    /// Phase 2 after [`back_to_every_dz`](Self::back_to_every_dz), into the gradient.
-    pub(crate) fn store_gradient(&mut self, pass: Pass<'_, '_, T>) -> Result<(), NotFinite> {
-        if self.group.is_some() {
-            return self.finish_groups();
-        }
-        let Pass { network, examples, columns, .. } = pass;
-        let share = share_of_weight(self.tally.weight());
-        let tile_width = self.tile_width;
-        let tiles = &self.tiles[..columns.len().div_ceil(tile_width)];
-        for (l, gradient) in self.gradient.layers.iter_mut().enumerate() {
-            if network.stages()[l].normalization.is_some() || gradient.weights.is_empty() {
-                continue;
-            }
-            let finite = if let Some(blocks) = &self.blocks {
-                let job = Job { l, share, tiles, tile_width, examples, columns };
-                blocks.run(&job, Sink::Store(gradient.weights.view_mut()))
-            } else {
-                let blocks = gradient.weights.axis_chunks_iter_mut(Axis(1), FEATURE_BLOCK);
-                blocks
-                    .into_par_iter()
-                    .zip(self.scratch.par_iter_mut())
-                    .enumerate()
-                    .map(|(block, (dw, scratch))| {
-                        let first = block * FEATURE_BLOCK;
-                        let rows = first..first + dw.ncols();
-                        weight_gradient((l, share), tiles, examples, columns, rows, scratch, dw)
-                    })
-                    .reduce(|| true, |a, b| a && b)
-            };
-            if !finite {
-                return Err(NotFinite { what: "the gradient", layer: l + 1 });
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether phase 2 may change parameters as it goes: no number of the gradient can stop being finite on
-    /// the way, as the lengths of what it is made of show. `largest` is the largest size of an input.
-    pub(crate) fn stays_in_range(&self, pass: Pass<'_, '_, T>, largest: f64) -> bool {
-        let Some(blocks) = self.blocks.as_ref().filter(|_| self.group.is_none()) else {
-            return false;
-        };
-        let tiles = &self.tiles[..pass.columns.len().div_ceil(self.tile_width)];
-        let dense = |&l: &usize| pass.network.stages()[l].normalization.is_none();
-        (0..self.gradient.layers.len())
-            .filter(dense)
-            .all(|l| blocks.stays_in_range(l, tiles, pass.columns.len(), largest))
-    }
-
-    /// Phase 2 after [`back_to_every_dz`](Self::back_to_every_dz), straight into the parameters of `network`, which is
-    /// that of the pass, where [`stays_in_range`](Self::stays_in_range) says that it may.
-    pub(crate) fn apply(
-        &mut self,
-        network: &mut Network<T>,
-        (examples, columns): (&Examples<'_, T>, Columns<'_>),
-        rule: Rule<T>,
-        state: &mut OptimizerState<T>,
-    ) -> Result<(), NotFinite> {
-        let share = share_of_weight(self.tally.weight());
-        let tile_width = self.tile_width;
-        let tiles = &self.tiles[..columns.len().div_ceil(tile_width)];
-        let Some(blocks) = &self.blocks else { unreachable!("asked for by those who have them") };
-        for (l, gradient) in self.gradient.layers.iter_mut().enumerate() {
-            let normalized = network.stages()[l].normalization.is_some();
-            let layer = network.layers_mut().nth(l).expect("a gradient has a layer");
-            let (memory, of_bias) = state.of_layer(l);
-            let finite = if normalized {
-                rule.clip(&mut gradient.weights.view_mut());
-                rule.step.update(layer.weights, gradient.weights.view(), memory, false)
-            } else {
-                let job = Job { l, share, tiles, tile_width, examples, columns };
-                blocks.run(&job, Sink::Apply { weights: layer.weights, memory, rule })
-            };
-            if !finite {
-                return Err(NotFinite { what: "the weights", layer: l + 1 });
-            }
-            rule.clip(&mut gradient.bias.view_mut());
-            if !rule.step.update(layer.bias, gradient.bias.view(), of_bias, false) {
-                return Err(NotFinite { what: "the bias", layer: l + 1 });
-            }
-        }
-        Ok(())
-    }
-
     /// Phase 1 of the examples at the positions `batch`.
     fn phase_1(
         &mut self,
@@ -536,34 +411,6 @@ fn positions(tile: usize, width: usize, batch: &Range<usize>) -> Range<usize> {
 fn largest_blocks<T>(gradient: &Parameters<T>) -> usize {
     let inputs = gradient.layers.iter().map(|layer| layer.weights.ncols());
     inputs.max().unwrap_or(0).div_ceil(FEATURE_BLOCK)
-}
-
-/// `dw = share * dZ A_prev^T` for the features `rows`, tile after tile; false if it is not finite.
-fn weight_gradient<T: Element>(
-    (l, share): (usize, T),
-    tiles: &[Tile<T>],
-    examples: &Examples<'_, T>,
-    columns: Columns<'_>,
-    rows: Range<usize>,
-    scratch: &mut Vec<T>,
-    mut dw: ArrayViewMut2<'_, T>,
-) -> bool {
-    dw.fill(T::zero());
-    let mut start = 0;
-    for tile in tiles {
-        let (dz, dw, rows) = (tile.dz(l), dw.view_mut(), rows.clone());
-        let len = tile.caches.examples();
-        if l == 0 {
-            let columns = columns.part(start..start + len);
-            examples.features.accumulate_gradient(share, dz, rows, columns, scratch, dw);
-        } else {
-            let a_prev = Features::Real(tile.caches.passed_on(l - 1));
-            let columns = Columns::Run { start: 0, len };
-            a_prev.accumulate_gradient(share, dz, rows, columns, scratch, dw);
-        }
-        start += len;
-    }
-    all_finite(dw.view())
 }
 
 fn all_finite<T: Element>(values: ArrayView2<'_, T>) -> bool {

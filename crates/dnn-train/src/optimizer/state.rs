@@ -59,7 +59,7 @@ impl<T: Element> OptimizerState<T> {
         rate: f64,
     ) -> Option<&'static str> {
         let step = self.step(optimizer, rate);
-        let (weights, bias) = self.of_layer(l);
+        let (weights, bias) = self.layers_mut().nth(l).expect("it has no end");
         let present = s![.., ..gradient.weights.ncols()];
         let weights = weights.map(|memory| memory.map(|memory| memory.slice_move(present)));
         if !step.update(layer.weights.slice_move(present), gradient.weights.view(), weights, decays)
@@ -74,16 +74,20 @@ impl<T: Element> OptimizerState<T> {
         Step { optimizer, rate, t: self.steps }
     }
 
-    /// What is remembered of the weights and of the bias of a layer.
-    pub(crate) fn of_layer(&mut self, l: usize) -> (Memory<'_, T>, Memory<'_, T>) {
-        let mut layers = self.memory.iter_mut().filter_map(|memory| memory.layers.get_mut(l));
-        let mut next = || {
-            layers
-                .next()
-                .map(|LayerParameters { weights, bias }| (weights.view_mut(), bias.view_mut()))
-        };
-        let (first, second) = (next().unzip(), next().unzip());
-        ([first.0, second.0], [first.1, second.1])
+    /// What is remembered of the weights and of the bias of each layer, and after the last of nothing.
+    pub(crate) fn layers_mut<'m>(
+        &'m mut self,
+    ) -> impl Iterator<Item = (Memory<'m, T>, Memory<'m, T>)> + Send {
+        let mut all = self.memory.iter_mut().map(|memory| memory.layers.iter_mut());
+        let (mut first, mut second) = (all.next(), all.next());
+        std::iter::from_fn(move || {
+            let views = |layer: &'m mut LayerParameters<T>| {
+                (layer.weights.view_mut(), layer.bias.view_mut())
+            };
+            let first = first.as_mut().and_then(Iterator::next).map(views).unzip();
+            let second = second.as_mut().and_then(Iterator::next).map(views).unzip();
+            Some(([first.0, second.0], [first.1, second.1]))
+        })
     }
 }
 

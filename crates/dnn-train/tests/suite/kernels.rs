@@ -288,3 +288,36 @@ fn groups_give_the_gradient_of_the_whole_batch() {
         assert!(trained(threads) == trained(1), "{threads} threads");
     }
 }
+
+#[test]
+fn inputs_that_are_mostly_zero_have_the_gradient_of_f64_and_the_same_bits_on_any_threads() {
+    let (features, m) = (150, 130);
+    let pixels = bytes((features, m), 8).mapv(|pixel| pixel.saturating_sub(180));
+    let labels = labels(3, m, 9);
+    let hidden = [dense(33, Activation::Relu), dense(7, Activation::Tanh)];
+    let shifted = PixelScaling::per_channel(&[0.5], &[0.25]).unwrap();
+    for (scaling, leaves_out) in [(PixelScaling::default(), true), (shifted, false)] {
+        let (small, large) = pair(features, &hidden, scaling, Head::Softmax);
+        let examples = Examples::classes(small.pixels(pixels.view()), &labels);
+        let says = full(0.1, 1).plan(&small, &examples).to_string();
+        assert_eq!(says.contains("without inputs that are 0"), leaves_out, "{says}");
+        let (_, found) = gradients(&small, &examples, Cost::CategoricalCrossEntropy).unwrap();
+        let expected = Examples::classes(large.pixels(pixels.view()), &labels);
+        let (_, expected) = gradients(&large, &expected, Cost::CategoricalCrossEntropy).unwrap();
+        assert!(apart(&found, &expected) < 1e-5, "{:e}", apart(&found, &expected));
+        let trained = |threads: usize| {
+            let threads = NonZeroUsize::new(threads);
+            let trainer = Trainer {
+                threads,
+                batch: size(64),
+                optimizer: "adam".parse().unwrap(),
+                ..full(0.01, 2)
+            };
+            bits(&fit(&trainer, &small, &examples).0)
+        };
+        assert_ne!(trained(1), bits(&small), "nothing was learned");
+        for threads in [2, 3, 4, 8] {
+            assert!(trained(threads) == trained(1), "{threads} threads");
+        }
+    }
+}
