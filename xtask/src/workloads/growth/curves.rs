@@ -8,6 +8,8 @@ use crate::workloads::chart::{FAINT, GRID, INK, OURS, line, open, text};
 
 const PANEL: (f64, f64) = (190.0, 150.0);
 const PITCH: (f64, f64) = (264.0, 232.0);
+/// A digit of the numbers below an axis is no wider.
+const DIGIT: f64 = 6.5;
 const LEFT: f64 = 74.0;
 const TOP: f64 = 122.0;
 
@@ -140,13 +142,20 @@ impl Panel<'_> {
         svg
     }
 
-    /// The numbers at the axes: sizes below, the smallest and largest value to the left.
+    /// The numbers at the axes: sizes below, as many as there is room for from the largest on; the smallest
+    /// and largest value to the left.
     fn axes(&self, (x, y): (f64, f64), at: &impl Fn((f64, f64)) -> (f64, f64)) -> String {
         let mut svg = String::new();
-        for &point in &self.points {
-            let (px, _) = at(point);
+        let mut room = f64::INFINITY;
+        for &point in self.points.iter().rev() {
+            let ((px, _), words) = (at(point), point.0.to_string());
+            let half = DIGIT * words.len() as f64 / 2.0;
+            if px + half > room {
+                continue;
+            }
+            room = px - half - DIGIT;
             let extra = format!("text-anchor=\"middle\" font-size=\"10\" fill=\"{INK}\"");
-            svg += &text((px, y + PANEL.1 + 15.0), &extra, &format!("{}", point.0));
+            svg += &text((px, y + PANEL.1 + 15.0), &extra, &words);
         }
         let by_value = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
         let ends = [self.points.iter().min_by(by_value), self.points.iter().max_by(by_value)];
@@ -197,6 +206,18 @@ mod tests {
         assert!(svg.contains("memory, power 1.00 (expected 1)"), "{svg}");
         assert!(svg.contains("stroke-dasharray"), "{svg}");
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+
+    #[test]
+    fn sizes_without_room_go_unnamed_but_not_the_largest() {
+        let mut found = growth();
+        for point in &mut found.curves[0].points {
+            point.size *= 100_000_000;
+        }
+        let svg = draw(&found);
+        // 190 wide, and 4 sizes of 9 digits of 6.5 each, with a blank between.
+        let drawn = |size: &str| svg.matches(&format!(">{size}<")).count();
+        assert_eq!([drawn("800000000"), drawn("400000000"), drawn("200000000")], [2, 0, 2]);
     }
 
     #[test]
