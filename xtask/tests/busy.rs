@@ -94,6 +94,36 @@ fn bits_are_compared_over_threads_and_beside_busy_processes() {
     }
 }
 
+/// A worker that ends in other bits on every number of threads.
+#[cfg(unix)]
+fn unsteady(folder: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+
+    let path = folder.join("unsteady.sh");
+    let script = r#"#!/bin/sh
+if [ "$1" = spin ]; then echo '{"busy": true}'; exec cat; fi
+echo "{\"sha256\": \"on $RAYON_NUM_THREADS\", \"numbers\": 1, \"kernels\": \"none\"}"
+"#;
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[cfg(unix)]
+#[test]
+fn bits_that_differ_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage { worker: unsteady(folder.path()), ..stage(folder.path()) };
+    let wanted = [workload("some", Kind::Train, Some(16))];
+    let report = bits::compare(&stage, &Options::default(), &wanted).unwrap();
+    let said = "some (30 steps, sgd, batches of 16, f32, 60 of [192,6,4,1])";
+    assert_eq!(report.differences(), [said]);
+    let verdict = "**differ from 1 thread**: 2 threads, 3 threads, 4 threads, 8 threads, \
+                   2 threads beside 2 busy";
+    let text = std::fs::read_to_string(folder.path().join("bits.md")).unwrap();
+    assert!(text.contains(verdict), "{text}");
+}
+
 #[test]
 fn times_are_taken_on_an_idle_and_on_a_busy_machine() {
     let folder = tempfile::tempdir().unwrap();

@@ -191,8 +191,7 @@ impl BitsReport {
         let mut text = format!(
             "`{}` on {cpu}, {cores} cores, {system}; {rustc}; commit {commit}; kernels {kernels}.{quick}\n\
              Hash: the beginning of the sha256 of all parameters after training, or of all \
-             probabilities, the same on every machine with these kernels. Every run is a process of its \
-             own: {}.\n\n{}\n",
+             probabilities; other kernels end in others. Every run is a process of its own: {}.\n\n{}\n",
             self.command,
             runs.join(", "),
             markdown_table(&rows, 4)
