@@ -64,9 +64,9 @@ Words:
   w7                       the course's run
   w1 w2 w2-64 ...          all whose names begin so
   growth                   time and memory against examples, width, depth, batch, threads
-  bits                     whether equal runs end in equal bits on 1, 2, 3, 4 and 8 threads, and beside
-                           busy processes; an error if not. Of all workloads that train or predict,
-                           or of those named beside it: bits w2 w3
+  bits                     whether equal runs end in equal bits on 1, 2, 3, 4 and 8 threads, and
+                           beside busy processes; an error if not. Of all workloads that train or
+                           predict, or of those named with it: bits w2 w3
   loaded                   time beside a busy process for each processor, against one thread on the
                            idle machine; of the same workloads
   criterion                all benchmarks of all crates
