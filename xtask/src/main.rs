@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 use dnn_fetch::command::{self, FetchArguments};
 use xtask::bench::{self, BenchOptions};
-use xtask::workloads::{self, Choice, Options, growth, workloads};
+use xtask::workloads::{self, Choice, Options, Stage, bits, growth, loaded, workloads};
 
 /// Chores of the dnn workspace.
 #[derive(Parser)]
@@ -27,7 +27,8 @@ enum Command {
     ///
     /// Tables are printed and also written to `bench` in the target folder, together with the machine,
     /// all versions and the commit: bench.md and bench.json for benchmarks, report.md, report.json and
-    /// report.svg for workloads, growth.md, growth.json and growth.svg for growth curves.
+    /// report.svg for workloads, growth.md, growth.json and growth.svg for growth curves, bits.md and
+    /// bits.json, loaded.md and loaded.json.
     ///
     /// Pictures are real where the folder `DNN_TEST_DATA` has them (cats-vs-dogs-small.tar.gz, mnist/,
     /// `train_catvnoncat.h5`), else made up.
@@ -44,8 +45,8 @@ enum Command {
         /// Small shapes and few samples: whether it runs, not how fast.
         #[arg(long)]
         quick: bool,
-        /// What to measure; everything but growth if there is no word, without benchmarks if there are
-        /// peers.
+        /// What to measure; benchmarks and workloads if there is no word, without benchmarks if there
+        /// are peers.
         #[arg(value_name = "WORKLOAD")]
         words: Vec<String>,
     },
@@ -63,6 +64,11 @@ Words:
   w7                       the course's run
   w1 w2 w2-64 ...          all whose names begin so
   growth                   time and memory against examples, width, depth, batch, threads
+  bits                     whether equal runs end in equal bits on 1, 2, 3, 4 and 8 threads, and
+                           beside busy processes; an error if not. Of all workloads that train or
+                           predict, or of those named with it: bits w2 w3
+  loaded                   time beside a busy process for each processor, against one thread on the
+                           idle machine; of the same workloads
   criterion                all benchmarks of all crates
   any other                the benchmarks whose `crate/bench/name` contains it";
 
@@ -89,7 +95,7 @@ fn run(command: Command) -> Result<()> {
     Ok(())
 }
 
-/// Measures what the words ask for; costs that disagree are an error, after the report.
+/// Measures what the words ask for; costs that disagree and bits that differ are errors, after the report.
 fn measure(options: &Options) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let choice = Choice::of(options, workloads(options.quick, threads));
@@ -105,6 +111,17 @@ fn measure(options: &Options) -> Result<()> {
     }
     if choice.growth {
         writeln!(std::io::stdout(), "{}", growth::grow(options)?.markdown())?;
+    }
+    let stage = || Stage::set(&Options { peers: false, ..options.clone() });
+    if !choice.loaded.is_empty() {
+        let loaded = loaded::load(&stage()?, options, &choice.loaded)?;
+        writeln!(std::io::stdout(), "{}", loaded.markdown())?;
+    }
+    if !choice.bits.is_empty() {
+        let report = bits::compare(&stage()?, options, &choice.bits)?;
+        writeln!(std::io::stdout(), "{}", report.markdown())?;
+        let wrong = report.differences();
+        ensure!(wrong.is_empty(), "bits differ: {}", wrong.join("; "));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What cargo knows about the benches, and how it runs them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -55,8 +55,22 @@ pub struct Workspace {
 }
 
 /// The cargo that runs this program, else the one on the path.
+///
+/// It is not told which package that cargo runs: build scripts that ask for it, as ring's does, would run
+/// again, and all that stands on them would be built again, at every start of this program.
 fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+    let mut command =
+        Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| describes_package(name)) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Whether cargo gives a program this variable to say which package it is of.
+fn describes_package(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
 }
 
 /// A word as a shell takes it: in single quotes where it has more than plain characters.
@@ -232,6 +246,20 @@ mod tests {
         }
         assert!(files >= 3, "only {files} bench files");
         assert_eq!(files, workspace.benches.len());
+    }
+
+    #[test]
+    fn cargo_is_not_told_which_package_this_is_and_all_else_that_it_is_told() {
+        let told = |name: &str| !describes_package(OsStr::new(name));
+        assert!(!told("CARGO_MANIFEST_DIR") && !told("CARGO_PKG_VERSION_MAJOR"));
+        assert!(told("CARGO_TARGET_DIR") && told("CARGO_INCREMENTAL") && told("RUSTFLAGS"));
+        // This test is run by a cargo that says it.
+        let removed: Vec<OsString> = cargo()
+            .get_envs()
+            .filter(|(_, value)| value.is_none())
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        assert!(removed.contains(&OsString::from("CARGO_MANIFEST_DIR")), "{removed:?}");
     }
 
     #[test]

@@ -38,10 +38,11 @@ impl BenchOptions {
         self.filters.is_empty() || self.filters.iter().any(|filter| label.contains(filter))
     }
 
-    /// The command line that asks for this.
+    /// The command line that asks for this and nothing else.
     fn command(&self) -> String {
         let mut words = vec!["cargo xtask bench".to_owned()];
         words.extend(self.quick.then(|| "--quick".to_owned()));
+        words.extend(self.filters.is_empty().then(|| "criterion".to_owned()));
         words.extend(self.filters.iter().map(|filter| cargo::quoted(filter)));
         words.join(" ")
     }
@@ -231,6 +232,6 @@ mod tests {
     #[test]
     fn the_command_can_be_pasted_into_a_shell() {
         assert_eq!(options(&["add 3", "step"]).command(), "cargo xtask bench --quick 'add 3' step");
-        assert_eq!(BenchOptions::default().command(), "cargo xtask bench");
+        assert_eq!(BenchOptions::default().command(), "cargo xtask bench criterion");
     }
 }

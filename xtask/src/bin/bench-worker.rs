@@ -1,23 +1,28 @@
 //! Our side of a measurement, as a process: see `xtask::worker`.
 //!
-//! Without arguments it obeys the lines on its standard input; `bench-worker once JOB` does the job in
-//! that file once and says in one line of JSON what that took.
+//! Without arguments it obeys the lines on its standard input. `bench-worker once JOB` does the job in that
+//! file once and says in one line of JSON what that took; `bench-worker bits JOB` says which bits it ended
+//! in; `bench-worker spin` keeps a processor busy until its standard input ends.
 
 use std::io::{BufReader, Write, stdin, stdout};
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use xtask::worker::{Job, Link, once, serve};
+use serde::Serialize;
+use xtask::worker::{Job, Link, bits, once, serve, spin};
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => serve(Link { input: BufReader::new(stdin()), output: stdout() }),
-        ["once", path] => {
-            let found = once(&Job::read(Path::new(path))?)?;
-            writeln!(stdout(), "{}", serde_json::to_string(&found)?)?;
-            Ok(())
-        }
-        _ => bail!("usage: bench-worker [once JOB]"),
+        ["once", path] => say(&once(&Job::read(Path::new(path))?)?),
+        ["bits", path] => say(&bits(&Job::read(Path::new(path))?)?),
+        ["spin"] => spin(stdin(), stdout()),
+        _ => bail!("usage: bench-worker [once JOB | bits JOB | spin]"),
     }
+}
+
+fn say(found: &impl Serialize) -> Result<()> {
+    writeln!(stdout(), "{}", serde_json::to_string(found)?)?;
+    Ok(())
 }

@@ -45,6 +45,9 @@ pub struct Job {
     pub optimizer: String,
     /// The learning rate.
     pub learning_rate: f64,
+    /// Whether full-batch descent is in the Gram form; if `None`, a run chooses and a step is plain.
+    #[serde(default)]
+    pub gram: Option<bool>,
     /// Epochs, or predictions, of one round.
     pub rounds_of: usize,
     /// Threads to run on.
@@ -75,6 +78,7 @@ impl Job {
             batch: None,
             optimizer: "sgd".to_owned(),
             learning_rate: 0.0,
+            gram: None,
             rounds_of: 1,
             threads,
             pixels: None,

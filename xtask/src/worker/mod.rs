@@ -11,18 +11,25 @@
 //! | `close` | forgets the job | `{"closed": true}` |
 //!
 //! What goes wrong is answered as `{"error": "why"}`. The worker ends when its input does.
+//!
+//! As processes of their own our program does a job [`once`], gives the [`bits`] that it ends in, or
+//! [`spin`]s.
 
+mod bits;
 mod fma;
 mod job;
 mod once;
 mod ours;
 mod peak;
 mod protocol;
+mod spin;
 mod train;
 
 pub mod npy;
 
+pub use bits::{Bits, bits};
 pub use job::{CHECKED_STEPS, Job, Kind};
 pub use once::{Once, once};
 pub use ours::{first_network, read_examples};
 pub use protocol::{Link, Order, Turn, serve};
+pub use spin::spin;

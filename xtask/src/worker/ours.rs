@@ -110,8 +110,12 @@ pub(super) fn trainer(job: &Job, epochs: usize) -> Result<Trainer> {
         order,
         epochs: epochs as u64,
         threads: NonZeroUsize::new(job.threads),
-        // A step on its own is one in the plain form, however long the run is that it belongs to.
-        gram: if job.kind == Kind::Run { GramChoice::Auto } else { GramChoice::Never },
+        gram: match (job.gram, job.kind) {
+            (Some(true), _) => GramChoice::Always,
+            (None, Kind::Run) => GramChoice::Auto,
+            // A step on its own is one in the plain form, however long the run is that it belongs to.
+            _ => GramChoice::Never,
+        },
         ..Trainer::default()
     })
 }
@@ -126,10 +130,15 @@ impl<'n, T: Element> Answers<'n, T> {
         Ok(Self { predictor: network.predictor()? })
     }
 
+    /// The probability of every class, `(classes, m)`.
+    pub(super) fn all_classes(&mut self, pixels: ArrayView2<'_, u8>) -> Result<ArrayView2<'_, T>> {
+        let pixels = self.predictor.network().pixels(pixels);
+        Ok(self.predictor.probabilities(&pixels)?)
+    }
+
     /// The probability of the last class for each picture of `pixels`.
     pub(super) fn last_class(&mut self, pixels: ArrayView2<'_, u8>) -> Result<Vec<f64>> {
-        let pixels = self.predictor.network().pixels(pixels);
-        let found = self.predictor.probabilities(&pixels)?;
+        let found = self.all_classes(pixels)?;
         let last = found.rows().into_iter().next_back().context("a network without classes")?;
         Ok(last.iter().map(|&value| value.into()).collect())
     }

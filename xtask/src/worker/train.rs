@@ -52,15 +52,15 @@ impl<'j, T: Element + Scalar> Desk<'j, T> {
         Ok(costs)
     }
 
-    /// At most `steps` epochs from the first weights; `observer` ends them.
+    /// At most `steps` epochs from the first weights; `observer` ends them. Gives what the network became.
     pub(super) fn steps(
         &self,
         steps: usize,
         observer: &mut (dyn FnMut(Event<'_>) -> ControlFlow<()> + Send),
-    ) -> Result<()> {
+    ) -> Result<Network<T>> {
         let mut network = self.network.clone();
         trainer(self.job, steps)?.fit(&mut network, &self.examples(), None, observer)?;
-        Ok(())
+        Ok(network)
     }
 
     /// A whole run from the first weights, with all that starting it costs.

@@ -41,6 +41,21 @@ impl Program {
         command
     }
 
+    /// Runs it to its end, and gives the last line that it printed.
+    ///
+    /// # Errors
+    /// If it cannot be started or fails.
+    pub fn last_line(&self) -> Result<String> {
+        let output = self
+            .command()
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("cannot start {}", self.path.display()))?;
+        ensure!(output.status.success(), "{} failed with {}", self.name, output.status);
+        let text = String::from_utf8_lossy(&output.stdout);
+        Ok(text.lines().last().unwrap_or_default().to_owned())
+    }
+
     /// The command as it would be typed in the folder `root`.
     pub fn line(&self, root: &Path) -> String {
         let short = |word: &str| {
@@ -101,6 +116,12 @@ impl Worker {
         writeln!(input, "{order}")
             .and_then(|()| input.flush())
             .with_context(|| format!("{name} does not listen"))?;
+        self.hear(order)
+    }
+
+    /// Waits for its next line, which answers `order`.
+    pub(super) fn hear(&mut self, order: &str) -> Result<Value> {
+        let name = &self.name;
         let mut line = String::new();
         let read = self.output.read_line(&mut line);
         ensure!(read.is_ok_and(|bytes| bytes > 0), "{name} ended at `{order}`");
@@ -150,6 +171,11 @@ impl Worker {
         Ok(turn)
     }
 
+    /// Tells it that there is nothing more to come, without waiting for its end.
+    pub(super) fn end_input(&mut self) {
+        self.input = None;
+    }
+
     /// Lets it forget its job.
     ///
     /// # Errors
@@ -162,7 +188,7 @@ impl Worker {
 impl Drop for Worker {
     /// A worker ends with its input; one that does not is ended.
     fn drop(&mut self) {
-        self.input = None;
+        self.end_input();
         let patience = Instant::now() + Duration::from_secs(5);
         while Instant::now() < patience {
             if !matches!(self.child.try_wait(), Ok(None)) {
@@ -214,18 +240,10 @@ impl Process {
     pub fn turn(&self) -> Result<Said> {
         let name = &self.program.name;
         let start = Instant::now();
-        let output = self
-            .program
-            .command()
-            .stdin(Stdio::null())
-            .output()
-            .with_context(|| format!("cannot start {}", self.program.path.display()))?;
+        let line = self.program.last_line()?;
         let whole = start.elapsed().as_secs_f64();
-        ensure!(output.status.success(), "{name} failed with {}", output.status);
-        let text = String::from_utf8_lossy(&output.stdout);
-        let line = text.lines().last().unwrap_or_default();
         let mut said: Said =
-            serde_json::from_str(line).with_context(|| format!("{name} printed `{line}`"))?;
+            serde_json::from_str(&line).with_context(|| format!("{name} printed `{line}`"))?;
         if !self.own_time {
             said.seconds = whole;
         }

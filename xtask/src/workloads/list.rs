@@ -170,7 +170,7 @@ impl Scale {
 }
 
 /// `209 of [12288,20,7,5,1]`.
-fn network(job: &Job) -> String {
+pub(super) fn network(job: &Job) -> String {
     let widths: Vec<String> = job.widths().iter().map(ToString::to_string).collect();
     format!("{} of [{}]", job.examples, widths.join(","))
 }
@@ -227,30 +227,50 @@ pub fn named<'w>(all: &'w [Workload], word: &str) -> Vec<&'w Workload> {
 pub struct Choice {
     /// Filters of the crates' benchmarks, all of them if it is empty; `None` for no benchmark.
     pub filters: Option<Vec<String>>,
-    /// The workloads, in the order of the table.
+    /// The workloads to be timed, in the order of the table.
     pub workloads: Vec<Workload>,
     /// Whether growth curves are wanted.
     pub growth: bool,
+    /// The workloads whose bits are compared.
+    pub bits: Vec<Workload>,
+    /// The workloads to be timed beside busy processes.
+    pub loaded: Vec<Workload>,
 }
 
+/// Words that are neither workloads nor filters.
+const OTHERS: [&str; 4] = ["growth", "criterion", "bits", "loaded"];
+
 impl Choice {
-    /// What the words of `options` ask for, of these workloads.
+    /// What the words of `options` ask for, of these workloads. Beside `bits` or `loaded` the names of
+    /// workloads are said of these two alone; without a name they take all.
     pub fn of(options: &Options, all: Vec<Workload>) -> Self {
         let words = &options.words;
+        let nothing = Self {
+            filters: None,
+            workloads: Vec::new(),
+            growth: false,
+            bits: Vec::new(),
+            loaded: Vec::new(),
+        };
         if words.is_empty() {
             let filters = (!options.peers).then(Vec::new);
-            return Self { filters, workloads: all, growth: false };
+            return Self { filters, workloads: all, ..nothing };
         }
-        let chosen: Vec<&str> =
+        let names: Vec<&str> =
             words.iter().flat_map(|word| named(&all, word)).map(|one| one.name).collect();
-        let other = |word: &&String| {
-            named(&all, word).is_empty() && !["growth", "criterion"].contains(&word.as_str())
-        };
+        let other =
+            |word: &&String| named(&all, word).is_empty() && !OTHERS.contains(&word.as_str());
         let filters: Vec<String> = words.iter().filter(other).cloned().collect();
         let has = |word: &str| words.iter().any(|one| one == word);
         let filters = (has("criterion") || !filters.is_empty()).then_some(filters);
-        let workloads = all.into_iter().filter(|one| chosen.contains(&one.name)).collect();
-        Self { filters, workloads, growth: has("growth") }
+        let chosen = all.iter().filter(|one| names.contains(&one.name)).cloned().collect();
+        let choice = Self { filters, growth: has("growth"), ..nothing };
+        if !has("bits") && !has("loaded") {
+            return Self { workloads: chosen, ..choice };
+        }
+        let chosen = if names.is_empty() { all } else { chosen };
+        let of = |word: &str| if has(word) { chosen.clone() } else { Vec::new() };
+        Self { bits: of("bits"), loaded: of("loaded"), ..choice }
     }
 }
 
@@ -289,6 +309,31 @@ mod tests {
         let filters = choice(false, &["core/", "criterion"]).0;
         assert_eq!(filters, Some(vec!["core/".to_owned()]));
         assert_eq!(choice(false, &["criterion"]), (Some(Vec::new()), String::new(), false));
+    }
+
+    #[test]
+    fn beside_bits_or_loaded_the_workloads_are_theirs() {
+        let choice = |words: &[&str]| {
+            let words = words.iter().map(|&word| word.to_owned()).collect();
+            let options = Options { words, ..Options::default() };
+            let found = Choice::of(&options, workloads(true, 2));
+            assert!(found.workloads.is_empty() && found.filters.is_none(), "{found:?}");
+            [found.bits, found.loaded].map(|of| {
+                let names: Vec<&str> = of.iter().map(|one| one.name).collect();
+                names.join(" ")
+            })
+        };
+        let none = String::new();
+        assert_eq!(
+            choice(&["bits", "w7", "w3"]),
+            ["w3-momentum w3-adam w7".to_owned(), none.clone()]
+        );
+        assert_eq!(choice(&["w1a", "loaded", "bits"]), ["w1a", "w1a"]);
+        let [bits, loaded] = choice(&["loaded", "growth"]);
+        assert!(
+            bits.is_empty() && loaded.starts_with("w1a ") && loaded.ends_with(" w7"),
+            "{loaded}"
+        );
     }
 
     #[test]

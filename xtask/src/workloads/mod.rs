@@ -5,10 +5,14 @@
 //! disturbed samples are dropped by one written rule ([`statistics`]); ratios are those within a round.
 //! And nobody is measured who does something else: the costs of the first steps have to agree.
 
+pub mod bits;
+mod busy;
+mod cases;
 pub mod chart;
 pub mod entrants;
 pub mod growth;
 mod list;
+pub mod loaded;
 mod measure;
 mod pictures;
 mod prepare;
@@ -18,6 +22,7 @@ mod stage;
 pub mod statistics;
 mod turns;
 
+pub use busy::Busy;
 pub use list::{Body, Choice, Source, Workload, named, workloads};
 pub use measure::measure;
 pub use prepare::Store;

@@ -152,7 +152,8 @@ impl Section {
 }
 
 impl Row {
-    fn count(&self) -> String {
+    /// How many of its samples were kept.
+    pub(super) fn count(&self) -> String {
         let kept = self.kept.rounds.iter().filter(|&&kept| kept).count();
         let mark = if self.kept.disturbed { " disturbed" } else { "" };
         format!("{kept}/{}{mark}", self.samples.len())

@@ -85,13 +85,18 @@ impl Stage {
         Ok(Self { workspace, store, threads, quick: options.quick, worker, python, notes })
     }
 
-    /// Our worker's program.
+    /// Our worker's program, on all threads.
     pub fn ours(&self, name: &str, arguments: &[&Path]) -> Program {
+        self.ours_on(self.threads, name, arguments)
+    }
+
+    /// Our worker's program, on so many threads.
+    pub fn ours_on(&self, threads: usize, name: &str, arguments: &[&Path]) -> Program {
         Program {
             name: name.to_owned(),
             path: self.worker.clone(),
             arguments: arguments.iter().map(|word| (*word).into()).collect(),
-            environment: vec![("RAYON_NUM_THREADS", Some(self.threads.to_string()))],
+            environment: vec![("RAYON_NUM_THREADS", Some(threads.to_string()))],
         }
     }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::entrants::{Process, Said, Worker};
+use super::busy::Busy;
+use super::entrants::{Process, Program, Said, Worker};
 use super::statistics::Sample;
 
 /// Whoever has a turn.
@@ -17,35 +18,48 @@ pub enum Entrant<'w> {
     Worker(&'w mut Worker),
     /// A process to be started.
     Process(&'w Process),
+    /// A worker that waits, and has its turn beside busy processes.
+    Beside {
+        /// The worker.
+        worker: &'w mut Worker,
+        /// The program of a busy process.
+        spinner: &'w Program,
+        /// How many of them.
+        count: usize,
+    },
 }
 
 impl Entrant<'_> {
     fn name(&self) -> &str {
         match self {
-            Self::Worker(worker) => &worker.name,
+            Self::Worker(worker) | Self::Beside { worker, .. } => &worker.name,
             Self::Process(process) => &process.program.name,
         }
     }
 
     fn turn(&mut self) -> Result<(Said, bool)> {
         match self {
-            Self::Worker(worker) => {
-                let turn = worker.go()?;
-                let (seconds, value) = (turn.seconds, Some(turn.value));
-                let peak_bytes = turn.peak_bytes;
-                let said = Said {
-                    seconds,
-                    peak_bytes,
-                    value,
-                    pictures: None,
-                    from_cache: false,
-                    step_seconds: None,
-                };
-                Ok((said, turn.extrapolated))
-            }
+            Self::Worker(worker) => turn_of(worker),
             Self::Process(process) => Ok((process.turn()?, false)),
+            Self::Beside { worker, spinner, count } => {
+                let _busy = Busy::start(spinner, *count)?;
+                turn_of(worker)
+            }
         }
     }
+}
+
+fn turn_of(worker: &mut Worker) -> Result<(Said, bool)> {
+    let turn = worker.go()?;
+    let said = Said {
+        seconds: turn.seconds,
+        peak_bytes: turn.peak_bytes,
+        value: Some(turn.value),
+        pictures: None,
+        from_cache: false,
+        step_seconds: None,
+    };
+    Ok((said, turn.extrapolated))
 }
 
 /// How the turns are taken.

@@ -2,19 +2,21 @@
 
 use std::fmt::Write;
 
-use super::{Curve, Growth, mebibytes};
+use super::{Curve, Growth, LARGEST, mebibytes};
 use crate::bench::scaled;
 use crate::workloads::chart::{FAINT, GRID, INK, OURS, line, open, text};
 
 const PANEL: (f64, f64) = (190.0, 150.0);
-const PITCH: (f64, f64) = (260.0, 232.0);
+const PITCH: (f64, f64) = (264.0, 232.0);
+/// A digit of the numbers below an axis is no wider.
+const DIGIT: f64 = 6.5;
 const LEFT: f64 = 74.0;
-const TOP: f64 = 104.0;
+const TOP: f64 = 122.0;
 
 /// One panel: points, the line through them, and a line of the expected power.
 struct Panel<'c> {
     title: String,
-    expected: Option<f64>,
+    expected: f64,
     found: Option<f64>,
     points: Vec<(f64, f64)>,
     label: &'c dyn Fn(f64) -> String,
@@ -23,12 +25,13 @@ struct Panel<'c> {
 /// Both panels of every curve.
 pub(super) fn draw(growth: &Growth) -> String {
     let columns = growth.curves.len() as f64;
-    let mut svg = open(LEFT + columns * PITCH.0, TOP + 2.0 * PITCH.1);
+    let mut svg = open(LEFT + columns * PITCH.0, TOP + 2.0 * PITCH.1 - 24.0);
     let bold = "font-size=\"18\" font-weight=\"bold\"";
     svg += &text((24.0, 30.0), bold, "How time and memory grow");
     let commit: String = growth.machine.commit.chars().take(10).collect();
     let words = format!(
-        "{}, commit {commit}; both axes logarithmic; dashed: the expected power through the last point",
+        "{}, commit {commit}; both axes logarithmic; power: of the {LARGEST} largest sizes; \
+         dashed: the expected power through the last point",
         growth.machine.cpu
     );
     svg += &text((24.0, 50.0), &format!("fill=\"{FAINT}\""), &words);
@@ -41,8 +44,11 @@ pub(super) fn draw(growth: &Growth) -> String {
         for (row, panel) in panels.iter().enumerate() {
             svg += &panel.draw((x, TOP + row as f64 * PITCH.1), &curve.name);
         }
-        svg +=
-            &text((x, TOP - 26.0), &format!("fill=\"{FAINT}\" font-size=\"10\""), &curve.setting);
+        // A line would run into that of the next panel.
+        for (row, words) in curve.setting.split(", ").enumerate() {
+            let y = TOP - 38.0 + 13.0 * row as f64;
+            svg += &text((x, y), &format!("fill=\"{FAINT}\" font-size=\"10\""), words);
+        }
     }
     svg + "</svg>\n"
 }
@@ -66,7 +72,7 @@ fn panels<'c>(
     [
         Panel {
             title: "time".to_owned(),
-            expected: Some(curve.expected_time),
+            expected: curve.expected_time,
             found: curve.time_slope(),
             points: seconds.collect(),
             label: time,
@@ -107,9 +113,7 @@ impl Axis {
 impl Panel<'_> {
     fn draw(&self, (x, y): (f64, f64), size: &str) -> String {
         let found = self.found.map_or_else(String::new, |slope| format!(", power {slope:.2}"));
-        let expected =
-            self.expected.map_or_else(String::new, |slope| format!(" (expected {slope:.0})"));
-        let title = format!("{}{found}{expected}", self.title);
+        let title = format!("{}{found} (expected {:.0})", self.title, self.expected);
         let mut svg = text((x, y - 8.0), "font-weight=\"bold\"", &title);
         writeln!(
             svg,
@@ -125,9 +129,7 @@ impl Panel<'_> {
         svg += &self.axes((x, y), &at);
         let name = format!("text-anchor=\"middle\" fill=\"{FAINT}\"");
         svg += &text((x + PANEL.0 / 2.0, y + PANEL.1 + 32.0), &name, size);
-        if let Some(power) = self.expected {
-            svg += &expected_line(&self.points, last, power, (y, y + PANEL.1), &at);
-        }
+        svg += &expected_line(&self.points, last, self.expected, (y, y + PANEL.1), &at);
         for pair in self.points.windows(2) {
             let stroke = format!("stroke=\"{OURS}\" stroke-width=\"1.5\"");
             svg += &line(at(pair[0]), at(pair[1]), &stroke);
@@ -140,13 +142,20 @@ impl Panel<'_> {
         svg
     }
 
-    /// The numbers at the axes: sizes below, the smallest and largest value to the left.
+    /// The numbers at the axes: sizes below, as many as there is room for from the largest on; the smallest
+    /// and largest value to the left.
     fn axes(&self, (x, y): (f64, f64), at: &impl Fn((f64, f64)) -> (f64, f64)) -> String {
         let mut svg = String::new();
-        for &point in &self.points {
-            let (px, _) = at(point);
+        let mut room = f64::INFINITY;
+        for &point in self.points.iter().rev() {
+            let ((px, _), words) = (at(point), point.0.to_string());
+            let half = DIGIT * words.len() as f64 / 2.0;
+            if px + half > room {
+                continue;
+            }
+            room = px - half - DIGIT;
             let extra = format!("text-anchor=\"middle\" font-size=\"10\" fill=\"{INK}\"");
-            svg += &text((px, y + PANEL.1 + 15.0), &extra, &format!("{}", point.0));
+            svg += &text((px, y + PANEL.1 + 15.0), &extra, &words);
         }
         let by_value = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
         let ends = [self.points.iter().min_by(by_value), self.points.iter().max_by(by_value)];
@@ -197,6 +206,18 @@ mod tests {
         assert!(svg.contains("memory, power 1.00 (expected 1)"), "{svg}");
         assert!(svg.contains("stroke-dasharray"), "{svg}");
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+
+    #[test]
+    fn sizes_without_room_go_unnamed_but_not_the_largest() {
+        let mut found = growth();
+        for point in &mut found.curves[0].points {
+            point.size *= 100_000_000;
+        }
+        let svg = draw(&found);
+        // 190 wide, and 4 sizes of 9 digits of 6.5 each, with a blank between.
+        let drawn = |size: &str| svg.matches(&format!(">{size}<")).count();
+        assert_eq!([drawn("800000000"), drawn("400000000"), drawn("200000000")], [2, 0, 2]);
     }
 
     #[test]

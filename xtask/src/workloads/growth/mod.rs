@@ -1,7 +1,8 @@
 //! How time and memory grow with examples, width, depth, batch and threads.
 //!
 //! Every point is a process of its own on pictures made up from a seed, so that its peak of memory is
-//! that of this size alone. The slope of the logarithms is the power with which it grows.
+//! that of this size alone. The slope of the logarithms is the power with which it grows; it is taken of the
+//! largest sizes, where what stays the same has the least weight.
 
 mod curves;
 
@@ -17,6 +18,9 @@ use super::statistics::{Spread, log_slope};
 use crate::bench::{Machine, markdown_table, scaled, write};
 use crate::worker::{Job, Kind};
 
+/// Sizes that a power is taken of, the largest ones.
+const LARGEST: usize = 3;
+
 /// What is made larger, and what should come of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Curve {
@@ -26,8 +30,8 @@ pub struct Curve {
     pub setting: String,
     /// The power with which the time of a step should grow, for large sizes.
     pub expected_time: f64,
-    /// The same for memory; `None` where something that stays outweighs it.
-    pub expected_memory: Option<f64>,
+    /// The same for memory; 0 where the examples, which stay, outweigh what grows.
+    pub expected_memory: f64,
     /// The sizes.
     pub points: Vec<Point>,
 }
@@ -45,8 +49,9 @@ pub struct Point {
 
 impl Curve {
     fn slope(&self, of: impl Fn(&Point) -> Option<f64>) -> Option<f64> {
+        let largest = &self.points[self.points.len().saturating_sub(LARGEST)..];
         let points: Option<Vec<(f64, f64)>> =
-            self.points.iter().map(|point| Some((point.size as f64, of(point)?))).collect();
+            largest.iter().map(|point| Some((point.size as f64, of(point)?))).collect();
         log_slope(&points?)
     }
 
@@ -78,7 +83,7 @@ pub struct Growth {
 struct Wanted {
     name: &'static str,
     setting: &'static str,
-    expected: (f64, Option<f64>),
+    expected: (f64, f64),
     sizes: Vec<usize>,
     job: fn(&Job, usize) -> Job,
 }
@@ -93,17 +98,17 @@ fn wanted(quick: bool, threads: usize) -> Vec<Wanted> {
         Wanted {
             name: "examples",
             setting: "a full-batch step of [3072,64,1]",
-            expected: (1.0, Some(1.0)),
-            sizes: sizes(500, 6),
+            expected: (1.0, 1.0),
+            sizes: sizes(1000, 7),
             job: |job, size| Job { examples: size, hidden: vec![64], ..job.clone() },
         },
         Wanted {
             name: "width",
-            setting: "a step of 256 examples, [48,w,w,w,1]",
-            expected: (2.0, Some(2.0)),
-            sizes: sizes(256, 4),
+            setting: "a step of 64 examples, [48,w,w,w,1]",
+            expected: (2.0, 2.0),
+            sizes: sizes(512, 4),
             job: |job, size| Job {
-                examples: 256,
+                examples: 64,
                 shape: [4, 4, 3],
                 hidden: vec![size; 3],
                 ..job.clone()
@@ -111,8 +116,8 @@ fn wanted(quick: bool, threads: usize) -> Vec<Wanted> {
         },
         Wanted {
             name: "depth",
-            setting: "a step of 256 examples, [48, d times 512, 1]",
-            expected: (1.0, Some(1.0)),
+            setting: "a step of 256 examples, [48,d times 512,1]",
+            expected: (1.0, 1.0),
             sizes: sizes(4, 4),
             job: |job, size| Job {
                 examples: 256,
@@ -124,7 +129,7 @@ fn wanted(quick: bool, threads: usize) -> Vec<Wanted> {
         Wanted {
             name: "batch",
             setting: "a mini-batch step of [3072,256,1], of 4096 examples",
-            expected: (1.0, None),
+            expected: (1.0, 0.0),
             sizes: sizes(64, 5),
             job: |job, size| {
                 let batch = Some(size);
@@ -134,7 +139,7 @@ fn wanted(quick: bool, threads: usize) -> Vec<Wanted> {
         Wanted {
             name: "threads",
             setting: "a full-batch step of [3072,64,1], 4000 examples",
-            expected: (-1.0, None),
+            expected: (-1.0, 0.0),
             sizes: cores.collect(),
             job: |job, size| Job { examples: 4000, hidden: vec![64], threads: size, ..job.clone() },
         },
@@ -182,8 +187,7 @@ pub fn grow(options: &Options) -> Result<Growth> {
 fn point(stage: &Stage, job: &Job, size: usize) -> Result<Point> {
     let path = stage.store.folder.join("growth-job.json");
     job.write(&path)?;
-    let mut program = stage.ours("growth", &[Path::new("once"), &path]);
-    program.environment = vec![("RAYON_NUM_THREADS", Some(job.threads.to_string()))];
+    let program = stage.ours_on(job.threads, "growth", &[Path::new("once"), &path]);
     let process = Process { program, own_time: true, from_cache: false };
     let (mut times, mut peaks) = (Vec::new(), Vec::new());
     for _ in 0..if stage.quick { 1 } else { 3 } {
@@ -202,12 +206,9 @@ impl Growth {
     pub fn markdown(&self) -> String {
         let header = ["larger", "step", "sizes", "time of a step", "power", "memory", "power"];
         let mut rows = vec![header.map(str::to_owned)];
-        let power = |found: Option<f64>, expected: Option<f64>| {
+        let power = |found: Option<f64>, expected: f64| {
             let found = found.map_or_else(|| "none".to_owned(), |slope| format!("{slope:.2}"));
-            match expected {
-                Some(expected) => format!("{found} (expected {expected:.0})"),
-                None => found,
-            }
+            format!("{found} (expected {expected:.0})")
         };
         for curve in &self.curves {
             let (Some(first), Some(last)) = (curve.points.first(), curve.points.last()) else {
@@ -223,7 +224,7 @@ impl Growth {
                 curve.setting.clone(),
                 format!("{} to {}", first.size, last.size),
                 format!("{} to {}", scaled(1e9 * first.seconds), scaled(1e9 * last.seconds)),
-                power(curve.time_slope(), Some(curve.expected_time)),
+                power(curve.time_slope(), curve.expected_time),
                 format!("{} to {} MiB", memory(first), memory(last)),
                 power(curve.memory_slope(), curve.expected_memory),
             ]);
@@ -232,7 +233,7 @@ impl Growth {
         let quick = if self.quick { " A quick run: small sizes." } else { "" };
         format!(
             "`{}` on {cpu}, {cores} cores, {system}; {rustc}; commit {commit}.{quick}\n\
-             Power: the slope of the logarithms by least squares. Memory: the peak of a process above \
+             Power: the slope of the logarithms by least squares, of the {LARGEST} largest sizes. Memory: the peak of a process above \
              that of one with nothing to do.\n\n{}",
             self.command,
             markdown_table(&rows, 2)
@@ -263,7 +264,7 @@ mod tests {
             name: name.to_owned(),
             setting: "a step".to_owned(),
             expected_time: 2.0,
-            expected_memory: Some(1.0),
+            expected_memory: 1.0,
             points,
         };
         Growth {
