@@ -8,27 +8,39 @@ use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use crate::picture::decode::{check_size, turn};
+use crate::picture::decode::{Upright, check_size, turn};
+use crate::picture::plan::Reduction;
 use crate::picture::structure::{JpegStructure, jpeg_structure};
-use crate::picture::{Decoding, Format, Info, Note, PictureError, Rgb};
+use crate::picture::{Decoding, Format, Info, Note, PictureError, Preprocessing, Rgb};
 
 /// A block of 8x8 takes at least one bit in a first scan, and 4:2:0 has 6 blocks on 256 pixels; twice
 /// that, to be safe.
 const MOST_PIXELS_PER_BYTE: u64 = 1024;
 
-pub(super) fn decode_jpeg(bytes: &[u8], how: &Decoding) -> Result<(Rgb, Info), PictureError> {
-    match decode(bytes, how, true) {
+/// Decodes the JPEG in `bytes`: at a reduced size where that is enough for `to`, else, and where it is
+/// `None`, at its own.
+pub(super) fn decode_jpeg(
+    bytes: &[u8],
+    how: &Decoding,
+    to: Option<&Preprocessing>,
+) -> Result<Upright, PictureError> {
+    match decode(bytes, how, to, true) {
         Err(PictureError::Damaged { .. }) if how.lenient => {
-            let (rgb, mut info) = decode(bytes, how, false)?;
-            info.notes.push(Note::Damaged);
-            info.notes.sort_unstable();
-            Ok((rgb, info))
+            let mut picture = decode(bytes, how, None, false)?;
+            picture.info.notes.push(Note::Damaged);
+            picture.info.notes.sort_unstable();
+            Ok(picture)
         }
         outcome => outcome,
     }
 }
 
-fn decode(bytes: &[u8], how: &Decoding, strict: bool) -> Result<(Rgb, Info), PictureError> {
+fn decode(
+    bytes: &[u8],
+    how: &Decoding,
+    to: Option<&Preprocessing>,
+    strict: bool,
+) -> Result<Upright, PictureError> {
     let structure = jpeg_structure(bytes);
     check_frame(&structure)?;
     if strict && structure.end.is_none() {
@@ -57,15 +69,30 @@ fn decode(bytes: &[u8], how: &Decoding, strict: bool) -> Result<(Rgb, Info), Pic
         Some(ColorSpace::CMYK | ColorSpace::YCCK) => notes.push(Note::Cmyk),
         _ => {}
     }
-    let pixels = decoder.decode().map_err(explain)?;
-    let rgb = Rgb { width: width as usize, height: height as usize, pixels };
     let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
-    let rgb = turn(rgb, orientation.unwrap_or(Orientation::NoTransforms), &mut notes);
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
+    let sides = (width as usize, height as usize);
+    let wanted = to.map_or(Reduction::Full, |to| Reduction::of(sides, orientation, to));
+    let (rgb, reduction) = match decode_reduced(bytes, wanted) {
+        Some(rgb) => (rgb, wanted),
+        None => {
+            let pixels = decoder.decode().map_err(explain)?;
+            (Rgb { width: sides.0, height: sides.1, pixels }, Reduction::Full)
+        }
+    };
+    let rgb = turn(rgb, orientation, &mut notes);
     if structure.end.is_some_and(|end| bytes[end..].iter().any(|&byte| byte != 0)) {
         notes.push(Note::TrailingBytes);
     }
     notes.sort_unstable();
-    Ok((rgb, Info { format: Format::Jpeg, width, height, notes }))
+    let info = Info { format: Format::Jpeg, width, height, notes };
+    Ok(Upright { rgb, info, reduction, orientation })
+}
+
+/// The picture at a reduced size; `None` where that is not wanted, or the file is not one of the common
+/// kind without a fault, so that the strict decoder has to say what it is.
+fn decode_reduced(_bytes: &[u8], _wanted: Reduction) -> Option<Rgb> {
+    None
 }
 
 /// Refuses the kinds of JPEG that hardly any program writes.

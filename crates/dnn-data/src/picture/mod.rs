@@ -12,6 +12,7 @@ mod encode;
 mod error;
 mod jpeg;
 mod options;
+mod plan;
 mod preparation;
 mod sniff;
 mod structure;
