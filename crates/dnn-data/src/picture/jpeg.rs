@@ -10,6 +10,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::picture::decode::{Upright, check_size, turn};
 use crate::picture::plan::Reduction;
+use crate::picture::reduced::decode_reduced;
 use crate::picture::structure::{JpegStructure, jpeg_structure};
 use crate::picture::{Decoding, Format, Info, Note, PictureError, Preprocessing, Rgb};
 
@@ -73,7 +74,7 @@ fn decode(
     let orientation = orientation.unwrap_or(Orientation::NoTransforms);
     let sides = (width as usize, height as usize);
     let wanted = to.map_or(Reduction::Full, |to| Reduction::of(sides, orientation, to));
-    let (rgb, reduction) = match decode_reduced(bytes, wanted) {
+    let (rgb, reduction) = match decode_smaller(bytes, wanted, decoder.input_colorspace()) {
         Some(rgb) => (rgb, wanted),
         None => {
             let pixels = decoder.decode().map_err(explain)?;
@@ -89,10 +90,13 @@ fn decode(
     Ok(Upright { rgb, info, reduction, orientation })
 }
 
-/// The picture at a reduced size; `None` where that is not wanted, or the file is not one of the common
-/// kind without a fault, so that the strict decoder has to say what it is.
-fn decode_reduced(_bytes: &[u8], _wanted: Reduction) -> Option<Rgb> {
-    None
+/// The picture at the wanted size; `None` where that is its own, or the file is not one of the common kind
+/// without a fault, so that the strict decoder has to say what it is.
+fn decode_smaller(bytes: &[u8], wanted: Reduction, colors: Option<ColorSpace>) -> Option<Rgb> {
+    match colors? {
+        ColorSpace::Luma | ColorSpace::YCbCr => decode_reduced(bytes, wanted),
+        _ => None,
+    }
 }
 
 /// Refuses the kinds of JPEG that hardly any program writes.

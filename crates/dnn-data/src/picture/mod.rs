@@ -14,6 +14,7 @@ mod jpeg;
 mod options;
 mod plan;
 mod preparation;
+mod reduced;
 mod sniff;
 mod structure;
 

@@ -6,7 +6,7 @@ use crate::ImageShape;
 use crate::picture::{Filter, Fit, Preprocessing};
 
 /// A picture is decoded smaller only while its sides stay this many hundredths of the wanted ones.
-const LEAST_MARGIN: u128 = 125;
+const LEAST_MARGIN: u128 = 140;
 
 /// How much smaller than in its file a picture is decoded: each of its pixels stands for a square of
 /// the file's pixels, whose side is the divisor.
