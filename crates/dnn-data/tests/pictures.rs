@@ -301,7 +301,7 @@ fn a_jpeg_at_a_reduced_size_shows_the_same_part_of_the_picture() {
                     let (mean, most) = difference(&prepare(&jpeg, to), &prepare(&png, to));
                     let what = format!("{width}x{height} turned {orientation}, {to}");
                     // A pixel of the file is up to 4.5 levels from the next.
-                    assert!(mean < 0.7 && most <= 8, "{what}: {mean} {most}");
+                    assert!(mean < 0.9 && most <= 5, "{what}: {mean} {most}");
                 }
             }
         }
@@ -311,13 +311,13 @@ fn a_jpeg_at_a_reduced_size_shows_the_same_part_of_the_picture() {
 #[test]
 fn the_nearest_pixel_and_pictures_not_much_larger_are_taken_as_they_are() {
     let (jpeg, png) = both_ways(203, 301, 6);
-    for text in ["16x16x3 stretch nearest", "280x190x3 stretch bilinear", "400x100x3 pad lanczos"] {
+    for text in ["16x16x3 stretch nearest", "280x190x3 stretch bilinear", "400x160x3 pad lanczos"] {
         let to = text.parse().unwrap();
-        assert_eq!(prepare(&jpeg, to), prepare(&png, to), "{text}");
+        assert!(prepare(&jpeg, to) == prepare(&png, to), "{text}");
     }
     // So that this test would see a difference.
     let to = "16x16x3 stretch bilinear".parse().unwrap();
-    assert_ne!(prepare(&jpeg, to), prepare(&png, to));
+    assert!(prepare(&jpeg, to) != prepare(&png, to));
 }
 
 #[test]

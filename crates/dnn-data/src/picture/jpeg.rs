@@ -74,12 +74,12 @@ fn decode(
     let orientation = orientation.unwrap_or(Orientation::NoTransforms);
     let sides = (width as usize, height as usize);
     let wanted = to.map_or(Reduction::Full, |to| Reduction::of(sides, orientation, to));
-    let (rgb, reduction) = match decode_smaller(bytes, wanted, decoder.input_colorspace()) {
-        Some(rgb) => (rgb, wanted),
-        None => {
-            let pixels = decoder.decode().map_err(explain)?;
-            (Rgb { width: sides.0, height: sides.1, pixels }, Reduction::Full)
-        }
+    let smaller = decode_smaller(bytes, wanted, decoder.input_colorspace());
+    let (rgb, reduction) = if let Some(rgb) = smaller {
+        (rgb, wanted)
+    } else {
+        let pixels = decoder.decode().map_err(explain)?;
+        (Rgb { width: sides.0, height: sides.1, pixels }, Reduction::Full)
     };
     let rgb = turn(rgb, orientation, &mut notes);
     if structure.end.is_some_and(|end| bytes[end..].iter().any(|&byte| byte != 0)) {

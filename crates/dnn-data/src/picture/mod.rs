@@ -3,6 +3,7 @@
 //! The one idea: the content of a file decides, strictly. [`decode`] has the one rule by which each
 //! kind of picture becomes red, green and blue; [`Preparer`] brings it to the shape of a network's
 //! input. Equal files and settings give equal bytes, on every machine and any number of threads.
+//! Where far less than a JPEG's own size is wanted, less of it is decoded.
 //!
 //! What it leaves out on purpose: HEIC, AVIF and other formats that need large or native decoders
 //! (they are refused by name), and colour management.

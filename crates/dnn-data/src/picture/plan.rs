@@ -6,6 +6,10 @@ use crate::ImageShape;
 use crate::picture::{Filter, Fit, Preprocessing};
 
 /// A picture is decoded smaller only while its sides stay this many hundredths of the wanted ones.
+///
+/// Against scaling down all pixels, photographs of 96 pixels a side differ at just this by 0.9, 1.3 and
+/// 2.1 levels on average at a half, a quarter and an eighth (by 1.2, 1.7 and 2.5 with 125, by 3.3, 3.6 and
+/// 3.7 with 100), and those of 200 to 260 pixels by 0.3, 0.5 and 0.7.
 const LEAST_MARGIN: u128 = 140;
 
 /// How much smaller than in its file a picture is decoded: each of its pixels stands for a square of
@@ -62,12 +66,12 @@ impl Reduction {
         sides: (usize, usize),
         orientation: Orientation,
     ) -> [f64; 4] {
-        let divisor = self.divisor();
-        let [left, top, width, height] = part.map(|side| side as f64 / divisor as f64);
-        let lacking = |side: usize| (side.next_multiple_of(divisor) - side) as f64 / divisor as f64;
         use Orientation::{
             FlipHorizontal, FlipVertical, Rotate90, Rotate180, Rotate270, Rotate270FlipH,
         };
+        let divisor = self.divisor();
+        let [left, top, width, height] = part.map(|side| side as f64 / divisor as f64);
+        let lacking = |side: usize| (side.next_multiple_of(divisor) - side) as f64 / divisor as f64;
         let from_right =
             matches!(orientation, FlipHorizontal | Rotate180 | Rotate90 | Rotate270FlipH);
         let from_bottom =
@@ -145,4 +149,54 @@ impl Plan {
 fn luma(rgb: &[u8]) -> u8 {
     let [red, green, blue] = [0, 1, 2].map(|channel| u32::from(rgb[channel]));
     u8::try_from((299 * red + 587 * green + 114 * blue + 500) / 1000).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reduction(sides: (usize, usize), exif: u8, to: &str) -> usize {
+        let orientation = Orientation::from_exif(exif).unwrap();
+        Reduction::of(sides, orientation, &to.parse().unwrap()).divisor()
+    }
+
+    #[test]
+    fn the_used_part_stays_larger_than_what_is_wanted() {
+        for (sides, exif, to, expected) in [
+            // 375 / 4 is 1.46 times 64; 359 / 4 is 1.402 times, 358 / 4 is 1.398.
+            ((500, 375), 1, "64x64x3 stretch bilinear", 4),
+            ((500, 359), 1, "64x64x3 stretch bilinear", 4),
+            ((500, 358), 1, "64x64x3 stretch bilinear", 2),
+            ((96, 96), 1, "64x64x3 stretch bilinear", 1),
+            ((4000, 3000), 1, "64x64x1 crop lanczos", 8),
+            ((4000, 3000), 1, "64x64x3 stretch nearest", 1),
+            // Padded, 1000 x 100 becomes 64 x 6; cropped, 100 x 100 becomes 64 x 64.
+            ((1000, 100), 1, "64x64x3 pad bicubic", 8),
+            ((1000, 100), 1, "64x64x3 crop bicubic", 1),
+            ((1000, 100), 1, "64x64x3 stretch bicubic", 1),
+            // 20 rows of 200 pixels, of a picture that lies on its side.
+            ((100, 600), 6, "20x200x3 stretch bilinear", 2),
+            ((100, 600), 1, "20x200x3 stretch bilinear", 1),
+            ((1, 1), 1, "1x1x3 stretch bilinear", 1),
+        ] {
+            assert_eq!(reduction(sides, exif, to), expected, "{sides:?} {exif} {to}");
+        }
+    }
+
+    #[test]
+    fn an_area_begins_where_the_file_has_pixels() {
+        let area = |exif| {
+            let orientation = Orientation::from_exif(exif).unwrap();
+            Reduction::Quarter.area([8, 4, 16, 12], (30, 33), orientation)
+        };
+        // 30 pixels are 7.5 of 8, 33 are 8.25 of 9.
+        let (x, y) = (0.5, 0.75);
+        let lacking =
+            [(0.0, 0.0), (x, 0.0), (x, y), (0.0, y), (0.0, 0.0), (x, 0.0), (x, y), (0.0, y)];
+        for (exif, (x, y)) in (1..).zip(lacking) {
+            assert_eq!(area(exif), [2.0 + x, 1.0 + y, 4.0, 3.0], "{exif}");
+        }
+        let whole = Reduction::Full.area([8, 4, 16, 12], (30, 33), Orientation::Rotate180);
+        assert_eq!(whole, [8.0, 4.0, 16.0, 12.0]);
+    }
 }

@@ -19,6 +19,12 @@ use crate::picture::{Decoding, Filter, Info, PictureError, Preprocessing};
 /// Where the rest cannot be halved, the extra row or column lies below or on the right. For one
 /// channel, grey is `(299 r + 587 g + 114 b + 500) / 1000` of the scaled picture (ITU-R BT.601).
 ///
+/// A common JPEG is decoded at a half, a quarter or an eighth of its size, the smallest that leaves 1.4
+/// times the wanted pixels on each side of the used part, unless the filter is the nearest pixel. Its pixels
+/// then differ from those scaled down from all of the file's by about one of 255 levels on average, up to
+/// 2 in small pictures that become tiny. Errors and [`Info`] are those of
+/// [`decode`](crate::picture::decode) all the same.
+///
 /// # Examples
 /// ```
 /// use dnn_data::ImageShape;

@@ -53,15 +53,18 @@ impl Bits<'_> {
     pub(super) fn refill(&mut self) -> Option<()> {
         let next = self.bytes.get(self.next..)?.first_chunk::<8>()?;
         self.word |= u64::from_be_bytes(*next) >> self.held;
+        // Whole bytes, until there is no room for one more.
         self.next += ((63 - self.held) >> 3) as usize;
-        self.held |= 56;
+        self.held |= 0b11_1000;
         Some(())
     }
 
     /// The next `COUNT` bits as a number.
     #[inline]
     pub(super) fn peek<const COUNT: u32>(&self) -> usize {
-        (self.word >> (64 - COUNT)) as usize
+        #[allow(clippy::cast_possible_truncation, reason = "at most 16 bits are asked for")]
+        let next = (self.word >> (64 - COUNT)) as usize;
+        next
     }
 
     /// The `count` bits after the next `skipped`, at the lower end; `count` is 1 to 63.
@@ -118,8 +121,8 @@ mod tests {
             text += &format!("{:0width$b}", bits.after(0, count), width = count as usize);
             bits.pass(count);
         }
-        let expected: String = (0..99_u8).map(|byte| format!("{byte:08b}")).collect();
-        assert_eq!(text, expected);
+        let bytes: Vec<String> = (0..99_u8).map(|byte| format!("{byte:08b}")).collect();
+        assert_eq!(text, bytes.concat());
         // Of the last byte, all may be filling but one bit.
         bits.refill().unwrap();
         assert_eq!(bits.peek::<8>(), 99);

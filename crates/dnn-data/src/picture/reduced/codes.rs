@@ -226,3 +226,151 @@ impl Codes {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::rngs::ChaCha8Rng;
+    use rand::{Rng as _, SeedableRng as _};
+
+    use super::super::bits::Interval;
+    use super::*;
+
+    /// A table of random codes, the end of a block among them.
+    fn random_table(draws: &mut ChaCha8Rng) -> ([u8; 16], Vec<u8>) {
+        let mut counts = [0; 16];
+        let mut symbols = vec![0];
+        let mut free = 1;
+        for (length, count) in (1..=16).zip(&mut counts) {
+            free *= 2;
+            // One code is left over, of ones; the last length takes what it can.
+            let most = if length == 16 { 100 } else { draws.next_u32() % 4 };
+            *count = u8::try_from(most.min(free - 1)).unwrap();
+            free -= u32::from(*count);
+            for _ in 0..*count {
+                let [run, size, ..] = draws.next_u32().to_le_bytes();
+                let (run, size) = (run % 16, size % 11);
+                symbols.push(if size > 0 || run == 15 { run * 16 + size } else { 0x11 });
+            }
+        }
+        symbols.truncate(counts.iter().map(|&count| usize::from(count)).sum());
+        (counts, symbols)
+    }
+
+    /// The codes as text, in the order of the symbols: each is the one before plus 1, longer by zeros.
+    fn texts(counts: &[u8; 16]) -> Vec<String> {
+        let mut code = 0_u32;
+        let mut texts = Vec::new();
+        for (length, &count) in (1..).zip(counts) {
+            code *= 2;
+            texts.extend((code..).take(count.into()).map(|code| format!("{code:0length$b}")));
+            code += u32::from(count);
+        }
+        texts
+    }
+
+    /// A number of this many bits, negative ones one less than their low bits.
+    fn number(draws: &mut ChaCha8Rng, size: usize) -> (i32, String) {
+        let bits = if size == 0 { 0 } else { draws.next_u32() % (1 << size) };
+        let text = if size == 0 { String::new() } else { format!("{bits:0size$b}") };
+        let bits = bits.cast_signed();
+        (if text.starts_with('0') { bits - (1 << size) + 1 } else { bits }, text)
+    }
+
+    fn interval(mut text: String) -> Interval {
+        while !text.len().is_multiple_of(8) {
+            text.push('1');
+        }
+        let mut file = Vec::new();
+        for place in (0..text.len()).step_by(8) {
+            let byte = u8::from_str_radix(&text[place..place + 8], 2).unwrap();
+            file.push(byte);
+            if byte == 0xff {
+                file.push(0);
+            }
+        }
+        file.extend([0xff, 0xd9]);
+        let mut interval = Interval::default();
+        interval.read(&file, 0).unwrap();
+        interval
+    }
+
+    #[test]
+    fn blocks_are_read_and_passed_over_in_step() {
+        let mut draws = ChaCha8Rng::seed_from_u64(1);
+        for _ in 0..200 {
+            let (counts, symbols) = random_table(&mut draws);
+            let codes = Codes::new(&counts, &symbols, Kind::Ac).unwrap();
+            let texts = texts(&counts);
+            let mut text = String::new();
+            let mut blocks = Vec::new();
+            for _ in 0..30 {
+                let (mut place, mut block) = (1, Vec::new());
+                while place < 64 {
+                    let at = draws.next_u32() as usize % symbols.len();
+                    let (run, size) =
+                        (usize::from(symbols[at] >> 4), usize::from(symbols[at] & 15));
+                    let end = symbols[at] == 0 || place + run + 1 > 64;
+                    let (at, size) = if end { (0, 0) } else { (at, size) };
+                    let (value, bits) = number(&mut draws, size);
+                    text += &(texts[at].clone() + &bits);
+                    block.push((symbols[at], value));
+                    place = if end { 64 } else { place + run + 1 };
+                }
+                blocks.push(block);
+            }
+            let interval = interval(text);
+            let mut bits = interval.bits();
+            for block in blocks {
+                // Some symbols are read, the rest passed over.
+                let mut place = 1;
+                for &(expected, value) in block.iter().take(draws.next_u32() as usize % 12) {
+                    bits.refill().unwrap();
+                    let (symbol, found) = codes.read(&mut bits).unwrap();
+                    let found = (symbol.run() * 16 + symbol.size() as usize, found);
+                    assert_eq!(found, (expected.into(), value));
+                    place = if symbol.is_end() { 64 } else { place + symbol.run() + 1 };
+                }
+                codes.skip(&mut bits, place).unwrap();
+            }
+            assert!(bits.is_at_end());
+        }
+    }
+
+    #[test]
+    fn a_block_that_is_too_long_and_a_wrong_code_are_refused() {
+        // 0: the end. 10: 15 zeros and one coefficient of one bit.
+        let codes =
+            Codes::new(&[1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[0, 0xf1], Kind::Ac);
+        let codes = codes.unwrap();
+        for (text, fits) in [
+            ("0", true),
+            ("1010", true),
+            // From 1, 16 three times is 49, and once more 65.
+            ("101101101", false),
+            ("1011011010", true),
+            ("101101101101", false),
+            ("11", false),
+        ] {
+            let interval = interval(text.to_owned() + if fits { "" } else { "111111111111111111" });
+            assert_eq!(codes.skip(&mut interval.bits(), 1).is_some(), fits, "{text}");
+        }
+    }
+
+    #[test]
+    fn tables_that_cannot_be_are_refused() {
+        let counts = |first, second| {
+            let mut counts = [0; 16];
+            (counts[0], counts[1]) = (first, second);
+            counts
+        };
+        assert!(Codes::new(&counts(1, 1), &[1, 2], Kind::Ac).is_some());
+        // The last code would be of ones, there are too many, or not as many symbols as codes.
+        assert!(Codes::new(&counts(2, 0), &[1, 2], Kind::Ac).is_none());
+        assert!(Codes::new(&counts(1, 2), &[1, 2, 3], Kind::Ac).is_none());
+        assert!(Codes::new(&counts(1, 3), &[1, 2, 3, 4], Kind::Ac).is_none());
+        assert!(Codes::new(&counts(1, 1), &[1], Kind::Ac).is_none());
+        assert!(Codes::new(&counts(1, 1), &[1, 2, 3], Kind::Ac).is_none());
+        // A mean of 16 bits.
+        assert!(Codes::new(&counts(1, 1), &[1, 16], Kind::Dc).is_none());
+    }
+}

@@ -89,7 +89,9 @@ pub(super) fn decode(
                 (marker, at) = interval.read(file, at)?;
                 bits = interval.bits();
                 (left, number) = (header.restart, (number + 1) % 8);
-                planes.iter_mut().for_each(|plane| plane.mean = 0);
+                for plane in &mut planes {
+                    plane.mean = 0;
+                }
             }
             left = left.wrapping_sub(1);
             planes.iter_mut().try_for_each(|plane| plane.read_unit(&mut bits, unit))?;
@@ -111,7 +113,9 @@ fn write_rows(planes: &[Plane<'_>], width: usize, rows: &mut [u8]) {
                 to_rgb(&luma.pixels[row], blue, red, out);
             }
             planes => {
-                planes.iter().for_each(|luma| grey_to_rgb(&luma.pixels[row_of(luma, row)], out));
+                for luma in planes {
+                    grey_to_rgb(&luma.pixels[row_of(luma, row)], out);
+                }
             }
         }
     }

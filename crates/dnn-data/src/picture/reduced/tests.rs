@@ -1,6 +1,6 @@
 //! Reduced pictures against the strict decoder's whole ones.
 //!
-//! The fixtures are 53x37, smooth waves of three directions; Pillow and OpenCV made them.
+//! The fixtures are 53x37, smooth waves of three directions; Pillow and `OpenCV` made them.
 
 use std::f64::consts::{PI, SQRT_2};
 
@@ -225,15 +225,11 @@ fn whatever_is_damaged_is_never_taken_where_the_strict_decoder_refuses_it() {
             let mut changed = file.to_vec();
             for _ in 0..=draws.next_u32() % 4 {
                 let place = draws.next_u32() as usize % file.len();
+                let byte = draws.next_u32().to_le_bytes()[0];
                 match draws.next_u32() % 4 {
-                    0 => drop(changed.remove(place.min(changed.len() - 1))),
-                    1 => {
-                        changed.insert(place.min(changed.len()), draws.next_u32().to_le_bytes()[0])
-                    }
-                    _ => {
-                        *changed.get_mut(place).unwrap_or(&mut 0) =
-                            draws.next_u32().to_le_bytes()[0]
-                    }
+                    0 if place < changed.len() => drop(changed.remove(place)),
+                    1 if place < changed.len() => changed.insert(place, byte),
+                    _ => changed.iter_mut().skip(place).take(1).for_each(|old| *old = byte),
                 }
             }
             taken += usize::from(takes_no_more_than_the_strict_decoder(&changed, what));
