@@ -165,7 +165,7 @@ impl Codes {
     }
 
     /// Reads a code and what follows it, which is held; gives the number that the latter stands for.
-    #[allow(clippy::inline_always, reason = "the bits stay in registers: 15 % of a picture's time")]
+    #[allow(clippy::inline_always, reason = "the bits stay in registers: 12 % of a picture's time")]
     #[inline(always)]
     pub(super) fn read(&self, bits: &mut Bits<'_>) -> Option<(Symbol, i32)> {
         let mut symbol = self.wide[bits.peek::<WIDE>()];
@@ -194,7 +194,7 @@ impl Codes {
     }
 
     /// Passes over the coefficients of a block from `place` to its end.
-    #[allow(clippy::inline_always, reason = "the bits stay in registers: 15 % of a picture's time")]
+    #[allow(clippy::inline_always, reason = "the bits stay in registers: 12 % of a picture's time")]
     #[inline(always)]
     pub(super) fn skip(&self, bits: &mut Bits<'_>, mut place: usize) -> Option<()> {
         while place < 64 {
