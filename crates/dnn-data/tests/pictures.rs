@@ -412,7 +412,8 @@ const ODD: [(&str, Expected); 27] = {
 };
 
 /// The means were compared with Pillow's reading of the same files once; where both read a file they
-/// are within half a level, but for the transparent one, where Pillow drops the transparency.
+/// are within half a level, but for the transparent one, where Pillow drops the transparency. They are of
+/// the default build; libjpeg-turbo's are a little apart.
 #[test]
 fn each_odd_file_of_the_real_archive_has_its_outcome() {
     let Some(archive) = real_data("cats-vs-dogs-small.tar.gz") else { return };
@@ -429,7 +430,8 @@ fn each_odd_file_of_the_real_archive_has_its_outcome() {
                     let values = rgb.pixels.iter().skip(channel).step_by(3);
                     let sum: u64 = values.map(|&value| u64::from(value)).sum();
                     let found = sum as f64 / (rgb.width * rgb.height) as f64;
-                    assert!((found - mean).abs() < 0.01, "{name}: {found}, expected {mean}");
+                    let limit = if cfg!(feature = "turbojpeg") { 0.5 } else { 0.01 };
+                    assert!((found - mean).abs() < limit, "{name}: {found}, expected {mean}");
                 }
             }
             (Err(error), Err(reason)) => {
