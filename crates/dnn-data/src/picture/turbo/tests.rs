@@ -41,11 +41,10 @@ fn encode(
     compressor.compress_to_vec(image).unwrap()
 }
 
+type Both = (Option<Rgb>, Result<Vec<u8>, DecodeErrors>);
+
 /// What both decoders make of a file, libjpeg-turbo at a reduced size; `None` where its header has a fault.
-fn both(
-    bytes: &[u8],
-    reduction: Reduction,
-) -> Option<(Option<Rgb>, Result<Vec<u8>, DecodeErrors>)> {
+fn both(bytes: &[u8], reduction: Reduction) -> Option<Both> {
     let mut strict = decoder(bytes, true);
     strict.decode_headers().ok()?;
     let info = strict.info().unwrap();
