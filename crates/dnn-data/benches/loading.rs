@@ -1,11 +1,12 @@
-//! One picture from the bytes of its file to 64x64x3, and a folder from its cache.
+//! One picture from the bytes of its file to 64x64x3, which decodes a large JPEG at a reduced size, beside
+//! decoding all of its pixels; and a folder from its cache.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "made-up data")]
 
 use std::io::Cursor;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use dnn_data::picture::{Decoding, Preparer, Preprocessing, encode_png};
+use dnn_data::picture::{Decoding, Preparer, Preprocessing, decode, encode_png};
 use dnn_data::{CacheUse, ImageShape, LoadOptions, load_pictures};
 use image::{ImageFormat, RgbImage};
 
@@ -32,6 +33,9 @@ fn one_picture(c: &mut Criterion) {
         let mut pixels = vec![0; 64 * 64 * 3];
         c.bench_function(&format!("prepare {name}"), |b| {
             b.iter(|| preparer.prepare(&file, &mut pixels).unwrap());
+        });
+        c.bench_function(&format!("decode {name}"), |b| {
+            b.iter(|| decode(&file, &Decoding::default()).unwrap());
         });
     }
 }

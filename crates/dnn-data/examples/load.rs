@@ -5,7 +5,8 @@
 //! ```
 //!
 //! With `CACHE`, a folder, decoded pictures are kept there and taken from there. `RAYON_NUM_THREADS`
-//! sets the number of threads. `peak_bytes` is the most memory that was in use, where the system tells.
+//! sets the number of threads. `peak_bytes` is the most memory that was in use, where the system tells;
+//! `decoder` is what decodes JPEG files in this build.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 use std::{env, fs, io};
 
-use dnn_data::picture::Preprocessing;
+use dnn_data::picture::{JPEG_DECODER, Preprocessing};
 use dnn_data::{CacheUse, ImageShape, LoadOptions, load_pictures};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -29,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let peak = peak_bytes().map_or_else(|| "null".to_owned(), |bytes| bytes.to_string());
     writeln!(
         io::stdout(),
-        r#"{{"pictures": {}, "seconds": {seconds}, "peak_bytes": {peak}, "from_cache": {from_cache}}}"#,
+        r#"{{"pictures": {}, "seconds": {seconds}, "peak_bytes": {peak}, "from_cache": {from_cache}, "decoder": "{JPEG_DECODER}"}}"#,
         loaded.report.used
     )?;
     Ok(())

@@ -19,6 +19,15 @@
 //! Pixels stay unsigned bytes, 0..=255, one example a column, each picture contiguous in memory: a data
 //! set takes a quarter of what it would take in 32-bit floats, and no step makes the large copy.
 //!
+//! # Features
+//!
+//! Both are off by default.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `hdf5` | [`load_arrays`] reads `.h5` |
+//! | `turbojpeg` | JPEGs are decoded by libjpeg-turbo where it finds no fault; see [`picture::JPEG_DECODER`] |
+//!
 //! Left out on purpose: scaling to floats (the first layer does it inside its product) and batches (a
 //! trainer's matter).
 //!

@@ -265,6 +265,112 @@ proptest! {
     }
 }
 
+/// A JPEG far larger than what is asked for, as waves; as the file, and as a PNG of all its pixels, which
+/// is never decoded at a reduced size.
+fn both_ways(width: u32, height: u32, orientation: u16) -> (Vec<u8>, Vec<u8>) {
+    let waves = RgbImage::from_fn(width, height, |x, y| {
+        let wave = |a: u32, b: u32| (f64::from(a * x + b * y) / 60.0).sin() * 90.0 + 128.0;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "38 to 218")]
+        image::Rgb([wave(1, 3) as u8, wave(2, 0) as u8, wave(0, 2) as u8])
+    });
+    let jpeg = with_orientation(&encode(&waves.into(), ImageFormat::Jpeg), orientation);
+    let (rgb, _) = decode(&jpeg, &Decoding::default()).unwrap();
+    let png = encode_png(&rgb.pixels, shape(rgb.height, rgb.width, 3)).unwrap();
+    (jpeg, png)
+}
+
+/// The mean and the largest difference of two pictures.
+fn difference(a: &[u8], b: &[u8]) -> (f64, u8) {
+    let off = || a.iter().zip(b).map(|(a, b)| a.abs_diff(*b));
+    let sum: u64 = off().map(u64::from).sum();
+    (sum as f64 / a.len() as f64, off().max().unwrap())
+}
+
+#[test]
+fn a_jpeg_at_a_reduced_size_shows_the_same_part_of_the_picture() {
+    // Sides that leave 3, 5 and 7 of 8 over, upright and turned, so that a part of a pixel is missing at
+    // any side.
+    for (orientation, (width, height)) in
+        (1..=8).flat_map(|value| [(203, 301), (405, 157), (160, 319)].map(|sides| (value, sides)))
+    {
+        let (jpeg, png) = both_ways(width, height, orientation);
+        for fit in [Fit::Stretch, Fit::Pad, Fit::Crop] {
+            for (rows, columns) in [(16, 16), (30, 20), (12, 40), (60, 60)] {
+                for filter in [Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
+                    let to = Preprocessing { shape: shape(rows, columns, 3), fit, filter };
+                    let (mean, most) = difference(&prepare(&jpeg, to), &prepare(&png, to));
+                    let what = format!("{width}x{height} turned {orientation}, {to}");
+                    // A pixel of the file is up to 4.5 levels from the next.
+                    let limit = if cfg!(feature = "turbojpeg") { (1.2, 8) } else { (0.9, 5) };
+                    assert!(mean < limit.0 && most <= limit.1, "{what}: {mean} {most}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_nearest_pixel_and_pictures_not_much_larger_are_taken_as_they_are() {
+    let (jpeg, png) = both_ways(203, 301, 6);
+    for text in ["16x16x3 stretch nearest", "280x190x3 stretch bilinear", "400x160x3 pad lanczos"] {
+        let to = text.parse().unwrap();
+        assert!(prepare(&jpeg, to) == prepare(&png, to), "{text}");
+    }
+    // So that this test would see a difference.
+    let to = "16x16x3 stretch bilinear".parse().unwrap();
+    assert!(prepare(&jpeg, to) != prepare(&png, to));
+}
+
+#[test]
+fn a_reduced_jpeg_is_told_by_its_own_size_and_its_faults_by_the_same_words() {
+    let (jpeg, _) = both_ways(203, 301, 6);
+    let to = Preprocessing::stretch(shape(8, 8, 3));
+    let mut out = vec![0; 8 * 8 * 3];
+    let mut prepared = |bytes: &[u8], how| {
+        Preparer::new(to, how).prepare(bytes, &mut out).map_err(|e| e.to_string())
+    };
+    let strict = Decoding::default();
+    let info = prepared(&jpeg, strict).unwrap();
+    assert_eq!((info.width, info.height), (203, 301));
+    assert_eq!(info, decode(&jpeg, &strict).unwrap().1);
+    let followed = [&jpeg[..], b"more"].concat();
+    assert_eq!(
+        prepared(&followed, strict).unwrap().notes,
+        [Note::TrailingBytes, Note::Oriented(6)]
+    );
+    let lenient = Decoding { lenient: true, ..strict };
+    for end in (0..jpeg.len()).step_by(97) {
+        for how in [strict, lenient] {
+            let whole = decode(&jpeg[..end], &how).map(|(_, info)| info);
+            assert_eq!(prepared(&jpeg[..end], how), whole.map_err(|e| e.to_string()), "{end}");
+        }
+    }
+}
+
+/// Photographs at the sizes where the reduction is the most that is allowed, against all their pixels.
+#[test]
+fn real_photographs_hardly_differ_when_they_are_decoded_at_a_reduced_size() {
+    let Some(archive) = real_data("cats-vs-dogs-small.tar.gz") else { return };
+    let files = members(&archive, "test/");
+    let mut differences = Vec::new();
+    for (_, file) in files.iter().step_by(10) {
+        let (rgb, info) = decode(file, &Decoding::default()).unwrap();
+        let png = encode_png(&rgb.pixels, shape(rgb.height, rgb.width, 3)).unwrap();
+        for divisor in [2, 4, 8] {
+            let side = |side: u32| (side as usize * 5 / 7 / divisor).max(1);
+            let to = Preprocessing::stretch(shape(side(info.height), side(info.width), 3));
+            let (a, b) = (prepare(file, to), prepare(&png, to));
+            differences.extend(a.iter().zip(&b).map(|(a, b)| a.abs_diff(*b)));
+        }
+    }
+    differences.sort_unstable();
+    let sum: u64 = differences.iter().map(|&off| u64::from(off)).sum();
+    let mean = sum as f64 / differences.len() as f64;
+    let high = differences[differences.len() * 99 / 100];
+    assert!(differences.len() > 100_000);
+    assert!(mean < 1.5 && high <= 8, "a mean of {mean} levels, 99 of 100 within {high}");
+}
+
 /// What is expected of an odd file: its size, notes and mean red, green and blue; or words of the
 /// refusal.
 type Expected = Result<(Format, (usize, usize), &'static [Note], [f64; 3]), &'static str>;
@@ -307,7 +413,8 @@ const ODD: [(&str, Expected); 27] = {
 };
 
 /// The means were compared with Pillow's reading of the same files once; where both read a file they
-/// are within half a level, but for the transparent one, where Pillow drops the transparency.
+/// are within half a level, but for the transparent one, where Pillow drops the transparency. They are of
+/// the default build; libjpeg-turbo's are a little apart.
 #[test]
 fn each_odd_file_of_the_real_archive_has_its_outcome() {
     let Some(archive) = real_data("cats-vs-dogs-small.tar.gz") else { return };
@@ -324,7 +431,8 @@ fn each_odd_file_of_the_real_archive_has_its_outcome() {
                     let values = rgb.pixels.iter().skip(channel).step_by(3);
                     let sum: u64 = values.map(|&value| u64::from(value)).sum();
                     let found = sum as f64 / (rgb.width * rgb.height) as f64;
-                    assert!((found - mean).abs() < 0.01, "{name}: {found}, expected {mean}");
+                    let limit = if cfg!(feature = "turbojpeg") { 0.5 } else { 0.01 };
+                    assert!((found - mean).abs() < limit, "{name}: {found}, expected {mean}");
                 }
             }
             (Err(error), Err(reason)) => {

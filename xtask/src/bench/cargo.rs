@@ -133,10 +133,15 @@ impl Workspace {
         command
     }
 
-    /// Builds an example (`kind` is `example`) or program (`bin`) for release and gives its file.
+    /// Builds an example (`kind` is `example`) or program (`bin`) for release and gives its file; with
+    /// the JPEG decoder that this program was built with.
     pub(crate) fn build(&self, package: &str, kind: &str, name: &str) -> Result<PathBuf> {
         let kind_flag = format!("--{kind}");
-        let words = ["build", "--quiet", "--release", "--package", package, &kind_flag, name];
+        let mut words =
+            vec!["build", "--quiet", "--release", "--package", package, &kind_flag, name];
+        if cfg!(feature = "turbojpeg") {
+            words.extend(["--features", "turbojpeg"]);
+        }
         let status = self.command(&words).status().context("cannot start cargo")?;
         ensure!(status.success(), "`cargo {}` failed with {status}", words.join(" "));
         let folder = if kind == "example" { "release/examples" } else { "release" };

@@ -13,6 +13,13 @@ use super::turns::Plan;
 use crate::bench::{Workspace, quoted};
 use crate::worker::Job;
 
+/// How this program is called, built as it is.
+const PROGRAM: &str = if cfg!(feature = "turbojpeg") {
+    "cargo run --release -p xtask --features turbojpeg -- bench"
+} else {
+    "cargo xtask bench"
+};
+
 /// What the command line says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
@@ -29,7 +36,7 @@ pub struct Options {
 impl Options {
     /// The command line that asks for this.
     pub fn command(&self) -> String {
-        let mut words = vec!["cargo xtask bench".to_owned()];
+        let mut words = vec![PROGRAM.to_owned()];
         words.extend(self.quick.then(|| "--quick".to_owned()));
         words.extend(self.peers.then(|| "--peers".to_owned()));
         let name = |path: &PathBuf| path.file_name().unwrap_or_default().display().to_string();
@@ -142,7 +149,8 @@ impl Stage {
             let program = Program { path: ours.clone(), ..self.ours(name, arguments) };
             Process { program, own_time: true, from_cache: arguments.len() > 1 }
         };
-        let mut all = vec![own("dnn", &[folder]), own("dnn, from its cache", &[folder, &cache])];
+        let decoded = if cfg!(feature = "turbojpeg") { "dnn, libjpeg-turbo" } else { "dnn" };
+        let mut all = vec![own(decoded, &[folder]), own("dnn, from its cache", &[folder, &cache])];
         let Some(python) = &self.python else { return Ok(all) };
         let script = self.workspace.root.join("xtask/peers/loading.py");
         let threads = self.threads.to_string();
@@ -171,8 +179,8 @@ mod tests {
             data: Some("/somewhere/my pictures".into()),
             words: vec!["w1a".to_owned(), "batch 1".to_owned()],
         };
-        let expected = "cargo xtask bench --quick --peers --data 'my pictures' w1a 'batch 1'";
+        let expected = format!("{PROGRAM} --quick --peers --data 'my pictures' w1a 'batch 1'");
         assert_eq!(options.command(), expected);
-        assert_eq!(Options::default().command(), "cargo xtask bench");
+        assert_eq!(Options::default().command(), PROGRAM);
     }
 }

@@ -7,9 +7,10 @@ use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, webp::Web
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError};
 
+use crate::picture::plan::Reduction;
 use crate::picture::sniff::sniff;
 use crate::picture::structure::{bmp_ends, gif_frames, png_structure, webp_end, without};
-use crate::picture::{Decoding, Format, Info, Limits, Note, PictureError, jpeg};
+use crate::picture::{Decoding, Format, Info, Limits, Note, PictureError, Preprocessing, jpeg};
 
 /// A decoded picture, upright.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,9 +57,36 @@ pub struct Rgb {
 /// );
 /// ```
 pub fn decode(bytes: &[u8], how: &Decoding) -> Result<(Rgb, Info), PictureError> {
+    decode_as(bytes, how, None).map(|picture| (picture.rgb, picture.info))
+}
+
+/// [`decode`], but a JPEG may be decoded at a reduced size where that is enough for `to`.
+pub(super) fn decode_for(
+    bytes: &[u8],
+    how: &Decoding,
+    to: &Preprocessing,
+) -> Result<Upright, PictureError> {
+    decode_as(bytes, how, Some(to))
+}
+
+/// An upright picture, perhaps smaller than in its file.
+pub(super) struct Upright {
+    pub(super) rgb: Rgb,
+    pub(super) info: Info,
+    /// How much smaller `rgb` is than the file says.
+    pub(super) reduction: Reduction,
+    /// How it lay in the file.
+    pub(super) orientation: Orientation,
+}
+
+fn decode_as(
+    bytes: &[u8],
+    how: &Decoding,
+    to: Option<&Preprocessing>,
+) -> Result<Upright, PictureError> {
     let format = sniff(bytes)?;
     contain(format, || match format {
-        Format::Jpeg => jpeg::decode_jpeg(bytes, how),
+        Format::Jpeg => jpeg::decode_jpeg(bytes, how, to),
         _ => decode_other(format, bytes, &how.limits),
     })
 }
@@ -76,24 +104,26 @@ fn contain<R>(
     })
 }
 
-fn decode_other(
-    format: Format,
-    bytes: &[u8],
-    limits: &Limits,
-) -> Result<(Rgb, Info), PictureError> {
+fn decode_other(format: Format, bytes: &[u8], limits: &Limits) -> Result<Upright, PictureError> {
     let mut notes = Vec::new();
-    let (rgb, width, height) = match format {
+    let Decoded { rgb, width, height, orientation } = match format {
         Format::Png => png(bytes, limits, &mut notes),
         Format::WebP => webp(bytes, limits, &mut notes),
         Format::Gif => gif(bytes, limits, &mut notes),
         _ => bmp(bytes, limits, &mut notes),
     }?;
     notes.sort_unstable();
-    Ok((rgb, Info { format, width, height, notes }))
+    let info = Info { format, width, height, notes };
+    Ok(Upright { rgb, info, reduction: Reduction::Full, orientation })
 }
 
-/// The upright picture, and its width and height in the file.
-type Decoded = (Rgb, u32, u32);
+/// The upright picture, and its width, height and orientation in the file.
+struct Decoded {
+    rgb: Rgb,
+    width: u32,
+    height: u32,
+    orientation: Orientation,
+}
 
 fn png(bytes: &[u8], limits: &Limits, notes: &mut Vec<Note>) -> Result<Decoded, PictureError> {
     let format = Format::Png;
@@ -221,7 +251,7 @@ fn read(
     let pixels = to_rgb(pixels, color, notes)
         .ok_or_else(|| PictureError::damaged(format, format!("unknown colours {color:?}")))?;
     let rgb = Rgb { width: width as usize, height: height as usize, pixels };
-    Ok((turn(rgb, orientation, notes), width, height))
+    Ok(Decoded { rgb: turn(rgb, orientation, notes), width, height, orientation })
 }
 
 fn explain(format: Format, error: ImageError) -> PictureError {

@@ -8,27 +8,48 @@ use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use crate::picture::decode::{check_size, turn};
+use crate::picture::decode::{Upright, check_size, turn};
+use crate::picture::plan::Reduction;
+use crate::picture::reduced::decode_reduced;
 use crate::picture::structure::{JpegStructure, jpeg_structure};
-use crate::picture::{Decoding, Format, Info, Note, PictureError, Rgb};
+#[cfg(feature = "turbojpeg")]
+use crate::picture::turbo::decode_turbo;
+use crate::picture::{Decoding, Format, Info, Note, PictureError, Preprocessing, Rgb};
+
+/// What gives the pixels of JPEG files in this build. With the feature `turbojpeg` libjpeg-turbo does where
+/// it can, at a fraction of the size where that is enough; two builds give equal pixels only where this is
+/// equal.
+pub const JPEG_DECODER: &str =
+    if cfg!(feature = "turbojpeg") { "libjpeg-turbo 3, zune-jpeg 0.5" } else { "zune-jpeg 0.5" };
 
 /// A block of 8x8 takes at least one bit in a first scan, and 4:2:0 has 6 blocks on 256 pixels; twice
 /// that, to be safe.
 const MOST_PIXELS_PER_BYTE: u64 = 1024;
 
-pub(super) fn decode_jpeg(bytes: &[u8], how: &Decoding) -> Result<(Rgb, Info), PictureError> {
-    match decode(bytes, how, true) {
+/// Decodes the JPEG in `bytes`: at a reduced size where that is enough for `to`, else, and where it is
+/// `None`, at its own.
+pub(super) fn decode_jpeg(
+    bytes: &[u8],
+    how: &Decoding,
+    to: Option<&Preprocessing>,
+) -> Result<Upright, PictureError> {
+    match decode(bytes, how, to, true) {
         Err(PictureError::Damaged { .. }) if how.lenient => {
-            let (rgb, mut info) = decode(bytes, how, false)?;
-            info.notes.push(Note::Damaged);
-            info.notes.sort_unstable();
-            Ok((rgb, info))
+            let mut picture = decode(bytes, how, None, false)?;
+            picture.info.notes.push(Note::Damaged);
+            picture.info.notes.sort_unstable();
+            Ok(picture)
         }
         outcome => outcome,
     }
 }
 
-fn decode(bytes: &[u8], how: &Decoding, strict: bool) -> Result<(Rgb, Info), PictureError> {
+fn decode(
+    bytes: &[u8],
+    how: &Decoding,
+    to: Option<&Preprocessing>,
+    strict: bool,
+) -> Result<Upright, PictureError> {
     let structure = jpeg_structure(bytes);
     check_frame(&structure)?;
     if strict && structure.end.is_none() {
@@ -37,13 +58,7 @@ fn decode(bytes: &[u8], how: &Decoding, strict: bool) -> Result<(Rgb, Info), Pic
             "it is cut short: its end marker is missing",
         ));
     }
-    let options = DecoderOptions::default()
-        .set_strict_mode(strict)
-        // Ours are checked below, with the numbers in the message.
-        .set_max_width(usize::from(u16::MAX))
-        .set_max_height(usize::from(u16::MAX))
-        .jpeg_set_out_colorspace(ColorSpace::RGB);
-    let mut decoder = JpegDecoder::new_with_options(Cursor::new(bytes), options);
+    let mut decoder = decoder(bytes, strict);
     decoder.decode_headers().map_err(explain)?;
     let damaged = |reason: &str| PictureError::damaged(Format::Jpeg, reason);
     let header = decoder.info().ok_or_else(|| damaged("it has no frame header"))?;
@@ -52,20 +67,57 @@ fn decode(bytes: &[u8], how: &Decoding, strict: bool) -> Result<(Rgb, Info), Pic
     let held = (bytes.len(), MOST_PIXELS_PER_BYTE);
     check_size(Format::Jpeg, (width, height), &how.limits, 9, held)?;
     let mut notes = Vec::new();
-    match decoder.input_colorspace() {
+    let colors = decoder.input_colorspace();
+    match colors {
         Some(ColorSpace::Luma) => notes.push(Note::Grey),
         Some(ColorSpace::CMYK | ColorSpace::YCCK) => notes.push(Note::Cmyk),
         _ => {}
     }
-    let pixels = decoder.decode().map_err(explain)?;
-    let rgb = Rgb { width: width as usize, height: height as usize, pixels };
     let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
-    let rgb = turn(rgb, orientation.unwrap_or(Orientation::NoTransforms), &mut notes);
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
+    let sides = (width as usize, height as usize);
+    let wanted = to.map_or(Reduction::Full, |to| Reduction::of(sides, orientation, to));
+    let fast = decode_turbo(bytes, sides, colors, wanted);
+    let (rgb, reduction) = if let Some(rgb) = fast.or_else(|| decode_smaller(bytes, wanted, colors))
+    {
+        (rgb, wanted)
+    } else {
+        let pixels = decoder.decode().map_err(explain)?;
+        (Rgb { width: sides.0, height: sides.1, pixels }, Reduction::Full)
+    };
+    let rgb = turn(rgb, orientation, &mut notes);
     if structure.end.is_some_and(|end| bytes[end..].iter().any(|&byte| byte != 0)) {
         notes.push(Note::TrailingBytes);
     }
     notes.sort_unstable();
-    Ok((rgb, Info { format: Format::Jpeg, width, height, notes }))
+    let info = Info { format: Format::Jpeg, width, height, notes };
+    Ok(Upright { rgb, info, reduction, orientation })
+}
+
+/// The strict decoder, or one that goes on after a fault.
+pub(super) fn decoder(bytes: &[u8], strict: bool) -> JpegDecoder<Cursor<&[u8]>> {
+    let options = DecoderOptions::default()
+        .set_strict_mode(strict)
+        // Ours are checked below, with the numbers in the message.
+        .set_max_width(usize::from(u16::MAX))
+        .set_max_height(usize::from(u16::MAX))
+        .jpeg_set_out_colorspace(ColorSpace::RGB);
+    JpegDecoder::new_with_options(Cursor::new(bytes), options)
+}
+
+/// The picture at the wanted size; `None` where that is its own, or the file is not one of the common kind
+/// without a fault, so that the strict decoder has to say what it is.
+fn decode_smaller(bytes: &[u8], wanted: Reduction, colors: Option<ColorSpace>) -> Option<Rgb> {
+    match colors? {
+        ColorSpace::Luma | ColorSpace::YCbCr => decode_reduced(bytes, wanted),
+        _ => None,
+    }
+}
+
+/// Nothing: libjpeg-turbo is no part of this build.
+#[cfg(not(feature = "turbojpeg"))]
+fn decode_turbo(_: &[u8], _: (usize, usize), _: Option<ColorSpace>, _: Reduction) -> Option<Rgb> {
+    None
 }
 
 /// Refuses the kinds of JPEG that hardly any program writes.

@@ -3,6 +3,8 @@
 //! The one idea: the content of a file decides, strictly. [`decode`] has the one rule by which each
 //! kind of picture becomes red, green and blue; [`Preparer`] brings it to the shape of a network's
 //! input. Equal files and settings give equal bytes, on every machine and any number of threads.
+//! Where far less than a JPEG's own size is wanted, less of it is decoded. The feature `turbojpeg` is
+//! another decoder for JPEG, with bytes of its own: [`JPEG_DECODER`].
 //!
 //! What it leaves out on purpose: HEIC, AVIF and other formats that need large or native decoders
 //! (they are refused by name), and colour management.
@@ -12,12 +14,17 @@ mod encode;
 mod error;
 mod jpeg;
 mod options;
+mod plan;
 mod preparation;
+mod reduced;
 mod sniff;
 mod structure;
+#[cfg(feature = "turbojpeg")]
+mod turbo;
 
 pub use decode::{Rgb, decode};
 pub use encode::encode_png;
 pub use error::PictureError;
+pub use jpeg::JPEG_DECODER;
 pub use options::{Decoding, Filter, Fit, Format, Info, Limits, Note, Preprocessing};
 pub use preparation::Preparer;

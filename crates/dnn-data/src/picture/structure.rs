@@ -21,8 +21,8 @@ pub(super) fn jpeg_structure(bytes: &[u8]) -> JpegStructure {
     let mut found = JpegStructure::default();
     let mut at = 2;
     // From marker to marker; what lies between segments or in a scan has no marker in it.
-    while let Some(skip) = bytes.get(at..).and_then(|rest| rest.iter().position(|&b| b == 0xff)) {
-        at += skip + 1;
+    while let Some(ones) = find_ff(bytes, at) {
+        at = ones + 1;
         let Some(&code) = bytes.get(at) else { break };
         match code {
             // Fill bytes, stuffed zeros, restarts and other markers that stand alone.
@@ -47,6 +47,20 @@ pub(super) fn jpeg_structure(bytes: &[u8]) -> JpegStructure {
         at += 1;
     }
     found
+}
+
+/// Where the first byte of ones lies from `at` on, with which every marker begins.
+pub(super) fn find_ff(bytes: &[u8], at: usize) -> Option<usize> {
+    let rest = bytes.get(at..)?;
+    // Many at a time, which the compiler turns into vector instructions.
+    let (chunks, tail) = rest.as_chunks::<32>();
+    let has_ff =
+        |chunk: &[u8; 32]| chunk.iter().fold(0, |any, &byte| any | u8::from(byte == 0xff)) > 0;
+    let (from, within) = match chunks.iter().position(has_ff) {
+        Some(chunk) => (32 * chunk, &chunks[chunk][..]),
+        None => (32 * chunks.len(), tail),
+    };
+    Some(at + from + within.iter().position(|&byte| byte == 0xff)?)
 }
 
 /// What the chunks of a PNG say.
@@ -192,5 +206,27 @@ pub(super) fn gif_frames(bytes: &[u8]) -> Result<(usize, usize), &'static str> {
             }
             _ => return Err("it has a block of an unknown kind"),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ones_are_found_wherever_they_are() {
+        for length in [0, 1, 31, 32, 33, 64, 100] {
+            assert_eq!(find_ff(&vec![0xfe; length], 0), None);
+            for place in 0..length {
+                let mut bytes = vec![0; length];
+                bytes[place] = 0xff;
+                bytes[length - 1] = 0xff;
+                for at in 0..length {
+                    let expected = if at <= place { place } else { length - 1 };
+                    assert_eq!(find_ff(&bytes, at), Some(expected), "{length} {place} {at}");
+                }
+                assert_eq!(find_ff(&bytes, length + 1), None);
+            }
+        }
     }
 }

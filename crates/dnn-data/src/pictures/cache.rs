@@ -15,11 +15,12 @@ use super::load::{Decoded, LARGEST_FILE as LARGEST_PICTURE, LoadOptions, Outcome
 use super::name::path_text;
 use super::stamp::{Stamp, since_1970};
 use crate::file::read_file;
+use crate::picture::JPEG_DECODER;
 use crate::{DataError, Result};
 
 /// What marks a cache file. A change of decoding or resizing that changes a byte raises the major
 /// version.
-const FORMAT: Format = Format { magic: *b"dnncache", name: "data set cache", major: 2, minor: 0 };
+const FORMAT: Format = Format { magic: *b"dnncache", name: "data set cache", major: 3, minor: 0 };
 
 /// No cache file is larger.
 const LARGEST_FILE: u64 = 64 << 30;
@@ -116,7 +117,7 @@ fn key(listing: &Listing, options: &LoadOptions) -> String {
     let root = listing.root.canonicalize().unwrap_or_else(|_| listing.root.clone());
     let LoadOptions { preprocessing, decoding, .. } = options;
     let root = path_text(&root);
-    format!("{preprocessing}\n{decoding:?}\nfast_image_resize 6, zune-jpeg 0.5\n{root}")
+    format!("{preprocessing}\n{decoding:?}\nfast_image_resize 6, {JPEG_DECODER}\n{root}")
 }
 
 /// Every file as it is now.
@@ -210,6 +211,21 @@ mod tests {
     use crate::ImageShape;
     use crate::picture::{Preprocessing, encode_png};
     use crate::pictures::list_pictures;
+
+    #[test]
+    fn pixels_of_another_decoder_have_another_key() {
+        let data = tempfile::tempdir().unwrap();
+        let shape = ImageShape { height: 1, width: 1, channels: 3 };
+        for class in ["a", "b"] {
+            fs::create_dir(data.path().join(class)).unwrap();
+            let file = encode_png(&[1, 2, 3], shape).unwrap();
+            fs::write(data.path().join(class).join("1.png"), file).unwrap();
+        }
+        let listing = list_pictures(data.path()).unwrap();
+        let key = key(&listing, &LoadOptions::new(Preprocessing::stretch(shape)));
+        assert!(key.contains(JPEG_DECODER), "{key}");
+        assert_eq!(key.contains("libjpeg-turbo"), cfg!(feature = "turbojpeg"), "{key}");
+    }
 
     #[test]
     fn pictures_that_change_while_they_are_decoded_are_not_kept() {
