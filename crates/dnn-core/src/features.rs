@@ -10,7 +10,7 @@ use crate::kernels::{self, KernelPath, PlainLoop, prefetch};
 use crate::{CoreError, Element};
 
 /// Examples that are fetched before it is their turn.
-const AHEAD: usize = 24;
+const AHEAD: usize = 32;
 
 /// A borrowed matrix of inputs, one example per column.
 ///

@@ -25,6 +25,7 @@ mod checkpoint;
 mod class_weights;
 mod cost;
 pub mod course;
+mod crew;
 mod dropout;
 mod engine;
 mod error;

@@ -11,6 +11,7 @@ use crate::awake::awake;
 use crate::backward::share_of_weight;
 use crate::checkpoint::{RunState, Saved, Snapshot};
 use crate::cost::Objective;
+use crate::crew::{Crew, Pace};
 use crate::dropout::Draws;
 use crate::engine::{Engine, NotFinite, Pass, Rule};
 use crate::evaluation::tally;
@@ -41,6 +42,21 @@ pub(crate) struct Run<'r, 'a, 'v, T> {
     /// The largest size of an input, where parameters follow their gradient block by block.
     largest: Option<f64>,
     plan: GramPlan,
+}
+
+/// The order of the examples in an epoch.
+struct Order {
+    columns: Vec<usize>,
+    seen: Vec<bool>,
+    /// Counted from 1.
+    epoch: u64,
+}
+
+/// Why no further step is made here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    Ended,
+    OtherThreads,
 }
 
 /// What the steps of a run work in.
@@ -152,22 +168,43 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         work: &mut Work<'_, T>,
         observer: &mut Observer<'_>,
     ) -> Result<History, TrainError> {
+        let m = self.training.len();
+        let mut order = Order { columns: (0..m).collect(), seen: vec![false; m], epoch: 0 };
+        let mut history = History::for_epochs(self.trainer.epochs);
+        let mut crew = Crew::new();
+        let mut part = |pace: &mut Pace| {
+            self.some_epochs(network, state, work, (&mut order, &mut history), (pace, observer))
+        };
+        while crew.run(&mut part)? == Pause::OtherThreads {}
+        Ok(history)
+    }
+
+    /// Epochs that are still to be made, until all are or other threads should go on.
+    fn some_epochs(
+        &self,
+        network: &mut Network<T>,
+        state: &mut RunState<T>,
+        work: &mut Work<'_, T>,
+        (order, history): (&mut Order, &mut History),
+        (pace, observer): (&mut Pace, &mut Observer<'_>),
+    ) -> Result<Pause, TrainError> {
         let trainer = self.trainer;
-        let mut columns: Vec<usize> = (0..self.training.len()).collect();
-        let mut seen = vec![false; self.training.len()];
-        let mut history = History::for_epochs(trainer.epochs);
         while state.progress.epoch <= trainer.epochs && !self.has_stopped(state) {
-            trainer.arrange(state.progress.epoch, &mut columns, &mut seen)?;
-            let mut flow = self.epoch(network, state, work, &columns, observer)?;
-            if flow.is_continue() {
-                let measured = self.validate(network, work, state)?;
-                flow = self.end_epoch(network, state, measured, &mut history, observer);
+            let Order { columns, seen, epoch } = order;
+            if *epoch != state.progress.epoch {
+                *epoch = state.progress.epoch;
+                trainer.arrange(*epoch, columns, seen)?;
             }
-            if flow.is_break() {
+            let flow = self.epoch(network, state, work, columns, (pace, observer))?;
+            if let ControlFlow::Break(pause) = flow {
+                return Ok(pause);
+            }
+            let measured = self.validate(network, work, state)?;
+            if self.end_epoch(network, state, measured, history, observer).is_break() {
                 break;
             }
         }
-        Ok(history)
+        Ok(Pause::Ended)
     }
 
     /// Whether there has been no improvement for long enough.
@@ -183,8 +220,8 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         state: &mut RunState<T>,
         work: &mut Work<'_, T>,
         columns: &[usize],
-        observer: &mut Observer<'_>,
-    ) -> Result<ControlFlow<()>, TrainError> {
+        (pace, observer): (&mut Pace, &mut Observer<'_>),
+    ) -> Result<ControlFlow<Pause>, TrainError> {
         let (epoch, done) = (state.progress.epoch, state.progress.batches);
         if done == 0 {
             state.progress.totals.start_epoch();
@@ -194,14 +231,16 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             // A long decay would end in 0; at the least number there is nothing moves any more either.
             let least = T::min_positive_value().to_f64().unwrap_or(f64::MIN_POSITIVE);
             let rate = self.learning_rate(step, state).max(least);
-            let cost = awake(|| self.step(network, state, work, (epoch, step, batch), rate))
-                .map_err(|found| found.at(step, epoch, index + 1))?;
+            let made = || self.step(network, state, work, (epoch, step, batch), rate);
+            let (cost, others) = pace.step(|| awake(made));
+            let cost = cost.map_err(|found| found.at(step, epoch, index + 1))?;
             state.progress.batches = index + 1;
-            if observer(Event::Step { epoch, step, batch: index + 1, cost }).is_break() {
-                return Ok(ControlFlow::Break(()));
+            let flow = observer(Event::Step { epoch, step, batch: index + 1, cost });
+            if flow.is_break() || self.offer(network, state, false, observer).is_break() {
+                return Ok(ControlFlow::Break(Pause::Ended));
             }
-            if self.offer(network, state, false, observer).is_break() {
-                return Ok(ControlFlow::Break(()));
+            if others {
+                return Ok(ControlFlow::Break(Pause::OtherThreads));
             }
         }
         Ok(ControlFlow::Continue(()))

@@ -5,6 +5,7 @@
 //! numbers once a chunk, for all units.
 
 use super::launch::Kernel;
+use super::prefetch;
 use super::simd::{MOST_LANES, Simd, Source};
 
 /// Rows of weights in a block; with a single example, twice as many.
@@ -85,6 +86,10 @@ impl<E: Source> Dot<'_, E> {
             for j in 0..X {
                 let from = *self.examples.get_unchecked(start + j);
                 x[j] = E::numbers::<S>(from, self.features, self.numbers.add(j * APART));
+            }
+            // They lie far apart, and a processor's own guess goes on where one ends.
+            for &next in self.examples.iter().skip(start + X).take(X) {
+                prefetch(std::slice::from_raw_parts(next, self.features));
             }
             self.rows::<S, f32, ROWS, X>(start, x);
         }

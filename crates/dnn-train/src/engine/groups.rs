@@ -11,11 +11,11 @@ use super::{Engine, MOST_NUMBERS, NotFinite, Pass, all_finite};
 use crate::backward::share_of_weight;
 
 /// Inputs of a group, about: what the last cache of a small machine holds, of 8-bit pixels.
-const INPUTS: usize = 8 << 20;
+const INPUTS: usize = 4 << 20;
 /// Examples of a tile of a group: several for each thread.
-pub(crate) const TILE: usize = 48;
+pub(crate) const TILE: usize = 24;
 /// The fewest tiles of a group, and the fewest groups that are worth it.
-const TILES: usize = 8;
+const TILES: usize = 16;
 const GROUPS: usize = 2;
 
 /// Examples of a group in steps on `batch` of them, where groups are worth it: not where the whole gradient,

@@ -271,7 +271,7 @@ fn groups_give_the_gradient_of_the_whole_batch() {
     let wide_weights: Vec<f64> = weights.iter().map(|&weight| weight.into()).collect();
     let examples = Examples::classes(narrow.pixels(pixels.view()), &labels).weighted(&weights);
     let plan = full(0.1, 1).plan(&narrow, &examples);
-    assert_eq!((plan.group, plan.tile), (Some(384), 48));
+    assert_eq!((plan.group, plan.tile), (Some(384), 24));
     let (cost, found) = gradients(&narrow, &examples, Cost::CategoricalCrossEntropy).unwrap();
     let examples_wide =
         Examples::classes(wide.pixels(pixels.view()), &labels).weighted(&wide_weights);
