@@ -117,19 +117,16 @@ impl Pace {
             _ => false,
         };
         (self.steps, self.spent) = (0, Duration::ZERO);
-        let changes = match self.against.take() {
-            Some(against) => {
-                let better = time < against;
-                self.patience = if better { FIRST } else { MOST.min(2 * self.patience) };
-                self.left = self.patience;
-                !better
-            }
-            None => {
-                self.left = self.left.saturating_sub(1);
-                let tries = self.left == 0 && (self.threads == Threads::One || waits);
-                self.against = tries.then_some(time);
-                tries
-            }
+        let changes = if let Some(against) = self.against.take() {
+            let better = time < against;
+            self.patience = if better { FIRST } else { MOST.min(2 * self.patience) };
+            self.left = self.patience;
+            !better
+        } else {
+            self.left = self.left.saturating_sub(1);
+            let tries = self.left == 0 && (self.threads == Threads::One || waits);
+            self.against = tries.then_some(time);
+            tries
         };
         if changes {
             self.threads = self.threads.others();
