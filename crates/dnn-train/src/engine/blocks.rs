@@ -119,7 +119,8 @@ impl<T: Element> Sink<'_, T> {
                 super::all_finite(gradient.view())
             }
             Self::Add(to) => {
-                to.slice_mut(rows).zip_mut_with(&gradient, |sum, &dw| *sum += dw);
+                let (to, gradient) = (to.slice_mut(rows), gradient.view());
+                KernelPath::best().vectorized(Add { to, gradient });
                 true
             }
             Self::Apply { weights, memory, rule } => {
@@ -284,7 +285,9 @@ impl<T: Element> Blocks<T> {
             let part = first..units.min(first + at_a_time);
             sink.fetch(part.end..units.min(part.end + FEW_UNITS));
             let mut sums = sums.slice_mut(s![..part.len(), ..rows.len()]);
-            sums.fill(T::zero());
+            for row in sums.rows_mut() {
+                row.into_slice().expect("rows in one piece").fill(T::zero());
+            }
             for start in (0..m).step_by(EXAMPLES) {
                 let positions = start..m.min(start + EXAMPLES);
                 let mut panel = panel.slice_mut(s![..positions.len(), ..rows.len()]);
@@ -299,7 +302,7 @@ impl<T: Element> Blocks<T> {
                     lists.combine_chunk(self.path, coefficients, place, (chunk, &[]), sums);
                 }
             }
-            sums *= job.share;
+            self.path.vectorized(Multiply { values: sums.view_mut(), by: job.share });
             finite &= sink.take(part, sums);
         }
         finite
@@ -349,6 +352,45 @@ fn length<T: Element>(values: ArrayView2<'_, T>) -> f64 {
         sum += KernelPath::best().vectorized(SumOfSquares(column));
     }
     sum.sqrt() + UNSEEN * (values.len() as f64).sqrt()
+}
+
+/// Multiplies rows, each in one piece.
+struct Multiply<'a, T> {
+    values: ArrayViewMut2<'a, T>,
+    by: T,
+}
+
+impl<T: Element> PlainLoop for Multiply<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(mut self) {
+        for row in self.values.rows_mut() {
+            for value in row.into_slice().expect("rows in one piece") {
+                *value *= self.by;
+            }
+        }
+    }
+}
+
+/// Adds rows, each in one piece.
+struct Add<'a, T> {
+    to: ArrayViewMut2<'a, T>,
+    gradient: ArrayView2<'a, T>,
+}
+
+impl<T: Element> PlainLoop for Add<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(mut self) {
+        for (to, row) in self.to.rows_mut().into_iter().zip(self.gradient.rows()) {
+            let to = to.into_slice().expect("rows in one piece");
+            for (to, &dw) in to.iter_mut().zip(row.to_slice().expect("rows in one piece")) {
+                *to += dw;
+            }
+        }
+    }
 }
 
 struct SumOfSquares<'a, T>(&'a [T]);
