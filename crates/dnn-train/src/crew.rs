@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// What is compared: steps for so long, many times what the system gives a program at a time.
-const STRETCH: Duration = Duration::from_millis(50);
+/// What is compared: steps for so long, several times what the system gives a program at a time.
+const STRETCH: Duration = Duration::from_millis(20);
 /// The share of its time that a thread waits for a processor from which on one is tried: one in so many.
 const WAITED: u32 = 20;
 /// Stretches from one trial to the next: at first, and at most, where trials keep failing.
-const FIRST: u32 = 8;
-const MOST: u32 = 64;
+const FIRST: u32 = 16;
+const MOST: u32 = 128;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Threads {
