@@ -35,7 +35,7 @@ pub use features::{Columns, Features, PixelScaling};
 pub use gram::{Combination, CombinationBlock, Gram};
 pub use init::{Initializer, initialize_parameters, initialize_parameters_deep};
 pub use mt19937::Mt19937;
-pub use packed::{PackedScratch, PackedWeights, pack};
+pub use packed::{PackedScratch, PackedWeights};
 pub use parameters::{LayerParameters, Parameters};
 pub use products::{FEATURE_BLOCK, kernel_path, multiply};
 pub use random::{Purpose, RandomStream};

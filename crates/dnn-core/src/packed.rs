@@ -1,6 +1,7 @@
 //! Weights laid out for many examples at a time.
 
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, Zip, s};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::kernels::{
     CHUNK, KernelPath, Terms, aligned, aligned_zeros, combine_dense, is_sparse, transpose,
@@ -28,6 +29,8 @@ pub struct PackedScratch<T> {
 const INPUTS: usize = 4 * CHUNK;
 /// Units of packed weights are filled up to a multiple of this.
 const SQUARE: usize = 16;
+/// Inputs that a task takes over.
+const PART: usize = 64;
 
 impl<T: Element> PackedWeights<T> {
     /// Room for the weights of `units` units of so many inputs; `None` if there are no kernels for them.
@@ -41,9 +44,23 @@ impl<T: Element> PackedWeights<T> {
         inputs as u128 * units.next_multiple_of(SQUARE) as u128
     }
 
-    /// Where [`pack`] writes, input by input: cut along the first axis, parts of it can be written apart.
-    pub fn view_mut(&mut self) -> ArrayViewMut2<'_, T> {
-        self.transposed.view_mut()
+    /// Takes over `weights`, `(units, inputs)`; in parallel over inputs.
+    ///
+    /// # Panics
+    /// If the shapes do not fit, or rows of `weights` are not each in one piece.
+    pub fn fill(&mut self, weights: ArrayView2<'_, T>) {
+        assert_eq!(
+            weights.dim(),
+            (self.units, self.transposed.nrows()),
+            "weights of another shape"
+        );
+        let all = self.transposed.slice_mut(s![.., ..self.units]);
+        let (Some(weights), Some(mut all)) = (T::as_f32(weights), T::as_f32_mut(all)) else {
+            unreachable!("made for f32 alone")
+        };
+        let parts = all.axis_chunks_iter_mut(Axis(0), PART).into_par_iter();
+        let parts = parts.zip(weights.axis_chunks_iter(Axis(1), PART));
+        parts.for_each(|(part, weights)| transpose(KernelPath::best(), weights, part));
     }
 
     /// `out = W X + b` for the examples `columns` of `x`.
@@ -96,21 +113,6 @@ impl<T: Element> PackedWeights<T> {
     }
 }
 
-/// Writes some inputs of `weights`, `(units, inputs)`, to their part of packed weights.
-///
-/// # Panics
-/// If the shapes do not fit, or rows of `weights` are not each in one piece.
-pub fn pack<T: Element>(weights: ArrayView2<'_, T>, mut part: ArrayViewMut2<'_, T>) {
-    let (units, inputs) = weights.dim();
-    assert_eq!(part.nrows(), inputs, "a part for other inputs");
-    assert!(part.ncols() >= units, "a part for fewer units");
-    let part = part.slice_mut(s![.., ..units]);
-    let (Some(weights), Some(part)) = (T::as_f32(weights), T::as_f32_mut(part)) else {
-        unreachable!("made for f32 alone")
-    };
-    transpose(KernelPath::best(), weights, part);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,11 +137,7 @@ mod tests {
             let scaling = crate::PixelScaling::default();
             let x = Features::Pixels { values: pixels.view(), scaling };
             let mut packed = PackedWeights::new(units, inputs).unwrap();
-            let mut all = packed.view_mut();
-            for (index, part) in all.axis_chunks_iter_mut(Axis(0), 50).enumerate() {
-                let first = index * 50;
-                pack(weights.slice(s![.., first..first + part.nrows()]), part);
-            }
+            packed.fill(weights.view());
             let (mut scratch, mut found) =
                 (PackedScratch::default(), Array2::zeros((units, m).f()));
             let order: Vec<usize> = (0..m).rev().collect();

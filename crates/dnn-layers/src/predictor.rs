@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use dnn_core::{Columns, Element, Features, PackedWeights, pack};
+use dnn_core::{Columns, Element, Features, PackedWeights};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, s};
 use rayon::iter::{
     IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
@@ -18,8 +18,6 @@ const TILES: usize = 64;
 const MOST_NUMBERS: usize = 1 << 22;
 /// Units from which on packed weights are worth it.
 const UNITS: usize = 24;
-/// Inputs that a task packs.
-const PART: usize = 256;
 
 /// Predicts with a network again and again, in memory that is made by the first call of a size.
 ///
@@ -184,11 +182,7 @@ impl<T: Element> Workshop<T> {
                     return None;
                 }
                 let mut packed = PackedWeights::new(units, inputs)?;
-                let mut all = packed.view_mut();
-                let parts = all.axis_chunks_iter_mut(Axis(0), PART).into_par_iter();
-                parts
-                    .zip(layer.weights.axis_chunks_iter(Axis(1), PART))
-                    .for_each(|(part, weights)| pack(weights, part));
+                packed.fill(layer.weights.view());
                 Some(packed)
             })
             .collect();

@@ -46,6 +46,14 @@ impl Crew {
         Self { pace: Pace::new(rayon::current_num_threads() > 1), alone: None }
     }
 
+    /// One that begins with a single thread, and tries all of them after its first step.
+    #[cfg(test)]
+    pub(crate) fn restless() -> Self {
+        let mut crew = Self::new();
+        (crew.pace.threads, crew.pace.stretch) = (Threads::One, Duration::ZERO);
+        crew
+    }
+
     /// Runs `work` on the threads whose turn it is; it should return when [`Pace::step`] says so.
     pub(crate) fn run<R: Send>(&mut self, work: impl FnOnce(&mut Pace) -> R + Send) -> R {
         if self.pace.threads == Threads::One && self.alone.is_none() {
@@ -66,6 +74,8 @@ impl Crew {
 pub(crate) struct Pace {
     may_change: bool,
     threads: Threads,
+    /// What is compared.
+    stretch: Duration,
     /// The stretch so far, and how long the thread had waited for a processor where it began.
     steps: u32,
     spent: Duration,
@@ -82,6 +92,7 @@ impl Pace {
         Self {
             may_change,
             threads: Threads::All,
+            stretch: STRETCH,
             steps: 0,
             spent: Duration::ZERO,
             waited: None,
@@ -108,7 +119,7 @@ impl Pace {
     fn note(&mut self, step: Duration, waited: impl FnOnce() -> Option<Duration>) -> bool {
         self.steps += 1;
         self.spent += step;
-        if self.spent < STRETCH {
+        if self.spent < self.stretch {
             return false;
         }
         let time = self.spent / self.steps;

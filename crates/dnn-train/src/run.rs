@@ -137,13 +137,14 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         &self,
         network: &mut Network<T>,
         mut state: RunState<T>,
+        crew: Crew,
         observer: &mut Observer<'_>,
     ) -> Result<History, TrainError> {
         if observer(Event::Plan(&self.plan)).is_break() {
             return Ok(History::default());
         }
         let mut work = self.work(network, &mut state)?;
-        let result = self.epochs(network, &mut state, &mut work, observer);
+        let result = self.epochs(network, &mut state, &mut work, (crew, observer));
         let x = &self.training.features;
         if let Some(gram) = &state.gram {
             gram::put(network, &gram.weights(x));
@@ -166,12 +167,11 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         network: &mut Network<T>,
         state: &mut RunState<T>,
         work: &mut Work<'_, T>,
-        observer: &mut Observer<'_>,
+        (mut crew, observer): (Crew, &mut Observer<'_>),
     ) -> Result<History, TrainError> {
         let m = self.training.len();
         let mut order = Order { columns: (0..m).collect(), seen: vec![false; m], epoch: 0 };
         let mut history = History::for_epochs(self.trainer.epochs);
-        let mut crew = Crew::new();
         let mut part = |pace: &mut Pace| {
             self.some_epochs(network, state, work, (&mut order, &mut history), (pace, observer))
         };
@@ -506,4 +506,51 @@ fn follow_statistics<T: Element>(network: &mut Network<T>, batch: &[BatchStatist
 /// first ones where the sum of their squares is known.
 fn counts_in_l2<T: Element>(network: &Network<T>, l: usize, first: Option<f64>) -> bool {
     network.stages()[l].normalization.is_none() && (l > 0 || first.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dnn_core::{Features, Purpose, RandomStream};
+    use dnn_layers::{Activation, InputShape};
+    use ndarray::Array2;
+    use std::num::NonZeroUsize;
+
+    #[test]
+    fn a_run_that_changes_its_threads_within_an_epoch_is_the_same_run() {
+        let mut draws = RandomStream::new(1, Purpose::Data, 0);
+        let x = Array2::from_shape_simple_fn((40, 90), || draws.normal());
+        let labels: Vec<u32> = (0..90).map(|j| j % 3).collect();
+        let examples = Examples::classes(Features::Real(x.view()), &labels);
+        let first: Network<f64> = Network::<f64>::builder(InputShape::flat(40))
+            .hidden(&[9], Activation::Relu)
+            .classes(["a", "b", "c"])
+            .build(&mut draws)
+            .unwrap();
+        let batch = Batch::Size(NonZeroUsize::new(16).unwrap());
+        let trainer = Trainer { batch, epochs: 3, ..Trainer::default() };
+        let plan = trainer.gram_plan(&first, 90, 0).unwrap();
+        let trained = |crew: fn() -> Crew| {
+            let (mut network, mut seen) = (first.clone(), Vec::new());
+            let run =
+                Run::new(&trainer, (Cost::CategoricalCrossEntropy, plan), &first, &examples, None);
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+            let history = pool.install(|| {
+                let state = RunState::start(trainer.optimizer, &first);
+                run.unwrap().all_epochs(&mut network, state, crew(), &mut |event| {
+                    if let Event::Step { step, .. } = event {
+                        seen.push((step, rayon::current_num_threads()));
+                    }
+                    ControlFlow::Continue(())
+                })
+            });
+            (network.parameters().clone(), history.unwrap(), seen)
+        };
+        let (expected, restless) = (trained(Crew::new), trained(Crew::restless));
+        let steps = |seen: &[(u64, usize)]| seen.iter().map(|it| it.0).collect::<Vec<_>>();
+        assert_eq!(steps(&restless.2), (1..=18).collect::<Vec<_>>());
+        assert_eq!(restless.2[..2], [(1, 1), (2, 3)], "one thread, and then all");
+        assert_eq!((&restless.0, &restless.1), (&expected.0, &expected.1));
+        assert_ne!(&expected.0, first.parameters());
+    }
 }

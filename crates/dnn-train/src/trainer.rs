@@ -12,6 +12,7 @@ use dnn_store::Scalar;
 
 use crate::augment;
 use crate::checkpoint::RunState;
+use crate::crew::Crew;
 use crate::engine;
 use crate::optimizer::check_learning_rate;
 use crate::run::Run;
@@ -382,7 +383,7 @@ impl Trainer {
             plan = plan.resumed(form);
         }
         let run = Run::new(self, (cost, plan), network, training, validation)?;
-        let work = || run.all_epochs(network, state, observer);
+        let work = || run.all_epochs(network, state, Crew::new(), observer);
         match self.threads {
             // Enters the surrounding pool once, for the whole run.
             None => rayon::scope(|_| work()),

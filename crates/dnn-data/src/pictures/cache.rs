@@ -212,8 +212,8 @@ mod tests {
     use crate::picture::{Preprocessing, encode_png};
     use crate::pictures::list_pictures;
 
-    #[test]
-    fn pixels_of_another_decoder_have_another_key() {
+    /// A picture of one pixel in each of two classes.
+    fn two_pictures() -> (tempfile::TempDir, ImageShape) {
         let data = tempfile::tempdir().unwrap();
         let shape = ImageShape { height: 1, width: 1, channels: 3 };
         for class in ["a", "b"] {
@@ -221,6 +221,12 @@ mod tests {
             let file = encode_png(&[1, 2, 3], shape).unwrap();
             fs::write(data.path().join(class).join("1.png"), file).unwrap();
         }
+        (data, shape)
+    }
+
+    #[test]
+    fn pixels_of_another_decoder_have_another_key() {
+        let (data, shape) = two_pictures();
         let listing = list_pictures(data.path()).unwrap();
         let key = key(&listing, &LoadOptions::new(Preprocessing::stretch(shape)));
         assert!(key.contains(JPEG_DECODER), "{key}");
@@ -229,13 +235,7 @@ mod tests {
 
     #[test]
     fn pictures_that_change_while_they_are_decoded_are_not_kept() {
-        let (data, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let shape = ImageShape { height: 1, width: 1, channels: 3 };
-        for class in ["a", "b"] {
-            fs::create_dir(data.path().join(class)).unwrap();
-            let file = encode_png(&[1, 2, 3], shape).unwrap();
-            fs::write(data.path().join(class).join("1.png"), file).unwrap();
-        }
+        let ((data, shape), kept) = (two_pictures(), tempfile::tempdir().unwrap());
         let listing = list_pictures(data.path()).unwrap();
         let mut options = LoadOptions::new(Preprocessing::stretch(shape));
         options.cache = Some(kept.path().to_path_buf());

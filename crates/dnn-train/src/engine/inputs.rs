@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use dnn_core::{Columns, Element, Features, PackedWeights, pack};
+use dnn_core::{Columns, Element, Features, PackedWeights};
 use dnn_layers::{LinearBy, Network};
 use ndarray::{Array2, ArrayView2, Axis, ShapeBuilder, s};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
@@ -21,8 +21,6 @@ const UNITS: usize = 32;
 const ZEROS: f64 = 0.6;
 const EXAMPLES: usize = 64;
 const LEAST_UNITS: usize = 24;
-/// Inputs that a task lays out.
-const PART: usize = 64;
 
 /// How a dense layer comes to its `Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,11 +103,7 @@ impl<T: Element> Inputs<T> {
         columns: Columns<'_>,
     ) {
         if let Some(packed) = &mut self.packed {
-            let weights = &network.parameters().layers[0].weights;
-            let mut all = packed.view_mut();
-            let parts = all.axis_chunks_iter_mut(Axis(0), PART).into_par_iter();
-            let parts = parts.zip(weights.axis_chunks_iter(Axis(1), PART));
-            parts.for_each(|(part, weights)| pack(weights, part));
+            packed.fill(network.parameters().layers[0].weights.view());
         }
         self.is_given = !self.given.is_empty() && x.is_in_place();
         if self.is_given {
