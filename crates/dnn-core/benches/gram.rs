@@ -4,7 +4,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use dnn_core::{Combination, Element, Features, Gram, PixelScaling, Purpose, RandomStream};
-use ndarray::{Array2, Axis, ShapeBuilder};
+use ndarray::{Array2, ShapeBuilder};
 
 /// What the first layer of cats against dogs has.
 const EXAMPLES: usize = 6002;
@@ -40,10 +40,8 @@ fn products<T: Element>(c: &mut Criterion) {
         let dz = Array2::from_shape_simple_fn((20, EXAMPLES).f(), || {
             T::from_f64(if stream.uniform() < alive { stream.normal() } else { 0.0 })
         });
-        let mut a = Combination::new(20, EXAMPLES, 256);
-        for (block, dz) in a.blocks_mut().iter_mut().zip(dz.axis_chunks_iter(Axis(1), 256)) {
-            block.assign(dz);
-        }
+        let mut a = Combination::new(20, EXAMPLES);
+        a.assign(dz.view());
         let mut out = Array2::zeros((20, EXAMPLES));
         group.bench_function(name, |b| b.iter(|| gram.multiply_into(&a, out.view_mut())));
     }

@@ -32,7 +32,7 @@ mod random;
 pub use element::{Element, Precision};
 pub use error::CoreError;
 pub use features::{Columns, Features, PixelScaling};
-pub use gram::{Combination, CombinationBlock, Gram};
+pub use gram::{Combination, Gram};
 pub use init::{Initializer, initialize_parameters, initialize_parameters_deep};
 pub use mt19937::Mt19937;
 pub use packed::{PackedScratch, PackedWeights};

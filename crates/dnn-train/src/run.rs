@@ -128,7 +128,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         };
         let gram = state.gram.as_ref().map(|state| {
             let y = self.validation.map(|part| &part.features);
-            GramWork::new(state, x, y, (engine.tile_width(), trainer.l2))
+            GramWork::new(state, x, y, trainer.l2)
         });
         Ok(Work { engine, measuring, gram, augmented, evaluated: None })
     }

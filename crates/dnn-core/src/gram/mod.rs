@@ -3,30 +3,31 @@
 //! The one idea: what gradient descent on fixed examples needs of them is how each lies to each, which is one
 //! number for every pair, whatever the number of features.
 
+mod combination;
 mod pixels;
-
-use std::ops::Range;
+mod symmetric;
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
-use rayon::slice::{ParallelSlice, ParallelSliceMut};
 
+use self::combination::{UNITS, view};
 use self::pixels::{PixelPlan, Pixels, Scratch};
-use crate::kernels::gram::{PANEL, add_rows};
-use crate::kernels::{CHUNK, KernelPath, PlainLoop, Terms, aligned_zeros};
+use self::symmetric::Symmetric;
+use crate::kernels::gram::PANEL;
+use crate::kernels::{CHUNK, aligned_zeros};
 use crate::products::feature_blocks;
 use crate::{Columns, Element, Features, PixelScaling, multiply};
 
+pub use self::combination::Combination;
+
 /// Rows of real numbers that are multiplied at a time.
 const REAL_ROWS: usize = 256;
-/// Units whose sums stay near the processor.
-const UNITS: usize = 128;
-
 /// `K = X^T Y`: the products of all examples of `X` with all of `Y`; of one set, its Gram matrix `X^T X`.
 ///
 /// Pixels are multiplied as whole numbers, exactly, and scaled afterwards; real numbers are summed in `f64`
-/// over blocks of features in their own precision. Of a symmetric matrix one half is computed. The bits
-/// depend on the features alone, not on the number of threads.
+/// over blocks of features in their own precision. Of a symmetric matrix one half is computed, and in `f32`
+/// no more is kept: products with it read each number once for both of its places. The bits depend on the
+/// features alone, not on the number of threads.
 ///
 /// # Shapes
 /// | what | shape |
@@ -44,24 +45,59 @@ const UNITS: usize = 128;
 /// let gram = Gram::of(&Features::Real(x.view()));
 /// assert_eq!([gram.at(0, 0), gram.at(0, 1), gram.at(1, 1)], [1.0, 2.0, 13.0]);
 ///
-/// let mut dz = Combination::new(1, 2, 2);
-/// dz.blocks_mut().iter_mut().for_each(|block| block.assign(array![[1.0, -1.0]].view()));
+/// let mut dz = Combination::new(1, 2);
+/// dz.assign(array![[1.0, -1.0]].view());
 /// let mut out = Array2::zeros((1, 2));
 /// gram.multiply_into(&dz, out.view_mut());
 /// assert_eq!(out, array![[-1.0, -11.0]]);
 /// ```
 #[derive(Debug, Clone)]
 pub struct Gram<T> {
-    /// Panels of [`PANEL`] columns, one a row, each row after row.
-    panels: Array2<T>,
+    /// One panel of [`PANEL`] columns after the other, each row after row.
+    numbers: Array2<T>,
+    layout: Layout,
+}
+
+/// Where the numbers of a matrix lie.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Layout {
     rows: usize,
     columns: usize,
+    /// Whether a panel begins at the diagonal: what lies above it is what lies below.
+    half: bool,
+}
+
+impl Layout {
+    fn panels(self) -> usize {
+        self.columns.div_ceil(PANEL)
+    }
+
+    /// The first row of a panel.
+    fn first_row(self, panel: usize) -> usize {
+        if self.half { panel * PANEL } else { 0 }
+    }
+
+    /// Where a panel begins; after the last one, all numbers there are.
+    fn start(self, panel: usize) -> u128 {
+        let (rows, panel, width) = (self.rows as u128, panel as u128, PANEL as u128);
+        let left_out = if self.half { width * panel * panel.saturating_sub(1) / 2 } else { 0 };
+        rows.saturating_mul(panel).saturating_sub(left_out).saturating_mul(width)
+    }
+
+    fn bytes<T: Element>(self) -> u128 {
+        self.start(self.panels()).saturating_mul(T::PRECISION.bytes() as u128)
+    }
+}
+
+/// Whether products with such numbers have kernels.
+fn has_kernels<T: Element>() -> bool {
+    ArrayView2::from_shape((0, 0), &[]).ok().and_then(T::as_f32).is_some()
 }
 
 impl<T: Element> Gram<T> {
     /// `X^T X`.
     pub fn of(x: &Features<'_, T>) -> Self {
-        let mut gram = Self::products(x, x, true);
+        let mut gram = Self::products(x, x, Some(Self::symmetric(x.len())));
         gram.mirror();
         gram
     }
@@ -72,24 +108,31 @@ impl<T: Element> Gram<T> {
     /// If they have other numbers of features.
     pub fn between(x: &Features<'_, T>, y: &Features<'_, T>) -> Self {
         assert_eq!(x.width(), y.width(), "examples of other numbers of features");
-        Self::products(x, y, false)
+        Self::products(x, y, None)
     }
 
-    /// The bytes of such a matrix.
-    pub fn bytes(rows: usize, columns: usize) -> u128 {
-        let columns = columns.div_ceil(PANEL) as u128 * PANEL as u128;
-        let numbers = (rows as u128).saturating_mul(columns);
-        numbers.saturating_mul(T::PRECISION.bytes() as u128)
+    /// The bytes of `X^T X`.
+    pub fn bytes_of(examples: usize) -> u128 {
+        Self::symmetric(examples).bytes::<T>()
+    }
+
+    /// The bytes of `X^T Y`.
+    pub fn bytes_between(rows: usize, columns: usize) -> u128 {
+        Layout { rows, columns, half: false }.bytes::<T>()
+    }
+
+    fn symmetric(examples: usize) -> Layout {
+        Layout { rows: examples, columns: examples, half: has_kernels::<T>() }
     }
 
     /// Examples of `X`, `m`.
     pub fn rows(&self) -> usize {
-        self.rows
+        self.layout.rows
     }
 
     /// Examples of `Y`.
     pub fn columns(&self) -> usize {
-        self.columns
+        self.layout.columns
     }
 
     /// One number of it.
@@ -97,16 +140,51 @@ impl<T: Element> Gram<T> {
     /// # Panics
     /// If there is no such row or column.
     pub fn at(&self, row: usize, column: usize) -> T {
-        assert!(row < self.rows && column < self.columns, "({row}, {column})");
-        self.panels[(column / PANEL, row * PANEL + column % PANEL)]
+        let layout = self.layout;
+        assert!(row < layout.rows && column < layout.columns, "({row}, {column})");
+        let above = row < layout.first_row(column / PANEL);
+        let (row, column) = if above { (column, row) } else { (row, column) };
+        let panel = column / PANEL;
+        self.panel(panel)[(row - layout.first_row(panel)) * PANEL + column % PANEL]
     }
 
-    /// All products, or with `lower` those on and below the blocks of the diagonal.
-    fn products(x: &Features<'_, T>, y: &Features<'_, T>, lower: bool) -> Self {
+    /// The rows of a panel that are kept.
+    fn panel(&self, panel: usize) -> &[T] {
+        let numbers = self.numbers.as_slice().expect("one after the other");
+        let place = |panel| usize::try_from(self.layout.start(panel)).expect("memory was granted");
+        &numbers[place(panel)..place(panel + 1)]
+    }
+
+    /// The rows of a panel that belong to another panel's columns.
+    ///
+    /// # Panics
+    /// If they are not kept, or have no kernels.
+    fn block(&self, row: usize, panel: usize) -> ArrayView2<'_, f32> {
+        let numbers = self.panel(panel);
+        let rows = numbers.len() / PANEL;
+        let numbers = ArrayView2::from_shape((rows, PANEL), numbers).expect("whole rows");
+        let first = row * PANEL - self.layout.first_row(panel);
+        let rows = first..rows.min(first + PANEL);
+        T::as_f32(numbers).expect("numbers that kernels take").slice_move(s![rows, ..])
+    }
+
+    /// All products, or those on and below the blocks of the diagonal, if `symmetric` says where they go.
+    fn products(x: &Features<'_, T>, y: &Features<'_, T>, symmetric: Option<Layout>) -> Self {
         let (rows, columns) = (x.len(), y.len());
-        let mut panels = aligned_zeros((columns.div_ceil(PANEL), rows * PANEL));
-        let all = panels.as_slice_mut().expect("one after the other");
-        let tasks = all.par_chunks_mut((rows * PANEL).max(1)).enumerate();
+        let layout = symmetric.unwrap_or(Layout { rows, columns, half: false });
+        let first_row = |panel: usize| if symmetric.is_some() { panel * PANEL } else { 0 };
+        let count = usize::try_from(layout.start(layout.panels())).expect("memory was granted");
+        let mut numbers = aligned_zeros((1, count));
+        let mut rest = numbers.as_slice_mut().expect("one after the other");
+        let mut panels = Vec::with_capacity(layout.panels());
+        for index in 0..layout.panels() {
+            let len = (rows - layout.first_row(index)) * PANEL;
+            let (panel, after) = rest.split_at_mut(len);
+            rest = after;
+            let first = first_row(index);
+            panels.push((first, &mut panel[(first - layout.first_row(index)) * PANEL..]));
+        }
+        let tasks = panels.into_par_iter().enumerate();
         match (x, y) {
             (&Features::Pixels { values, scaling }, &Features::Pixels { values: right, .. })
                 if has_scaling(y, scaling) =>
@@ -114,30 +192,32 @@ impl<T: Element> Gram<T> {
                 let plan = PixelPlan::new::<T>(values, scaling);
                 let left = Pixels::new(&plan, values);
                 let right = Pixels::new(&plan, right);
-                tasks.for_each_init(Scratch::default, |scratch, (index, panel)| {
-                    let (first, of) = (index * PANEL, [&left, &right]);
-                    plan.panel(of, if lower { first } else { 0 }, first, scratch, panel);
+                tasks.for_each_init(Scratch::default, |scratch, (index, (from, panel))| {
+                    plan.panel([&left, &right], (from, index * PANEL), scratch, panel);
                 });
             }
-            _ => tasks.for_each_init(Default::default, |scratch, (index, panel)| {
+            _ => tasks.for_each_init(Default::default, |scratch, (index, (from, panel))| {
                 let first = index * PANEL;
-                let width = PANEL.min(columns - first);
-                let right = Columns::Run { start: first, len: width };
-                real_panel((x, if lower { first } else { 0 }), (y, right), scratch, panel);
+                let right = Columns::Run { start: first, len: PANEL.min(columns - first) };
+                real_panel((x, from), (y, right), scratch, panel);
             }),
         }
-        Self { panels, rows, columns }
+        Self { numbers, layout }
     }
 
-    /// Fills what lies above the blocks of the diagonal with what lies below.
+    /// Fills what lies above the blocks of the diagonal with what lies below, where both are kept.
     fn mirror(&mut self) {
         const BLOCK: usize = PANEL * PANEL;
-        let len = self.rows * PANEL;
-        let panels = self.panels.as_slice_mut().expect("one after the other");
-        for index in 1..self.columns.div_ceil(PANEL) {
-            let (done, rest) = panels.split_at_mut(index * len);
-            let above = rest[..index * BLOCK].par_chunks_mut(BLOCK);
-            above.zip(done.par_chunks(len)).for_each(|(block, panel)| {
+        let Layout { rows, half, .. } = self.layout;
+        if half {
+            return;
+        }
+        let (panels, len) = (self.layout.panels(), rows * PANEL);
+        let numbers = self.numbers.as_slice_mut().expect("one after the other");
+        for index in 1..panels {
+            let (done, rest) = numbers.split_at_mut(index * len);
+            let above = rest[..index * BLOCK].chunks_mut(BLOCK);
+            above.zip(done.chunks(len)).for_each(|(block, panel)| {
                 let below = &panel[index * BLOCK..];
                 for (j, row) in below.chunks_exact(PANEL).take(PANEL).enumerate() {
                     for (i, &number) in row.iter().enumerate() {
@@ -148,8 +228,8 @@ impl<T: Element> Gram<T> {
         }
     }
 
-    /// `out = A K`, parallel over columns of `K`: the numbers of each block of `A` are summed in their own
-    /// precision, the blocks in `f64`.
+    /// `out = A K`, in parallel: the numbers of each block of `A` are summed in their own precision, the blocks
+    /// in `f64`.
     ///
     /// # Shapes
     /// | `A` | `K` | `out` |
@@ -158,35 +238,41 @@ impl<T: Element> Gram<T> {
     ///
     /// # Panics
     /// If the shapes do not fit.
-    #[expect(clippy::large_stack_arrays, reason = "sums near the processor, without an allocation")]
-    pub fn multiply_into(&self, a: &Combination<T>, out: ArrayViewMut2<'_, f64>) {
-        let mut out = out;
-        assert_eq!(out.dim(), (a.units, self.columns), "a place for each sum");
-        assert_eq!(a.examples, self.rows, "a number for each row");
-        let panels = self.panels.as_slice().expect("one after the other");
-        let panels = panels.par_chunks((self.rows * PANEL).max(1));
+    pub fn multiply_into(&self, a: &Combination<T>, mut out: ArrayViewMut2<'_, f64>) {
+        assert_eq!(out.dim(), (a.units, self.columns()), "a place for each sum");
+        assert_eq!(a.examples, self.rows(), "a number for each row");
+        if self.layout.half {
+            return Symmetric { gram: self, a }.multiply(out);
+        }
         let parts = out.axis_chunks_iter_mut(Axis(1), PANEL).into_par_iter();
-        parts.zip(panels).for_each(|(mut out, panel)| {
-            let mut products = [[0.0; PANEL]; UNITS];
-            let mut sums = [[0.0; PANEL]; UNITS];
-            for (group, mut out) in out.axis_chunks_iter_mut(Axis(0), UNITS).enumerate() {
-                let units = group * UNITS..group * UNITS + out.nrows();
-                let products = products[..units.len()].as_flattened_mut();
-                let sums = &mut sums[..units.len()];
-                sums.as_flattened_mut().fill(0.0);
-                for block in &a.blocks {
-                    if block.kernel_combine(units.clone(), panel, products).is_some() {
-                        let sums = sums.as_flattened_mut();
-                        KernelPath::best().vectorized(AddTo { sums, numbers: products });
-                    } else {
-                        block.combine(units.clone(), panel, sums);
-                    }
+        parts.enumerate().for_each(|(panel, out)| self.multiply_panel(a, panel, out));
+    }
+
+    /// The columns of a panel of `A K`.
+    #[expect(clippy::large_stack_arrays, reason = "sums near the processor, without an allocation")]
+    fn multiply_panel(&self, a: &Combination<T>, panel: usize, mut out: ArrayViewMut2<'_, f64>) {
+        out.fill(0.0);
+        for units in a.groups() {
+            if has_kernels::<T>() {
+                for (row, block) in a.blocks.iter().enumerate() {
+                    let next = (row + 1 < a.blocks.len()).then(|| self.block(row + 1, panel));
+                    let next = next.and_then(|next| next.to_slice()).unwrap_or_default();
+                    let ahead = next.split_at(next.len().min(CHUNK * PANEL));
+                    let mut sums = [[0.0; PANEL]; UNITS];
+                    let rows = (self.block(row, panel), ahead.into());
+                    block.multiply(&units, rows, view(&mut sums, &units));
+                    a.add(&mut sums, &units, out.view_mut());
                 }
-                for (mut out, sums) in out.rows_mut().into_iter().zip(sums) {
-                    out.iter_mut().zip(sums).for_each(|(out, sum)| *out = *sum);
-                }
+                continue;
             }
-        });
+            let mut sums = [[0.0; PANEL]; UNITS];
+            for block in &a.blocks {
+                block.multiply_plainly(units.clone(), self.panel(panel), &mut sums);
+            }
+            for (unit, sums) in units.zip(&sums) {
+                out.row_mut(unit).iter_mut().zip(sums).for_each(|(out, sum)| *out = *sum);
+            }
+        }
     }
 }
 
@@ -195,154 +281,8 @@ fn has_scaling<T>(x: &Features<'_, T>, expected: PixelScaling) -> bool {
     matches!(x, Features::Pixels { scaling, .. } if *scaling == expected)
 }
 
-/// A left factor `A` of products with a [`Gram`] matrix, of which zeros are left out.
-///
-/// # Shapes
-/// `(n, m)`, in blocks of `(n, width)`, the last one maybe shorter.
-#[derive(Debug, Clone)]
-pub struct Combination<T> {
-    units: usize,
-    examples: usize,
-    blocks: Vec<CombinationBlock<T>>,
-}
-
-/// Some columns of a [`Combination`].
-#[derive(Debug, Clone)]
-pub struct CombinationBlock<T> {
-    /// The columns.
-    columns: Range<usize>,
-    /// The numbers, and which of them are not zero, where there are kernels for both.
-    dense: Array2<T>,
-    terms: Terms,
-    /// For each unit, as many numbers as there are columns, of which the first count.
-    numbers: Vec<T>,
-    places: Vec<u32>,
-    counts: Vec<usize>,
-    units: usize,
-}
-
-impl<T: Element> Combination<T> {
-    /// Zeros: `n` units of `m` examples, in blocks of up to `width` examples.
-    ///
-    /// # Panics
-    /// If there are 2^32 examples or more.
-    pub fn new(units: usize, examples: usize, width: usize) -> Self {
-        assert!(u32::try_from(examples).is_ok(), "{examples} examples");
-        let width = width.max(1);
-        let has_kernels = T::as_f32(Array2::zeros((0, 0)).view()).is_some();
-        let block = |first: usize| {
-            let columns = first..examples.min(first + width);
-            let (dense, listed) = if has_kernels { (units, 0) } else { (0, units) };
-            CombinationBlock {
-                dense: Array2::zeros((dense, columns.len())),
-                terms: Terms::with_capacity(dense, columns.len()),
-                numbers: vec![T::zero(); listed * columns.len()],
-                places: vec![0; listed * columns.len()],
-                counts: vec![0; listed],
-                units,
-                columns,
-            }
-        };
-        Self { units, examples, blocks: (0..examples).step_by(width).map(block).collect() }
-    }
-
-    /// The bytes of such a factor.
-    pub fn bytes(units: usize, examples: usize) -> u128 {
-        let numbers = (units as u128).saturating_mul(examples as u128);
-        numbers.saturating_mul((T::PRECISION.bytes() + size_of::<u32>()) as u128)
-    }
-
-    /// The blocks, in the order of the examples, to be filled each on its own.
-    pub fn blocks_mut(&mut self) -> &mut [CombinationBlock<T>] {
-        &mut self.blocks
-    }
-}
-
-impl<T: Element> CombinationBlock<T> {
-    /// Takes over the numbers of the block, rounded to `T`.
-    ///
-    /// # Panics
-    /// If they are others in number.
-    pub fn assign<U: Element>(&mut self, numbers: ArrayView2<'_, U>) {
-        assert_eq!(numbers.dim(), (self.units, self.columns.len()), "the shape of the block");
-        if self.counts.is_empty() {
-            self.dense.zip_mut_with(&numbers, |to, &number| *to = T::from_f64(number.into()));
-            if let Some(dense) = T::as_f32(self.dense.view()) {
-                self.terms.list(dense);
-            }
-            return;
-        }
-        let first = u32::try_from(self.columns.start).expect("checked in `new`");
-        let width = self.columns.len().max(1);
-        let lists = self.numbers.chunks_exact_mut(width).zip(self.places.chunks_exact_mut(width));
-        let units = numbers.rows().into_iter().zip(lists).zip(&mut self.counts);
-        for ((row, (list, places)), count) in units {
-            *count = 0;
-            for (&number, place) in row.iter().zip(first..) {
-                let number = T::from_f64(number.into());
-                // Written in any case; only what is not 0 counts.
-                (list[*count], places[*count]) = (number, place);
-                *count += usize::from(number != T::zero());
-            }
-        }
-    }
-
-    /// The products of `units` with the columns of a panel, by kernels where there are any.
-    fn kernel_combine(&self, units: Range<usize>, panel: &[T], products: &mut [f32]) -> Option<()> {
-        let dense = T::as_f32(self.dense.view())?;
-        let panel = T::as_f32(ArrayView2::from_shape((1, panel.len()), panel).ok()?)?.to_slice()?;
-        let panel = &panel[self.columns.start * PANEL..];
-        let ahead = |chunk: usize| {
-            let from = (chunk * CHUNK).min(self.columns.len()) * PANEL;
-            &panel[from.min(panel.len())..(from + CHUNK * PANEL).min(panel.len())]
-        };
-        let rows = &panel[..self.columns.len() * PANEL];
-        let rows = ArrayView2::from_shape((self.columns.len(), PANEL), rows).ok()?;
-        products.fill(0.0);
-        let mut out = ArrayViewMut2::from_shape((units.len(), PANEL), products).ok()?;
-        let path = KernelPath::best();
-        for chunk in 0..rows.nrows().div_ceil(CHUNK) {
-            let part = chunk * CHUNK..rows.nrows().min((chunk + 1) * CHUNK);
-            let (place, part) = ((units.clone(), chunk), rows.slice(s![part, ..]));
-            self.terms.combine_chunk(path, dense, place, (part, ahead(chunk + 1)), out.view_mut());
-        }
-        Some(())
-    }
-
-    /// The same without kernels.
-    fn combine(&self, units: Range<usize>, panel: &[T], sums: &mut [[f64; PANEL]]) {
-        for (unit, sums) in units.zip(sums) {
-            let (numbers, places) = self.of_unit(unit);
-            add_rows(numbers, places, panel, sums);
-        }
-    }
-
-    fn of_unit(&self, unit: usize) -> (&[T], &[u32]) {
-        let first = unit * self.columns.len();
-        let used = first..first + self.counts[unit];
-        (&self.numbers[used.clone()], &self.places[used])
-    }
-}
-
-/// Adds numbers to sums of higher precision.
-struct AddTo<'a> {
-    sums: &'a mut [f64],
-    numbers: &'a [f32],
-}
-
-impl PlainLoop for AddTo<'_> {
-    type Output = ();
-
-    #[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
-    #[inline(always)]
-    fn run(self) {
-        for (sum, &number) in self.sums.iter_mut().zip(self.numbers) {
-            *sum += f64::from(number);
-        }
-    }
-}
-
-/// The products of the examples from `from` on of the one side with those of a panel on the other.
+/// The products of the examples from `from` on of the one side with those of a panel on the other; `panel`
+/// begins with these rows.
 fn real_panel<T: Element>(
     (x, from): (&Features<'_, T>, usize),
     (y, right): (&Features<'_, T>, Columns<'_>),
@@ -363,7 +303,7 @@ fn real_panel<T: Element>(
             multiply(T::one(), a.reversed_axes(), b, T::zero(), products.view_mut());
             totals.zip_mut_with(&products, |total, &it| *total += it.into());
         }
-        let out = panel[start * PANEL..].chunks_exact_mut(PANEL);
+        let out = panel[(start - from) * PANEL..].chunks_exact_mut(PANEL);
         for (out, totals) in out.zip(totals.rows()) {
             out.iter_mut().zip(totals).for_each(|(out, &total)| *out = T::from_f64(total));
         }
@@ -455,19 +395,19 @@ mod tests {
 
     #[test]
     fn the_same_bits_on_any_threads() {
-        let values = bytes((700, 300), true, 6);
+        let values = bytes((700, 900), true, 6);
         let real = values.mapv(f32::from);
         let pixels = Features::Pixels { values: values.view(), scaling: PixelScaling::default() };
         for features in [pixels, Features::Real(real.view())] {
             let mut stream = RandomStream::new(7, Purpose::Data, 0);
-            let dz = Array2::from_shape_simple_fn((3, 300), || f32::from_f64(stream.normal()));
+            let dz = Array2::from_shape_simple_fn((3, 900), || f32::from_f64(stream.normal()));
             let run = || {
                 let gram = Gram::of(&features);
-                let mut a = Combination::new(3, 300, 128);
-                fill(&mut a, &dz);
-                let mut out = Array2::zeros((3, 300));
+                let mut a = Combination::new(3, 900);
+                a.assign(dz.view());
+                let mut out = Array2::zeros((3, 900));
                 gram.multiply_into(&a, out.view_mut());
-                (gram.panels, out)
+                (gram.numbers, out)
             };
             let on = |threads: usize| {
                 rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run)
@@ -479,9 +419,49 @@ mod tests {
         }
     }
 
-    fn fill<T: Element>(a: &mut Combination<T>, numbers: &Array2<T>) {
-        for block in a.blocks_mut() {
-            block.assign(numbers.slice(s![.., block.columns.clone()]));
+    /// `A` with zeros, `K` and what should come of them, of numbers that are what they are in `f32`.
+    fn problem<T: Element>(
+        (n, m, m_y): (usize, usize, usize),
+        seed: u64,
+    ) -> (Array2<T>, [Array2<T>; 2]) {
+        let mut stream = RandomStream::new(seed, Purpose::Data, 0);
+        let mut normal = |shape| {
+            Array2::from_shape_simple_fn(shape, || T::from_f64((8.0 * stream.normal()).round()))
+        };
+        let (x, y) = (normal((5, m)), normal((5, m_y)));
+        let mut numbers = normal((n, m));
+        for (unit, mut row) in numbers.rows_mut().into_iter().enumerate() {
+            // Some units are mostly 0, some hardly.
+            let least = T::from_f64(4.0 * (unit % 5) as f64 - 8.0);
+            row.mapv_inplace(|value| if value < least { T::zero() } else { value });
+        }
+        (numbers, [x, y])
+    }
+
+    fn products_are_right<T: Element>(sizes: (usize, usize, usize), seed: u64, close: f64) {
+        let (numbers, [x, y]) = problem::<T>(sizes, seed);
+        let (n, m, m_y) = sizes;
+        let mut a = Combination::new(n, m);
+        // What was there before does not stay.
+        a.assign(Array2::<T>::from_elem((n, m), T::one()).view());
+        a.assign(numbers.view());
+        let wide = |values: &Array2<T>| values.mapv(Into::<f64>::into);
+        let (x, y, numbers) = (Features::Real(x.view()), y, wide(&numbers));
+        let Features::Real(left) = x else { unreachable!("just made") };
+        let left = wide(&left.to_owned());
+        let mut out = Array2::from_elem((n, m_y), f64::NAN);
+        Gram::between(&x, &Features::Real(y.view())).multiply_into(&a, out.view_mut());
+        assert!(apart(&out, &numbers.dot(&naive(&left, &wide(&y)))) < close, "between {sizes:?}");
+        let mut out = Array2::from_elem((n, m), f64::NAN);
+        Gram::of(&x).multiply_into(&a, out.view_mut());
+        assert!(apart(&out, &numbers.dot(&naive(&left, &left))) < close, "of {sizes:?}");
+    }
+
+    #[test]
+    fn products_with_many_panels() {
+        for m in [PANEL, 3 * PANEL + 1, 7 * PANEL, 9 * PANEL - 5] {
+            products_are_right::<f32>((7, m, 1), 1, 1e-5);
+            products_are_right::<f64>((7, m, 1), 1, 1e-12);
         }
     }
 
@@ -490,25 +470,17 @@ mod tests {
 
         #[test]
         fn products_leave_out_zeros_and_nothing_else(
-            (n, m, m_y) in (prop_oneof![0..3_usize, 60..70_usize], 0..150_usize, 0..150_usize),
-            width in 1..140_usize,
+            n in prop_oneof![0..3_usize, 30..70_usize],
+            (m, m_y) in (0..600_usize, 0..150_usize),
             seed in 0..1000_u64,
         ) {
-            let mut stream = RandomStream::new(seed, Purpose::Data, 0);
-            let mut normal = |shape| Array2::from_shape_simple_fn(shape, || stream.normal());
-            let (x, y) = (normal((5, m)), normal((5, m_y)));
-            let mut numbers = normal((n, m));
-            numbers.mapv_inplace(|value| value.max(0.0));
-            let gram = Gram::between(&Features::Real(x.view()), &Features::Real(y.view()));
-            let mut a = Combination::new(n, m, width);
-            // What was there before does not stay.
-            fill(&mut a, &Array2::from_elem((n, m), 9.0));
-            fill(&mut a, &numbers);
+            products_are_right::<f32>((n, m, m_y), seed, 1e-5);
+            products_are_right::<f64>((n, m, m_y), seed, 1e-12);
+            let (numbers, _) = problem::<f64>((n, m, m_y), seed);
+            let mut a = Combination::<f64>::new(n, m);
+            a.assign(numbers.view());
             let count: usize = a.blocks.iter().flat_map(|block| &block.counts).sum();
             prop_assert_eq!(count, numbers.iter().filter(|&&value| value != 0.0).count());
-            let mut out = Array2::from_elem((n, m_y), f64::NAN);
-            gram.multiply_into(&a, out.view_mut());
-            prop_assert!(apart(&out, &numbers.dot(&naive(&x, &y))) < 1e-12);
         }
     }
 }

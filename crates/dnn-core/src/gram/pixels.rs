@@ -6,22 +6,29 @@ use ndarray::{ArrayView1, ArrayView2, Axis, s};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
-use crate::kernels::gram::{BYTE_SHIFT, PANEL, ROWS, STEP, Step, add_byte_products, add_products};
+use crate::kernels::gram::{
+    BYTE_ROWS, BYTE_SHIFT, BYTES, ByteStep, PANEL, ROWS, STEP, Step, add_byte_products,
+    add_products, has_byte_products,
+};
 use crate::{Element, PixelScaling};
 
 /// Pixels of a row of whole numbers. Fewer than 33,026 of them fit into 32 bits whatever they are; rows that
 /// are a multiple of 4 KiB apart would meet in the same places of the cache.
 const CHUNK: usize = 1024 - STEP;
 
-/// Bytes of a row, and rows, whose products are made at a time: both sides stay near the processor.
-const BYTE_CHUNK: usize = 4096;
-const BYTE_ROWS: usize = 66;
+/// Bytes of a row, and rows of the left side, whose products are made at a time: both sides stay near the
+/// processor. The right side is copied once for so many rows.
+const BYTE_CHUNK: usize = 4096 - BYTES;
+const BYTE_BLOCK: usize = 11 * BYTE_ROWS;
+const BYTE_BLOCKS: usize = 6 * BYTE_BLOCK;
 
 /// Buffers of a task on whole numbers.
 #[derive(Default)]
 pub(super) struct Scratch {
     left: Vec<Step>,
     right: Vec<Step>,
+    left_bytes: Vec<ByteStep>,
+    right_bytes: Vec<ByteStep>,
     products: Vec<i32>,
     sums: Vec<i64>,
     totals: Vec<f64>,
@@ -32,27 +39,41 @@ pub(super) struct Pixels<'a> {
     pub(super) values: ArrayView2<'a, u8>,
     /// For each example, the sum over its pixels of factor times offset times pixel.
     pub(super) shifts: Vec<f64>,
-    /// The sums of the pixels of each example, where all have one factor and lie in one piece.
+    /// The sums of the pixels of each example, where all have one factor and lie in one piece, and there are
+    /// products of bytes.
     pub(super) sums: Option<Vec<i64>>,
 }
 
 impl<'a> Pixels<'a> {
     pub(super) fn new(plan: &PixelPlan, values: ArrayView2<'a, u8>) -> Self {
         let in_pieces = values.nrows() <= 1 || values.strides()[0] == 1;
-        let sums = (plan.planes.len() == 1 && in_pieces).then(|| {
+        let of_bytes = has_byte_products() && plan.planes.len() == 1 && in_pieces;
+        let sums = of_bytes.then(|| {
             let sum = |example: ArrayView1<'_, u8>| example.iter().map(|&x| i64::from(x)).sum();
             values.axis_iter(Axis(1)).into_par_iter().map(sum).collect()
         });
         Self { values, shifts: plan.shifts(values), sums }
     }
 
-    /// Some pixels of each of some examples, in one piece each.
-    fn pieces(&self, examples: Range<usize>, pixels: &Range<usize>) -> Vec<&'a [u8]> {
-        let piece = |example| {
-            let column = self.values.slice_move(s![pixels.clone(), example]);
-            column.to_slice().expect("pixels in one piece")
-        };
-        examples.map(piece).collect()
+    /// Copies some pixels of each of some examples, with zeros up to a whole step, and rows of anything up to
+    /// `count`.
+    fn pack_bytes(
+        &self,
+        examples: Range<usize>,
+        count: usize,
+        pixels: &Range<usize>,
+        out: &mut Vec<ByteStep>,
+    ) {
+        let steps = pixels.len().div_ceil(BYTES);
+        out.resize(count * steps, ByteStep([0; BYTES]));
+        for (example, row) in examples.zip(out.chunks_exact_mut(steps)) {
+            let pixels = self.values.slice(s![pixels.clone(), example]);
+            let pixels = pixels.to_slice().expect("pixels in one piece");
+            for (to, pixels) in row.iter_mut().zip(pixels.chunks(BYTES)) {
+                to.0[..pixels.len()].copy_from_slice(pixels);
+                to.0[pixels.len()..].fill(0);
+            }
+        }
     }
 }
 
@@ -127,19 +148,19 @@ impl PixelPlan {
         })
     }
 
-    /// The products of the examples from `from` on with those of a panel, which begins at `first`.
+    /// The products of the examples from `from` on, whose rows `panel` begins with, with those of a panel,
+    /// which begins at `first`.
     pub(super) fn panel<T: Element>(
         &self,
         [left, right]: [&Pixels<'_>; 2],
-        from: usize,
-        first: usize,
+        (from, first): (usize, usize),
         scratch: &mut Scratch,
         panel: &mut [T],
     ) {
-        if self.panel_of_bytes([left, right], from, first, scratch, panel) {
-            return;
+        if let (Some(sums), Some(_)) = (&left.sums, &right.sums) {
+            return self.panel_of_bytes([left, right], sums, (from, first), scratch, panel);
         }
-        let Scratch { left: a, right: b, products, sums, totals } = scratch;
+        let Scratch { left: a, right: b, products, sums, totals, .. } = scratch;
         let columns = first..right.values.ncols().min(first + PANEL);
         let rows = left.values.ncols();
         sums.clear();
@@ -166,7 +187,7 @@ impl PixelPlan {
                 }
             }
         }
-        let out = panel[from * PANEL..].chunks_exact_mut(PANEL).zip(&left.shifts[from..]);
+        let out = panel.chunks_exact_mut(PANEL).zip(&left.shifts[from..]);
         for ((out, shift), totals) in out.zip(totals.chunks_exact(PANEL)) {
             let shift = shift + self.constant;
             for ((out, &total), other) in out.iter_mut().zip(totals).zip(columns.clone()) {
@@ -175,36 +196,37 @@ impl PixelPlan {
         }
     }
 
-    /// The same by products of bytes as they lie; false, and nothing done, where there are none.
+    /// The same by products of bytes; `left_sums` are those of the left side.
     fn panel_of_bytes<T: Element>(
         &self,
         [left, right]: [&Pixels<'_>; 2],
-        from: usize,
-        first: usize,
+        left_sums: &[i64],
+        (from, first): (usize, usize),
         scratch: &mut Scratch,
         panel: &mut [T],
-    ) -> bool {
-        let (Some(left_sums), Some(_)) = (&left.sums, &right.sums) else { return false };
-        let Scratch { products, sums, .. } = scratch;
+    ) {
+        let Scratch { left_bytes: a, right_bytes: b, products, sums, .. } = scratch;
         let columns = first..right.values.ncols().min(first + PANEL);
         let (rows, features) = (left.values.ncols(), left.values.nrows());
         let scale = self.planes[0].factor * self.planes[0].factor;
-        for start in (from..rows).step_by(BYTE_ROWS) {
-            let examples = start..rows.min(start + BYTE_ROWS);
+        for start in (from..rows).step_by(BYTE_BLOCKS) {
+            let examples = start..rows.min(start + BYTE_BLOCKS);
             sums.clear();
-            sums.resize(examples.len() * PANEL, 0);
-            for start in (0..features).step_by(BYTE_CHUNK) {
-                let chunk = start..features.min(start + BYTE_CHUNK);
-                let a = left.pieces(examples.clone(), &chunk);
-                let b = right.pieces(columns.clone(), &chunk);
-                products.clear();
-                products.resize(sums.len(), 0);
-                if !add_byte_products(&a, &b, products) {
-                    return false;
+            sums.resize(examples.len().next_multiple_of(BYTE_ROWS) * PANEL, 0);
+            for first in (0..features).step_by(BYTE_CHUNK) {
+                let chunk = first..features.min(first + BYTE_CHUNK);
+                right.pack_bytes(columns.clone(), PANEL, &chunk, b);
+                let blocks = examples.clone().step_by(BYTE_BLOCK);
+                for (start, sums) in blocks.zip(sums.chunks_mut(BYTE_BLOCK * PANEL)) {
+                    let block = start..examples.end.min(start + BYTE_BLOCK);
+                    left.pack_bytes(block, sums.len() / PANEL, &chunk, a);
+                    products.clear();
+                    products.resize(sums.len(), 0);
+                    add_byte_products(a, b, chunk.len().div_ceil(BYTES), products);
+                    sums.iter_mut().zip(&*products).for_each(|(sum, &it)| *sum += i64::from(it));
                 }
-                sums.iter_mut().zip(&*products).for_each(|(sum, &it)| *sum += i64::from(it));
             }
-            let out = panel[start * PANEL..].chunks_exact_mut(PANEL).zip(examples);
+            let out = panel[(start - from) * PANEL..].chunks_exact_mut(PANEL).zip(examples);
             for ((out, example), sums) in out.zip(sums.chunks_exact(PANEL)) {
                 let shift = left.shifts[example] + self.constant;
                 let missing = i64::from(BYTE_SHIFT) * left_sums[example];
@@ -214,7 +236,6 @@ impl PixelPlan {
                 }
             }
         }
-        true
     }
 }
 

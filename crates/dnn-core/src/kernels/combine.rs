@@ -22,7 +22,7 @@ const DENSE_FROM: usize = 10;
 /// for each row, or to nothing if zeros are few, and `entries` to so many entries of each row, rows [`CHUNK`] apart, all of terms that
 /// exist; `source` to `terms` rows of `width` numbers, `stride` apart, and `out` to `rows` of them,
 /// `out_stride` apart.
-pub(super) struct Combine<'a, const FETCHES: bool> {
+pub(super) struct Combine<'a> {
     pub(super) coefficients: *const f32,
     pub(super) row: usize,
     pub(super) term: usize,
@@ -35,11 +35,11 @@ pub(super) struct Combine<'a, const FETCHES: bool> {
     pub(super) width: usize,
     pub(super) out: *mut f32,
     pub(super) out_stride: usize,
-    /// What is read next, if `FETCHES`: a part of it is fetched with each row, a line with each term or two.
+    /// What is read next: of it a part is fetched with each row, as long as the row takes.
     pub(super) ahead: &'a [f32],
 }
 
-impl<const FETCHES: bool> Kernel for Combine<'_, FETCHES> {
+impl Kernel for Combine<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -74,12 +74,78 @@ impl<const FETCHES: bool> Kernel for Combine<'_, FETCHES> {
     }
 }
 
-impl<const FETCHES: bool> Combine<'_, FETCHES> {
-    /// What is fetched first with a row.
+/// What is to be fetched while there is work, counted in terms.
+struct Ahead {
+    next: *const u8,
+    lines: usize,
+    work: usize,
+}
+
+impl Ahead {
+    /// What is to be fetched beside a part of the work.
     #[inline(always)]
-    fn ahead_of(&self, row: usize) -> *const u8 {
-        let part = self.ahead.len() / self.rows;
-        self.ahead.as_ptr().wrapping_add(row * part).cast()
+    fn share(&mut self, work: usize) -> Self {
+        let lines = match self.lines {
+            0 => 0,
+            lines => (lines * work).div_ceil(self.work.max(1)).min(lines),
+        };
+        let share = Self { next: self.next, lines, work };
+        self.next = self.next.wrapping_add(lines * LINE);
+        self.lines -= lines;
+        self.work = self.work.saturating_sub(work);
+        share
+    }
+
+    #[inline(always)]
+    fn fetch(&mut self) {
+        if self.lines > 0 {
+            fetch(self.next);
+            self.next = self.next.wrapping_add(LINE);
+            self.lines -= 1;
+        }
+    }
+
+    #[inline(always)]
+    fn fetch_all(&mut self) {
+        while self.lines > 0 {
+            self.fetch();
+        }
+    }
+}
+
+impl Combine<'_> {
+    /// What is fetched, if anything is.
+    ///
+    /// # Safety
+    /// The counts exist.
+    #[inline(always)]
+    unsafe fn ahead<S: Simd>(&self, wanted: bool) -> Ahead {
+        let lines = if wanted { size_of_val(self.ahead) / LINE } else { 0 };
+        let mut work = 0;
+        let mut row = 0;
+        while lines > 0 && row < self.rows {
+            let group = (self.rows - row).min(S::ROWS);
+            // SAFETY: as the caller says.
+            work += unsafe { self.work_of(row, group) }.0;
+            row += group;
+        }
+        Ahead { next: self.ahead.as_ptr().cast(), lines, work }
+    }
+
+    /// Terms that a group of rows goes through, and whether by the dense block.
+    ///
+    /// # Safety
+    /// The counts exist.
+    #[inline(always)]
+    unsafe fn work_of(&self, row: usize, group: usize) -> (usize, bool) {
+        let all = group * self.terms;
+        if self.counts.is_null() {
+            return (all, true);
+        }
+        // SAFETY: as the caller says.
+        let alive: usize =
+            unsafe { (row..row + group).map(|row| *self.counts.add(row) as usize).sum() };
+        if 16 * alive > DENSE_FROM * all { (all, true) } else { (alive, false) }
     }
 
     /// All rows of `V` vectors of columns from `first` on; if `PART`, of `count` columns alone.
@@ -89,33 +155,31 @@ impl<const FETCHES: bool> Combine<'_, FETCHES> {
     #[inline(always)]
     unsafe fn panel<S: Simd, const V: usize, const PART: bool>(&self, first: usize, count: usize) {
         let mut row = 0;
-        while row < self.rows {
-            let group = (self.rows - row).min(S::ROWS);
-            // SAFETY: these rows exist, and so do their counts.
-            unsafe {
-                let mut alive = usize::MAX / 16;
-                if !self.counts.is_null() {
-                    alive = (row..row + group).map(|row| *self.counts.add(row) as usize).sum();
-                }
-                if 16 * alive > DENSE_FROM * group * self.terms {
-                    if V == 8 {
-                        // More would not stay in registers.
-                        self.dense::<S, 4, PART>(row, group, first, count);
-                        self.dense::<S, 4, PART>(row, group, first + 4 * S::LANES, count);
-                    } else {
-                        self.dense::<S, V, PART>(row, group, first, count);
-                    }
-                } else if V == 8 {
-                    for row in row..row + group {
-                        self.sparse_wide::<S>(row, first);
-                    }
+        // SAFETY: the counts exist, and so do all rows of each group.
+        unsafe {
+            let mut ahead = self.ahead::<S>(first == 0);
+            while row < self.rows {
+                let group = (self.rows - row).min(S::ROWS);
+                let (work, is_dense) = self.work_of(row, group);
+                if is_dense && V == 8 {
+                    // More would not stay in registers.
+                    let (left, right) = (ahead.share(work / 2), ahead.share(work - work / 2));
+                    self.dense::<S, 4, PART>(row, group, (first, count), left);
+                    self.dense::<S, 4, PART>(row, group, (first + 4 * S::LANES, count), right);
+                } else if is_dense {
+                    self.dense::<S, V, PART>(row, group, (first, count), ahead.share(work));
                 } else {
                     for row in row..row + group {
-                        self.sparse::<S, V, PART>(row, first, count);
+                        ahead.share(*self.counts.add(row) as usize).fetch_all();
+                        if V == 8 {
+                            self.sparse_wide::<S>(row, first);
+                        } else {
+                            self.sparse::<S, V, PART>(row, first, count);
+                        }
                     }
                 }
+                row += group;
             }
-            row += group;
         }
     }
 
@@ -126,31 +190,31 @@ impl<const FETCHES: bool> Combine<'_, FETCHES> {
         &self,
         mut row: usize,
         mut group: usize,
-        first: usize,
-        count: usize,
+        columns: (usize, usize),
+        mut ahead: Ahead,
     ) {
         while group > 0 {
             // SAFETY: as many rows exist as each block takes.
             let done = unsafe {
                 match group {
                     6.. => {
-                        self.block::<S, 6, V, PART>(row, first, count);
+                        self.block::<S, 6, V, PART>(row, columns, &mut ahead);
                         6
                     }
                     4 | 5 => {
-                        self.block::<S, 4, V, PART>(row, first, count);
+                        self.block::<S, 4, V, PART>(row, columns, &mut ahead);
                         4
                     }
                     3 => {
-                        self.block::<S, 3, V, PART>(row, first, count);
+                        self.block::<S, 3, V, PART>(row, columns, &mut ahead);
                         3
                     }
                     2 => {
-                        self.block::<S, 2, V, PART>(row, first, count);
+                        self.block::<S, 2, V, PART>(row, columns, &mut ahead);
                         2
                     }
                     _ => {
-                        self.block::<S, 1, V, PART>(row, first, count);
+                        self.block::<S, 1, V, PART>(row, columns, &mut ahead);
                         1
                     }
                 }
@@ -158,6 +222,7 @@ impl<const FETCHES: bool> Combine<'_, FETCHES> {
             row += done;
             group -= done;
         }
+        ahead.fetch_all();
     }
 
     /// `R` rows of `V` vectors, kept in registers over all terms.
@@ -168,8 +233,8 @@ impl<const FETCHES: bool> Combine<'_, FETCHES> {
     unsafe fn block<S: Simd, const R: usize, const V: usize, const PART: bool>(
         &self,
         row: usize,
-        first: usize,
-        count: usize,
+        (first, count): (usize, usize),
+        ahead: &mut Ahead,
     ) {
         // SAFETY: the caller has these rows and columns, and each term is one of `terms`.
         unsafe {
@@ -177,12 +242,8 @@ impl<const FETCHES: bool> Combine<'_, FETCHES> {
             let mut s = [S::splat(0.0); V];
             let coefficients = self.coefficients.add(row * self.row);
             let source = self.source.add(first);
-            let mut ahead = self.ahead_of(row);
             for term in 0..self.terms {
-                if FETCHES {
-                    fetch(ahead);
-                    ahead = ahead.wrapping_add(LINE);
-                }
+                ahead.fetch();
                 let from = source.add(term * self.stride);
                 for v in 0..V {
                     s[v] = load::<S, PART>(from.add(v * S::LANES), count);
@@ -215,12 +276,7 @@ impl<const FETCHES: bool> Combine<'_, FETCHES> {
             let entries = self.entries.add(row * CHUNK);
             let source = self.source.add(first);
             let mut sums = [S::splat(0.0); 8];
-            let mut ahead = self.ahead_of(row);
             for entry in 0..alive {
-                if FETCHES {
-                    fetch(ahead);
-                    ahead = ahead.wrapping_add(LINE);
-                }
                 let Entry { term, value } = *entries.add(entry);
                 let c = S::splat(value);
                 let from = source.add(term as usize * self.stride);
@@ -253,12 +309,7 @@ impl<const FETCHES: bool> Combine<'_, FETCHES> {
             let source = self.source.add(first);
             let (mut even, mut odd) = ([S::splat(0.0); V], [S::splat(0.0); V]);
             let mut entry = 0;
-            let mut ahead = self.ahead_of(row);
             while entry + 2 <= alive {
-                if FETCHES {
-                    fetch(ahead);
-                    ahead = ahead.wrapping_add(LINE);
-                }
                 let (a, b) = (*entries.add(entry), *entries.add(entry + 1));
                 let (c, d) = (S::splat(a.value), S::splat(b.value));
                 let from = source.add(a.term as usize * self.stride);

@@ -60,29 +60,48 @@ fn add_products_plainly(a: &[Step], b: &[Step], length: usize, out: &mut [i32]) 
     }
 }
 
+/// Bytes that are multiplied at a time.
+pub(crate) const BYTES: usize = 64;
+/// Rows of bytes that are multiplied at a time.
+pub(crate) const BYTE_ROWS: usize = 6;
 /// What bytes of the right side are less by in [`add_byte_products`].
 pub(crate) const BYTE_SHIFT: u8 = 128;
 
-/// `out[i][j] += sum over f of left[i][f] (right[j][f] - 128)`, exactly as long as it fits, of bytes as they
-/// lie; false, and nothing done, where this processor has no instructions for it.
+/// A part of a row of bytes, one line of the cache.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C, align(64))]
+pub(crate) struct ByteStep(pub(crate) [u8; BYTES]);
+
+/// Whether this processor has instructions for [`add_byte_products`].
+pub(crate) fn has_byte_products() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
+    }
+}
+
+/// `out[i][j] += sum over f of a[i][f] (b[j][f] - 128)`, exactly as long as it fits. What is left over of the
+/// last step is 0 in `a`.
 ///
 /// # Shapes
-/// `left` and `right` have rows of one length, `right` up to [`PANEL`] of them; `out` is
-/// `(left rows, PANEL)`, row after row.
+/// As of [`add_products`], with [`BYTE_ROWS`] for [`ROWS`].
 ///
 /// # Panics
-/// If the lengths differ.
-pub(crate) fn add_byte_products(left: &[&[u8]], right: &[&[u8]], out: &mut [i32]) -> bool {
-    let length = left.iter().chain(right).next().map_or(0, |row| row.len());
-    assert!(left.iter().chain(right).all(|row| row.len() == length), "rows of one length");
-    assert!(right.len() <= PANEL && out.len() == left.len() * PANEL, "a place for every product");
+/// If they are others, or [there are no instructions](has_byte_products).
+pub(crate) fn add_byte_products(a: &[ByteStep], b: &[ByteStep], length: usize, out: &mut [i32]) {
+    assert_eq!(b.len(), PANEL * length, "a whole panel");
+    assert_eq!(a.len() % (BYTE_ROWS * length.max(1)), 0, "whole groups of rows");
+    assert_eq!(out.len() * length, a.len() * PANEL, "a place for every product");
+    assert!(has_byte_products(), "no instructions for bytes");
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni") {
+    if length > 0 {
         // SAFETY: the processor has these instructions.
-        unsafe { x86::add_byte_products(left, right, length, out) };
-        return true;
+        unsafe { x86::add_byte_products(a, b, length, out) };
     }
-    false
 }
 
 /// `out[j] += sum over k of weights[k] panel[places[k]][j]`, summed in the numbers' own precision from 0 on
@@ -141,16 +160,19 @@ fn add_rows_plainly<T: Element>(
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_shuffle_epi32, _mm_unpackhi_epi64,
-        _mm256_add_epi32, _mm256_add_pd, _mm256_broadcast_sd, _mm256_castsi256_si128,
-        _mm256_extracti128_si256, _mm256_fmadd_pd, _mm256_load_si256, _mm256_loadu_pd,
-        _mm256_madd_epi16, _mm256_setzero_pd, _mm256_setzero_si256, _mm256_storeu_pd,
-        _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_load_si512, _mm512_loadu_si512,
-        _mm512_maskz_loadu_epi8, _mm512_reduce_add_epi32, _mm512_set1_epi8, _mm512_setzero_si512,
-        _mm512_xor_si512,
+        __m128i, __m256i, __m512i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128,
+        _mm_shuffle_epi32, _mm_storeu_si128, _mm_unpackhi_epi64, _mm256_add_epi32, _mm256_add_pd,
+        _mm256_broadcast_sd, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_fmadd_pd,
+        _mm256_load_si256, _mm256_loadu_pd, _mm256_madd_epi16, _mm256_setzero_pd,
+        _mm256_setzero_si256, _mm256_storeu_pd, _mm512_add_epi32, _mm512_castsi512_si256,
+        _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_extracti64x4_epi64, _mm512_load_si512,
+        _mm512_set1_epi8, _mm512_setzero_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
+        _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_xor_si512,
     };
 
-    use super::{PANEL, ROWS, Step, add_rows_plainly, check_places};
+    use super::{
+        BYTE_ROWS, BYTE_SHIFT, ByteStep, PANEL, ROWS, Step, add_rows_plainly, check_places,
+    };
     use crate::{Element, Precision};
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
@@ -174,9 +196,7 @@ mod x86 {
                     }
                 }
                 for (out, sums) in out.chunks_exact_mut(PANEL).zip(sums) {
-                    for (out, sum) in out[j * WIDTH..].iter_mut().zip(sums) {
-                        *out += _mm512_reduce_add_epi32(sum);
-                    }
+                    add_four(&mut out[j * WIDTH..], sums);
                 }
             }
         }
@@ -184,77 +204,55 @@ mod x86 {
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
     pub(super) fn add_byte_products(
-        left: &[&[u8]],
-        right: &[&[u8]],
+        a: &[ByteStep],
+        b: &[ByteStep],
         length: usize,
         out: &mut [i32],
     ) {
-        const HIGH: usize = 6;
-        const WIDE: usize = 4;
-        let rows = left.chunks(HIGH).zip(out.chunks_mut(HIGH * PANEL));
-        for (left, out) in rows {
-            for (j, right) in right.chunks(WIDE).enumerate() {
-                let at = j * WIDE;
-                match (<&[&[u8]; HIGH]>::try_from(left), <&[&[u8]; WIDE]>::try_from(right)) {
-                    (Ok(left), Ok(right)) => byte_block(*left, *right, length, at, out),
-                    _ => {
-                        for (left, out) in left.iter().zip(out.chunks_mut(PANEL)) {
-                            for (j, right) in right.iter().enumerate() {
-                                byte_block([*left], [*right], length, at + j, out);
-                            }
+        const WIDTH: usize = 4;
+        let shift = _mm512_set1_epi8(BYTE_SHIFT.cast_signed());
+        let groups =
+            a.chunks_exact(BYTE_ROWS * length).zip(out.chunks_exact_mut(BYTE_ROWS * PANEL));
+        for (a, out) in groups {
+            for (j, b) in b.chunks_exact(WIDTH * length).enumerate() {
+                let mut sums = [[_mm512_setzero_si512(); WIDTH]; BYTE_ROWS];
+                for f in 0..length {
+                    // SAFETY: `f` is below the length of a row, and there are BYTE_ROWS and WIDTH of them.
+                    let load = |rows: &[ByteStep], row: usize| unsafe {
+                        _mm512_load_si512(rows.as_ptr().add(row * length + f).cast())
+                    };
+                    let mut right = [shift; WIDTH];
+                    for (row, right) in right.iter_mut().enumerate() {
+                        *right = _mm512_xor_si512(load(b, row), shift);
+                    }
+                    for (i, sums) in sums.iter_mut().enumerate() {
+                        let left = load(a, i);
+                        for (sum, right) in sums.iter_mut().zip(right) {
+                            *sum = _mm512_dpbusd_epi32(*sum, left, right);
                         }
                     }
+                }
+                for (out, sums) in out.chunks_exact_mut(PANEL).zip(sums) {
+                    add_four(&mut out[j * WIDTH..], sums);
                 }
             }
         }
     }
 
-    /// A block of products of rows of this length, to the columns from `at` on.
-    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-    fn byte_block<const R: usize, const C: usize>(
-        left: [&[u8]; R],
-        right: [&[u8]; C],
-        length: usize,
-        at: usize,
-        out: &mut [i32],
-    ) {
-        const LANES: usize = 64;
-        let shift = _mm512_set1_epi8(i8::MIN);
-        let mut sums = [[_mm512_setzero_si512(); C]; R];
-        let whole = length - length % LANES;
-        for f in (0..whole).step_by(LANES) {
-            // SAFETY: every row has as many bytes.
-            let load = |row: &[u8]| unsafe { _mm512_loadu_si512(row.as_ptr().add(f).cast()) };
-            let mut shifted = [shift; C];
-            for j in 0..C {
-                shifted[j] = _mm512_xor_si512(load(right[j]), shift);
-            }
-            for i in 0..R {
-                let left = load(left[i]);
-                for j in 0..C {
-                    sums[i][j] = _mm512_dpbusd_epi32(sums[i][j], left, shifted[j]);
-                }
-            }
-        }
-        if whole < length {
-            let mask = (1_u64 << (length - whole)) - 1;
-            // SAFETY: every row has as many bytes from there on as the mask has ones: others are not touched.
-            let load = |row: &[u8]| unsafe {
-                _mm512_maskz_loadu_epi8(mask, row.as_ptr().add(whole).cast())
-            };
-            for i in 0..R {
-                // A byte that is not there is 0 on the left side.
-                let left = load(left[i]);
-                for j in 0..C {
-                    let right = _mm512_xor_si512(load(right[j]), shift);
-                    sums[i][j] = _mm512_dpbusd_epi32(sums[i][j], left, right);
-                }
-            }
-        }
-        for (out, sums) in out.chunks_mut(PANEL).zip(sums) {
-            for (out, sum) in out[at..].iter_mut().zip(sums) {
-                *out += _mm512_reduce_add_epi32(sum);
-            }
+    /// Adds the sum of the lanes of each to the first four places.
+    #[target_feature(enable = "avx512f")]
+    fn add_four(out: &mut [i32], [a, b, c, d]: [__m512i; 4]) {
+        let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+        let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+        let all = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+        let (low, high) = (_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64::<1>(all));
+        let half = _mm256_add_epi32(low, high);
+        let (low, high) = (_mm256_castsi256_si128(half), _mm256_extracti128_si256::<1>(half));
+        let out: *mut __m128i = out[..4].as_mut_ptr().cast();
+        // SAFETY: these are four places.
+        unsafe {
+            let sums = _mm_add_epi32(_mm_loadu_si128(out), _mm_add_epi32(low, high));
+            _mm_storeu_si128(out, sums);
         }
     }
 
@@ -414,31 +412,26 @@ mod tests {
         add_products(&[], &[], 0, &mut []);
     }
 
-    fn slices(rows: &[Vec<u8>]) -> Vec<&[u8]> {
-        rows.iter().map(Vec::as_slice).collect()
-    }
-
     #[test]
-    fn products_of_bytes_as_they_lie_are_exact() {
-        for (rows, columns, length) in
-            [(0, 1, 5_u64), (1, 1, 0), (7, PANEL, 63), (13, 9, 64), (6, 4, 4096), (12, 127, 200)]
-        {
-            let mut stream = RandomStream::new(length, Purpose::Data, 0);
-            let mut bytes = |rows: usize| -> Vec<Vec<u8>> {
+    fn products_of_bytes_are_exact() {
+        if !has_byte_products() {
+            println!("no instructions for bytes here");
+            return;
+        }
+        for (rows, length) in [(0, 1), (6, 0), (6, 1), (18, 2), (12, 63)] {
+            let mut stream = RandomStream::new(length as u64, Purpose::Data, 0);
+            let mut steps = |count: usize| -> Vec<ByteStep> {
                 let mut byte = || u8::try_from(stream.up_to(255)).unwrap();
-                (0..rows).map(|_| (0..length).map(|_| byte()).collect()).collect()
+                (0..count).map(|_| ByteStep([(); BYTES].map(|()| byte()))).collect()
             };
-            let (left, right) = (bytes(rows), bytes(columns));
-            let mut out = vec![3; rows * PANEL];
-            if !add_byte_products(&slices(&left), &slices(&right), &mut out) {
-                println!("no instructions for bytes here");
-                return;
-            }
-            for (i, left) in left.iter().enumerate() {
-                for (j, right) in right.iter().enumerate() {
-                    let pairs = left.iter().zip(right);
+            let (a, b) = (steps(rows * length), steps(PANEL * length));
+            let mut out = vec![3; if length > 0 { rows * PANEL } else { 0 }];
+            add_byte_products(&a, &b, length, &mut out);
+            for (i, a) in a.chunks(length.max(1)).enumerate() {
+                for (j, b) in b.chunks(length.max(1)).enumerate() {
+                    let pairs = a.iter().zip(b).flat_map(|(a, b)| a.0.iter().zip(&b.0));
                     let sum: i32 = pairs.map(|(&a, &b)| i32::from(a) * (i32::from(b) - 128)).sum();
-                    assert_eq!(out[i * PANEL + j], 3 + sum, "{rows} {columns} {length}: {i} {j}");
+                    assert_eq!(out[i * PANEL + j], 3 + sum, "{rows} {length}: {i} {j}");
                 }
             }
         }

@@ -1,10 +1,15 @@
 //! What of a matrix is not zero, and the matrix with rows and columns exchanged: what other kernels want to
 //! find ready.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
+use ndarray::ArrayView2;
+
 use super::combine::CHUNK;
-use super::launch::Kernel;
+use super::gram::PANEL;
+use super::launch::{Kernel, KernelPath, launch};
+use super::row_stride;
 use super::simd::Simd;
 
 /// One number of a row that is not zero: of which term, and what.
@@ -110,5 +115,30 @@ impl Transpose {
                 }
             }
         }
+    }
+}
+
+/// Gives `then` the same numbers with rows and columns exchanged, which lie near the processor.
+///
+/// # Panics
+/// If there are more than [`PANEL`] rows or columns, or rows are not in one piece.
+#[expect(clippy::large_stack_arrays, reason = "near the processor, without an allocation")]
+pub(crate) fn with_transposed<R>(
+    path: KernelPath,
+    values: ArrayView2<'_, f32>,
+    then: impl FnOnce(ArrayView2<'_, f32>) -> R,
+) -> R {
+    #[repr(align(64))]
+    struct Room([[MaybeUninit<f32>; PANEL]; PANEL]);
+    let (rows, columns) = values.dim();
+    assert!(rows.max(columns) <= PANEL, "{rows} rows, {columns} columns");
+    let stride = row_stride(values.dim(), values.strides()).expect("rows in one piece");
+    let mut room = Room([[MaybeUninit::uninit(); PANEL]; PANEL]);
+    let to: *mut f32 = room.0.as_mut_ptr().cast();
+    let kernel = Transpose { from: values.as_ptr(), stride, rows, columns, to, to_stride: rows };
+    // SAFETY: there is room for as many numbers, `rows` in a row, all of which the kernel writes.
+    unsafe {
+        launch(path, kernel);
+        then(ArrayView2::from_shape_ptr((columns, rows), to))
     }
 }

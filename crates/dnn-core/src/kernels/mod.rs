@@ -38,6 +38,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis};
 
 pub use combine::CHUNK;
 pub use launch::{KernelPath, PlainLoop};
+pub(crate) use lists::with_transposed;
 
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
@@ -45,7 +46,8 @@ use rayon::slice::ParallelSliceMut;
 use combine::Combine;
 use dot::{Dot, FEATURES, MOST_EXAMPLES, NUMBERS};
 use lists::{Entry, List, Transpose};
-use simd::{LINE, MOST_LANES, Source, fetch};
+pub(crate) use simd::Source;
+use simd::{LINE, MOST_LANES, fetch};
 
 /// Numbers from which on lists of them are made in parallel.
 const WORTH_THREADS: usize = 1 << 14;
@@ -228,6 +230,11 @@ impl Terms {
         chunks * rows as u128 * (2 * CHUNK as u128 + 1)
     }
 
+    /// Columns of the matrix that is listed now.
+    pub fn terms(&self) -> usize {
+        self.columns
+    }
+
     /// Makes this the lists of a matrix of another shape, without any entry.
     fn resize(&mut self, rows: usize, terms: usize) {
         let places = terms.div_ceil(CHUNK) * rows;
@@ -369,28 +376,23 @@ fn run_combine(
         });
     let (coefficients, source) = (coefficients.as_ptr(), source.as_ptr());
     let out = out.as_mut_ptr();
-    macro_rules! launch {
-        ($fetches:literal) => {{
-            let kernel = Combine::<$fetches> {
-                coefficients,
-                row,
-                term,
-                rows,
-                terms,
-                counts,
-                entries,
-                source,
-                stride,
-                width,
-                out,
-                out_stride,
-                ahead,
-            };
-            // SAFETY: the shapes were checked above, and lists name terms of their chunk alone.
-            unsafe { launch::launch(path, kernel) }
-        }};
-    }
-    if ahead.is_empty() { launch!(false) } else { launch!(true) }
+    let kernel = Combine {
+        coefficients,
+        row,
+        term,
+        rows,
+        terms,
+        counts,
+        entries,
+        source,
+        stride,
+        width,
+        out,
+        out_stride,
+        ahead,
+    };
+    // SAFETY: the shapes were checked above, and lists name terms of their chunk alone.
+    unsafe { launch::launch(path, kernel) }
 }
 
 /// Whether so few of these numbers are not zero that lists of them are worth making.

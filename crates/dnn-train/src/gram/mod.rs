@@ -14,9 +14,7 @@ mod saved;
 use dnn_core::{Combination, Element, Features, Gram};
 use dnn_layers::Network;
 use ndarray::{Array2, ArrayView2, Axis, Zip};
-use rayon::iter::{
-    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
-};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 pub use plan::{GramChoice, GramOperations, GramPlan};
 
@@ -24,9 +22,6 @@ use crate::checkpoint::unfit;
 use crate::engine::Engine;
 use crate::optimizer::each;
 use crate::{Optimizer, TrainError};
-
-/// Examples that are summed at a time in their own precision.
-const TILE: usize = 256;
 
 /// `a W + S X^T`, and its product with `X`.
 ///
@@ -161,13 +156,12 @@ struct ValidationWork<T> {
 }
 
 impl<T: Element> GramWork<T> {
-    /// Computes the products of all examples with each other and with the validation part; tiles of `dZ` have
-    /// `tile` examples.
+    /// Computes the products of all examples with each other and with the validation part.
     pub(crate) fn new(
         state: &GramState<T>,
         x: &Features<'_, T>,
         validation: Option<&Features<'_, T>>,
-        (tile, l2): (usize, f64),
+        l2: f64,
     ) -> Self {
         let (units, m) = (state.base.nrows(), x.len());
         let square = |sum: f64, &weight: &T| {
@@ -176,13 +170,13 @@ impl<T: Element> GramWork<T> {
         };
         Self {
             gram: Gram::of(x),
-            dz: Combination::new(units, m, tile),
+            dz: Combination::new(units, m),
             gradient: Combined::zeros(units, m),
             started: (l2 > 0.0)
                 .then(|| (x.product(state.base.view()), state.base.iter().fold(0.0, square))),
             validation: validation.map(|y| ValidationWork {
                 gram: Gram::between(x, y),
-                sums: Combination::new(units, m, TILE),
+                sums: Combination::new(units, m),
                 started: y.product(state.base.view()),
                 z: Array2::zeros((units, y.len())),
             }),
@@ -211,14 +205,12 @@ impl<T: Element> GramWork<T> {
     ) -> Result<(), &'static str> {
         let gradient = &mut self.gradient;
         let sums = gradient.sums.axis_chunks_iter_mut(Axis(1), engine.tile_width());
-        let tiles = sums.into_par_iter().zip(engine.first_dz());
-        let blocks = self.dz.blocks_mut().par_iter_mut();
-        blocks.zip(tiles).for_each(|(block, (mut sums, dz))| {
-            block.assign(dz);
+        sums.into_par_iter().zip(engine.first_dz()).for_each(|(mut sums, dz)| {
             for (sums, dz) in sums.rows_mut().into_iter().zip(dz.rows()) {
                 sums.into_iter().zip(dz).for_each(|(sum, &dz)| *sum = dz.into());
             }
         });
+        self.dz.assign(gradient.sums.view());
         self.gram.multiply_into(&self.dz, gradient.z.view_mut());
         let GramState { place, direction, .. } = state;
         gradient.share.fill(0.0);
@@ -244,10 +236,7 @@ impl<T: Element> GramWork<T> {
         state: &GramState<T>,
     ) -> Option<ArrayView2<'_, f64>> {
         let ValidationWork { gram, sums, started, z } = self.validation.as_mut()?;
-        let place = state.place.sums.axis_chunks_iter(Axis(1), TILE).into_par_iter();
-        sums.blocks_mut().par_iter_mut().zip(place).for_each(|(block, place)| {
-            block.assign(place);
-        });
+        sums.assign(state.place.sums.view());
         gram.multiply_into(sums, z.view_mut());
         let share = state.place.share[(0, 0)];
         z.zip_mut_with(started, |z, started| *z += share * started);

@@ -177,8 +177,8 @@ impl Trainer {
         // Three numbers of place, direction and gradient for each unit and example, and where it began.
         let all = training as u128 + validation as u128;
         let arrays = product([9, units as u128, all, size_of::<f64>() as u128]);
-        let bytes = Gram::<T>::bytes(training, training)
-            .saturating_add(Gram::<T>::bytes(training, validation))
+        let bytes = Gram::<T>::bytes_of(training)
+            .saturating_add(Gram::<T>::bytes_between(training, validation))
             .saturating_add(Combination::<T>::bytes(units, training).saturating_mul(2))
             .saturating_add(arrays);
         let obstacle = self.gram_obstacle();
