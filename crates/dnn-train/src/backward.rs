@@ -3,9 +3,10 @@
 //! Each function gives new arrays with all that a reader wants to look at. The trainer runs the
 //! same formulas over its own buffers.
 
+use dnn_core::kernels::{KernelPath, PlainLoop};
 use dnn_core::{Columns, CoreError, Element, Features, LayerParameters, Parameters, multiply};
 use dnn_layers::{Activation, LayerCache};
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder};
+use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, ShapeBuilder};
 
 /// The gradients at one layer.
 ///
@@ -97,11 +98,32 @@ pub(crate) fn propagate<T: Element>(
     multiply(T::one(), weights.reversed_axes(), dz, T::zero(), da_prev);
 }
 
-/// Adds the sum of each row of `dz` to `db`.
+/// Adds the sum of each row of `dz` to `db`, example after example.
 pub(crate) fn accumulate_bias<T: Element>(dz: ArrayView2<'_, T>, mut db: ArrayViewMut2<'_, T>) {
-    let mut db = db.column_mut(0);
-    for column in dz.axis_iter(Axis(1)) {
-        db += &column;
+    KernelPath::best().vectorized(AddExamples { dz, db: db.column_mut(0) });
+}
+
+struct AddExamples<'a, T> {
+    dz: ArrayView2<'a, T>,
+    db: ArrayViewMut1<'a, T>,
+}
+
+impl<T: Element> PlainLoop for AddExamples<'_, T> {
+    type Output = ();
+
+    #[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
+    #[inline(always)]
+    fn run(self) {
+        let Self { dz, mut db } = self;
+        for example in dz.columns() {
+            if let (Some(dz), Some(db)) = (example.to_slice(), db.as_slice_mut()) {
+                for (sum, &dz) in db.iter_mut().zip(dz) {
+                    *sum += dz;
+                }
+            } else {
+                db += &example;
+            }
+        }
     }
 }
 

@@ -272,15 +272,13 @@ impl<T: Element> Blocks<T> {
     /// The block of the features `rows`.
     fn block(&self, job: &Job<'_, '_, T>, rows: Range<usize>, mut sink: Sink<'_, T>) -> bool {
         let m = job.columns.len();
-        let Gathered { dz: all, lists, .. } = &self.layers[job.l];
-        let coefficients = T::as_f32(all.slice(s![.., ..m])).expect("made for f32 alone");
         let mut scratch = self.scratch();
         let Scratch { panel, sums } = &mut *scratch;
         let (mut panel, mut sums) = (matrix(panel, EXAMPLES), matrix(sums, UNITS));
         // Inputs that fit are made ready once, for a few units at a time; else as often as there are parts.
         let fits = m <= EXAMPLES;
         let at_a_time = if fits { FEW_UNITS } else { UNITS };
-        let (units, mut finite) = (all.nrows(), true);
+        let (units, mut finite) = (self.layers[job.l].dz.nrows(), true);
         for first in (0..units).step_by(at_a_time) {
             let part = first..units.min(first + at_a_time);
             sink.fetch(part.end..units.min(part.end + FEW_UNITS));
@@ -290,22 +288,39 @@ impl<T: Element> Blocks<T> {
             }
             for start in (0..m).step_by(EXAMPLES) {
                 let positions = start..m.min(start + EXAMPLES);
+                if let Some(inputs) = job.in_place(positions.clone(), rows.clone()) {
+                    self.combine(job.l, (part.clone(), start), inputs, sums.view_mut());
+                    continue;
+                }
                 let mut panel = panel.slice_mut(s![..positions.len(), ..rows.len()]);
                 if first == 0 || !fits {
                     job.fill(positions.clone(), rows.clone(), panel.view_mut());
                 }
-                let panel = T::as_f32(panel.view()).expect("made for f32 alone");
-                let mut sums = T::as_f32_mut(sums.view_mut()).expect("made for f32 alone");
-                for (index, chunk) in panel.axis_chunks_iter(Axis(0), CHUNK).enumerate() {
-                    let place = (part.clone(), start / CHUNK + index);
-                    let sums = sums.view_mut();
-                    lists.combine_chunk(self.path, coefficients, place, (chunk, &[]), sums);
-                }
+                self.combine(job.l, (part.clone(), start), panel.view(), sums.view_mut());
             }
             self.path.vectorized(Multiply { values: sums.view_mut(), by: job.share });
             finite &= sink.take(part, sums);
         }
         finite
+    }
+
+    /// `sums += dZ A_prev^T` for some units and the examples from `start` on, whose inputs are given.
+    fn combine(
+        &self,
+        l: usize,
+        (units, start): (Range<usize>, usize),
+        inputs: ArrayView2<'_, T>,
+        mut sums: ArrayViewMut2<'_, T>,
+    ) {
+        let Gathered { dz, lists, .. } = &self.layers[l];
+        let dz = dz.slice(s![.., ..lists.terms()]);
+        let dz = T::as_f32(dz).expect("made for f32 alone");
+        let inputs = T::as_f32(inputs).expect("made for f32 alone");
+        let mut sums = T::as_f32_mut(sums.view_mut()).expect("made for f32 alone");
+        for (index, chunk) in inputs.axis_chunks_iter(Axis(0), CHUNK).enumerate() {
+            let place = (units.clone(), start / CHUNK + index);
+            lists.combine_chunk(self.path, dz, place, (chunk, &[]), sums.view_mut());
+        }
     }
 
     /// Memory that no other task uses now.
@@ -417,6 +432,19 @@ impl<T: Element> PlainLoop for SumOfSquares<'_, T> {
 }
 
 impl<T: Element> Job<'_, '_, T> {
+    /// `A_prev^T` of the examples at `positions` of the batch and the features `rows` where it is, if one tile has
+    /// all of it near together.
+    fn in_place(&self, positions: Range<usize>, rows: Range<usize>) -> Option<ArrayView2<'_, T>> {
+        let tile = positions.start / self.tile_width;
+        if self.l == 0 || positions.end > (tile + 1) * self.tile_width {
+            return None;
+        }
+        let a = self.tiles[tile].caches.passed_on(self.l - 1);
+        let first = positions.start % self.tile_width;
+        let fits = rows.len() == a.nrows() && rows.len() <= NARROW && a.strides()[0] == 1;
+        fits.then(|| a.reversed_axes().slice_move(s![first..first + positions.len(), ..]))
+    }
+
     /// Writes `A_prev^T` of the examples at `positions` of the batch and the features `rows`.
     fn fill(&self, positions: Range<usize>, rows: Range<usize>, mut panel: ArrayViewMut2<'_, T>) {
         if self.l == 0 {

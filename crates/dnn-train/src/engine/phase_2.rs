@@ -91,31 +91,29 @@ impl<T: Element> Engine<T> {
         let share = share_of_weight(self.tally.weight());
         let tile_width = self.tile_width;
         let tiles = &self.tiles[..columns.len().div_ceil(tile_width)];
-        for (l, gradient) in self.gradient.layers.iter_mut().enumerate() {
-            if is_normalized(&self.segments, l) || gradient.weights.is_empty() {
-                continue;
-            }
-            let finite = if let Some(blocks) = &self.blocks {
+        let segments = &self.segments;
+        let layers = self.gradient.layers.iter_mut().enumerate();
+        let mut layers = layers
+            .filter(|(l, gradient)| !is_normalized(segments, *l) && !gradient.weights.is_empty());
+        let stored = |l, finite| {
+            if finite { Ok(()) } else { Err(NotFinite { what: "the gradient", layer: l + 1 }) }
+        };
+        if let Some(blocks) = &self.blocks {
+            return side_by_side(layers, &|(l, gradient)| {
                 let job = Job { l, share, tiles, tile_width, examples, columns };
-                blocks.run(&job, Sink::Store(gradient.weights.view_mut()))
-            } else {
-                let blocks = gradient.weights.axis_chunks_iter_mut(Axis(1), FEATURE_BLOCK);
-                blocks
-                    .into_par_iter()
-                    .zip(self.scratch.par_iter_mut())
-                    .enumerate()
-                    .map(|(block, (dw, scratch))| {
-                        let first = block * FEATURE_BLOCK;
-                        let rows = first..first + dw.ncols();
-                        weight_gradient((l, share), tiles, examples, columns, rows, scratch, dw)
-                    })
-                    .reduce(|| true, |a, b| a && b)
-            };
-            if !finite {
-                return Err(NotFinite { what: "the gradient", layer: l + 1 });
-            }
+                stored(l, blocks.run(&job, Sink::Store(gradient.weights.view_mut())))
+            });
         }
-        Ok(())
+        layers.try_for_each(|(l, gradient)| {
+            let blocks = gradient.weights.axis_chunks_iter_mut(Axis(1), FEATURE_BLOCK);
+            let blocks = blocks.into_par_iter().zip(self.scratch.par_iter_mut()).enumerate();
+            let finite = blocks.map(|(block, (dw, scratch))| {
+                let first = block * FEATURE_BLOCK;
+                let rows = first..first + dw.ncols();
+                weight_gradient((l, share), tiles, examples, columns, rows, scratch, dw)
+            });
+            stored(l, finite.reduce(|| true, |a, b| a && b))
+        })
     }
 
     /// Whether phase 2 may change parameters as it goes: no number of the gradient can stop being finite on
