@@ -9,12 +9,17 @@ use std::ops::Range;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 
-use crate::kernels::{Epilogue, KernelPath, dot, has_rows};
+use crate::kernels::{Epilogue, KernelPath, Source, dot, has_rows};
 use crate::{Columns, Element, Features};
 
 /// Features per block: a product over more features is the sum of the products over such blocks,
 /// in order. 256 is also the depth of matrixmultiply's own blocks.
 pub const FEATURE_BLOCK: usize = 256;
+
+/// A product of one example with so many weights is worth other threads.
+const WORTH_THREADS: usize = 1 << 17;
+/// Units that a kernel takes together.
+const TOGETHER: usize = 4;
 
 /// `out = alpha a b + beta out`; with `beta` 0, `out` may hold anything.
 ///
@@ -67,6 +72,32 @@ fn portable_path() -> &'static str {
         }
     }
     "dnn/portable, matrixmultiply/fallback"
+}
+
+/// [`dot`] of one example with many weights is shared out among the threads of a pool, if this is one of them;
+/// of more examples the caller makes tasks.
+fn dot_by_units<'x, E: Source + Sync + 'x>(
+    weights: ArrayView2<'_, f32>,
+    example: &(impl Fn(usize) -> &'x [E] + Sync),
+    epilogue: Epilogue<'_>,
+    out: ArrayViewMut2<'_, f32>,
+) {
+    let shared = out.ncols() == 1
+        && weights.len() >= WORTH_THREADS
+        && weights.nrows() >= 2 * TOGETHER
+        && rayon::current_thread_index().is_some();
+    if !shared {
+        return dot(KernelPath::best(), weights, example, epilogue, out);
+    }
+    let middle = (weights.nrows() / 2).next_multiple_of(TOGETHER);
+    let (upper, lower) = weights.split_at(Axis(0), middle);
+    let (upper_out, lower_out) = out.split_at(Axis(0), middle);
+    let bias = epilogue.bias.map(|bias| bias.split_at(Axis(0), middle));
+    let part = |bias| Epilogue { bias, ..epilogue };
+    rayon::join(
+        || dot_by_units(upper, example, part(bias.map(|it| it.0)), upper_out),
+        || dot_by_units(lower, example, part(bias.map(|it| it.1)), lower_out),
+    );
 }
 
 /// The blocks of `0..features`, [`FEATURE_BLOCK`] long but for the last.
@@ -138,16 +169,16 @@ impl<T: Element> Features<'_, T> {
             return false;
         }
         let epilogue = |scale| Epilogue { scale, bias, floor: f32::NEG_INFINITY };
-        let path = KernelPath::best();
         match *self {
             Self::Real(values) => {
                 let Some(values) = T::as_f32(values) else { return false };
                 let example = |j| in_piece(values, columns.at(j));
-                dot(path, weights, example, epilogue(1.0), out);
+                dot_by_units(weights, &example, epilogue(1.0), out);
             }
             Self::Pixels { values, scaling } => {
                 let (factor, _) = scaling.factor_and_offset::<f32>(0);
-                dot(path, weights, |j| in_piece(values, columns.at(j)), epilogue(factor), out);
+                let example = |j| in_piece(values, columns.at(j));
+                dot_by_units(weights, &example, epilogue(factor), out);
             }
         }
         true
@@ -234,6 +265,29 @@ mod tests {
 
     fn close(found: &Array2<f64>, expected: &Array2<f64>) -> bool {
         (found - expected).iter().all(|d| d.abs() < 1e-10)
+    }
+
+    #[test]
+    fn one_example_that_is_shared_out_has_the_bits_of_one_that_is_not() {
+        let (n, features) = (131, 2 * WORTH_THREADS / 100);
+        let mut stream = RandomStream::new(1, Purpose::Data, 0);
+        let mut normal =
+            |shape| Array2::from_shape_simple_fn(shape, || f32::from_f64(stream.normal()));
+        let (weights, x, bias) = (normal((n, features)), normal((features, 1)), normal((1, n)));
+        let run = || {
+            let mut out = Array2::zeros((n, 1).f());
+            let (x, columns) = (Features::Real(x.view()), Columns::Run { start: 0, len: 1 });
+            x.linear_into(weights.view(), bias.row(0), columns, &mut Vec::new(), out.view_mut());
+            out
+        };
+        let expected = run();
+        let wide = |values: &Array2<f32>| values.mapv(f64::from);
+        let oracle = naive(wide(&weights).view(), wide(&x).view()) + wide(&bias).t();
+        assert!((wide(&expected) - oracle).iter().all(|apart| apart.abs() < 1e-3));
+        for threads in [1, 2, 3, 8] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert_eq!(pool.install(run), expected, "{threads} threads");
+        }
     }
 
     proptest! {

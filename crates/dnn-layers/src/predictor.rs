@@ -21,7 +21,9 @@ const UNITS: usize = 24;
 
 /// Predicts with a network again and again, in memory that is made by the first call of a size.
 ///
-/// A picture at a time goes through kernels that read the weights as they lie; many at a time go in tiles,
+/// A picture at a time goes through kernels that read the weights as they lie; called by a thread of a rayon
+/// pool, the other threads of it help with large layers, which is faster for one call after another, and
+/// slower if these threads fell asleep in between. Many at a time go in tiles,
 /// on the threads of the surrounding pool, through weights that are laid out for it once. Each thread that
 /// predicts on its own makes a predictor of its own; they share the network. Asked for many at a time from
 /// outside of a pool, this thread works along, and each other one is sent a small job, which is an allocation.

@@ -103,8 +103,16 @@ impl<'j, T: Element + Scalar> Desk<'j, T> {
         failure.map_or(Ok(next), Err)
     }
 
-    /// The median of as many predictions as a round has.
+    /// The median of as many predictions as a round has: of single ones by a thread of the pool, whose other
+    /// threads help there.
     fn predictions(&self) -> Result<Turn> {
+        match self.job.batch {
+            Some(1) => rayon::scope(|_| self.predictions_here()),
+            _ => self.predictions_here(),
+        }
+    }
+
+    fn predictions_here(&self) -> Result<Turn> {
         let (mut answers, batch) = (Answers::of(&self.network)?, self.job.batch.unwrap_or(1));
         let places = self.job.examples / batch;
         let (mut times, mut value) = (Vec::with_capacity(self.job.rounds_of), 0.0);
