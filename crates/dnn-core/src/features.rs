@@ -144,12 +144,20 @@ impl<T: Element> Features<'_, T> {
             }
             Self::Pixels { values, scaling } => {
                 let some = values.slice(s![.., ..;step]);
-                let lines = scaling.lines::<T>();
-                let zero = |(i, &pixel): (usize, &u8)| {
-                    scaled(pixel, lines[i % scaling.channels]).is_zero()
+                let channels = scaling.channels();
+                let zero_of = |channel| {
+                    let line = scaling.factor_and_offset::<T>(channel);
+                    (0..=u8::MAX).find(|&pixel| scaled(pixel, line).is_zero())
                 };
-                let of = |column: ArrayView1<'_, u8>| {
-                    column.iter().enumerate().filter(|&it| zero(it)).count()
+                let zeros: Vec<Option<u8>> = (0..channels).map(zero_of).collect();
+                let of = |column: ArrayView1<'_, u8>| -> usize {
+                    let of_channel = |(first, zero): (usize, &Option<u8>)| {
+                        let zero = zero.unwrap_or_default();
+                        let pixels = column.slice_move(s![first.min(column.len())..;channels]);
+                        pixels.iter().filter(|&&pixel| pixel == zero).count()
+                    };
+                    let there = zeros.iter().enumerate().filter(|(_, zero)| zero.is_some());
+                    there.map(of_channel).sum()
                 };
                 (some.columns().into_iter().map(of).sum(), some.len())
             }
