@@ -1,5 +1,5 @@
 //! What a busy machine costs: all threads beside as many busy processes, against one thread on an idle
-//! machine.
+//! machine, and against one thread beside the same processes.
 //!
 //! The one idea: who shares two processors with two others may well need twice the time of an idle
 //! machine, but should not need much more than if it had not asked for the second processor at all.
@@ -37,7 +37,8 @@ pub struct Loaded {
     pub machine: Machine,
     /// Processors, and so threads and busy processes.
     pub threads: usize,
-    /// One a workload. Rows: one thread, all threads, all threads beside busy processes; ratios to the first.
+    /// One a workload. Rows: one thread, all threads, and both beside busy processes, all threads first; ratios to
+    /// the first row.
     pub sections: Vec<Section>,
 }
 
@@ -79,7 +80,7 @@ fn section(stage: &Stage, fma: &mut Worker, mut case: Case) -> Result<Section> {
     let all = stage.threads;
     let spinner = stage.ours("spin", &[Path::new("spin")]);
     let mut workers = Vec::new();
-    for threads in [1, all, all] {
+    for threads in [1, all, all, 1] {
         let path = path.with_file_name(format!("loaded-{threads}.json"));
         Job { threads, ..case.job.clone() }.write(&path)?;
         let mut worker = Worker::start(&stage.ours_on(threads, "dnn", &[]))?;
@@ -87,10 +88,11 @@ fn section(stage: &Stage, fma: &mut Worker, mut case: Case) -> Result<Section> {
         workers.push(worker);
     }
     let names = labels(all).map(|label| format!("dnn, {label}"));
-    let mut entrants: Vec<Entrant<'_>> = workers.iter_mut().map(Entrant::Worker).collect();
-    if let Some(Entrant::Worker(worker)) = entrants.pop() {
-        entrants.push(Entrant::Beside { worker, spinner: &spinner, count: all });
-    }
+    let entrant = |(row, worker)| match row {
+        0 | 1 => Entrant::Worker(worker),
+        _ => Entrant::Beside { worker, spinner: &spinner, count: all },
+    };
+    let mut entrants: Vec<Entrant<'_>> = workers.iter_mut().enumerate().map(entrant).collect();
     let plan = stage.plan(case.rounds, case.job.kind != Kind::Run);
     let (played, rates) = play(&mut entrants, Some(fma), plan)?;
     let mut section = Section {
@@ -108,19 +110,25 @@ fn section(stage: &Stage, fma: &mut Worker, mut case: Case) -> Result<Section> {
     Ok(section)
 }
 
-fn labels(threads: usize) -> [String; 3] {
+fn labels(threads: usize) -> [String; 4] {
     let plural = if threads == 1 { "" } else { "s" };
     [
         "1 thread, idle".to_owned(),
         format!("{threads} thread{plural}, idle"),
         format!("{threads} thread{plural} beside {threads} busy"),
+        format!("1 thread beside {threads} busy"),
     ]
 }
 
 impl Section {
-    /// The row of the busy machine.
+    /// The row of all threads on the busy machine.
     fn loaded(&self) -> Option<&Row> {
         self.rows.get(2)
+    }
+
+    /// How many times as long that is as one thread takes there.
+    fn against_one_there(&self) -> Option<f64> {
+        Some(self.loaded()?.time.median / self.rows.get(3)?.time.median)
     }
 }
 
@@ -135,7 +143,7 @@ impl Loaded {
     }
 
     fn table(&self) -> String {
-        let [one, all, busy] = labels(self.threads);
+        let [one, all, busy, one_busy] = labels(self.threads);
         let header = [
             "workload",
             "what",
@@ -146,6 +154,8 @@ impl Loaded {
             "quartiles",
             "samples",
             "<= 1.5",
+            &one_busy,
+            "busy / 1 busy",
         ];
         let mut rows = vec![header.map(str::to_owned)];
         for section in &self.sections {
@@ -162,6 +172,8 @@ impl Loaded {
                 format!("{:.2} to {:.2}", ratio.lower, ratio.upper),
                 loaded.count(),
                 if ratio.median <= MOST { "yes" } else { "**no**" }.to_owned(),
+                time(3),
+                format!("{:.2}", section.against_one_there().unwrap_or(f64::NAN)),
             ]);
         }
         markdown_table(&rows, 2)
@@ -173,16 +185,23 @@ impl Loaded {
         let quick = if self.quick { " A quick run, which says nothing of speed." } else { "" };
         let mut text = format!(
             "`{}` on {cpu}, {cores} cores, {system}; {rustc}; commit {commit}.{quick}\n\
-             Times are medians over the rounds, in which all three take turns; *busy*: one process per \
+             Times are medians over the rounds, in which all four take turns; *busy*: one process per \
              processor that computes without an end, started before the turn and ended after it; *busy / \
              1 idle*: the median, and the quartiles, of the ratios within each round; *samples*: how many \
-             rounds of the busy machine were kept, by the rule of `report.md`.\n\n{}",
+             rounds of the busy machine were kept, by the rule of `report.md`; *busy / 1 busy*: of the \
+             medians.\n\n{}",
             self.command,
             self.table()
         );
         if let Some((most, name)) = self.most() {
             let word = if most <= MOST { "no workload passes" } else { "**not all keep within**" };
             text.push_str(&format!("\n{word} {MOST}: the most is {most:.2}, {name}.\n"));
+        }
+        let there = self.sections.iter().filter_map(Section::against_one_there);
+        if let Some(most) = there.reduce(f64::max) {
+            text.push_str(&format!(
+                "Against one thread on the same busy machine the most is {most:.2} times.\n"
+            ));
         }
         text.push('\n');
         for section in &self.sections {
@@ -224,7 +243,8 @@ mod tests {
             commands: Vec::new(),
             rates: Vec::new(),
         };
-        let played = vec![played([2.0, 3.0, 4.0]), played([1.0; 3]), played(busy)];
+        let idle = [played([2.0, 3.0, 4.0]), played([1.0; 3])];
+        let played = [idle.into(), vec![played(busy), played([3.0; 3])]].concat();
         let names = labels(2).map(|label| format!("dnn, {label}"));
         section.fill(&names, played, vec![90.0, 100.0, 95.0, 91.0]).unwrap();
         section
@@ -244,8 +264,9 @@ mod tests {
             "{text}"
         );
         let row = "3.000 s |         1.000 s |                 3.900 s |          1.30 | \
-                   1.25 to 1.35 |     3/3 |    yes |";
+                   1.25 to 1.35 |     3/3 |    yes |                3.000 s |          1.30 |";
         assert!(text.contains(row), "{text}");
+        assert!(text.contains("on the same busy machine the most is 1.30 times."), "{text}");
         assert!(text.contains("no workload passes 1.5: the most is 1.30, w1a."), "{text}");
         assert!(text.contains("ran at 90 to 100 GFLOP/s"), "{text}");
     }
