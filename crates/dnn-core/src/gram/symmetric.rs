@@ -67,6 +67,7 @@ impl<T: Element> Symmetric<'_, T> {
     }
 
     /// All products within a panel.
+    #[expect(clippy::large_stack_arrays, reason = "sums near the processor, without an allocation")]
     fn diagonal(self, panel: usize, mut out: ArrayViewMut2<'_, f64>) {
         let rows = self.gram.block(panel, panel);
         for units in self.a.groups() {
