@@ -15,7 +15,7 @@ pub const CHUNK: usize = 64;
 /// Out of 16: a group of rows with more numbers that are not zero goes through the dense block.
 const DENSE_FROM: usize = 10;
 
-/// `out += C S` for up to [`CHUNK`] terms.
+/// `out += C S`; with lists for up to [`CHUNK`] terms.
 ///
 /// # Safety
 /// `coefficients` has to point to `rows` by `terms` numbers, `row` and `term` apart; `counts` to a number

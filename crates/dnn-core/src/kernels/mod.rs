@@ -230,11 +230,6 @@ impl Terms {
         chunks * rows as u128 * (2 * CHUNK as u128 + 1)
     }
 
-    /// Columns of the matrix that is listed now.
-    pub fn terms(&self) -> usize {
-        self.columns
-    }
-
     /// Makes this the lists of a matrix of another shape, without any entry.
     fn resize(&mut self, rows: usize, terms: usize) {
         let places = terms.div_ceil(CHUNK) * rows;
@@ -339,18 +334,12 @@ pub fn combine_dense(
     path: KernelPath,
     coefficients: ArrayView2<'_, f32>,
     source: ArrayView2<'_, f32>,
-    mut out: ArrayViewMut2<'_, f32>,
+    out: ArrayViewMut2<'_, f32>,
 ) {
-    let terms = coefficients.ncols();
-    assert_eq!(source.nrows(), terms, "one row for each term");
-    for chunk in 0..terms.div_ceil(CHUNK) {
-        let part = ndarray::s![chunk_of(chunk, terms), ..];
-        let coefficients = coefficients.slice(ndarray::s![.., chunk_of(chunk, terms)]);
-        run_combine(path, coefficients, None, (source.slice(part), &[]), out.view_mut());
-    }
+    run_combine(path, coefficients, None, (source, &[]), out);
 }
 
-/// `out += C S` for the terms of one chunk, with the counts and entries that list them.
+/// `out += C S`, for the terms of one chunk with the counts and entries that list them, or for all terms without.
 fn run_combine(
     path: KernelPath,
     coefficients: ArrayView2<'_, f32>,
@@ -359,7 +348,7 @@ fn run_combine(
     mut out: ArrayViewMut2<'_, f32>,
 ) {
     let ((rows, terms), width) = (coefficients.dim(), source.ncols());
-    assert_eq!(source.nrows(), terms, "one row for each term of the chunk");
+    assert_eq!(source.nrows(), terms, "one row for each term");
     assert_eq!(out.dim(), (rows, width), "outputs of another shape");
     let stride = row_stride(source.dim(), source.strides()).expect("rows in one piece");
     let out_stride = row_stride(out.dim(), out.strides()).expect("rows in one piece");

@@ -289,14 +289,14 @@ impl<T: Element> Blocks<T> {
             for start in (0..m).step_by(EXAMPLES) {
                 let positions = start..m.min(start + EXAMPLES);
                 if let Some(inputs) = job.in_place(positions.clone(), rows.clone()) {
-                    self.combine(job.l, (part.clone(), start), inputs, sums.view_mut());
+                    self.combine(job, (part.clone(), start), inputs, sums.view_mut());
                     continue;
                 }
                 let mut panel = panel.slice_mut(s![..positions.len(), ..rows.len()]);
                 if first == 0 || !fits {
                     job.fill(positions.clone(), rows.clone(), panel.view_mut());
                 }
-                self.combine(job.l, (part.clone(), start), panel.view(), sums.view_mut());
+                self.combine(job, (part.clone(), start), panel.view(), sums.view_mut());
             }
             self.path.vectorized(Multiply { values: sums.view_mut(), by: job.share });
             finite &= sink.take(part, sums);
@@ -307,13 +307,13 @@ impl<T: Element> Blocks<T> {
     /// `sums += dZ A_prev^T` for some units and the examples from `start` on, whose inputs are given.
     fn combine(
         &self,
-        l: usize,
+        job: &Job<'_, '_, T>,
         (units, start): (Range<usize>, usize),
         inputs: ArrayView2<'_, T>,
         mut sums: ArrayViewMut2<'_, T>,
     ) {
-        let Gathered { dz, lists, .. } = &self.layers[l];
-        let dz = dz.slice(s![.., ..lists.terms()]);
+        let Gathered { dz, lists, .. } = &self.layers[job.l];
+        let dz = dz.slice(s![.., ..job.columns.len()]);
         let dz = T::as_f32(dz).expect("made for f32 alone");
         let inputs = T::as_f32(inputs).expect("made for f32 alone");
         let mut sums = T::as_f32_mut(sums.view_mut()).expect("made for f32 alone");
