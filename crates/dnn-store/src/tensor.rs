@@ -53,7 +53,7 @@ mod sealed {
     /// What a value type has to offer to this crate alone.
     pub trait Sealed: Copy {
         fn wrap(values: &[Self]) -> super::Values<'_>;
-        fn read(bytes: &[u8]) -> Vec<Self>;
+        fn read(bytes: &[u8]) -> impl Iterator<Item = Self>;
     }
 }
 
@@ -74,9 +74,9 @@ macro_rules! scalar {
                 Values::$variant(values)
             }
 
-            fn read(bytes: &[u8]) -> Vec<Self> {
+            fn read(bytes: &[u8]) -> impl Iterator<Item = Self> {
                 let (values, _) = bytes.as_chunks();
-                values.iter().map(|value| Self::from_le_bytes(*value)).collect()
+                values.iter().map(|value| Self::from_le_bytes(*value))
             }
         }
     };
@@ -188,7 +188,7 @@ impl<'a> StoredTensor<'a> {
     /// [`StoreError::WrongType`] if the values are not of type `T`.
     pub fn to_vec<T: Scalar>(&self) -> Result<Vec<T>, StoreError> {
         self.check_type::<T>()?;
-        Ok(T::read(self.bytes))
+        Ok(T::read(self.bytes).collect())
     }
 
     /// Copies its values to `out`.
@@ -199,13 +199,9 @@ impl<'a> StoredTensor<'a> {
     /// # Panics
     /// If `out` is for another number of values.
     pub fn copy_to<T: Scalar>(&self, out: &mut [T]) -> Result<(), StoreError> {
-        const PIECE: usize = 4096;
         self.check_type::<T>()?;
         assert_eq!(size_of_val(out), self.bytes.len(), "a place for each value");
-        let pieces = self.bytes.chunks(PIECE.saturating_mul(size_of::<T>()));
-        for (out, bytes) in out.chunks_mut(PIECE).zip(pieces) {
-            out.copy_from_slice(&T::read(bytes));
-        }
+        out.iter_mut().zip(T::read(self.bytes)).for_each(|(out, value)| *out = value);
         Ok(())
     }
 
@@ -220,13 +216,18 @@ impl<'a> StoredTensor<'a> {
 
 /// Refuses NaN and infinities in the bytes of a tensor.
 pub(crate) fn check_finite(name: &str, dtype: DType, bytes: &[u8]) -> Result<(), StoreError> {
-    let (singles, doubles) = (bytes.as_chunks().0, bytes.as_chunks().0);
-    let singles = || singles.iter().map(|v| f64::from(f32::from_le_bytes(*v))).enumerate();
-    let doubles = || doubles.iter().map(|v| f64::from_le_bytes(*v)).enumerate();
+    let singles = || <f32 as sealed::Sealed>::read(bytes);
+    let doubles = || <f64 as sealed::Sealed>::read(bytes);
+    let wide = || singles().map(f64::from);
+    // All of them without a branch for each, as it is nearly always; then which one.
     let bad = match dtype {
-        DType::U8 => None,
-        DType::F32 => singles().find(|(_, value)| !value.is_finite()),
-        DType::F64 => doubles().find(|(_, value)| !value.is_finite()),
+        DType::F32 if !singles().fold(true, |all, value| all & value.is_finite()) => {
+            wide().enumerate().find(|(_, value)| !value.is_finite())
+        }
+        DType::F64 if !doubles().fold(true, |all, value| all & value.is_finite()) => {
+            doubles().enumerate().find(|(_, value)| !value.is_finite())
+        }
+        DType::U8 | DType::F32 | DType::F64 => None,
     };
     match bad {
         None => Ok(()),

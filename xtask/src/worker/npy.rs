@@ -90,6 +90,14 @@ pub fn write<T: Number>(
 /// # Errors
 /// If the file cannot be read, or holds something else.
 pub fn read<T: Number>(path: &Path) -> Result<(Vec<usize>, Vec<T>)> {
+    read_as(path, |number| number)
+}
+
+/// The same, with each number as it comes made into another: there is no memory for both.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_as<N: Number, T>(path: &Path, make: impl Fn(N) -> T) -> Result<(Vec<usize>, Vec<T>)> {
     let why = || format!("cannot read {}", path.display());
     let mut file = File::open(path).with_context(why)?;
     let mut start = [0; 10];
@@ -99,16 +107,16 @@ pub fn read<T: Number>(path: &Path) -> Result<(Vec<usize>, Vec<T>)> {
     file.read_exact(&mut text).with_context(why)?;
     let text = String::from_utf8_lossy(&text);
     let shape = shape_in(&text).with_context(|| format!("no shape in `{}`", text.trim()))?;
-    let expected = String::from_utf8_lossy(&header(T::DESCR, &shape)[10..]).into_owned();
+    let expected = String::from_utf8_lossy(&header(N::DESCR, &shape)[10..]).into_owned();
     ensure!(text == expected, "{}: expected `{expected}`, found `{text}`", path.display());
     let count: usize = shape.iter().product();
-    let (mut numbers, mut buffer) = (Vec::with_capacity(count), vec![0; PIECE * T::BYTES]);
+    let (mut numbers, mut buffer) = (Vec::with_capacity(count), vec![0; PIECE * N::BYTES]);
     // Piece by piece: the whole file beside its numbers would be twice the memory.
     while numbers.len() < count {
-        let piece = &mut buffer[..(count - numbers.len()).min(PIECE) * T::BYTES];
+        let piece = &mut buffer[..(count - numbers.len()).min(PIECE) * N::BYTES];
         let cut_short = || format!("{} is cut short", path.display());
         file.read_exact(piece).with_context(cut_short)?;
-        numbers.extend(piece.chunks_exact(T::BYTES).map(T::from_bytes));
+        numbers.extend(piece.chunks_exact(N::BYTES).map(|bytes| make(N::from_bytes(bytes))));
     }
     let more = file.read(&mut buffer).with_context(why)?;
     ensure!(more == 0, "{} is too long", path.display());

@@ -80,12 +80,10 @@ fn builder<T: Element>(job: &Job) -> NetworkBuilder<T> {
 }
 
 fn read_matrix<T: Element>(path: &Path) -> Result<Array2<T>> {
-    let (shape, numbers) = match npy::read::<f32>(path) {
-        Ok((shape, numbers)) => (shape, numbers.into_iter().map(f64::from).collect()),
-        Err(_) => npy::read::<f64>(path)?,
-    };
+    let from_f32 = |number: f32| T::from_f64(number.into());
+    let (shape, numbers) =
+        npy::read_as(path, from_f32).or_else(|_| npy::read_as(path, T::from_f64))?;
     let [rows, columns] = shape[..] else { anyhow::bail!("{} is no matrix", path.display()) };
-    let numbers = numbers.into_iter().map(T::from_f64).collect();
     Ok(Array2::from_shape_vec((rows, columns), numbers)?)
 }
 
