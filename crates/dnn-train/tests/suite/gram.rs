@@ -204,7 +204,7 @@ fn the_form_is_chosen_by_counts_and_told() {
     assert_eq!(plan(&full(0.002, 1)).reason, "more operations");
     assert!(!run(&full(0.002, 1), &first, &training, None).2);
     assert_eq!(plan(&by_weights(&auto)).reason, "as it was asked for");
-    let many = auto.gram_plan(&first, 20_000, 0).unwrap();
+    let many = auto.gram_plan(&first, 30_000, 0).unwrap();
     assert!(!many.taken && many.bytes > 1 << 30);
     let wide = picture_network::<f64>();
     let long = full(0.002, 1_000_000).gram_plan(&wide, 13_000, 0).unwrap();
