@@ -136,6 +136,7 @@ fn times_are_taken_on_an_idle_and_on_a_busy_machine() {
             ("dnn, 1 thread, idle", 2),
             ("dnn, 2 threads, idle", 2),
             ("dnn, 2 threads beside 2 busy", 2),
+            ("dnn, 1 thread beside 2 busy", 2),
         ];
         assert_eq!(rows, expected, "{}", section.name);
     }
