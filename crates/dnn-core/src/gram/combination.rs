@@ -199,10 +199,13 @@ impl PlainLoop for AddTo<'_> {
         let Self { numbers, rows, mut to } = self;
         for (numbers, &row) in numbers.rows().into_iter().zip(rows) {
             let mut to = to.row_mut(row);
-            if let (Some(to), Some(numbers)) = (to.as_slice_mut(), numbers.to_slice()) {
+            let numbers = numbers.to_slice().expect("rows in one piece");
+            if let Some(to) = to.as_slice_mut() {
                 for (sum, &number) in to.iter_mut().zip(numbers) {
                     *sum += f64::from(number);
                 }
+            } else {
+                to.iter_mut().zip(numbers).for_each(|(sum, &number)| *sum += f64::from(number));
             }
         }
     }

@@ -452,9 +452,11 @@ mod tests {
         let mut out = Array2::from_elem((n, m_y), f64::NAN);
         Gram::between(&x, &Features::Real(y.view())).multiply_into(&a, out.view_mut());
         assert!(apart(&out, &numbers.dot(&naive(&left, &wide(&y)))) < close, "between {sizes:?}");
-        let mut out = Array2::from_elem((n, m), f64::NAN);
-        Gram::of(&x).multiply_into(&a, out.view_mut());
-        assert!(apart(&out, &numbers.dot(&naive(&left, &left))) < close, "of {sizes:?}");
+        for column_major in [false, true] {
+            let mut out = Array2::from_elem((n, m).set_f(column_major), f64::NAN);
+            Gram::of(&x).multiply_into(&a, out.view_mut());
+            assert!(apart(&out, &numbers.dot(&naive(&left, &left))) < close, "of {sizes:?}");
+        }
     }
 
     #[test]
