@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, Zip, s};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::kernels::{
-    CHUNK, KernelPath, Terms, aligned, aligned_zeros, combine_dense, is_sparse, transpose,
+    self, CHUNK, KernelPath, Terms, aligned, aligned_zeros, combine_dense, is_sparse, transpose,
 };
 use crate::{Columns, Element, Features};
 
@@ -35,8 +35,10 @@ const PART: usize = 64;
 impl<T: Element> PackedWeights<T> {
     /// Room for the weights of `units` units of so many inputs; `None` if there are no kernels for them.
     pub fn new(units: usize, inputs: usize) -> Option<Self> {
-        T::as_f32(ArrayView2::from_shape((0, 0), &[]).ok()?)?;
-        Some(Self { transposed: aligned_zeros((inputs, units.next_multiple_of(SQUARE))), units })
+        kernels::exist_for::<T>().then(|| Self {
+            transposed: aligned_zeros((inputs, units.next_multiple_of(SQUARE))),
+            units,
+        })
     }
 
     /// Numbers that such weights take.

@@ -10,7 +10,7 @@ use rayon::iter::{
 
 use crate::Element;
 use crate::kernels::gram::{PANEL, add_rows};
-use crate::kernels::{CHUNK, KernelPath, PlainLoop, Terms};
+use crate::kernels::{self, CHUNK, KernelPath, PlainLoop, Terms};
 
 /// Units whose sums stay near the processor.
 pub(super) const UNITS: usize = 128;
@@ -53,7 +53,7 @@ impl<T: Element> Combination<T> {
         assert!(u32::try_from(examples).is_ok(), "{examples} examples");
         let block = |first: usize| {
             let columns = first..examples.min(first + PANEL);
-            let (dense, listed) = if super::has_kernels::<T>() { (units, 0) } else { (0, units) };
+            let (dense, listed) = if kernels::exist_for::<T>() { (units, 0) } else { (0, units) };
             Block {
                 dense: Array2::zeros((dense, columns.len())),
                 terms: Terms::with_capacity(dense, columns.len()),
@@ -70,7 +70,9 @@ impl<T: Element> Combination<T> {
     /// The bytes of such a factor.
     pub fn bytes(units: usize, examples: usize) -> u128 {
         let numbers = (units as u128).saturating_mul(examples as u128);
-        numbers.saturating_mul((T::PRECISION.bytes() + size_of::<u32>()) as u128)
+        // Kernels list places with the numbers, and have these in their rows as well.
+        let listed = if kernels::exist_for::<T>() { size_of::<u64>() } else { size_of::<u32>() };
+        numbers.saturating_mul((T::PRECISION.bytes() + listed) as u128)
     }
 
     /// Takes over these numbers, rounded to `T`, in parallel over examples.
@@ -80,7 +82,7 @@ impl<T: Element> Combination<T> {
     pub fn assign<U: Element>(&mut self, numbers: ArrayView2<'_, U>) {
         assert_eq!(numbers.dim(), (self.units, self.examples), "the shape of the factor");
         let Self { alive, order, blocks, .. } = self;
-        if super::has_kernels::<T>() {
+        if kernels::exist_for::<T>() {
             let rows = numbers.axis_iter(Axis(0)).into_par_iter();
             alive.par_iter_mut().zip(rows).for_each(|(alive, row)| {
                 *alive = row.iter().filter(|&&number| number != U::zero()).count();

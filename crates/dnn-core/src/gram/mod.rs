@@ -14,7 +14,7 @@ use self::combination::{UNITS, view};
 use self::pixels::{PixelPlan, Pixels, Scratch};
 use self::symmetric::Symmetric;
 use crate::kernels::gram::PANEL;
-use crate::kernels::{CHUNK, aligned_zeros};
+use crate::kernels::{self, CHUNK, aligned_zeros};
 use crate::products::feature_blocks;
 use crate::{Columns, Element, Features, PixelScaling, multiply};
 
@@ -22,6 +22,7 @@ pub use self::combination::Combination;
 
 /// Rows of real numbers that are multiplied at a time.
 const REAL_ROWS: usize = 256;
+
 /// `K = X^T Y`: the products of all examples of `X` with all of `Y`; of one set, its Gram matrix `X^T X`.
 ///
 /// Pixels are multiplied as whole numbers, exactly, and scaled afterwards; real numbers are summed in `f64`
@@ -89,11 +90,6 @@ impl Layout {
     }
 }
 
-/// Whether products with such numbers have kernels.
-fn has_kernels<T: Element>() -> bool {
-    ArrayView2::from_shape((0, 0), &[]).ok().and_then(T::as_f32).is_some()
-}
-
 impl<T: Element> Gram<T> {
     /// `X^T X`.
     pub fn of(x: &Features<'_, T>) -> Self {
@@ -122,7 +118,7 @@ impl<T: Element> Gram<T> {
     }
 
     fn symmetric(examples: usize) -> Layout {
-        Layout { rows: examples, columns: examples, half: has_kernels::<T>() }
+        Layout { rows: examples, columns: examples, half: kernels::exist_for::<T>() }
     }
 
     /// Examples of `X`, `m`.
@@ -253,7 +249,7 @@ impl<T: Element> Gram<T> {
     fn multiply_panel(&self, a: &Combination<T>, panel: usize, mut out: ArrayViewMut2<'_, f64>) {
         out.fill(0.0);
         for units in a.groups() {
-            if has_kernels::<T>() {
+            if kernels::exist_for::<T>() {
                 for (row, block) in a.blocks.iter().enumerate() {
                     let next = (row + 1 < a.blocks.len()).then(|| self.block(row + 1, panel));
                     let next = next.and_then(|next| next.to_slice()).unwrap_or_default();

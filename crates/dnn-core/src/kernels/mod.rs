@@ -63,6 +63,11 @@ pub(crate) struct Epilogue<'a> {
     pub(crate) floor: f32,
 }
 
+/// Whether there are kernels for such numbers: they are `f32`.
+pub fn exist_for<T: crate::Element>() -> bool {
+    T::PRECISION == crate::Precision::F32
+}
+
 /// The step from one row to the next of an array whose rows are each in one piece, if they are.
 fn row_stride(shape: (usize, usize), strides: &[isize]) -> Option<usize> {
     let (rows, columns) = shape;

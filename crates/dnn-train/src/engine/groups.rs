@@ -1,9 +1,8 @@
 //! Large batches in groups of examples, which go through both phases one after the other, so that the inputs
 //! of a group are still near the processor when phase 2 reads them again.
 
-use dnn_core::Element;
+use dnn_core::{Element, kernels};
 use dnn_layers::Network;
-use ndarray::ArrayView2;
 
 use super::blocks::{Job, Sink};
 use super::phase_2::side_by_side;
@@ -22,13 +21,12 @@ const GROUPS: usize = 2;
 /// which each group reads and writes, is larger than the group, nor where `Z` and `A` of a group are, nor
 /// where batch normalisation has to see the whole batch.
 pub(crate) fn group<T: Element>(network: &Network<T>, batch: usize) -> Option<usize> {
-    ArrayView2::from_shape((0, 0), &[]).ok().and_then(T::as_f32)?;
     let (units, inputs) = network.parameters().layers[0].weights.dim();
     let examples = (INPUTS / inputs.max(1)).max(TILES * TILE).next_multiple_of(TILE);
     let examples = examples.min(MOST_NUMBERS / super::units(network).max(1) / TILE * TILE);
     let normalized = network.stages().iter().any(|stage| stage.normalization.is_some());
     let worthwhile = examples >= (4 * units).max(TILES * TILE) && batch > GROUPS * examples;
-    (worthwhile && !normalized).then_some(examples)
+    (kernels::exist_for::<T>() && worthwhile && !normalized).then_some(examples)
 }
 
 impl<T: Element> Engine<T> {

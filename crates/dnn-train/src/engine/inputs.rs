@@ -6,9 +6,9 @@
 
 use std::ops::Range;
 
-use dnn_core::{Columns, Element, Features, PackedWeights};
+use dnn_core::{Columns, Element, Features, PackedWeights, kernels};
 use dnn_layers::{LinearBy, Network};
-use ndarray::{Array2, ArrayView2, Axis, ShapeBuilder, s};
+use ndarray::{Array2, Axis, ShapeBuilder, s};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 /// Weights from which on tiles do not each read them, and batches up to which that is so.
@@ -41,8 +41,7 @@ pub(crate) fn way<T: Element>(
     batch: usize,
     zeros: f64,
 ) -> Way {
-    let kernels = ArrayView2::from_shape((0, 0), &[]).ok().and_then(T::as_f32);
-    if kernels.is_none() {
+    if !kernels::exist_for::<T>() {
         return Way::InPlace;
     }
     if l == 0 && zeros >= ZEROS && batch >= EXAMPLES && units >= LEAST_UNITS {

@@ -14,7 +14,7 @@ mod tile;
 
 use std::ops::Range;
 
-use dnn_core::{Columns, Element, FEATURE_BLOCK, Features, LayerParameters, Parameters};
+use dnn_core::{Columns, Element, FEATURE_BLOCK, Features, LayerParameters, Parameters, kernels};
 use dnn_layers::{BatchStatistics, Network};
 use ndarray::{Array2, ArrayView2, s};
 use rayon::iter::{
@@ -119,8 +119,7 @@ pub(crate) fn tile_width(parameters: usize, batch: usize) -> usize {
 
 /// The number of features per block of the gradient of a layer with so many inputs.
 pub(crate) fn block_width<T: Element>(inputs: usize) -> usize {
-    let kernels = ArrayView2::from_shape((0, 0), &[]).ok().and_then(T::as_f32);
-    kernels.map_or(FEATURE_BLOCK, |_| blocks::width(inputs))
+    if kernels::exist_for::<T>() { blocks::width(inputs) } else { FEATURE_BLOCK }
 }
 
 /// Examples that are measured at a time: fewer where layers are wide, so that their `Z` and `A` stay
