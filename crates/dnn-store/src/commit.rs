@@ -123,6 +123,25 @@ fn temporary_name(name: &OsStr) -> OsString {
     temporary
 }
 
+/// Whether a name is one that [`commit`] gives its temporary files: `.NAME.PID-COUNTER.tmp`.
+///
+/// # Examples
+/// ```
+/// assert!(dnn_store::is_temporary(".config.json.4711-0.tmp".as_ref()));
+/// assert!(!dnn_store::is_temporary(".swap.tmp".as_ref()));
+/// ```
+pub fn is_temporary(name: &OsStr) -> bool {
+    let digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let inner = name.as_encoded_bytes().strip_prefix(b".").and_then(|n| n.strip_suffix(b".tmp"));
+    let Some(inner) = inner else { return false };
+    let Some(dot) = inner.iter().rposition(|&byte| byte == b'.') else { return false };
+    let mut numbers = inner[dot + 1..].split(|&byte| byte == b'-');
+    dot > 0
+        && numbers.next().is_some_and(digits)
+        && numbers.next().is_some_and(digits)
+        && numbers.next().is_none()
+}
+
 /// Writes the bytes into a new file, waits for them, and closes it.
 fn fill<F: FileSystem>(
     system: &mut F,

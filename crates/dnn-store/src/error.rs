@@ -27,7 +27,15 @@ pub enum StoreError {
     NotAFile {
         /// The name that was given.
         path: PathBuf,
-        /// What is there: `folder` or `special file`, or `path without a file name`.
+        /// What is there: `folder`, `link`, `pipe`, `device`, …, or `path without a file name`.
+        found: &'static str,
+    },
+    /// Something other than a folder is at the name.
+    #[error("expected a folder, found a {found}: {}", path.display())]
+    NotAFolder {
+        /// The name that was given.
+        path: PathBuf,
+        /// What is there: `file`, `link`, `pipe`, `device`, ….
         found: &'static str,
     },
     /// What is wrong with the bytes of a file, with the name of that file.

@@ -65,7 +65,7 @@
 //! - Memory maps: another program could change the bytes after they were checked.
 //! - NaN and infinities in tensors. Floats inside the content are the caller's to check.
 //! - Sweeping up temporary files that a killed process left: they are hidden, are named
-//!   `.NAME.PID-COUNTER.tmp`, and could belong to a process that is alive.
+//!   `.NAME.PID-COUNTER.tmp` ([`is_temporary`]), and could belong to a process that is alive.
 
 mod codec;
 mod commit;
@@ -74,18 +74,20 @@ mod digest;
 mod encode;
 mod error;
 mod file_system;
+mod folder;
 mod frugal;
 mod header;
 mod read;
 mod table;
 mod tensor;
 
-pub use commit::{commit, commit_with};
+pub use commit::{commit, commit_with, is_temporary};
 pub use decode::{Container, decode};
 pub use digest::{Hasher, sha256_hex};
 pub use encode::encode;
 pub use error::StoreError;
 pub use file_system::{Disk, FileSystem};
+pub use folder::{check_own_file, check_own_folder, check_sole_file, create_folder};
 pub use header::{Format, MAX_METADATA};
 pub use read::read_file;
 pub use table::{MAX_AXES, MAX_TENSORS};

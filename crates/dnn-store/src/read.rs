@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::StoreError;
+use crate::folder::kind;
 
 /// All bytes of a file, if there are at most `limit` of them.
 ///
@@ -48,6 +49,5 @@ pub(crate) fn check_regular(path: &Path, metadata: &fs::Metadata) -> Result<(), 
     if metadata.is_file() {
         return Ok(());
     }
-    let found = if metadata.is_dir() { "folder" } else { "special file" };
-    Err(StoreError::NotAFile { path: path.to_path_buf(), found })
+    Err(StoreError::NotAFile { path: path.to_path_buf(), found: kind(metadata) })
 }

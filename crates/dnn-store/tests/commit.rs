@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use dnn_store::{Disk, FileSystem, StoreError, commit, commit_with, read_file};
+use dnn_store::{Disk, FileSystem, StoreError, commit, commit_with, is_temporary, read_file};
 
 /// What the n-th operation does instead of its work.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -293,7 +293,7 @@ mod unix {
     #[test]
     fn pipes_and_devices_are_refused_without_hanging() {
         let device = Path::new("/dev/null");
-        let expected = "expected a regular file, found a special file: /dev/null";
+        let expected = "expected a regular file, found a device: /dev/null";
         assert_eq!(read_file(device, 10).unwrap_err().to_string(), expected);
         assert_eq!(commit(device, b"new").unwrap_err().to_string(), expected);
 
@@ -320,5 +320,24 @@ mod unix {
         assert!(matches!(&error, StoreError::Io { source, .. }
             if source.kind() == ErrorKind::PermissionDenied));
         assert!(error.to_string().contains("model.dnn"), "{error}");
+    }
+}
+
+#[test]
+fn temporary_names_are_told_from_other_hidden_files() {
+    for name in [".config.json.4711-0.tmp", ".x.1-22.tmp", "..a.1-2.tmp"] {
+        assert!(is_temporary(name.as_ref()), "{name}");
+    }
+    for name in [
+        ".a.tmp",
+        ".1-2.tmp",
+        ".a.1-.tmp",
+        ".a.-1.tmp",
+        ".a.1-2-3.tmp",
+        "a.1-2.tmp",
+        ".a.1-2",
+        ".a.x1-2.tmp",
+    ] {
+        assert!(!is_temporary(name.as_ref()), "{name}");
     }
 }
