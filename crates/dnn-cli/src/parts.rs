@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use dnn_core::Element;
-use dnn_data::{DataError, Dataset, ImageDataset, stratified_split};
+use dnn_data::{Dataset, ImageDataset};
 use dnn_layers::Network;
 use dnn_train::{Cost, Evaluation, Examples, TrainError, evaluate};
 
@@ -43,18 +43,17 @@ pub(crate) struct Parts {
 
 impl Parts {
     /// Parts that the data has of its own stay as they are.
-    pub(crate) fn divide(data: Dataset, plan: Plan) -> anyhow::Result<Self> {
-        let (train, test) = match data.test {
-            Some(test) => (data.train, Some(test)),
-            None => hold_out(data.train, plan.split, TEST_SPLIT_SEED)
-                .with_context(|| format!("for the test part (--split {})", plan.split))?,
-        };
-        let (train, validation) = match data.validation {
-            Some(validation) => (train, Some(validation)),
-            None => hold_out(train, plan.validation, plan.seed).with_context(|| {
-                format!("for the validation part (--validation {})", plan.validation)
-            })?,
-        };
+    pub(crate) fn divide(mut data: Dataset, plan: Plan) -> anyhow::Result<Self> {
+        let Plan { split, validation, seed } = plan;
+        if split != 0.0 {
+            data.hold_out_test(split, TEST_SPLIT_SEED)
+                .with_context(|| format!("for the test part (--split {split})"))?;
+        }
+        if validation != 0.0 {
+            data.hold_out_validation(validation, seed)
+                .with_context(|| format!("for the validation part (--validation {validation})"))?;
+        }
+        let Dataset { train, validation, test, .. } = data;
         Ok(Self { train, validation, test })
     }
 
@@ -78,18 +77,6 @@ impl Parts {
             .into_iter()
             .filter_map(|(name, part)| Some((name, part?)))
     }
-}
-
-fn hold_out(
-    data: ImageDataset,
-    share: f64,
-    seed: u64,
-) -> Result<(ImageDataset, Option<ImageDataset>), DataError> {
-    if share == 0.0 {
-        return Ok((data, None));
-    }
-    let split = stratified_split(data.labels(), share, seed)?;
-    Ok((data.select(&split.kept), Some(data.select(&split.held_out))))
 }
 
 /// A part as examples for `network`.

@@ -1,10 +1,11 @@
 //! The checked data set and the shape of its pictures.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use ndarray::{Array2, ArrayView2, Axis, ShapeBuilder};
 use sha2::{Digest, Sha256};
 
+use crate::columns::Columns;
 use crate::{DataError, Result};
 
 /// The shape of one picture.
@@ -67,10 +68,12 @@ pub struct Dataset {
 /// | [`labels`](Self::labels) | m, each below the number of class names |
 ///
 /// Pixels are 0..=255; within a picture they are row-major with channels interleaved.
+///
+/// The parts of a [`Dataset`] that was divided, and clones, share one matrix of pixels, which is in
+/// memory as long as one of them is.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ImageDataset {
-    /// Column-major, always.
-    pixels: Array2<u8>,
+    pixels: Columns,
     labels: Vec<u32>,
     class_names: Vec<String>,
     shape: ImageShape,
@@ -156,7 +159,7 @@ impl ImageDataset {
         if let Some(example) = labels.iter().position(|&label| label as usize >= classes) {
             return Err(DataError::LabelRange { example, classes, found: labels[example] });
         }
-        Ok(Self { pixels: column_major(pixels), labels, class_names, shape, files: None })
+        Ok(Self { pixels: Columns::new(pixels), labels, class_names, shape, files: None })
     }
 
     /// The number of examples, at least 1.
@@ -216,7 +219,7 @@ impl ImageDataset {
     pub fn channel_statistics(&self) -> Vec<ChannelStatistics> {
         let channels = self.shape.channels;
         let mut counts = vec![[0_u64; 256]; channels];
-        for picture in self.pixels.columns() {
+        for picture in self.pixels().columns() {
             for (place, &pixel) in picture.iter().enumerate() {
                 counts[place % channels][usize::from(pixel)] += 1;
             }
@@ -237,8 +240,8 @@ impl ImageDataset {
 
     /// The examples at some positions, in that order, with all class names.
     ///
-    /// The pictures are copied, because each part of a split has to be contiguous for the first
-    /// layer's product; a part then owns what it needs and the whole can be dropped.
+    /// The pictures are copied: what is selected owns what it needs, and the whole can be dropped. To
+    /// divide a data set without a copy, see [`Dataset::hold_out_test`].
     ///
     /// # Panics
     ///
@@ -253,10 +256,12 @@ impl ImageDataset {
     /// ```
     pub fn select(&self, examples: &[usize]) -> Self {
         assert!(!examples.is_empty(), "expected at least one example to select, found none");
-        let mut pixels = Array2::zeros((self.pixels.nrows(), examples.len()).f());
+        let all = self.pixels();
+        let mut pixels = Array2::zeros((all.nrows(), examples.len()).f());
         for (mut to, &from) in pixels.columns_mut().into_iter().zip(examples) {
-            to.assign(&self.pixels.index_axis(Axis(1), from));
+            to.assign(&all.index_axis(Axis(1), from));
         }
+        let pixels = Columns::new(pixels);
         let labels = examples.iter().map(|&example| self.labels[example]).collect();
         let files = self.files.as_ref();
         let files = files.map(|files| examples.iter().map(|&one| files[one].clone()).collect());
@@ -289,10 +294,41 @@ impl ImageDataset {
         for label in &self.labels {
             hash.update(label.to_le_bytes());
         }
-        for picture in self.pixels.columns() {
+        for picture in self.pixels().columns() {
             hash.update(picture.to_slice().expect("columns are contiguous by construction"));
         }
         hex(&hash.finalize().into())
+    }
+
+    /// Puts the example that was at `order[i]` at `i`, for a permutation `order` of all examples.
+    ///
+    /// Pixels move within their matrix, which parts `beside` this one may share.
+    pub(crate) fn reorder<'a>(
+        &mut self,
+        order: &[usize],
+        beside: impl Iterator<Item = &'a mut Self>,
+    ) {
+        self.pixels.reorder(order, beside.map(|part| &mut part.pixels).collect());
+        self.labels = order.iter().map(|&example| self.labels[example]).collect();
+        if let Some(files) = &mut self.files {
+            let empty = || PictureFile { path: String::new(), sha256: [0; 32] };
+            let mut take = |&one: &usize| mem::replace(&mut files[one], empty());
+            let in_order = order.iter().map(&mut take).collect();
+            *files = in_order;
+        }
+    }
+
+    /// Takes the examples from the position `first` on out of this set; both share the matrix of
+    /// pixels. Neither may be left empty.
+    pub(crate) fn split_off(&mut self, first: usize) -> Self {
+        debug_assert!(0 < first && first < self.len(), "no part is empty");
+        Self {
+            pixels: self.pixels.split_off(first),
+            labels: self.labels.split_off(first),
+            class_names: self.class_names.clone(),
+            shape: self.shape,
+            files: self.files.as_mut().map(|files| files.split_off(first)),
+        }
     }
 
     /// The same examples under a longer list of names that begins with the present one.
@@ -315,16 +351,6 @@ impl fmt::Debug for ImageDataset {
 /// A digest in hexadecimal.
 pub(crate) fn hex(digest: &[u8; 32]) -> String {
     digest.iter().fold(String::with_capacity(64), |hex, byte| hex + &format!("{byte:02x}"))
-}
-
-/// The same matrix with contiguous columns; copies only where they are not so yet.
-fn column_major(pixels: Array2<u8>) -> Array2<u8> {
-    if pixels.t().is_standard_layout() {
-        return pixels;
-    }
-    let mut copy = Array2::zeros(pixels.raw_dim().f());
-    copy.assign(&pixels);
-    copy
 }
 
 #[cfg(test)]
@@ -388,7 +414,7 @@ mod tests {
         let expected = "819a575c41c3c47d898a79474643aebcb5975f689718d6335d84fff973e05f6b";
         assert_eq!(set.sha256(), expected);
         let mut others = vec![set.clone(), set.clone(), set.clone(), set.clone()];
-        others[0].pixels[(0, 0)] = 9;
+        others[0].pixels = Columns::new(array![[9, 3, 5], [2, 4, 6]]);
         others[1].labels[0] = 0;
         others[2].class_names[0] = "cow".into();
         others[3].shape = ImageShape { height: 2, width: 1, channels: 1 };

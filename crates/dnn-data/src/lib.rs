@@ -14,7 +14,8 @@
 //! | a pair of IDX files, or their bytes | [`idx::read_idx_pair`], [`idx::dataset_from_idx`] |
 //! | pictures without labels, to predict | [`idx::read_idx_images`], [`idx::images_from_idx`] |
 //! | pixels of your own | [`ImageDataset::new`] |
-//! | one part, and you need two | [`stratified_split`], then [`ImageDataset::select`] |
+//! | one part, and you need two or three | [`Dataset::hold_out_test`], [`Dataset::hold_out_validation`] |
+//! | examples by their positions | [`stratified_split`], [`ImageDataset::select`] |
 //!
 //! Pixels stay unsigned bytes, 0..=255, one example a column, each picture contiguous in memory: a data
 //! set takes a quarter of what it would take in 32-bit floats, and no step makes the large copy.
@@ -34,12 +35,10 @@
 //! # Examples
 //!
 //! ```
-//! let digits = dnn_data::digits();
-//! let split = dnn_data::stratified_split(digits.train.labels(), 0.2, 1)?;
-//! let train = digits.train.select(&split.kept);
-//! let validation = digits.train.select(&split.held_out);
-//! assert_eq!(train.len() + validation.len(), 1797);
-//! assert_eq!(validation.len(), 359);
+//! let mut digits = dnn_data::digits();
+//! digits.hold_out_validation(0.2, 1)?;
+//! assert_eq!(digits.train.len(), 1438);
+//! assert_eq!(digits.validation.map(|part| part.len()), Some(359));
 //! # Ok::<(), dnn_data::DataError>(())
 //! ```
 
@@ -49,6 +48,7 @@ pub mod idx;
 pub mod picture;
 
 mod arrays;
+mod columns;
 mod dataset;
 mod digits;
 mod error;

@@ -1,7 +1,7 @@
 //! Dividing examples into a part to keep and a part to hold out, class by class.
 
 use crate::stream::Stream;
-use crate::{DataError, Result};
+use crate::{DataError, Dataset, ImageDataset, Result};
 
 /// The positions of examples in two parts: together all of them, none in both, each part ascending
 /// and not empty.
@@ -69,6 +69,68 @@ pub fn stratified_split(labels: &[u32], fraction: f64, seed: u64) -> Result<Spli
     split.held_out.sort_unstable();
     split.kept.sort_unstable();
     Ok(split)
+}
+
+impl Dataset {
+    /// Moves a fraction of the training part to the test part, of each class alike; a test part that
+    /// is there already stays as it is.
+    ///
+    /// Which examples these are is said by [`stratified_split`]; both parts keep their order. No pixels
+    /// are copied, unless a clone of the training part shares them: they change places, and the two
+    /// parts look at one matrix.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stratified_split`]; nothing has moved then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut digits = dnn_data::digits();
+    /// digits.hold_out_test(0.2, 0)?;
+    /// assert_eq!(digits.train.len(), 1438);
+    /// assert_eq!(digits.test.map(|part| part.len()), Some(359));
+    /// # Ok::<(), dnn_data::DataError>(())
+    /// ```
+    pub fn hold_out_test(&mut self, fraction: f64, seed: u64) -> Result<()> {
+        if self.test.is_none() {
+            self.test = Some(self.hold_out(fraction, seed)?);
+        }
+        Ok(())
+    }
+
+    /// Moves a fraction of the training part to the validation part; otherwise as
+    /// [`hold_out_test`](Self::hold_out_test).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stratified_split`]; nothing has moved then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut digits = dnn_data::digits();
+    /// digits.hold_out_validation(0.1, 7)?;
+    /// assert_eq!(digits.train.len(), 1617);
+    /// assert_eq!(digits.validation.map(|part| part.len()), Some(180));
+    /// # Ok::<(), dnn_data::DataError>(())
+    /// ```
+    pub fn hold_out_validation(&mut self, fraction: f64, seed: u64) -> Result<()> {
+        if self.validation.is_none() {
+            self.validation = Some(self.hold_out(fraction, seed)?);
+        }
+        Ok(())
+    }
+
+    /// Takes a fraction of the training part out of it.
+    fn hold_out(&mut self, fraction: f64, seed: u64) -> Result<ImageDataset> {
+        let split = stratified_split(self.train.labels(), fraction, seed)?;
+        let mut order = split.kept;
+        let kept = order.len();
+        order.extend(split.held_out);
+        self.train.reorder(&order, self.validation.iter_mut().chain(&mut self.test));
+        Ok(self.train.split_off(kept))
+    }
 }
 
 /// How many examples of each class to hold out, by the largest remainder.

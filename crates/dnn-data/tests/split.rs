@@ -1,8 +1,10 @@
 //! What holds for every split.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::collections::BTreeMap;
 
-use dnn_data::{DataError, stratified_split};
+use dnn_data::{DataError, Dataset, ImageDataset, ImageShape, PictureFile, stratified_split};
+use ndarray::{Array2, ShapeBuilder};
 use proptest::prelude::*;
 
 fn count_by_class<'a>(labels: impl Iterator<Item = &'a u32>) -> BTreeMap<u32, usize> {
@@ -54,4 +56,68 @@ proptest! {
         prop_assert_eq!(&split, &stratified_split(&labels, 0.5, seed).unwrap());
         prop_assert_ne!(split, stratified_split(&labels, 0.5, seed ^ 1).unwrap());
     }
+}
+
+/// 60 pictures of 3 pixels in 3 classes, with files.
+fn pictures() -> ImageDataset {
+    let value = |(row, column)| u8::try_from(row + 4 * column).unwrap();
+    let pixels = Array2::from_shape_fn((3, 60).f(), value);
+    let labels = (0..60).map(|example| example * example % 3).collect();
+    let names = ["a", "b", "c"].map(str::to_owned).to_vec();
+    let shape = ImageShape { height: 1, width: 3, channels: 1 };
+    let file = |number: u8| PictureFile { path: format!("{number}.png"), sha256: [number; 32] };
+    let set = ImageDataset::new(pixels, labels, names, shape).unwrap();
+    set.with_files((0..60).map(file).collect()).unwrap()
+}
+
+fn undivided(train: ImageDataset) -> Dataset {
+    Dataset { name: "made up".to_owned(), train, validation: None, test: None }
+}
+
+#[test]
+fn parts_that_are_held_out_are_those_of_the_split_and_share_its_pixels() {
+    let whole = pictures();
+    let mut data = undivided(pictures());
+    let address = data.train.pixels().as_ptr();
+    data.hold_out_test(0.25, 3).unwrap();
+    let split = stratified_split(whole.labels(), 0.25, 3).unwrap();
+    let (kept, test) = (whole.select(&split.kept), whole.select(&split.held_out));
+    assert_eq!((&data.train, data.test.as_ref()), (&kept, Some(&test)));
+
+    data.hold_out_validation(0.2, 5).unwrap();
+    let split = stratified_split(kept.labels(), 0.2, 5).unwrap();
+    assert_eq!(data.train, kept.select(&split.kept));
+    assert_eq!(data.validation.as_ref(), Some(&kept.select(&split.held_out)));
+    assert_eq!(data.test.as_ref(), Some(&test), "it stays as it was");
+
+    // One matrix: training, validation and test lie in it one behind another.
+    let parts = [Some(&data.train), data.validation.as_ref(), data.test.as_ref()];
+    let mut expected = address;
+    for part in parts.into_iter().flatten() {
+        assert_eq!(part.pixels().as_ptr(), expected);
+        expected = expected.wrapping_add(part.pixels().len());
+    }
+    assert_eq!(expected, address.wrapping_add(180));
+}
+
+#[test]
+fn a_part_that_is_there_stays_and_a_clone_keeps_its_order() {
+    let mut data = undivided(pictures());
+    data.hold_out_test(0.5, 1).unwrap();
+    let before = data.clone();
+    data.hold_out_test(0.1, 2).unwrap();
+    assert_eq!(data, before);
+    data.hold_out_validation(0.3, 2).unwrap();
+    assert_eq!((before.validation.is_none(), before.train.len()), (true, 30));
+    let split = stratified_split(before.train.labels(), 0.3, 2).unwrap();
+    assert_eq!(data.train, before.train.select(&split.kept));
+    assert_eq!((data.validation.unwrap().len(), data.test), (9, before.test));
+}
+
+#[test]
+fn a_fraction_that_cannot_be_leaves_the_data_as_it_is() {
+    let mut data = undivided(pictures());
+    assert!(matches!(data.hold_out_test(1.0, 1), Err(DataError::Fraction { .. })));
+    assert!(matches!(data.hold_out_validation(1e-9, 1), Err(DataError::NothingHeldOut { .. })));
+    assert_eq!(data, undivided(pictures()));
 }

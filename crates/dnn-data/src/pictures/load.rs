@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array2, ShapeBuilder};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 use serde::Serialize;
@@ -16,8 +15,9 @@ use super::quarantine::{is_aside, quarantine};
 use super::stamp::Stamp;
 use super::sums::Sums;
 use crate::file::read_file;
+use crate::idx::into_columns;
 use crate::picture::{Decoding, Info, PictureError, Preparer, Preprocessing};
-use crate::{DataError, Dataset, ImageDataset, PictureFile, Result};
+use crate::{DataError, Dataset, ImageDataset, ImageShape, PictureFile, Result};
 
 /// No picture file is larger: 512 MiB.
 pub(super) const LARGEST_FILE: u64 = 512 << 20;
@@ -310,7 +310,7 @@ fn noted_files(listing: &Listing, outcomes: &[Outcome], left_out: &[bool]) -> Ve
     noted.collect()
 }
 
-/// Part by part, the pictures that were used.
+/// The pictures that were used, divided into their parts.
 fn assemble(
     listing: &Listing,
     options: &LoadOptions,
@@ -327,42 +327,29 @@ fn assemble(
         kept += 1;
     }
     pixels.truncate(kept * width);
-    let mut parts = Vec::new();
-    // From the last part to the first, so that each is split off the end; the first stays in place.
-    for part in Part::ALL.into_iter().rev() {
-        let used: Vec<(&Entry, &Outcome)> = listing
-            .entries
-            .iter()
-            .zip(&outcomes)
-            .zip(left_out)
-            .filter(|((entry, _), out)| entry.part == part && !**out)
-            .map(|(pair, _)| pair)
-            .collect();
-        let own = if part == Part::Train {
-            std::mem::take(&mut pixels)
-        } else {
-            pixels.split_off(pixels.len() - used.len() * width)
-        };
-        let set = if used.is_empty() { None } else { Some(part_of(listing, options, &used, own)?) };
-        parts.push(set);
+    let pairs = listing.entries.iter().zip(&outcomes).zip(left_out);
+    let used: Vec<(&Entry, &Outcome)> =
+        pairs.filter(|(_, out)| !**out).map(|(pair, _)| pair).collect();
+    let mut train = set_of(listing, shape, &used, pixels)?;
+    // The parts lie one behind another.
+    let [first, second, _] =
+        Part::ALL.map(|part| used.iter().filter(|it| it.0.part == part).count());
+    if first == 0 {
+        return Err(DataError::Empty);
     }
-    let (train, validation, test) =
-        (parts.pop().flatten(), parts.pop().flatten(), parts.pop().flatten());
-    let train = train.ok_or(DataError::Empty)?;
+    let mut from = |first: usize| (first < train.len()).then(|| train.split_off(first));
+    let (test, validation) = (from(first + second), from(first));
     Ok(Dataset { name: listing.name.clone(), train, validation, test })
 }
 
-fn part_of(
+/// All pictures that were used, whatever their part.
+fn set_of(
     listing: &Listing,
-    options: &LoadOptions,
+    shape: ImageShape,
     used: &[(&Entry, &Outcome)],
     pixels: Vec<u8>,
 ) -> Result<ImageDataset> {
-    let shape = options.preprocessing.shape;
-    let width = pixels.len() / used.len();
-    let found = pixels.len();
-    let pixels = Array2::from_shape_vec((width, used.len()).f(), pixels)
-        .map_err(|_| DataError::PixelCount { expected: width, found, shape })?;
+    let (pixels, shape) = into_columns(pixels, shape, used.len())?;
     let labels = used.iter().map(|(entry, _)| entry.class).collect();
     let files = used.iter().filter_map(|(entry, outcome)| {
         let Outcome::Used { sha256, .. } = outcome else { return None };
