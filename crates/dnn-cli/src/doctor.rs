@@ -8,7 +8,7 @@ use dnn_data::picture::Decoding;
 use dnn_data::{DataError, load_arrays};
 
 use crate::args::DoctorArguments;
-use crate::output::{self, plain};
+use crate::output::{self, counted, left, plain, width};
 
 /// The exit code where something serious was found: that of wrong data.
 const SERIOUS: u8 = 3;
@@ -41,8 +41,8 @@ fn examine(path: &Path, decoding: &Decoding) -> Result<Report, DataError> {
 /// The report for people: counts, then each finding with at most `rows` of its cases.
 fn text(report: &Report, rows: usize) -> String {
     let layout = report.layout.map_or_else(String::new, |layout| format!(", {layout}"));
-    let mut text =
-        format!("{}: {} classes{layout}\n\n", plain(&report.name), report.class_names.len());
+    let classes = counted(report.class_names.len(), "class", "classes");
+    let mut text = format!("{}: {classes}{layout}\n\n", plain(&report.name));
     text += &counts(report);
     for finding in &report.findings {
         text += &section(finding, rows);
@@ -62,9 +62,9 @@ fn text(report: &Report, rows: usize) -> String {
 fn counts(report: &Report) -> String {
     let shown = &report.class_names[..report.class_names.len().min(SHOWN_CLASSES)];
     let names: Vec<String> = shown.iter().map(|name| plain(name)).collect();
-    let wide = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(8);
+    let wide = names.iter().map(|name| width(name)).max().unwrap_or(0).max(8);
     let row = |name: &str, cells: Vec<String>| {
-        let mut row = format!("{name:<wide$}");
+        let mut row = left(name, wide);
         for cell in cells {
             row += &format!(" {cell:>10}");
         }

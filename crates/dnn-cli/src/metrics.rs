@@ -5,7 +5,7 @@ use dnn_data::ImageDataset;
 use dnn_layers::Network;
 use dnn_train::{Average, ClassMetrics, Metrics, metrics};
 
-use crate::output::plain;
+use crate::output::{left, plain, right, width};
 
 /// More classes than this are not shown as a square of counts.
 const MOST_SHOWN: usize = 12;
@@ -25,7 +25,7 @@ pub(crate) fn measure<'p, T: Element>(
 /// A table of the classes, the numbers of the whole, and which class was called which.
 pub(crate) fn text(name: &str, classes: &[String], metrics: &Metrics) -> String {
     let names: Vec<String> = classes.iter().map(|class| plain(class)).collect();
-    let wide = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(8);
+    let wide = names.iter().map(|name| width(name)).max().unwrap_or(0).max(8);
     let mut text = format!(
         "\n{name}\n{:<wide$} {:>9} {:>9} {:>7} {:>8} {:>8}\n",
         "class", "precision", "recall", "F1", "ROC AUC", "examples"
@@ -33,7 +33,8 @@ pub(crate) fn text(name: &str, classes: &[String], metrics: &Metrics) -> String 
     let area = |area: Option<f64>| area.map_or("-".to_owned(), |area| format!("{area:.4}"));
     let mut row = |name: &str, average: Average, roc_auc: Option<f64>, examples: usize| {
         text += &format!(
-            "{name:<wide$} {:>7.1} % {:>7.1} % {:>7.4} {:>8} {examples:>8}\n",
+            "{} {:>7.1} % {:>7.1} % {:>7.4} {:>8} {examples:>8}\n",
+            left(name, wide),
             100.0 * average.precision,
             100.0 * average.recall,
             average.f1,
@@ -76,14 +77,14 @@ fn reliability(metrics: &Metrics) -> String {
 }
 
 fn confusion(names: &[String], wide: usize, metrics: &Metrics) -> String {
-    let cell = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
+    let cell = names.iter().map(|name| width(name)).max().unwrap_or(0).max(5);
     let mut text = format!("\n{:<wide$}", "called:");
     for name in names {
-        text += &format!(" {name:>cell$}");
+        text += &format!(" {}", right(name, cell));
     }
     text.push('\n');
     for (name, row) in names.iter().zip(&metrics.confusion) {
-        text += &format!("{name:<wide$}");
+        text += &left(name, wide);
         for count in row {
             text += &format!(" {count:>cell$}");
         }

@@ -1,11 +1,16 @@
 //! What goes to standard output and standard error.
 
+use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use dnn_train::Evaluation;
 use serde::Serialize;
 use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::failure::Refusal;
 
 /// Writes `text`, whole lines, to standard output.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
@@ -23,6 +28,57 @@ pub(crate) fn plain(text: &str) -> String {
         if c.is_control() { c.escape_default().to_string() } else { c.to_string() }
     };
     text.chars().map(escape).collect()
+}
+
+/// The columns of a terminal that `text` takes: a Chinese or Japanese character has two, an accent none.
+pub(crate) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// `text` and the spaces that make it this wide, as `{:<width$}` does it where every character has one
+/// column.
+pub(crate) fn left(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(self::width(text))))
+}
+
+/// The spaces that make it this wide, and `text`.
+pub(crate) fn right(text: &str, width: usize) -> String {
+    format!("{}{text}", " ".repeat(width.saturating_sub(self::width(text))))
+}
+
+/// `1 file`, `2 files`: a number with the form of the word that goes with it.
+pub(crate) fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
+/// Writes a file under the first of these names that nothing has, and says which that was.
+///
+/// Whatever has a name already stays as it is, a link and what it leads to as well.
+pub(crate) fn write_new(
+    names: impl IntoIterator<Item = PathBuf>,
+    bytes: &[u8],
+) -> anyhow::Result<PathBuf> {
+    let mut taken = None;
+    for path in names {
+        match File::create_new(&path) {
+            Ok(_) => {
+                // The name is ours from here on: nobody else writes there.
+                if let Err(error) = dnn_store::commit(&path, bytes) {
+                    let _ = fs::remove_file(&path);
+                    return Err(error.into());
+                }
+                return Ok(path);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => taken = Some(path),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot write {}", path.display()));
+            }
+        }
+    }
+    let path = taken.unwrap_or_default();
+    let message =
+        format!("{} is there already and is not replaced; name another file", path.display());
+    Err(Refusal::Usage(message).into())
 }
 
 /// Writes `value` as one JSON object to standard output.
@@ -67,4 +123,45 @@ pub(crate) fn evaluation_table<'a>(
         );
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_counted_as_terminals_do() {
+        assert_eq!((width("cat"), width("猫"), width("e\u{301}")), (3, 2, 1));
+        assert_eq!((left("猫", 4), right("猫", 4)), ("猫  ".to_owned(), "  猫".to_owned()));
+        assert_eq!(left("longer", 3), "longer");
+    }
+
+    #[test]
+    fn one_is_a_number_of_its_own() {
+        let told = [0, 1, 2].map(|count| counted(count, "file is", "files are"));
+        assert_eq!(told, ["0 files are", "1 file is", "2 files are"]);
+    }
+
+    #[test]
+    fn a_new_file_takes_no_name_that_something_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("a"), "old").unwrap();
+        fs::create_dir(path("b")).unwrap();
+        let names = || ["a", "b", "c"].map(path);
+        assert_eq!(write_new(names(), b"new").unwrap(), path("c"));
+        assert_eq!(fs::read_to_string(path("c")).unwrap(), "new");
+        let error = write_new(names(), b"new").unwrap_err().to_string();
+        assert!(
+            error.ends_with("c is there already and is not replaced; name another file"),
+            "{error}"
+        );
+        assert_eq!(fs::read_to_string(path("a")).unwrap(), "old");
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(path("nowhere"), path("link")).unwrap();
+            assert!(write_new([path("link")], b"new").is_err());
+            assert!(!path("nowhere").exists());
+        }
+    }
 }

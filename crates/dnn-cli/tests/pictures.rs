@@ -88,7 +88,8 @@ fn a_folder_trains_evaluates_and_predicts() {
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
     let csv = text(&output.stdout);
     let rows: Vec<&str> = csv.lines().collect();
-    assert_eq!(rows[0], "file,picture,class,probability,day,night");
+    assert_eq!(rows[0], "file,picture,class,probability,day,night,shown");
+    assert!(rows[1].ends_with(",seen/0.png"), "{}", rows[1]);
     assert!(rows[1].starts_with("data/test/day/0.png,1,day,"), "{}", rows[1]);
     assert!(rows[8].starts_with("data/test/night/3.png,1,night,"), "{}", rows[8]);
     let seen = fs::read(here.join("seen/0.png")).unwrap();
@@ -152,7 +153,7 @@ fn the_policies_are_counted_in_the_log_the_run_folder_and_the_exit_code() {
     assert_eq!(code(&dnn(here, &["evaluate", model, "data", "--bad-files", "skip"])), 7);
     let files = ["predict", model, "data/test/day/1.png", "data/train/night/page.jpg"];
     assert_eq!(code(&dnn(here, &files)), 3);
-    let output = dnn(here, &[&files[..], &["--skip-bad"]].concat());
+    let output = dnn(here, &[&files[..], &["--bad-files=skip"]].concat());
     assert_eq!((code(&output), text(&output.stdout).lines().count()), (7, 2));
 
     assert_eq!(code(&train(here, &["--bad-files", "quarantine"])), 7);

@@ -36,6 +36,7 @@ Examples:
   dnn predict runs/photos-1/model.dnn cat.jpg dog.jpg
   dnn predict runs/photos-1/model.dnn holiday --csv > holiday.csv
   dnn predict runs/photos-1/model.dnn cat.jpg --show seen     writes seen/cat.png
+  curl -s https://example.org/cat.jpg | dnn predict runs/photos-1/model.dnn -
   dnn predict runs/digits-1/model.dnn pictures-idx3-ubyte
   dnn predict runs/digits-1/model.dnn pictures-idx3-ubyte --json | jq '.predictions[].class'";
 
@@ -153,6 +154,13 @@ pub(crate) enum Policy {
     Quarantine,
 }
 
+/// What becomes of files that cannot be used, where none are moved.
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+pub(crate) enum Leaving {
+    Stop,
+    Skip,
+}
+
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Threads {
     /// Threads to run on; the result is the same for any number [default: one per core]
@@ -229,18 +237,26 @@ pub(crate) struct VerifyArguments {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(crate) struct PredictArguments {
     /// The model file
     pub(crate) model: PathBuf,
-    /// Picture files, folders of them, or IDX files (.gz too)
+    /// Picture files, folders of them, IDX files (.gz too), or `-` for one picture from standard input
     #[arg(required = true)]
     pub(crate) files: Vec<PathBuf>,
-    /// Leave out files that cannot be used, instead of stopping at the first
+    /// Picture files that cannot be used: stop at the first, or skip them
+    #[arg(long, value_name = "POLICY", default_value = "stop")]
+    pub(crate) bad_files: Leaving,
+    /// Use damaged JPEG files as far as they go
     #[arg(long)]
-    pub(crate) skip_bad: bool,
-    /// Also write what the network sees of each picture file, as PNG, into this folder
+    pub(crate) lenient: bool,
+    /// Also write what the network sees of each picture file, as PNG, into this folder, and say under which
+    /// name; files that are there stay as they are
     #[arg(long, value_name = "FOLDER")]
     pub(crate) show: Option<PathBuf>,
+    /// Let --show replace files of its names that are there, but never one that is read here
+    #[arg(long, requires = "show")]
+    pub(crate) overwrite: bool,
     /// Write comma-separated values to standard output instead of a table
     #[arg(long, conflicts_with = "json")]
     pub(crate) csv: bool,

@@ -1,0 +1,303 @@
+//! `dnn predict`.
+
+mod report;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use dnn_core::Element;
+use dnn_data::picture::{Decoding, Preparer, Preprocessing, encode_png};
+use dnn_layers::{Network, most_probable};
+use dnn_store::Scalar;
+use ndarray::{Array2, ShapeBuilder};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use serde_json::{Value, json};
+
+use crate::args::{Leaving, PredictArguments};
+use crate::data;
+use crate::evaluate::{check_shape, preprocessing_of};
+use crate::failure::Refusal;
+use crate::model::{WithModel, with_model};
+use crate::output::{self, note};
+
+/// No picture file is larger: 512 MiB.
+const LARGEST_FILE: u64 = 512 << 20;
+
+/// What stands for standard input among the files.
+const STANDARD_INPUT: &str = "-";
+
+/// Picture files that are decoded and classified together.
+const GROUP: usize = 256;
+
+pub(crate) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
+    arguments.threads.start()?;
+    with_model(&arguments.model, Predict(arguments))
+}
+
+struct Predict<'a>(&'a PredictArguments);
+
+/// The prediction for one picture.
+struct Prediction {
+    file: PathBuf,
+    /// Its number in the file, from 1.
+    picture: usize,
+    class: usize,
+    /// One for each class.
+    probabilities: Vec<f64>,
+    /// The file that shows what the network sees of it.
+    shown: Option<PathBuf>,
+}
+
+/// A picture whose class is asked for.
+struct Asked {
+    file: PathBuf,
+    picture: usize,
+    shown: Option<PathBuf>,
+}
+
+impl WithModel for Predict<'_> {
+    type Outcome = ExitCode;
+
+    fn run<T: Element + Scalar>(
+        self,
+        network: &Network<T>,
+        sha256: &str,
+    ) -> anyhow::Result<ExitCode> {
+        let arguments = self.0;
+        check_inputs(arguments)?;
+        let mut task = Task {
+            network,
+            preprocessing: preprocessing_of(network)?,
+            decoding: Decoding { lenient: arguments.lenient, ..Decoding::default() },
+            show: match &arguments.show {
+                Some(folder) => Some(Show::into(folder, arguments)?),
+                None => None,
+            },
+            skip_bad: arguments.bad_files == Leaving::Skip,
+            predictions: Vec::new(),
+            left_out: 0,
+        };
+        for path in &arguments.files {
+            task.path(path)?;
+        }
+        let Task { predictions, left_out, .. } = task;
+        let (classes, showing) = (network.classes(), arguments.show.is_some());
+        if arguments.json {
+            let predictions: Vec<Value> =
+                predictions.iter().map(|one| report::as_json(classes, one)).collect();
+            output::print_json(&json!({ "model_sha256": sha256, "predictions": predictions }))?;
+        } else if arguments.csv {
+            output::print(&report::as_csv(classes, &predictions, showing))?;
+        } else {
+            output::print(&report::table(classes, &predictions, showing))?;
+        }
+        Ok(data::exit_code(left_out))
+    }
+}
+
+/// Refuses what can only be known from all inputs together.
+fn check_inputs(arguments: &PredictArguments) -> Result<(), Refusal> {
+    let from_input = arguments.files.iter().filter(|file| is_standard_input(file)).count();
+    if from_input > 1 {
+        let message = "standard input has one picture: expected `-` once, found it again";
+        return Err(Refusal::Usage(message.to_owned()));
+    }
+    Ok(())
+}
+
+fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == STANDARD_INPUT
+}
+
+/// A file as messages name it.
+fn name_of(path: &Path) -> String {
+    if is_standard_input(path) { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+/// Where to write what the network sees.
+struct Show {
+    folder: PathBuf,
+    /// The files that must not be written to, whatever their names: what this call reads and wrote.
+    kept: BTreeSet<PathBuf>,
+    overwrite: bool,
+}
+
+impl Show {
+    fn into(folder: &Path, arguments: &PredictArguments) -> anyhow::Result<Self> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            kept: BTreeSet::new(),
+            overwrite: arguments.overwrite,
+        })
+    }
+
+    /// Notes files that are about to be read.
+    fn keep(&mut self, files: &[PathBuf]) {
+        if self.overwrite {
+            self.kept.extend(files.iter().filter_map(|file| file.canonicalize().ok()));
+        }
+    }
+
+    /// Writes a picture under the name of `file`, with a number where that is taken, and says where.
+    fn write(&mut self, file: &Path, png: &[u8]) -> anyhow::Result<PathBuf> {
+        let stem = match file.file_stem() {
+            Some(stem) if !is_standard_input(file) => stem.to_string_lossy().into_owned(),
+            _ => "standard-input".to_owned(),
+        };
+        let folder = &self.folder;
+        let names = (1_usize..).map(|number| match number {
+            1 => folder.join(format!("{stem}.png")),
+            _ => folder.join(format!("{stem}-{number}.png")),
+        });
+        if !self.overwrite {
+            return output::write_new(names, png);
+        }
+        // A link could lead anywhere, so only a file itself is replaced, and none of this call's own.
+        let is_free = |name: &PathBuf| match fs::symlink_metadata(name) {
+            Ok(found) if found.is_file() => {
+                name.canonicalize().is_ok_and(|file| !self.kept.contains(&file))
+            }
+            found => found.is_err(),
+        };
+        let to = names.into_iter().find(is_free).context("every name is taken")?;
+        dnn_store::commit(&to, png)?;
+        self.kept.extend(to.canonicalize().ok());
+        Ok(to)
+    }
+}
+
+struct Task<'a, T> {
+    network: &'a Network<T>,
+    preprocessing: Preprocessing,
+    decoding: Decoding,
+    show: Option<Show>,
+    skip_bad: bool,
+    predictions: Vec<Prediction>,
+    left_out: usize,
+}
+
+impl<T: Element> Task<'_, T> {
+    /// A picture file, standard input, a folder of picture files, or an IDX file.
+    fn path(&mut self, path: &Path) -> anyhow::Result<()> {
+        if is_standard_input(path) {
+            return self.photos(&[path.to_owned()]);
+        }
+        if path.is_dir() {
+            let files = dnn_data::picture_files(path)?;
+            if files.is_empty() {
+                let message = format!("{}: expected pictures, found none", path.display());
+                return Err(Refusal::Data(message).into());
+            }
+            let files: Vec<PathBuf> = files.iter().map(|file| path.join(file)).collect();
+            return files.chunks(GROUP).try_for_each(|group| self.photos(group));
+        }
+        if is_idx(path) { self.idx(path) } else { self.photos(&[path.to_owned()]) }
+    }
+
+    fn idx(&mut self, path: &Path) -> anyhow::Result<()> {
+        let (pixels, shape) = dnn_data::idx::read_idx_images(path)?;
+        check_shape(self.network, shape).with_context(|| path.display().to_string())?;
+        let asked = |picture| Asked { file: path.to_owned(), picture, shown: None };
+        let files = (1..=pixels.ncols()).map(asked).collect();
+        self.classify(&pixels, files).with_context(|| path.display().to_string())
+    }
+
+    fn photos(&mut self, files: &[PathBuf]) -> anyhow::Result<()> {
+        let width = self.network.features();
+        let prepared: Vec<anyhow::Result<Vec<u8>>> = files
+            .par_iter()
+            .map_init(
+                || Preparer::new(self.preprocessing, self.decoding),
+                |preparer, file| {
+                    let bytes = read(file)?;
+                    let mut pixels = vec![0; width];
+                    preparer
+                        .prepare(&bytes, &mut pixels)
+                        .map_err(|error| Refusal::Data(format!("{}: {error}", name_of(file))))?;
+                    Ok(pixels)
+                },
+            )
+            .collect();
+        let mut pixels = Vec::new();
+        let mut used = Vec::new();
+        if let Some(show) = &mut self.show {
+            show.keep(files);
+        }
+        for (file, prepared) in files.iter().zip(prepared) {
+            match prepared {
+                Ok(picture) => {
+                    let shown = self.write(file, &picture)?;
+                    pixels.extend(picture);
+                    used.push(Asked { file: file.clone(), picture: 1, shown });
+                }
+                Err(error) if self.skip_bad => {
+                    note(&format!("left out: {error:#}"));
+                    self.left_out += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let pixels = Array2::from_shape_vec((width, used.len()).f(), pixels)?;
+        self.classify(&pixels, used)
+    }
+
+    /// Writes what the network sees, if that was asked for.
+    fn write(&mut self, file: &Path, pixels: &[u8]) -> anyhow::Result<Option<PathBuf>> {
+        let Some(show) = &mut self.show else { return Ok(None) };
+        let png = encode_png(pixels, self.preprocessing.shape)?;
+        Ok(Some(show.write(file, &png)?))
+    }
+
+    fn classify(&mut self, pixels: &Array2<u8>, files: Vec<Asked>) -> anyhow::Result<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let network = self.network;
+        let probabilities = network.predict_probabilities(&network.pixels(pixels.view()))?;
+        for (Asked { file, picture, shown }, column) in
+            files.into_iter().zip(probabilities.columns())
+        {
+            let class = most_probable(column);
+            let probabilities = column.iter().map(|&p| p.into()).collect();
+            self.predictions.push(Prediction { file, picture, class, probabilities, shown });
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a picture file or of standard input.
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    if !is_standard_input(file) {
+        return Ok(dnn_store::read_file(file, LARGEST_FILE)?);
+    }
+    let mut bytes = Vec::new();
+    io::stdin()
+        .lock()
+        .take(LARGEST_FILE + 1)
+        .read_to_end(&mut bytes)
+        .context("cannot read standard input")?;
+    if bytes.is_empty() || bytes.len() as u64 > LARGEST_FILE {
+        let found = bytes.len();
+        let message = format!(
+            "standard input: expected a picture of at most {LARGEST_FILE} bytes, found {}",
+            if found == 0 { "nothing" } else { "more" }
+        );
+        return Err(Refusal::Data(message).into());
+    }
+    Ok(bytes)
+}
+
+/// Whether a file begins as IDX does, or as gzip, which no picture is; one that cannot be opened is
+/// left to its reader to refuse.
+fn is_idx(path: &Path) -> bool {
+    let mut start = [1; 3];
+    let regular = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    let mut read = || fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    let of_idx = |start: [u8; 3]| start[..2] == [0, 0] && matches!(start[2], 0x08..=0x0e);
+    regular && read().is_ok() && (of_idx(start) || start[..2] == [0x1f, 0x8b])
+}
