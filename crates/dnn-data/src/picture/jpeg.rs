@@ -1,5 +1,6 @@
 //! JPEG, strictly: `image` would take half a file for a whole one.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use image::metadata::Orientation;
@@ -10,7 +11,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::picture::decode::{Upright, check_size, turn};
 use crate::picture::plan::Reduction;
-use crate::picture::reduced::decode_reduced;
+use crate::picture::sequential::{decode_reduced, decode_whole};
 use crate::picture::structure::{JpegStructure, jpeg_structure};
 #[cfg(feature = "turbojpeg")]
 use crate::picture::turbo::decode_turbo;
@@ -58,7 +59,9 @@ fn decode(
             "it is cut short: its end marker is missing",
         ));
     }
-    let mut decoder = decoder(bytes, strict);
+    let plain = structure.is_plain();
+    let readable = if plain { Cow::Borrowed(bytes) } else { with_plain_factors(bytes, &structure) };
+    let mut decoder = decoder(&readable, strict);
     decoder.decode_headers().map_err(explain)?;
     let damaged = |reason: &str| PictureError::damaged(Format::Jpeg, reason);
     let header = decoder.info().ok_or_else(|| damaged("it has no frame header"))?;
@@ -67,7 +70,7 @@ fn decode(
     let held = (bytes.len(), MOST_PIXELS_PER_BYTE);
     check_size(Format::Jpeg, (width, height), &how.limits, 9, held)?;
     let mut notes = Vec::new();
-    let colors = decoder.input_colorspace();
+    let colors = colors(&decoder, &structure);
     match colors {
         Some(ColorSpace::Luma) => notes.push(Note::Grey),
         Some(ColorSpace::CMYK | ColorSpace::YCCK) => notes.push(Note::Cmyk),
@@ -81,6 +84,9 @@ fn decode(
     let (rgb, reduction) = if let Some(rgb) = fast.or_else(|| decode_smaller(bytes, wanted, colors))
     {
         (rgb, wanted)
+    } else if !plain {
+        let whole = colors.and_then(|colors| decode_whole(bytes, colors));
+        (whole.ok_or_else(|| damaged(UNREADABLE))?, Reduction::Full)
     } else {
         let pixels = decoder.decode().map_err(explain)?;
         (Rgb { width: sides.0, height: sides.1, pixels }, Reduction::Full)
@@ -92,6 +98,28 @@ fn decode(
     notes.sort_unstable();
     let info = Info { format: Format::Jpeg, width, height, notes };
     Ok(Upright { rgb, info, reduction, orientation })
+}
+
+/// Why a file is refused that [`decode_whole`] cannot decode.
+const UNREADABLE: &str = "its scans do not hold the picture that its header describes";
+
+/// The file with equal sampling factors, which the strict decoder needs to read the header of any file.
+fn with_plain_factors<'a>(bytes: &'a [u8], structure: &JpegStructure) -> Cow<'a, [u8]> {
+    let mut copy = bytes.to_vec();
+    for &(place, _) in &structure.factors {
+        copy[place] = 0x11;
+    }
+    Cow::Owned(copy)
+}
+
+/// The colours of the components. One mark of Adobe's means CMYK with four and RGB with three, another YCCK and
+/// `YCbCr`; the decoder counts only later.
+fn colors(decoder: &JpegDecoder<Cursor<&[u8]>>, structure: &JpegStructure) -> Option<ColorSpace> {
+    match (decoder.input_colorspace()?, structure.factors.len()) {
+        (ColorSpace::CMYK, 3) => Some(ColorSpace::RGB),
+        (ColorSpace::YCCK, 3) => Some(ColorSpace::YCbCr),
+        (colors, _) => Some(colors),
+    }
 }
 
 /// The strict decoder, or one that goes on after a fault.
@@ -123,21 +151,31 @@ fn decode_turbo(_: &[u8], _: (usize, usize), _: Option<ColorSpace>, _: Reduction
 /// Refuses the kinds of JPEG that hardly any program writes.
 fn check_frame(structure: &JpegStructure) -> Result<(), PictureError> {
     let kind = match structure.frame {
-        Some(0xc3) => "lossless JPEG",
-        Some(0xc5..=0xc7) => "hierarchical JPEG",
-        Some(0xc9..=0xcf) => "JPEG in arithmetic coding",
-        Some(_) if structure.precision == 12 => "JPEG with 12 bits a channel",
+        Some(0xc3) => "lossless JPEG".to_owned(),
+        Some(0xc5..=0xc7) => "hierarchical JPEG".to_owned(),
+        Some(0xc9..=0xcf) => "JPEG in arithmetic coding".to_owned(),
+        Some(_) if structure.precision == 12 => "JPEG with 12 bits a channel".to_owned(),
+        Some(_) if structure.is_height_late() => {
+            "JPEG that gives its height after its pixels".to_owned()
+        }
+        _ if structure.is_plain() => return Ok(()),
+        _ if structure.is_progressive() || structure.is_fractional() => {
+            let coding = if structure.is_progressive() { "progressive JPEG" } else { "JPEG" };
+            format!("{coding} with the sampling factors {}", structure.factors_in_words())
+        }
         _ => return Ok(()),
     };
-    let advice = "save it again as a baseline or progressive JPEG";
-    Err(PictureError::Unsupported { kind: kind.to_owned(), advice })
+    Err(PictureError::Unsupported { kind, advice: ADVICE })
 }
+
+/// What to do about a JPEG of a kind that is not read.
+const ADVICE: &str = "convert it, for example by `magick FILE NEW.png` of ImageMagick";
 
 fn explain(error: DecodeErrors) -> PictureError {
     match error {
         DecodeErrors::Unsupported(scheme) => PictureError::Unsupported {
             kind: format!("this kind of JPEG ({scheme:?})"),
-            advice: "save it again as a baseline or progressive JPEG",
+            advice: ADVICE,
         },
         other => PictureError::damaged(Format::Jpeg, other),
     }

@@ -16,7 +16,7 @@ mod jpeg;
 mod options;
 mod plan;
 mod preparation;
-mod reduced;
+mod sequential;
 mod sniff;
 mod structure;
 #[cfg(feature = "turbojpeg")]

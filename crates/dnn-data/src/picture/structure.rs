@@ -12,8 +12,73 @@ pub(super) struct JpegStructure {
     pub(super) frame: Option<u8>,
     /// The bits of a sample in that frame.
     pub(super) precision: u8,
+    /// The height in that frame.
+    pub(super) height: u16,
+    /// Whether there is a segment that gives the height after the first scan.
+    pub(super) has_late_height: bool,
+    /// Where in the file the sampling factors of each of its components lie, and what they are.
+    pub(super) factors: Vec<(usize, u8)>,
+    /// How many components the first scan has.
+    pub(super) first_scan: Option<u8>,
     /// Where the bytes after the end-of-image marker begin; `None` if there is no such marker.
     pub(super) end: Option<usize>,
+}
+
+impl JpegStructure {
+    /// Reads the frame header whose content begins at `at`, as far as it is there.
+    fn read_frame(&mut self, bytes: &[u8], at: usize) {
+        let content = bytes.get(at..).unwrap_or_default();
+        let Some((&[precision, high, low, _, _, count], _)) = content.split_first_chunk::<6>()
+        else {
+            return;
+        };
+        self.precision = precision;
+        self.height = u16::from_be_bytes([high, low]);
+        let places = (0..usize::from(count)).map(|component| at + 6 + 3 * component + 1);
+        let factors = places.map_while(|place| bytes.get(place).map(|&factors| (place, factors)));
+        self.factors = factors.collect();
+    }
+
+    /// Whether the strict decoder draws its pixels rightly, by trial against libjpeg: unless the file is
+    /// progressive, all components come in the first scan; across, the first has the largest sampling factor and
+    /// all are powers of two; down, each has the largest or 1.
+    pub(super) fn is_plain(&self) -> bool {
+        let Some(&(_, first)) = self.factors.first() else { return true };
+        let most_down = self.factors.iter().map(|&(_, both)| both & 15).max().unwrap_or(1);
+        let usual = self.factors.iter().all(|&(_, both)| {
+            let (across, down) = (both >> 4, both & 15);
+            across.is_power_of_two() && across <= first >> 4 && (down == most_down || down == 1)
+        });
+        let in_first_scan =
+            self.first_scan.is_none_or(|count| usize::from(count) == self.factors.len());
+        usual && (in_first_scan || self.is_progressive())
+    }
+
+    /// Whether it is a progressive file.
+    pub(super) fn is_progressive(&self) -> bool {
+        self.frame == Some(0xc2)
+    }
+
+    /// Whether the height comes after the first scan, as the standard allows.
+    pub(super) fn is_height_late(&self) -> bool {
+        self.height == 0 && self.has_late_height
+    }
+
+    /// Whether one of the components has a part of the samples that is no whole number's.
+    pub(super) fn is_fractional(&self) -> bool {
+        let part = |factor: fn(u8) -> u8| {
+            let factors = || self.factors.iter().map(|&(_, both)| factor(both));
+            let most = factors().max().unwrap_or(1);
+            factors().any(|one| one > 0 && !most.is_multiple_of(one))
+        };
+        part(|both| both >> 4) || part(|both| both & 15)
+    }
+
+    /// The sampling factors in words, as in `2x2, 1x1, 1x1`.
+    pub(super) fn factors_in_words(&self) -> String {
+        let words = self.factors.iter().map(|(_, both)| format!("{}x{}", both >> 4, both & 15));
+        words.collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// Walks the segments of a JPEG that begins with its start-of-image marker.
@@ -39,7 +104,11 @@ pub(super) fn jpeg_structure(bytes: &[u8]) -> JpegStructure {
                 let is_frame = matches!(code, 0xc0..=0xcf) && !matches!(code, 0xc4 | 0xc8 | 0xcc);
                 if is_frame && found.frame.is_none() {
                     found.frame = Some(code);
-                    found.precision = bytes.get(at + 3).copied().unwrap_or(0);
+                    found.read_frame(bytes, at + 3);
+                }
+                found.has_late_height |= code == 0xdc;
+                if code == 0xda && found.first_scan.is_none() {
+                    found.first_scan = bytes.get(at + 3).copied();
                 }
                 at += length;
             }

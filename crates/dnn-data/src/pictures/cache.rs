@@ -20,7 +20,7 @@ use crate::{DataError, Result};
 
 /// What marks a cache file. A change of decoding or resizing that changes a byte raises the major
 /// version.
-const FORMAT: Format = Format { magic: *b"dnncache", name: "data set cache", major: 3, minor: 0 };
+const FORMAT: Format = Format { magic: *b"dnncache", name: "data set cache", major: 4, minor: 0 };
 
 /// No cache file is larger.
 const LARGEST_FILE: u64 = 64 << 30;

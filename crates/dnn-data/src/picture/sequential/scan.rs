@@ -3,7 +3,7 @@
 use super::bits::{Bits, Interval};
 use super::block::{BlockReader, Tables, block_reader};
 use super::color::{grey_to_rgb, to_rgb};
-use super::header::{Component, Header};
+use super::header::{Component, Header, Scan};
 
 /// A component while it is decoded.
 struct Plane<'a> {
@@ -67,6 +67,7 @@ impl<'a> Plane<'a> {
 pub(super) fn decode(
     file: &[u8],
     header: &Header,
+    scan: &Scan,
     side: usize,
     (width, height): (usize, usize),
 ) -> Option<Vec<u8>> {
@@ -77,7 +78,7 @@ pub(super) fn decode(
     let mut planes = header.components.iter().map(plane).collect::<Option<Vec<_>>>()?;
     let mut out = vec![0; 3 * width * height];
     let mut interval = Interval::default();
-    let (mut marker, mut at) = interval.read(file, header.scan)?;
+    let (mut marker, mut at) = interval.read(file, scan.at)?;
     let mut bits = interval.bits();
     let (mut left, mut number) = (header.restart, 0);
     for rows in out.chunks_mut(3 * width * side * most.1) {

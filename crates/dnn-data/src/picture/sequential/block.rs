@@ -21,7 +21,7 @@ pub(super) struct Tables<'a> {
     pub(super) dc: &'a Codes,
     pub(super) ac: &'a Codes,
     /// In the order of the file.
-    pub(super) quantisation: &'a [u8; 64],
+    pub(super) quantisation: &'a [u16; 64],
 }
 
 /// Reads a block and writes its pixels where `out` begins, rows `stride` apart; `mean` is that of the block
