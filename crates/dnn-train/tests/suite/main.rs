@@ -12,6 +12,7 @@ mod fits;
 mod support;
 
 mod augment;
+mod calibration;
 mod circles;
 mod conformance;
 mod convergence;
