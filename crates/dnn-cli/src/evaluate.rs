@@ -66,6 +66,8 @@ impl WithModel for Evaluate<'_> {
                 .collect();
             for (name, metrics) in &metrics {
                 object[*name]["metrics"] = serde_json::to_value(metrics)?;
+                object[*name]["metrics"]["roc_auc_reason"] =
+                    metrics::of_some_classes(metrics).into();
             }
             object.insert("trained_on_this_data".to_owned(), trained_on_this_data.into());
             output::print_json(&object)?;

@@ -48,6 +48,7 @@ pub(crate) fn text(name: &str, classes: &[String], metrics: &Metrics) -> String 
     let all = metrics.classes.iter().map(|class| class.support).sum();
     row("macro", metrics.macro_average, metrics.roc_auc, all);
     row("weighted", metrics.weighted_average, None, all);
+    text += &of_some_classes(metrics).map_or(String::new(), |reason| format!("{reason}\n"));
     text += &format!(
         "log loss {:.4}, Brier score {:.4}, calibration error {:.4}\n",
         metrics.log_loss, metrics.brier, metrics.calibration_error
@@ -57,6 +58,25 @@ pub(crate) fn text(name: &str, classes: &[String], metrics: &Metrics) -> String 
         text += &confusion(&names, wide, metrics);
     }
     text
+}
+
+/// Why the area under the ROC curve is not that of all classes, where it is not.
+pub(crate) fn of_some_classes(metrics: &Metrics) -> Option<String> {
+    let classes = metrics.classes.len();
+    let with_one = metrics.classes.iter().filter(|class| class.roc_auc.is_some()).count();
+    match (metrics.roc_auc, classes - with_one) {
+        (Some(_), 0) => None,
+        (Some(_), without) => {
+            let have = if without == 1 { "has" } else { "have" };
+            Some(format!(
+                "ROC AUC: the mean over {with_one} of {classes} classes; {without} {have} no examples here"
+            ))
+        }
+        (None, _) => Some(
+            "ROC AUC: none, because all examples are of one class: there are no others to rank below"
+                .to_owned(),
+        ),
+    }
 }
 
 /// How sure the answers were, and how right; in tenths of confidence.

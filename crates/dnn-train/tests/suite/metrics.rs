@@ -13,12 +13,21 @@ fn assert_near(found: f64, expected: f64, what: &str) {
     assert!((found - expected).abs() <= CLOSE, "{what}: {found}, expected {expected}");
 }
 
+/// An area, or none where the golden file has null.
+#[track_caller]
+fn assert_area(found: Option<f64>, expected: &Value) {
+    assert_eq!(found.is_none(), expected.is_null(), "{found:?}, expected {expected}");
+    if let Some(found) = found {
+        assert_near(found, number(expected), "area");
+    }
+}
+
 #[test]
 fn every_number_is_that_of_scikit_learn() {
     let golden: Value =
         serde_json::from_str(include_str!("../golden/sklearn_metrics.json")).unwrap();
     let cases = golden["cases"].as_array().unwrap();
-    assert_eq!(cases.len(), 3);
+    assert_eq!(cases.len(), 9);
     for case in cases {
         let labels: Vec<u32> =
             integers(&case["labels"]).into_iter().map(|label| label.try_into().unwrap()).collect();
@@ -27,11 +36,11 @@ fn every_number_is_that_of_scikit_learn() {
             (found.accuracy, "accuracy"),
             (found.log_loss, "log_loss"),
             (found.brier, "brier"),
-            (found.roc_auc.unwrap(), "roc_auc"),
             (found.calibration_error, "calibration_error"),
         ] {
             assert_near(value, number(&case[key]), key);
         }
+        assert_area(found.roc_auc, &case["roc_auc"]);
         for (average, key) in
             [(found.macro_average, "macro_average"), (found.weighted_average, "weighted_average")]
         {
@@ -39,15 +48,14 @@ fn every_number_is_that_of_scikit_learn() {
             assert_near(average.recall, number(&case[key]["recall"]), key);
             assert_near(average.f1, number(&case[key]["f1"]), key);
         }
-        let [precision, recall, f1, areas] =
-            ["precision", "recall", "f1", "roc_auc_of_each"].map(|key| numbers(&case[key]));
+        let [precision, recall, f1] = ["precision", "recall", "f1"].map(|key| numbers(&case[key]));
         let support = integers(&case["support"]);
         assert_eq!(found.classes.len(), support.len());
         for (k, class) in found.classes.iter().enumerate() {
             assert_near(class.precision, precision[k], "precision");
             assert_near(class.recall, recall[k], "recall");
             assert_near(class.f1, f1[k], "f1");
-            assert_near(class.roc_auc.unwrap(), areas[k], "area");
+            assert_area(class.roc_auc, &case["roc_auc_of_each"][k]);
             assert_eq!(class.support, support[k]);
         }
         let confusion: Vec<Vec<usize>> =
@@ -56,6 +64,26 @@ fn every_number_is_that_of_scikit_learn() {
         let counted: usize = found.reliability.iter().map(|bin| bin.examples).sum();
         assert_eq!((counted, found.reliability.len()), (labels.len(), 10));
     }
+}
+
+#[test]
+fn a_class_that_does_not_occur_pulls_no_average_down() {
+    // The first of four classes has no example and is no answer; everything is right.
+    let probabilities = Array2::from_shape_fn((4, 6), |(k, j)| f64::from(u8::from(k == 1 + j % 3)));
+    let found = metrics(probabilities.view(), &[1, 2, 3, 1, 2, 3]).unwrap();
+    let average = found.macro_average;
+    assert_eq!((average.precision, average.recall, average.f1), (1.0, 1.0, 1.0));
+    assert_eq!(found.weighted_average, average);
+    assert_eq!((found.roc_auc, found.classes[0].roc_auc), (Some(1.0), None));
+    // As an answer it counts: of three right and three wrong answers, a mean over four classes.
+    let found = metrics(
+        Array2::from_shape_fn((4, 6), |(k, j)| f64::from(u8::from(k == [1, 2, 3, 0, 0, 0][j])))
+            .view(),
+        &[1, 2, 3, 1, 2, 3],
+    )
+    .unwrap();
+    assert_eq!(found.macro_average.precision, 0.75);
+    assert_eq!(found.macro_average.recall, 0.375);
 }
 
 #[test]
