@@ -8,6 +8,7 @@ mod chart;
 mod checkpoints;
 mod data;
 mod doctor;
+mod ended;
 mod evaluate;
 mod experiment;
 mod failure;

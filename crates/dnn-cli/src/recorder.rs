@@ -22,8 +22,10 @@ const USUAL_PAUSE: Duration = Duration::from_secs(60);
 pub(crate) enum Ending {
     /// By itself.
     Finished,
-    /// At the step or the time that was given.
-    Limit,
+    /// At the step that was given.
+    StepLimit,
+    /// At the time that was given.
+    TimeLimit,
     /// By a signal; with the exit code for it.
     Interrupted(i32),
 }
@@ -34,6 +36,8 @@ pub(crate) struct Recorded {
     pub(crate) ending: Ending,
     /// Its last step.
     pub(crate) last: u64,
+    /// The epochs that were made to their end since the start of the run.
+    pub(crate) epochs: u64,
     /// Whether a run on full batches was in the Gram form.
     pub(crate) gram: Option<bool>,
 }
@@ -57,6 +61,7 @@ pub(crate) struct Recorder<'a> {
     /// Whether the last thing heard of was a step.
     after_step: bool,
     last_step: u64,
+    epochs: u64,
     full_batch: bool,
     /// Whether a run on full batches is in the Gram form.
     gram: Option<bool>,
@@ -99,6 +104,7 @@ impl<'a> Recorder<'a> {
             time: arguments.time_limit,
             after_step: false,
             last_step: step,
+            epochs,
             full_batch: trainer.batch == Batch::Full,
             gram: None,
             ending: Ending::Finished,
@@ -116,7 +122,12 @@ impl<'a> Recorder<'a> {
         self.progress.finish();
         match self.failure {
             Some(error) => Err(error),
-            None => Ok(Recorded { ending: self.ending, last: self.last_step, gram: self.gram }),
+            None => Ok(Recorded {
+                ending: self.ending,
+                last: self.last_step,
+                epochs: self.epochs,
+                gram: self.gram,
+            }),
         }
     }
 
@@ -138,6 +149,7 @@ impl<'a> Recorder<'a> {
             }
             Event::Epoch(record) => {
                 self.after_step = false;
+                self.epochs = record.epoch;
                 self.progress.epoch(record);
                 self.history.append(record)?;
                 if let Some(events) = &mut self.events {
@@ -162,9 +174,15 @@ impl<'a> Recorder<'a> {
         }
         let step = state.step();
         // Looked at after steps alone, so that a number of steps says where a run ended.
-        let at_limit = self.after_step
-            && (self.steps.is_some_and(|limit| step >= limit.get())
-                || self.time.is_some_and(|limit| self.begun.elapsed() >= limit));
+        let at_limit = if !self.after_step {
+            None
+        } else if self.steps.is_some_and(|limit| step >= limit.get()) {
+            Some(Ending::StepLimit)
+        } else if self.time.is_some_and(|limit| self.begun.elapsed() >= limit) {
+            Some(Ending::TimeLimit)
+        } else {
+            None
+        };
         let interrupted = self.interrupt.exit_code();
         let multiple = |every: Option<NonZeroU64>| {
             self.after_step && every.is_some_and(|every| step.is_multiple_of(every.get()))
@@ -172,7 +190,7 @@ impl<'a> Recorder<'a> {
         let due = self.checkpoint_every.is_none() && self.saved.elapsed() >= USUAL_PAUSE
             || multiple(self.checkpoint_every)
             || multiple(self.keep.every);
-        if due || at_limit || interrupted.is_some() || state.ends() {
+        if due || at_limit.is_some() || interrupted.is_some() || state.ends() {
             self.history.sync()?;
             self.checkpoints.save(step, &state.checkpoint()?, &self.keep)?;
             self.saved = Instant::now();
@@ -180,10 +198,10 @@ impl<'a> Recorder<'a> {
         if state.ends() {
             return Ok(ControlFlow::Continue(()));
         }
-        self.ending = match interrupted {
-            Some(code) => Ending::Interrupted(code),
-            None if at_limit => Ending::Limit,
-            None => return Ok(ControlFlow::Continue(())),
+        self.ending = match (interrupted, at_limit) {
+            (Some(code), _) => Ending::Interrupted(code),
+            (None, Some(limit)) => limit,
+            (None, None) => return Ok(ControlFlow::Continue(())),
         };
         Ok(ControlFlow::Break(()))
     }

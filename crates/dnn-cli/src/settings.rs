@@ -7,6 +7,7 @@ use dnn_data::picture::Preprocessing;
 use dnn_train::{Batch, ClassWeights, GramChoice, Optimizer, Schedule};
 
 use crate::args::{Policy, Scaling, TrainArguments};
+use crate::ended::OF_THE_RESULT;
 use crate::parts::Plan;
 
 /// Settings by the name of their flag, with `_` for `-`. What is left out is as usual.
@@ -143,6 +144,7 @@ pub(crate) fn command_line(settings: &Settings) -> Vec<String> {
     for (name, value) in settings {
         let flag = name.replace('_', "-");
         match (name.as_str(), value.as_str()) {
+            (name, _) if OF_THE_RESULT.contains(&name) => {}
             ("preprocessing", text) => {
                 // Height, width and channels; fit; filter.
                 let mut words = text.split(' ');

@@ -16,6 +16,7 @@ use dnn_train::{
 use serde_json::json;
 
 use crate::args::TrainArguments;
+use crate::ended::Ended;
 use crate::experiment::{self, Experiment, Loaded, SOFTWARE};
 use crate::failure::Refusal;
 use crate::find_lr;
@@ -209,28 +210,21 @@ pub(crate) fn run_in<T: Element + Scalar>(
         Ok(history) => history,
         Err(error) => return Err(diverged(error, &network, &trainer, loaded, folder)),
     };
-    let Recorded { ending, last, gram } = recorded.with_context(|| unsaved(folder))?;
+    let recorded = recorded.with_context(|| unsaved(folder))?;
+    let Recorded { ending, last, gram, .. } = recorded;
     let run = folder.path().display();
     // A longer run is another one than the checkpoint's, and an equal one the same.
     let mut provenance = provenance.expect("an experiment says where its network comes from");
-    match ending {
-        Ending::Interrupted(code) => {
-            note(&format!("interrupted after step {last}; to go on: dnn train --resume {run}"));
-            return Ok(Trained::Interrupted(code));
-        }
-        Ending::Limit => {
-            provenance.settings.insert("steps".to_owned(), last.to_string());
-        }
-        Ending::Finished => {}
+    if let Ending::Interrupted(code) = ending {
+        note(&format!("interrupted after step {last}; to go on: dnn train --resume {run}"));
+        return Ok(Trained::Interrupted(code));
     }
+    let ended = Ended::new(&recorded, &history, trainer.epochs);
+    ended.add_to(&mut provenance.settings);
     // The form that was taken, since it decides the last bits; a run that was made longer keeps its own.
     if let Some(taken) = gram {
         let form = if taken { GramChoice::Always } else { GramChoice::Never };
         provenance.settings.insert("gram".to_owned(), form.to_string());
-    }
-    if let Some(best) = history.best.filter(|best| best.epoch < trainer.epochs) {
-        let why = if history.stopped_early { "nothing improved any more; " } else { "" };
-        note(&format!("{why}the weights are those after epoch {}", best.epoch));
     }
     network.set_provenance(provenance);
     calibrate(arguments, &mut network, &loaded.parts)?;
@@ -246,7 +240,7 @@ pub(crate) fn run_in<T: Element + Scalar>(
         model_sha256: dnn_store::sha256_hex(&bytes),
         seconds,
         examples_per_second: trained / seconds,
-        steps: last,
+        ended,
     }))
 }
 
@@ -281,9 +275,17 @@ pub(crate) fn calibrate<T: Element>(
         let message = "--calibrate needs a validation part".to_owned();
         return Err(Refusal::Usage(message).into());
     };
-    let temperature = fit_temperature(network, &parts::examples(network, part))?;
-    network.cool(temperature)?;
-    note(&format!("calibrated: the logits are divided by {temperature:.4}"));
+    match fit_temperature(network, &parts::examples(network, part))? {
+        Some(temperature) => {
+            network.cool(temperature)?;
+            note(&format!("calibrated: the logits are divided by {temperature:.4}"));
+        }
+        None => note(&format!(
+            "not calibrated: all {} validation examples are answered rightly, which does not say how often an \
+             answer is wrong; a larger --validation would",
+            part.len()
+        )),
+    }
     Ok(())
 }
 
@@ -333,8 +335,7 @@ pub(crate) struct Outcome {
     pub(crate) model_sha256: String,
     pub(crate) seconds: f64,
     examples_per_second: f64,
-    /// Since the start of the run.
-    pub(crate) steps: u64,
+    pub(crate) ended: Ended,
 }
 
 impl Outcome {
@@ -344,21 +345,23 @@ impl Outcome {
                 let found = self.measured.iter().find(|(name, _)| *name == wanted);
                 found.map(|(_, evaluation)| output::evaluation_json(evaluation))
             };
-            return output::print_json(&json!({
+            let mut object = json!({
                 "train": part("train"),
                 "validation": part("validation"),
                 "test": part("test"),
                 "model_sha256": self.model_sha256,
                 "seconds": self.seconds,
                 "examples_per_second": self.examples_per_second,
-                "steps": self.steps,
                 "run": folder.path().display().to_string(),
-            }));
+            });
+            self.ended.add_to_json(object.as_object_mut().expect("it was just made as one"));
+            return output::print_json(&object);
         }
         let table =
             output::evaluation_table(self.measured.iter().map(|(name, part)| (*name, part)));
         let text = format!(
-            "{table}\ntime     {:.2} s on {threads} threads, {:.0} examples/s\nmodel    {}\nsha256   {}\n",
+            "{table}\nended    {}\ntime     {:.2} s on {threads} threads, {:.0} examples/s\nmodel    {}\nsha256   {}\n",
+            self.ended.text(),
             self.seconds,
             self.examples_per_second,
             folder.model().display(),

@@ -86,7 +86,12 @@ impl FromStr for Monitor {
 pub struct EarlyStopping {
     /// Epochs in a row without improvement after which it ends, at least 1.
     pub patience: u64,
-    /// An improvement is by more than this, at least 0.
+    /// By how much more than the best epoch before it an epoch has to be better to end the wait, at least 0.
+    /// It is for the patience alone: the best epoch, whose weights are kept, is the best one by whatever it is.
+    ///
+    /// # References
+    /// The `tol` of scikit-learn's `MLPClassifier`. In Keras' `EarlyStopping` an epoch that is better by less is
+    /// not the best one either, so that the weights given back may be worse than others that were seen.
     pub min_delta: f64,
 }
 
@@ -112,20 +117,21 @@ pub struct BestEpoch {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Comparison {
     pub(crate) best: Option<BestEpoch>,
-    /// Epochs in a row without improvement.
+    /// Epochs in a row that were not better than the best before them by more than the margin.
     pub(crate) waited: u64,
 }
 
 impl Comparison {
-    /// Compares an epoch with the best one before; true if it is better.
+    /// Compares an epoch with the best one before; true if it is better. Only one that is better by more than
+    /// `min_delta` ends the wait.
     pub(crate) fn note(&mut self, monitor: Monitor, min_delta: f64, record: &EpochRecord) -> bool {
         let Some(value) = monitor.value(record) else { return false };
-        let better = self.best.is_none_or(|best| monitor.gain(value, best.value) > min_delta);
+        let better_by =
+            |margin| self.best.is_none_or(|best| monitor.gain(value, best.value) > margin);
+        let (better, ends_wait) = (better_by(0.0), better_by(min_delta));
+        self.waited = if ends_wait { 0 } else { self.waited + 1 };
         if better {
             self.best = Some(BestEpoch { epoch: record.epoch, step: record.step, value });
-            self.waited = 0;
-        } else {
-            self.waited += 1;
         }
         better
     }
@@ -189,20 +195,24 @@ mod tests {
     }
 
     #[test]
-    fn the_best_epoch_is_better_by_more_than_the_margin() {
+    fn the_best_epoch_is_the_best_and_the_margin_is_for_the_wait_alone() {
         let mut found = Comparison::default();
-        let better: Vec<bool> = [5.0, 4.9, 4.0, 4.0, 3.5]
+        let noted: Vec<(bool, u64)> = [5.0, 4.9, 4.0, 4.0, 3.5, 3.6, 3.4]
             .iter()
             .zip(1..)
-            .map(|(&cost, epoch)| found.note(Monitor::Cost, 0.5, &record(epoch, cost)))
+            .map(|(&cost, epoch)| {
+                (found.note(Monitor::Cost, 0.5, &record(epoch, cost)), found.waited)
+            })
             .collect();
-        assert_eq!(better, [true, false, true, false, false]);
-        let best = BestEpoch { epoch: 3, step: 9, value: 4.0 };
-        assert_eq!(found, Comparison { best: Some(best), waited: 2 });
+        let expected =
+            [(true, 0), (true, 1), (true, 0), (false, 1), (true, 2), (false, 3), (true, 4)];
+        assert_eq!(noted, expected);
+        assert_eq!(found.best, Some(BestEpoch { epoch: 7, step: 21, value: 3.4 }));
         let mut found = Comparison::default();
         assert!(found.note(Monitor::Accuracy, 0.0, &record(1, 0.5)));
         assert!(!found.note(Monitor::Accuracy, 0.0, &record(2, 0.4)));
-        assert!(found.note(Monitor::Accuracy, 0.0, &record(3, 0.6)));
+        assert!(found.note(Monitor::Accuracy, 0.1, &record(3, 0.6)));
+        assert_eq!(found.waited, 1, "a gain of a tenth is not more than a tenth");
         assert!(!found.note(Monitor::ValidationCost, 0.0, &record(4, 0.0)), "not measured");
     }
 

@@ -31,7 +31,9 @@ Examples:
   dnn train --json | jq .test.accuracy    for programs
 
 With --json: train, validation and test (null if there is no such part), each with cost, accuracy,
-baseline and examples; model_sha256, seconds, examples_per_second and run, the run folder.";
+baseline and examples; model_sha256, seconds, examples_per_second and run, the run folder; steps and
+epochs made, ended_by (epochs, early-stopping, steps or time-limit), and best_epoch, after which the
+weights are, where the best ones were kept (else null).";
 
 // The parts of the help.
 const DATA: &str = "Data";
@@ -130,10 +132,12 @@ pub(crate) struct TrainArguments {
     /// where that is fewer operations, always or never
     #[arg(long, help_heading = TRAINING, value_name = "CHOICE", default_value_t = GramChoice::default())]
     pub(crate) gram: GramChoice,
-    /// End the run when so many epochs in a row brought no improvement, and keep the best weights
+    /// End the run when so many epochs in a row brought no improvement, and keep the best weights: those after
+    /// the epoch that was best by `--monitor`
     #[arg(long, help_heading = STOPPING, value_name = "EPOCHS")]
     pub(crate) early_stopping: Option<NonZeroU64>,
-    /// An improvement is by more than this
+    /// For `--early-stopping`, an improvement is by more than this over the best epoch before; which weights are
+    /// kept does not depend on it
     #[arg(long, help_heading = STOPPING, value_name = "DELTA", default_value_t = 0.0, requires = "early_stopping")]
     pub(crate) min_delta: f64,
     /// What epochs are compared by: validation-cost, validation-accuracy, cost or accuracy [default:
@@ -144,7 +148,8 @@ pub(crate) struct TrainArguments {
     #[arg(long, help_heading = STOPPING)]
     pub(crate) restore_best: bool,
     /// Fit a temperature to the validation part after training, and divide the logits by it: probabilities
-    /// become as sure as they are right
+    /// become as sure as they are right. The fewer validation pictures, the nearer it stays to 1; where all are
+    /// answered rightly it is 1
     #[arg(long, help_heading = TRAINING)]
     pub(crate) calibrate: bool,
     /// End the run after so many steps, in the middle of an epoch if need be

@@ -330,7 +330,7 @@ fn one_trial<T: Element + Scalar>(
         Ok(Trained::Whole(outcome)) => {
             let validation = outcome.measured.iter().find(|(name, _)| *name == "validation");
             let validation = validation.map(|(_, part)| part.clone());
-            Ok(Ended::Whole(validation, outcome.steps, outcome.seconds))
+            Ok(Ended::Whole(validation, outcome.ended.step, outcome.seconds))
         }
         Err(error) if failure::is_divergence(&error) => {
             note(&format!("{error:#}"));

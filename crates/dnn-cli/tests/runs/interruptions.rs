@@ -117,7 +117,13 @@ fn a_limit_of_time_is_kept_as_a_step() {
     let outcome = json(path, &into(&limited, "run"));
     let steps = outcome["steps"].as_u64().unwrap();
     let inspected = json(path, &["inspect", "run/model.dnn", "--json"]);
-    assert_eq!(inspected["provenance"]["settings"]["steps"], steps.to_string());
+    let settings = &inspected["provenance"]["settings"];
+    assert_eq!(settings["steps"], steps.to_string());
+    assert_eq!(
+        (&settings["ended_by"], &outcome["ended_by"]),
+        (&"time-limit".into(), &"time-limit".into())
+    );
+    assert_eq!(settings["epochs_run"], outcome["epochs"].to_string());
     let (said, _) = succeeds(path, &["verify", "run/model.dnn"]);
     assert!(said.starts_with("same"), "{said}");
     // And it can go on.

@@ -5,6 +5,7 @@ mod interruptions;
 mod kills;
 mod logs;
 mod program;
+mod reported;
 mod resume;
 mod search;
 mod verify;
