@@ -30,14 +30,19 @@ impl Checkpoints {
         };
         let mut steps = Vec::new();
         for entry in entries {
-            let name = entry.with_context(context)?.file_name();
-            let step = name.to_str().and_then(|name| {
-                name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.parse::<u64>().ok()
+            let path = entry.with_context(context)?.path();
+            let step = path.file_name().and_then(|name| {
+                name.to_str()?.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.parse::<u64>().ok()
             });
-            steps.extend(step);
+            // Whatever else somebody put there is none of ours.
+            steps.extend(step.filter(|&step| path == self.path(step) && path.is_file()));
         }
         steps.sort_unstable_by(|a, b| b.cmp(a));
         Ok(steps)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The file of a step.
@@ -52,9 +57,10 @@ impl Checkpoints {
 
     /// Saves the run as it is after `step`; only then those that are not to be kept go.
     pub(crate) fn save(&self, step: u64, bytes: &[u8], keep: &Keep) -> anyhow::Result<()> {
-        fs::create_dir_all(&self.folder)
-            .with_context(|| format!("cannot make {}", self.folder.display()))?;
-        dnn_store::commit(&self.path(step), bytes)?;
+        dnn_store::create_folder(&self.folder)?;
+        let path = self.path(step);
+        dnn_store::check_own_file(&path)?;
+        dnn_store::commit(&path, bytes)?;
         let spare = |step: &u64| keep.every.is_none_or(|every| !step.is_multiple_of(every.get()));
         for old in self.steps()?.into_iter().skip(keep.last.get()).filter(spare) {
             remove(&self.path(old))?;
@@ -96,7 +102,11 @@ mod tests {
             assert_eq!(checkpoints.latest().unwrap(), Some(checkpoints.path(step)));
         }
         assert_eq!(checkpoints.steps().unwrap(), [25, 23, 20, 10]);
-        fs::write(folder.path().join("checkpoints/step-x.checkpoint"), "").unwrap();
-        assert_eq!(checkpoints.steps().unwrap().len(), 4);
+        let foreign = ["step-x", "step-30", "step-+000000030", "step-0000000030 (copy)", "step-"];
+        for name in foreign {
+            fs::write(folder.path().join(format!("checkpoints/{name}.checkpoint")), "").unwrap();
+        }
+        fs::create_dir(checkpoints.path(31)).unwrap();
+        assert_eq!(checkpoints.steps().unwrap(), [25, 23, 20, 10]);
     }
 }

@@ -1,13 +1,14 @@
 //! What a run leaves of its epochs: `history.jsonl` and `history.csv`, a line each.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use dnn_train::{EpochRecord, Evaluation};
 
 use crate::failure::Refusal;
+use crate::run_folder::read_text;
 
 const HEADER: &str =
     "step,epoch,learning_rate,cost,accuracy,validation_cost,validation_accuracy,best";
@@ -58,10 +59,7 @@ impl HistoryFile {
 
 /// The first `epochs` records of a history; a last line that was cut short is none.
 fn read(path: &Path, epochs: u64) -> anyhow::Result<Vec<EpochRecord>> {
-    let text = match fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        text => text.with_context(|| format!("cannot read {}", path.display()))?,
-    };
+    let text = read_text(path)?.unwrap_or_default();
     let wanted = usize::try_from(epochs).unwrap_or(usize::MAX);
     let records: Vec<EpochRecord> =
         text.lines().take(wanted).map_while(|line| serde_json::from_str(line).ok()).collect();

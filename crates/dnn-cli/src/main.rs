@@ -16,6 +16,7 @@ mod find_lr;
 mod history_file;
 mod inspect;
 mod interrupt;
+mod lock;
 mod metrics;
 mod model;
 mod output;

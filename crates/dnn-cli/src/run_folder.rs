@@ -1,20 +1,51 @@
 //! The folder in which a run keeps what it makes.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::fs::{self, DirEntry, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use dnn_data::LoadReport;
+use dnn_store::{Disk, FileSystem as _, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoints::Checkpoints;
 use crate::failure::Refusal;
 use crate::history_file::HistoryFile;
+use crate::lock::{LOCK, lock};
 use crate::settings::Settings;
 
-/// Held by the process that works in a folder; the file stays, and says nothing without its lock.
-const LOCK: &str = ".lock";
+/// With this file a folder is a run's, and can be resumed.
+const CONFIG: &str = "config.json";
+
+/// With this file a folder is a search's, and can be resumed.
+pub(crate) const SEARCH: &str = "search.json";
+
+const REPORT: &str = "data.json";
+const SPLIT: &str = "split.tsv";
+
+/// Written before `config.json`: alone they say that a run was only begun.
+const BEGUN: [&str; 2] = [REPORT, SPLIT];
+
+/// What runs and searches write, in this folder itself.
+const FILES: [&str; 10] = [
+    CONFIG,
+    SEARCH,
+    REPORT,
+    SPLIT,
+    "history.jsonl",
+    "history.csv",
+    "best.dnn",
+    "last-good.dnn",
+    "model.dnn",
+    "trials.jsonl",
+];
+
+/// The folders in it that a run writes into.
+const FOLDERS: [&str; 2] = ["checkpoints", "tensorboard"];
+
+/// No `config.json`, plan or history is larger.
+const LARGEST_TEXT: u64 = 1 << 30;
 
 /// `config.json`: all that was chosen for a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -57,10 +88,8 @@ impl RunFolder {
 
     /// The folder of a run that has begun.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        let config = path.join("config.json");
-        if !config.exists() {
-            let message = format!("{} is no run folder: it has no config.json", path.display());
-            return Err(Refusal::Usage(message).into());
+        if !path.join(CONFIG).exists() {
+            return Err(not_to_resume(path, CONFIG).into());
         }
         Self::reopen(path)
     }
@@ -68,6 +97,7 @@ impl RunFolder {
     /// A folder that has been worked in; what a killed process left half written goes.
     pub(crate) fn reopen(path: &Path) -> anyhow::Result<Self> {
         let folder = Self { path: path.to_owned(), _lock: lock(path)? };
+        check_names(path)?;
         sweep(path)?;
         sweep(&path.join("checkpoints"))?;
         Ok(folder)
@@ -85,9 +115,11 @@ impl RunFolder {
         Checkpoints::new(self.path.join("checkpoints"))
     }
 
-    /// Replaces or makes a file, whole.
+    /// Replaces or makes a file, whole; not through a link, which may lead out of the folder.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
-        Ok(dnn_store::commit(&self.path.join(name), bytes)?)
+        let path = self.path.join(name);
+        dnn_store::check_own_file(&path)?;
+        Ok(dnn_store::commit(&path, bytes)?)
     }
 
     fn write_json(&self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
@@ -96,17 +128,17 @@ impl RunFolder {
 
     /// Writes `config.json`.
     pub(crate) fn write_config(&self, config: &Config) -> anyhow::Result<()> {
-        self.write_json("config.json", config)
+        self.write_json(CONFIG, config)
     }
 
     /// Writes `data.json`: what became of every picture file.
     pub(crate) fn write_report(&self, report: &LoadReport) -> anyhow::Result<()> {
-        self.write_json("data.json", report)
+        self.write_json(REPORT, report)
     }
 
     /// Writes `split.tsv`: which file is in which part.
     pub(crate) fn write_split(&self, table: &str) -> anyhow::Result<()> {
-        self.write("split.tsv", table.as_bytes())
+        self.write(SPLIT, table.as_bytes())
     }
 
     /// `history.jsonl` and `history.csv`, with the first `epochs` records that are there.
@@ -117,46 +149,52 @@ impl RunFolder {
 
 /// The settings of the run in a folder.
 pub(crate) fn read_config(path: &Path) -> anyhow::Result<Config> {
-    let path = path.join("config.json");
-    let text =
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text).map_err(|error| {
+    let path = path.join(CONFIG);
+    serde_json::from_slice(&dnn_store::read_file(&path, LARGEST_TEXT)?).map_err(|error| {
         Refusal::Data(format!("{} is not a run's config.json: {error}", path.display())).into()
     })
 }
 
-/// Takes the lock of a folder, or says who has it.
-fn lock(folder: &Path) -> anyhow::Result<File> {
-    let path = folder.join(LOCK);
-    let context = || format!("cannot lock {}", path.display());
-    let mut file = File::options()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(&path)
-        .with_context(context)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.read_to_string(&mut holder);
-            let holder = match holder.trim() {
-                "" => "another process".to_owned(),
-                pid => format!("process {pid}"),
-            };
-            let folder = folder.display();
-            return Err(Refusal::Usage(format!("the folder {folder} is in use by {holder}")).into());
-        }
-        Err(TryLockError::Error(error)) => return Err(error).with_context(context),
+/// The text of a file, if there is one; bytes that are no UTF-8 are replaced. Nothing but a regular file
+/// is opened.
+pub(crate) fn read_text(path: &Path) -> Result<Option<String>, StoreError> {
+    match dnn_store::read_file(path, LARGEST_TEXT) {
+        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        bytes => Ok(Some(String::from_utf8_lossy(&bytes?).into_owned())),
     }
-    let pid = std::process::id().to_string();
-    file.set_len(0).and_then(|()| file.write_all(pid.as_bytes())).with_context(context)?;
-    Ok(file)
+}
+
+/// Why a folder without `wanted`, `config.json` or `search.json`, cannot be resumed, and what can be done
+/// with it.
+pub(crate) fn not_to_resume(path: &Path, wanted: &str) -> Refusal {
+    let kind = if wanted == SEARCH { "search" } else { "run" };
+    let folder = path.display();
+    let advice = if only_begun(path).is_ok_and(|begun| begun) {
+        format!("; a {kind} into it was at most begun: start it again with --out {folder}")
+    } else if wanted != SEARCH && path.join(SEARCH).exists() {
+        format!("; it is a search's: dnn search --resume {folder}")
+    } else if wanted == SEARCH && path.join(CONFIG).exists() {
+        format!("; it is a run's: dnn train --resume {folder}")
+    } else {
+        String::new()
+    };
+    Refusal::Usage(format!("{folder} is no {kind} folder: it has no {wanted}{advice}"))
+}
+
+/// Refuses a folder, perhaps from somebody else, in which one of our names is a link that would lead a
+/// write out of it, or nothing that can be written at all.
+fn check_names(folder: &Path) -> Result<(), StoreError> {
+    FILES.iter().try_for_each(|name| dnn_store::check_own_file(&folder.join(name)))?;
+    FOLDERS.iter().try_for_each(|name| dnn_store::check_own_folder(&folder.join(name)))
 }
 
 /// Removes what a killed process left half written; the lock says that no other one is at it.
 fn sweep(folder: &Path) -> anyhow::Result<()> {
+    remove(folder, |entry| dnn_store::is_temporary(&entry.file_name()))
+}
+
+/// Removes those files of a folder that are meant; none if there is no folder.
+fn remove(folder: &Path, meant: impl Fn(&DirEntry) -> bool) -> anyhow::Result<()> {
     let context = || format!("cannot clean up {}", folder.display());
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -164,26 +202,27 @@ fn sweep(folder: &Path) -> anyhow::Result<()> {
     };
     for entry in entries {
         let entry = entry.with_context(context)?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with('.') && name.ends_with(".tmp") {
+        if meant(&entry) && entry.file_type().with_context(context)?.is_file() {
             fs::remove_file(entry.path()).with_context(context)?;
         }
     }
     Ok(())
 }
 
+/// A folder that is new, empty, or holds what a run leaves that was killed before it could be resumed.
 fn claim(path: &Path) -> anyhow::Result<RunFolder> {
-    let context = || format!("cannot make the run folder {}", path.display());
-    fs::create_dir_all(path).with_context(context)?;
+    let context = || format!("cannot look into {}", path.display());
+    dnn_store::create_folder(path)?;
     // Whoever works there is named first.
-    let lock = if is_empty(path).with_context(context)? || path.join(LOCK).exists() {
+    let lock = if only_begun(path).with_context(context)? || path.join(LOCK).exists() {
         Some(lock(path)?)
     } else {
         None
     };
     match lock {
-        Some(lock) if is_empty(path).with_context(context)? => {
+        Some(lock) if only_begun(path).with_context(context)? => {
+            sweep(path)?;
+            remove(path, |entry| BEGUN.iter().any(|name| entry.file_name() == *name))?;
             Ok(RunFolder { path: path.to_owned(), _lock: lock })
         }
         _ => {
@@ -197,10 +236,18 @@ fn claim(path: &Path) -> anyhow::Result<RunFolder> {
     }
 }
 
-/// Whether there is nothing in a folder, but perhaps a lock.
-fn is_empty(path: &Path) -> io::Result<bool> {
+/// Whether there is nothing in a folder but what a run leaves that was killed before its `config.json`:
+/// temporary files, a lock, and, beside a lock alone, what is written first. Without one these are
+/// somebody else's.
+fn only_begun(path: &Path) -> io::Result<bool> {
+    let locked = path.join(LOCK).exists();
     for entry in fs::read_dir(path)? {
-        if entry?.file_name() != LOCK {
+        let entry = entry?;
+        let name = entry.file_name();
+        let ours = name == LOCK
+            || dnn_store::is_temporary(&name)
+            || locked && BEGUN.iter().any(|begun| name == *begun);
+        if !ours || name != LOCK && !entry.file_type()?.is_file() {
             return Ok(false);
         }
     }
@@ -209,11 +256,14 @@ fn is_empty(path: &Path) -> io::Result<bool> {
 
 fn next_free(runs: &Path, name: &str) -> anyhow::Result<RunFolder> {
     let context = || format!("cannot make a run folder in {}", runs.display());
-    fs::create_dir_all(runs).with_context(context)?;
+    dnn_store::create_folder(runs)?;
     for number in 1_u32.. {
         let path = runs.join(format!("{}-{number}", file_name(name)));
         match fs::create_dir(&path) {
-            Ok(()) => return Ok(RunFolder { _lock: lock(&path)?, path }),
+            Ok(()) => {
+                Disk.sync_folder(runs).with_context(context)?;
+                return Ok(RunFolder { _lock: lock(&path)?, path });
+            }
             // Taken, perhaps this very moment by another run.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error).with_context(context),
@@ -270,11 +320,96 @@ mod tests {
         assert!(RunFolder::open(&path).unwrap_err().to_string().ends_with(&expected));
         drop(held);
         fs::write(path.join(".config.json.123-4.tmp"), "half").unwrap();
-        fs::write(path.join(".other"), "").unwrap();
+        fs::write(path.join(".other.tmp"), "").unwrap();
         RunFolder::open(&path).unwrap();
         assert!(!path.join(".config.json.123-4.tmp").exists());
-        assert!(path.join(".other").exists());
+        assert!(path.join(".other.tmp").exists(), "a hidden file of somebody else");
         let error = RunFolder::open(folder.path()).unwrap_err().to_string();
         assert!(error.ends_with("is no run folder: it has no config.json"), "{error}");
+    }
+
+    /// Whatever a kill leaves before `config.json`: the folder is taken again, and is as good as new.
+    #[test]
+    fn a_folder_in_which_a_run_was_only_begun_is_taken_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        let half = ".config.json.1-0.tmp";
+        for left in [
+            &[][..],
+            &[half],
+            &[LOCK],
+            &[LOCK, ".data.json.1-0.tmp"],
+            &[LOCK, REPORT],
+            &[LOCK, REPORT, ".split.tsv.1-1.tmp"],
+            &[LOCK, REPORT, SPLIT, half],
+        ] {
+            fs::create_dir(&path).unwrap();
+            for name in left {
+                fs::write(path.join(name), if *name == LOCK { "" } else { "half" }).unwrap();
+            }
+            let error = RunFolder::open(&path).unwrap_err().to_string();
+            let advice = format!("was at most begun: start it again with --out {}", path.display());
+            assert!(error.ends_with(&advice), "{left:?}: {error}");
+            drop(claim(&path).unwrap());
+            let names: Vec<_> =
+                fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(names, [LOCK], "{left:?}");
+            fs::remove_dir_all(&path).unwrap();
+        }
+    }
+
+    /// What only looks like it is somebody else's, and stays.
+    #[test]
+    fn files_that_no_killed_run_leaves_keep_a_folder_from_being_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine");
+        for left in [&[REPORT][..], &[SPLIT], &[".swap.tmp"], &[LOCK, "notes.txt"]] {
+            fs::create_dir(&path).unwrap();
+            for name in left {
+                fs::write(path.join(name), if *name == LOCK { "" } else { "mine" }).unwrap();
+            }
+            let error = claim(&path).unwrap_err().to_string();
+            assert!(error.contains("is not empty"), "{left:?}: {error}");
+            assert!(left.iter().all(|name| path.join(name).exists()), "{left:?}");
+            fs::remove_dir_all(&path).unwrap();
+        }
+        fs::create_dir_all(path.join(".config.json.1-0.tmp")).unwrap();
+        claim(&path).unwrap_err();
+    }
+
+    #[test]
+    fn a_search_and_a_run_name_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        fs::write(path.join(SEARCH), "{}").unwrap();
+        let error = RunFolder::open(path).unwrap_err().to_string();
+        assert!(error.contains("; it is a search's: dnn search --resume "), "{error}");
+        fs::rename(path.join(SEARCH), path.join(CONFIG)).unwrap();
+        let error = not_to_resume(path, SEARCH).to_string();
+        assert!(error.contains("; it is a run's: dnn train --resume "), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_with_links_for_our_names_is_refused_before_anything_is_written() {
+        use std::os::unix::fs::symlink;
+
+        let folder = tempfile::tempdir().unwrap();
+        let (path, outside) = (folder.path().join("run"), folder.path().join("outside"));
+        fs::create_dir_all(outside.join("inner")).unwrap();
+        fs::write(outside.join("file"), "the only copy").unwrap();
+        fs::write(outside.join("inner/.x.1-0.tmp"), "the only copy").unwrap();
+        for (names, target) in [(&FILES[1..], "../outside/file"), (&FOLDERS, "../outside/inner")] {
+            for name in names {
+                fs::create_dir(&path).unwrap();
+                fs::write(path.join(CONFIG), "{}").unwrap();
+                symlink(target, path.join(name)).unwrap();
+                let error = RunFolder::open(&path).unwrap_err().to_string();
+                assert!(error.contains("found a link: ") && error.ends_with(name), "{error}");
+                assert_eq!(fs::read(outside.join("file")).unwrap(), b"the only copy");
+                assert!(outside.join("inner/.x.1-0.tmp").exists(), "swept outside");
+                fs::remove_dir_all(&path).unwrap();
+            }
+        }
     }
 }

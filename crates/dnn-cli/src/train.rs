@@ -67,6 +67,8 @@ fn train<T: Element + Scalar>(
     if arguments.find_lr {
         return find_lr::run(arguments, &loaded, &experiment);
     }
+    // A signal from here on leaves a folder that can be resumed.
+    let interrupt = Interrupt::watch()?;
     let (folder, start) = match resumed {
         None => (begin(arguments, &loaded, &experiment.settings, threads)?, Start::First),
         Some(resumed) => {
@@ -77,7 +79,7 @@ fn train<T: Element + Scalar>(
             (folder, start)
         }
     };
-    let outcome = run_in(&folder, arguments, &loaded, experiment, start, &Interrupt::watch()?)?;
+    let outcome = run_in(&folder, arguments, &loaded, experiment, start, &interrupt)?;
     match outcome {
         Trained::Interrupted(code) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),
         Trained::Whole(outcome) => {
@@ -118,7 +120,9 @@ pub(crate) fn resume_point<T: Element + Scalar>(
         note(&format!("note: {run} ended before its first checkpoint: it starts over"));
         return Ok(Start::First);
     };
-    let checkpoint = Checkpoint::<T>::load(&path)?;
+    let checkpoint = Checkpoint::<T>::load(&path).map_err(|error| {
+        anyhow::Error::from(error).context(older_ones::<T>(&resumed.folder, &path))
+    })?;
     let (done, wanted) = (checkpoint.epochs(), arguments.epochs);
     if wanted < done {
         let message =
@@ -127,6 +131,29 @@ pub(crate) fn resume_point<T: Element + Scalar>(
     }
     note(&format!("{run} goes on after step {} ({done} epochs)", checkpoint.step()));
     Ok(Start::From(Box::new(checkpoint)))
+}
+
+/// What there is to go on with where the latest checkpoint is damaged.
+fn older_ones<T: Element + Scalar>(folder: &RunFolder, damaged: &Path) -> String {
+    let checkpoints = folder.checkpoints();
+    let steps = checkpoints.steps().unwrap_or_default();
+    let whole: Vec<String> = (steps.into_iter().skip(1))
+        .filter(|&step| Checkpoint::<T>::load(&checkpoints.path(step)).is_ok())
+        .map(|step| format!("step {step}"))
+        .collect();
+    let damaged = damaged.display();
+    if whole.is_empty() {
+        return format!(
+            "the latest checkpoint cannot be used, and no older one is whole; to begin the run anew, \
+             remove the folder {} and resume",
+            checkpoints.folder().display()
+        );
+    }
+    let whole = whole.join(", ");
+    format!(
+        "the latest checkpoint cannot be used, but older ones are whole: {whole}; to go on from the \
+         first of these, remove {damaged} and resume"
+    )
 }
 
 /// A new run folder that says what will be done in it.
@@ -229,7 +256,7 @@ pub(crate) fn run_in<T: Element + Scalar>(
     network.set_provenance(provenance);
     calibrate(arguments, &mut network, &loaded.parts)?;
     let bytes = network.to_bytes()?;
-    dnn_store::commit(&folder.model(), &bytes)?;
+    folder.write("model.dnn", &bytes)?;
     // After saving: whatever the measuring meets, the training is not lost.
     let measured = parts::measure(&network, loaded.parts.each())
         .with_context(|| format!("{} is saved, but", folder.model().display()))?;
@@ -304,7 +331,7 @@ fn diverged<T: Element + Scalar>(
     let mut context = unsaved(folder);
     if let TrainError::NotFinite { epoch, batch, .. } = error {
         let good = folder.path().join("last-good.dnn");
-        let saved = network.to_bytes().map(|bytes| dnn_store::commit(&good, &bytes));
+        let saved = network.to_bytes().map(|bytes| folder.write("last-good.dnn", &bytes));
         if let Ok(Ok(())) = saved {
             context = format!("{} holds the weights from before that step", good.display());
         }

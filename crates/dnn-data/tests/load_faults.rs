@@ -216,6 +216,24 @@ fn the_quarantine_replaces_nothing_and_moves_nothing_from_outside() {
     assert!(error.is_io(), "{error}");
     assert!(data.path().join("a/empty.jpg").exists());
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+
+    // Nor does its table, as a link or as a second name, add to what lies outside.
+    let outside = folder(&[("precious", Some(b"the only copy"))]);
+    let precious = outside.path().join("precious");
+    for linked in [true, false] {
+        let data = with_bad();
+        let table = data.path().join(".quarantine/reasons.tsv");
+        fs::create_dir(data.path().join(".quarantine")).unwrap();
+        if linked {
+            symlink(&precious, &table).unwrap();
+        } else {
+            fs::hard_link(&precious, &table).unwrap();
+        }
+        let error = load_pictures(data.path(), &aside).unwrap_err();
+        assert!(error.is_io(), "{error}");
+        assert!(data.path().join("a/empty.jpg").exists());
+        assert_eq!(fs::read(&precious).unwrap(), b"the only copy");
+    }
 }
 
 #[test]

@@ -217,7 +217,7 @@ impl StoreError {
     /// ```
     pub fn is_corrupt(&self) -> bool {
         match self {
-            Self::Io { .. } | Self::NotAFile { .. } => false,
+            Self::Io { .. } | Self::NotAFile { .. } | Self::NotAFolder { .. } => false,
             Self::InFile { source, .. } => source.is_corrupt(),
             _ => true,
         }

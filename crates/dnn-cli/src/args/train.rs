@@ -173,7 +173,7 @@ pub(crate) struct TrainArguments {
     pub(crate) precision: Precision,
     #[command(flatten)]
     pub(crate) threads: Threads,
-    /// The run folder to make [default: runs/NAME-1, -2, …]
+    /// The run folder to make; one in which a run was only begun is taken, too [default: runs/NAME-1, -2, …]
     #[arg(long, help_heading = RUN_FOLDER, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
     /// Go on with the run in this folder, to the same model as if it had never ended. More `--epochs` extend

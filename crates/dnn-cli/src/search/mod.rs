@@ -4,7 +4,6 @@ mod report;
 mod space;
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,10 +23,9 @@ use crate::failure::{self, Refusal};
 use crate::interrupt::Interrupt;
 use crate::output::note;
 use crate::resume::{Resumed, given, name, parse, without};
-use crate::run_folder::{RunFolder, read_config};
+use crate::run_folder::{RunFolder, SEARCH as PLAN, not_to_resume, read_config, read_text};
 use crate::train::{self, Start, Trained};
 
-const PLAN: &str = "search.json";
 const RESULTS: &str = "trials.jsonl";
 
 /// `search.json`: all that a search follows from.
@@ -114,8 +112,9 @@ impl Search {
         matches: &ArgMatches,
     ) -> anyhow::Result<Self> {
         let file = path.join(PLAN);
-        let text =
-            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let Some(text) = read_text(&file)? else {
+            return Err(not_to_resume(path, PLAN).into());
+        };
         let mut plan: Plan = serde_json::from_str(&text).map_err(|error| {
             Refusal::Data(format!("{} is not a search's {PLAN}: {error}", file.display()))
         })?;
@@ -205,8 +204,8 @@ impl Search {
         }
         // Nothing is chosen on the test part: the trials do not even see it.
         let test = loaded.parts.test.take();
-        let folder = self.begin(&loaded)?;
         let interrupt = Interrupt::watch()?;
+        let folder = self.begin(&loaded)?;
         let mut outcomes = read_results(folder.path())?;
         for (index, trial) in self.trials.iter().enumerate() {
             let number = index + 1;
@@ -311,17 +310,13 @@ fn one_trial<T: Element + Scalar>(
     interrupt: &Interrupt,
 ) -> anyhow::Result<Ended> {
     let path = arguments.out.as_deref().expect("a trial has a folder");
+    dnn_store::check_own_folder(path)?;
     let experiment = Experiment::<T>::new(arguments, loaded)?;
     let (folder, start) = if path.join("config.json").exists() {
         let resumed = Resumed { folder: RunFolder::open(path)?, config: read_config(path)? };
         let start = train::resume_point(&resumed, arguments, loaded)?;
         (resumed.folder, start)
     } else {
-        // What was begun and never got to its settings holds nothing.
-        if path.exists() {
-            fs::remove_dir_all(path)
-                .with_context(|| format!("cannot remove {}", path.display()))?;
-        }
         let threads = rayon::current_num_threads();
         (train::begin(arguments, loaded, &experiment.settings, threads)?, Start::First)
     };
@@ -352,10 +347,7 @@ fn as_text(word: OsString) -> Result<String, Refusal> {
 
 fn read_results(folder: &Path) -> anyhow::Result<Vec<Outcome>> {
     let path = folder.join(RESULTS);
-    let text = match fs::read_to_string(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        text => text.with_context(|| format!("cannot read {}", path.display()))?,
-    };
+    let Some(text) = read_text(&path)? else { return Ok(Vec::new()) };
     let line = |line: &str| {
         serde_json::from_str(line).map_err(|error| {
             Refusal::Data(format!("{} has a line that is no trial: {error}", path.display())).into()

@@ -8,7 +8,7 @@ use dnn_layers::ModelFile;
 use dnn_train::Checkpoint;
 
 use crate::program::{
-    EVERYTHING, checkpoints, command, has_half, history, into, model, pictures, run, start,
+    EVERYTHING, checkpoints, command, fails, has_half, history, into, model, pictures, run, start,
     succeeds, text,
 };
 
@@ -59,13 +59,13 @@ fn kill_often(folder: &Path, straight: &str, whole: Duration, (seed, kills): (u6
         let over = killed(folder, &saving(&out), whole, 1.1 * draws.uniform());
         in_time += u32::from(!over);
         let run = folder.join(&out);
-        // Before there are settings there is nothing to go on with.
-        if !run.join("config.json").exists() {
-            succeeds(folder, &saving(&format!("{out}-again")));
-            continue;
+        // Before there are settings there is nothing to go on with, and the folder is free.
+        if run.join("config.json").exists() {
+            check_state(&run, &mut None);
+            succeeds(folder, &["train", "--resume", &out, "--quiet"]);
+        } else {
+            succeeds(folder, &saving(&out));
         }
-        check_state(&run, &mut None);
-        succeeds(folder, &["train", "--resume", &out, "--quiet"]);
         assert!(model(&run) == model(&folder.join(straight)), "{out} ended in other bits");
         assert_eq!(history(&run), history(&folder.join(straight)), "{out}");
         assert_eq!(checkpoints(&run).len(), 2, "{out}");
@@ -91,6 +91,80 @@ fn two_hundred_kills_end_in_the_bits_of_the_run_that_was_not_killed() {
     });
     // Most of them were killed before they were over.
     assert!(in_time >= 100, "{in_time} of 200 were killed in time");
+}
+
+/// Starts the command and kills it as soon as something is there.
+fn killed_at(folder: &Path, arguments: &[&str], there: &Path) {
+    let mut child = start(folder, arguments);
+    // Without a pause: the moments that count are short.
+    while std::fs::symlink_metadata(there).is_err() && child.try_wait().unwrap().is_none() {
+        std::hint::spin_loop();
+    }
+    let _ = child.kill();
+    child.wait().unwrap();
+}
+
+/// Wherever a run on pictures is killed, from its folder on: it can be started again or resumed.
+#[test]
+fn a_run_that_is_killed_as_each_of_its_files_appears_can_be_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    pictures(&path.join("photos"), 20);
+    let train = ["train", "photos", "--size=8", "--hidden=4", "--epochs=2", "--checkpoint-every=1"];
+    let train = [&train[..], &["--tensorboard", "--keep-best", "--threads=1", "--quiet"]].concat();
+    succeeds(path, &into(&train, "straight"));
+    let mut begun = 0;
+    for there in [
+        "",
+        ".lock",
+        "data.json",
+        "split.tsv",
+        "config.json",
+        "history.jsonl",
+        "history.csv",
+        "tensorboard",
+        "checkpoints",
+        "best.dnn",
+        "model.dnn",
+    ] {
+        for time in 0..3 {
+            let out = format!("run-{there}-{time}");
+            let run = path.join(&out);
+            killed_at(path, &into(&train, &out), &run.join(there));
+            if run.join("config.json").exists() {
+                succeeds(path, &["train", "--resume", &out, "--quiet"]);
+            } else {
+                begun += 1;
+                fails(path, &["train", "--resume", &out], 2, "start it again with --out run-");
+                succeeds(path, &into(&train, &out));
+            }
+            assert!(model(&run) == model(&path.join("straight")), "{out} ended in other bits");
+            assert_eq!(history(&run), history(&path.join("straight")), "{out}");
+            assert!(!has_half(&run) && !has_half(&run.join("checkpoints")), "{out}");
+        }
+    }
+    assert!(begun > 0, "no run was killed before its settings were there");
+}
+
+#[test]
+fn a_search_that_is_killed_as_each_of_its_files_appears_can_be_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let search = ["search", "--grid", "--try=hidden=4|5", "--epochs=1", "--threads=1"];
+    succeeds(path, &into(&search, "straight"));
+    let models = |run: &Path| [1, 2].map(|trial| model(&run.join(format!("trial-{trial:03}"))));
+    for there in ["", ".lock", "search.json", "trial-001", "trial-001/config.json", "trials.jsonl"]
+    {
+        let out = format!("search-{}", there.replace('/', "-"));
+        killed_at(path, &into(&search, &out), &path.join(&out).join(there));
+        if path.join(&out).join("search.json").exists() {
+            succeeds(path, &["search", "--resume", &out]);
+        } else {
+            fails(path, &["search", "--resume", &out], 2, "start it again with --out search-");
+            succeeds(path, &into(&search, &out));
+        }
+        assert!(models(&path.join(&out)) == models(&path.join("straight")), "{out}");
+    }
 }
 
 /// The same run is killed again and again, whenever it goes on.

@@ -4,6 +4,7 @@
 mod interruptions;
 mod kills;
 mod logs;
+mod planted;
 mod program;
 mod reported;
 mod resume;

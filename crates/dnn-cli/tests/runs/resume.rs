@@ -89,6 +89,45 @@ fn a_damaged_checkpoint_is_named() {
     fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();
     let name = checkpoint.file_name().unwrap().to_str().unwrap();
     fails(path, &["train", "--resume", "run", "--epochs=3"], 5, name);
+    let none = "no older one is whole; to begin the run anew, remove the folder run/checkpoints";
+    fs::remove_file(&checkpoint).unwrap();
+    fs::write(&checkpoint, "").unwrap();
+    for older in checkpoints(&path.join("run")) {
+        fs::write(older, "damaged").unwrap();
+    }
+    fails(path, &["train", "--resume", "run", "--epochs=3"], 5, none);
+}
+
+/// Cut, changed or empty: the older ones that are whole are named, and the run goes on from the latest of them.
+#[test]
+fn a_damaged_latest_checkpoint_names_older_ones_to_go_on_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let often = ["--checkpoint-every=10", "--keep-last=4"];
+    succeeds(path, &into(&[&EVERYTHING[..], &often].concat(), "run"));
+    let straight = model(&path.join("run"));
+    let kept = checkpoints(&path.join("run"));
+    assert_eq!(kept.len(), 4);
+    let bytes = fs::read(&kept[3]).unwrap();
+    let mut changed = bytes.clone();
+    changed[bytes.len() / 2] ^= 1;
+    fs::write(&kept[2], "not whole either").unwrap();
+    for damaged in [&bytes[..bytes.len() / 2], &changed, b""] {
+        fs::write(&kept[3], damaged).unwrap();
+        let told =
+            "older ones are whole: step 30, step 20; to go on from the first of these, remove ";
+        fails(path, &["train", "--resume", "run"], 5, told);
+    }
+    // What somebody else put there is in nobody's way.
+    fs::write(path.join("run/checkpoints/step-99.checkpoint"), "mine").unwrap();
+    fs::write(path.join("run/checkpoints/notes.txt"), "mine").unwrap();
+    fs::create_dir(path.join("run/checkpoints/step-0000000099.checkpoint")).unwrap();
+    fs::create_dir(path.join("run/checkpoints/.own.1-0.tmp")).unwrap();
+    fs::remove_file(&kept[3]).unwrap();
+    fs::remove_file(&kept[2]).unwrap();
+    let (_, said) = succeeds(path, &["train", "--resume", "run", "--quiet"]);
+    assert!(said.contains("run goes on after step 30 "), "{said}");
+    assert!(model(&path.join("run")) == straight);
 }
 
 #[test]

@@ -129,7 +129,12 @@ fn what_cannot_be_searched_is_refused_before_anything_is_made() {
         fails(path, &[&["search"], arguments].concat(), 2, message);
     }
     assert!(!path.join("searches").exists());
-    fails(path, &["search", "--resume=nowhere"], 4, "nowhere");
+    fails(
+        path,
+        &["search", "--resume=nowhere"],
+        2,
+        "nowhere is no search folder: it has no search.json",
+    );
     let tiny = ["search", "--epochs=1", "--hidden=4", "--try=l2=0|1", "--grid", "--out=tiny"];
     assert!(run(path, &tiny).status.success());
     fails(path, &["search", "--resume=tiny", "--hidden=5"], 2, "only --trials, --threads");

@@ -121,8 +121,10 @@ fn reserve(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Adds whole lines to a table, which begins with its header.
+/// Adds whole lines to a table, which begins with its header; not through a link, which could lead out of
+/// the data.
 fn append(path: &Path, lines: &str) -> io::Result<()> {
+    dnn_store::check_sole_file(path).map_err(io::Error::other)?;
     let mut table = File::options().create(true).append(true).read(true).open(path)?;
     let length = table.metadata()?.len();
     let mut text = String::new();
