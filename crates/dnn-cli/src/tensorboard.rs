@@ -5,12 +5,14 @@
 //! (`tensorflow/core/util/event.proto`) only the few fields that scalars need are written.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use dnn_train::{EpochRecord, Evaluation};
+
+const PREFIX: &str = "events.out.tfevents.";
 
 /// `tensorboard/events.out.tfevents.TIME.PID` in a run folder.
 #[derive(Debug)]
@@ -24,17 +26,24 @@ impl EventFile {
     /// ones.
     pub(crate) fn create(run: &Path, step: u64) -> anyhow::Result<Self> {
         let folder = run.join("tensorboard");
-        let name = format!("events.out.tfevents.{:010.0}.{}", now().floor(), std::process::id());
-        let path = folder.join(name);
-        let context = || format!("cannot write {}", path.display());
-        fs::create_dir_all(&folder).with_context(context)?;
-        let file = File::create(&path).with_context(context)?;
+        dnn_store::check_own_folder(&folder)?;
+        dnn_store::create_folder(&folder)?;
+        // TensorBoard reads files by name: this one comes last, whatever the clock says.
+        let latest =
+            latest_time(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "whole seconds"
+        )]
+        let time = (now() as u64).max(latest.saturating_add(1));
+        let path = folder.join(format!("{PREFIX}{time:010}.{}", std::process::id()));
+        let file = File::create_new(&path);
+        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
         let mut events = Self { path, file };
         events.write(event(0, bytes_field(3, b"brain.Event:2")))?;
-        if step > 0 {
-            // SessionLog { status: START }.
-            events.write(event(step + 1, bytes_field(7, &varint_field(1, 1))))?;
-        }
+        // SessionLog { status: START }; at step 0, too: a run may have been killed before its first checkpoint.
+        events.write(event(step + 1, bytes_field(7, &varint_field(1, 1))))?;
         Ok(events)
     }
 
@@ -71,6 +80,19 @@ impl EventFile {
             .write_all(&record)
             .with_context(|| format!("cannot write {}", self.path.display()))
     }
+}
+
+/// The time in the name of the last file of events that is there; 0 if there is none.
+fn latest_time(folder: &Path) -> io::Result<u64> {
+    let mut latest = 0;
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let time = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(PREFIX)?.split('.').next()?.parse::<u64>().ok());
+        latest = latest.max(time.unwrap_or(0));
+    }
+    Ok(latest)
 }
 
 /// Seconds since 1970.

@@ -1,10 +1,17 @@
 //! What a run writes down while it goes on, and when it fails.
 
 use std::fs;
+use std::path::Path;
 
-use crate::program::{checkpoints, fails, history, json, names, pictures, run, succeeds, text};
+use crate::program::{
+    checkpoints, fails, history, into, json, names, pictures, run, start, succeeds, text,
+    wait_until,
+};
 
-/// The numbers in a file of events: step, tag and value.
+/// As TensorBoard forgets what was said of later steps when a run starts again.
+const START: &str = "start";
+
+/// The numbers in a file of events: step, tag and value; and where a run says that it starts.
 fn events(bytes: &[u8]) -> Vec<(u64, String, f32)> {
     let mut found = Vec::new();
     let mut rest = bytes;
@@ -20,6 +27,7 @@ fn events(bytes: &[u8]) -> Vec<(u64, String, f32)> {
         for (number, field) in fields(message) {
             match (number, field) {
                 (2, Field::Number(value)) => step = value,
+                (7, Field::Bytes(_)) => found.push((step, START.to_owned(), 0.0)),
                 (5, Field::Bytes(summary)) => {
                     for (_, value) in fields(summary) {
                         let Field::Bytes(value) = value else { panic!("a value is a message") };
@@ -123,6 +131,60 @@ fn the_history_is_keyed_by_step_in_three_forms() {
     }
 }
 
+/// The steps of a tag as TensorBoard shows them: file after file by name, and where a run starts, what was
+/// said of that step and later ones goes.
+fn shown(run: &Path, tag: &str) -> Vec<u64> {
+    let mut steps = Vec::new();
+    let folder = run.join("tensorboard");
+    for name in names(&folder) {
+        for (step, found, _) in events(&fs::read(folder.join(name)).unwrap()) {
+            if found == START {
+                steps.retain(|&before| before < step);
+            } else if found == tag {
+                steps.push(step);
+            }
+        }
+    }
+    steps
+}
+
+/// Attempts that were killed before their first checkpoint and between two, all within a second or so: each
+/// epoch is shown, and kept in the history, once.
+#[test]
+fn what_a_killed_attempt_told_is_shown_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let long = ["train", "--hidden=8", "--batch=64", "--epochs=100000", "--tensorboard", "--quiet"];
+    let killed = |arguments: &[&str], epochs: usize| {
+        let mut child = start(path, arguments);
+        // No record of an earlier attempt: that is cut away first.
+        wait_until("some epochs are over", || {
+            let files = names(&path.join("run/tensorboard"));
+            files.last().is_some_and(|name| {
+                let file = fs::read(path.join("run/tensorboard").join(name)).unwrap();
+                file.windows(13).filter(|part| part == b"cost/training").count() >= epochs
+            })
+        });
+        child.kill().unwrap();
+        child.wait().unwrap();
+    };
+    killed(&into(&long, "run"), 5);
+    killed(&["train", "--resume=run", "--quiet"], 2);
+    succeeds(path, &["train", "--resume=run", "--steps=50", "--quiet"]);
+    killed(&["train", "--resume=run", "--quiet"], 4);
+    succeeds(path, &["train", "--resume=run", "--epochs=6", "--quiet"]);
+    succeeds(path, &["train", "--resume=run", "--epochs=6", "--quiet"]);
+    assert!(names(&path.join("run/tensorboard")).len() >= 5);
+    let expected: Vec<u64> = (1..=6).map(|epoch| 21 * epoch).collect();
+    for tag in ["cost/training", "accuracy/validation"] {
+        assert_eq!(shown(&path.join("run"), tag), expected, "{tag}");
+    }
+    let records = history(&path.join("run"));
+    let steps: Vec<u64> = records.iter().map(|record| record["step"].as_u64().unwrap()).collect();
+    assert_eq!(steps, expected);
+    assert_eq!(fs::read_to_string(path.join("run/history.csv")).unwrap().lines().count(), 7);
+}
+
 #[test]
 fn a_learning_rate_is_suggested_and_drawn() {
     let folder = tempfile::tempdir().unwrap();
@@ -169,6 +231,6 @@ fn a_run_folder_that_cannot_be_written_is_told_before_training() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     fs::write(path.join("file"), "x").unwrap();
-    fails(path, &["train", "--out=file/run"], 4, "cannot make the run folder file/run");
-    fails(path, &["train", "--out=file"], 4, "cannot make the run folder file");
+    fails(path, &["train", "--out=file/run"], 4, "cannot make the folder file/run");
+    fails(path, &["train", "--out=file"], 4, "cannot make the folder file");
 }
