@@ -39,6 +39,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use crate::args::{Arguments, Command};
 
 fn main() -> ExitCode {
+    interrupt::outlive_file_size_limit();
     // The matches themselves too: they know what was given and what is a default.
     let matches = Arguments::command().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());

@@ -24,7 +24,7 @@ Exit codes:
   6  training diverged: a number stopped being finite
   7  all went well, but for bad files that were left out
   8  verify: training again gave another model
-  130, 143  a run was interrupted (Ctrl-C, SIGTERM), and can be resumed";
+  129, 130, 143  a run was interrupted (its terminal closed, Ctrl-C, SIGTERM), and can be resumed";
 
 const EVALUATE_EXAMPLES: &str = "\
 Examples:
@@ -76,8 +76,9 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Train a network, measure it, and keep it in a run folder.
     ///
-    /// Ctrl-C ends a run after the step that it is at, and saves it; a second one ends it at once. Whatever
-    /// ended it, `dnn train --resume RUN` goes on to the same model as if nothing had happened.
+    /// Ctrl-C ends a run after the step that it is at, and saves it; so does closing its terminal, unless it
+    /// was started with nohup. A second Ctrl-C ends it at once. Whatever ended it, `dnn train --resume RUN`
+    /// goes on to the same model as if nothing had happened.
     #[command(after_help = train::EXAMPLES, allow_negative_numbers = true)]
     Train(Box<TrainArguments>),
     /// Train with many settings, and compare them on the validation part.

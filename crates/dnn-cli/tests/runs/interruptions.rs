@@ -27,12 +27,96 @@ fn ends(child: Child, code: i32) -> Output {
     output
 }
 
+/// Under `nohup` a run goes on when its terminal is closed, and so does one that a test starts.
+fn skips_hangups() -> bool {
+    use std::io::Write as _;
+
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.map_or(u64::MAX, |mask| u64::from_str_radix(mask.trim(), 16).unwrap());
+    if mask & 1 == 1 {
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: SIGHUP is ignored here, or nothing says that it is not"
+        );
+    }
+    mask & 1 == 1
+}
+
+/// The kernel and the shell send one each, and a session manager a SIGTERM after them: the run is saved.
+#[test]
+fn a_closed_terminal_saves_the_run_however_often_it_is_told() {
+    if skips_hangups() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let wide = ["train", "--hidden=1000,1000", "--batch=full", "--epochs=1000", "--out=run"];
+    let child = start(path, &wide);
+    wait_until("the run has begun", || path.join("run/history.jsonl").exists());
+    for name in ["HUP", "HUP", "TERM"] {
+        signal(&child, name);
+    }
+    let output = child.wait_with_output().unwrap();
+    let code = output.status.code();
+    assert!(code == Some(129) || code == Some(143), "{code:?}: {}", text(&output.stderr));
+    assert_eq!(checkpoints(&path.join("run")).len(), 1);
+}
+
+#[test]
+fn a_run_that_was_started_to_outlive_its_terminal_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let ignoring = "trap '' HUP; exec \"$0\" train --hidden=16 --epochs=100000 --out=run";
+    let child = std::process::Command::new("sh")
+        .args(["-c", ignoring, env!("CARGO_BIN_EXE_dnn")])
+        .current_dir(path)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let epochs = || {
+        std::fs::read_to_string(path.join("run/history.jsonl"))
+            .map_or(0, |text| text.lines().count())
+    };
+    wait_until("an epoch is over", || epochs() > 0);
+    signal(&child, "HUP");
+    let then = epochs();
+    wait_until("it has gone on", || epochs() > then + 2);
+    signal(&child, "TERM");
+    ends(child, 143);
+}
+
+/// Ctrl-C at the first moment that there is something of the run.
+#[test]
+fn a_run_that_is_interrupted_as_its_folder_is_begun_can_be_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    succeeds(path, &into(&[&LONG[..], &["--epochs=1"]].concat(), "straight"));
+    for out in ["a", "b", "c"] {
+        let mut child = start(path, &into(&[&LONG[..], &["--epochs=1"]].concat(), out));
+        while !path.join(out).exists() && child.try_wait().unwrap().is_none() {
+            std::hint::spin_loop();
+        }
+        signal(&child, "INT");
+        let output = child.wait_with_output().unwrap();
+        // A machine may be so busy that the run was over first.
+        let said = text(&output.stderr);
+        assert!(output.status.success() || output.status.code() == Some(130), "{said}");
+        succeeds(path, &["train", "--resume", out, "--quiet"]);
+        assert!(model(&path.join(out)) == model(&path.join("straight")), "{out}");
+    }
+}
+
 /// C8.
 #[test]
 fn the_first_signal_saves_and_the_run_can_be_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    for (name, code) in [("INT", 130), ("TERM", 143)] {
+    for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        if name == "HUP" && skips_hangups() {
+            continue;
+        }
         let child = begin(path, "100000", name);
         signal(&child, name);
         let output = ends(child, code);
