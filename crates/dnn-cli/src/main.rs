@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else (progress, warnings, errors) to standard error,
 //! so that output can be piped. With `--json` standard output is one JSON object and nothing else.
 
+mod advice;
 mod args;
 mod chart;
 mod checkpoints;

@@ -15,6 +15,7 @@ use dnn_train::{
 };
 use serde_json::json;
 
+use crate::advice;
 use crate::args::TrainArguments;
 use crate::ended::Ended;
 use crate::experiment::{self, Experiment, Loaded, SOFTWARE};
@@ -263,6 +264,7 @@ pub(crate) fn run_in<T: Element + Scalar>(
     let per_epoch = trainer.batches(loaded.parts.train.len(), 1)?.len().max(1);
     let trained = (last - first) as f64 * loaded.parts.train.len() as f64 / per_epoch as f64;
     Ok(Trained::Whole(Outcome {
+        notes: advice::notes(&measured, classes),
         measured,
         model_sha256: dnn_store::sha256_hex(&bytes),
         seconds,
@@ -358,6 +360,8 @@ fn batch_files(trainer: &Trainer, loaded: &Loaded, epoch: u64, batch: usize) -> 
 
 /// What a run has come to.
 pub(crate) struct Outcome {
+    /// What the user should know of the model.
+    notes: Vec<String>,
     pub(crate) measured: Vec<(&'static str, Evaluation)>,
     pub(crate) model_sha256: String,
     pub(crate) seconds: f64,
@@ -380,13 +384,14 @@ impl Outcome {
                 "seconds": self.seconds,
                 "examples_per_second": self.examples_per_second,
                 "run": folder.path().display().to_string(),
+                "notes": self.notes,
             });
             self.ended.add_to_json(object.as_object_mut().expect("it was just made as one"));
             return output::print_json(&object);
         }
         let table =
             output::evaluation_table(self.measured.iter().map(|(name, part)| (*name, part)));
-        let text = format!(
+        let mut text = format!(
             "{table}\nended    {}\ntime     {:.2} s on {threads} threads, {:.0} examples/s\nmodel    {}\nsha256   {}\n",
             self.ended.text(),
             self.seconds,
@@ -394,6 +399,9 @@ impl Outcome {
             folder.model().display(),
             self.model_sha256
         );
+        for note in &self.notes {
+            text += &format!("note     {note}\n");
+        }
         output::print(&text)
     }
 }
