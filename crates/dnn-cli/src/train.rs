@@ -217,18 +217,14 @@ pub(crate) fn run_in<T: Element + Scalar>(
     interrupt: &Interrupt,
 ) -> anyhow::Result<Trained> {
     let Experiment { mut network, trainer, .. } = experiment;
-    let first = match &start {
-        Start::First => 0,
-        Start::From(checkpoint) => checkpoint.step(),
-    };
-    let epochs = match &start {
-        Start::First => 0,
-        Start::From(checkpoint) => checkpoint.epochs(),
+    let done @ (first, _) = match &start {
+        Start::First => (0, 0),
+        Start::From(checkpoint) => (checkpoint.step(), checkpoint.epochs()),
     };
     let clock = Instant::now();
     let classes = loaded.parts.train.class_names();
     let mut recorder =
-        Recorder::new(folder, arguments, &trainer, classes, (first, epochs), interrupt.clone())?;
+        Recorder::new(folder, arguments, &trainer, classes, done, interrupt.clone())?;
     let provenance = network.provenance().cloned();
     let fitted =
         fit(&trainer, &mut network, &loaded.parts, start, &mut |event| recorder.hear(event));
