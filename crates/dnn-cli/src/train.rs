@@ -139,7 +139,7 @@ fn older_ones<T: Element + Scalar>(folder: &RunFolder, damaged: &Path) -> String
     let checkpoints = folder.checkpoints();
     let steps = checkpoints.steps().unwrap_or_default();
     let whole: Vec<String> = (steps.into_iter().skip(1))
-        .filter(|&step| Checkpoint::<T>::load(&checkpoints.path(step)).is_ok())
+        .filter(|&step| Checkpoint::<T>::load(checkpoints.path(step)).is_ok())
         .map(|step| format!("step {step}"))
         .collect();
     let damaged = damaged.display();
