@@ -261,6 +261,43 @@ pub enum DataError {
         /// What is in it, in words.
         found: String,
     },
+    /// Folders that would be classes are parts or whole sets, by their names or those of the folders in them.
+    #[error(
+        "expected a folder for each class, found {} and {}, which are no classes: {why}; name one of \
+         them as the data, or call them train and test", first.display(), second.display()
+    )]
+    NoClasses {
+        /// The first such folder.
+        first: PathBuf,
+        /// The second.
+        second: PathBuf,
+        /// How it shows.
+        why: String,
+    },
+    /// A folder that is called like a part lies among others, and could be a class.
+    #[error(
+        "{} is called like a part of the data and lies beside others ({beside}): expected parts or \
+         classes, found both; {advice}", path.display()
+    )]
+    UnclearPart {
+        /// The folder.
+        path: PathBuf,
+        /// Up to five of the folders beside it.
+        beside: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A folder has parts, but none to train on.
+    #[error(
+        "expected a folder train in {}, found only {found}; name the one to train on as the data, or \
+         call it train", path.display()
+    )]
+    NoTrainingPart {
+        /// The folder.
+        path: PathBuf,
+        /// The parts that it has.
+        found: String,
+    },
     /// Two folders have one meaning.
     #[error("{} and {} are both {claim}; rename or join them", first.display(), second.display())]
     TwoFolders {
@@ -410,6 +447,14 @@ impl DataError {
             Self::InFile { reason, .. } => reason.is_io(),
             _ => false,
         }
+    }
+
+    /// Whether it is about which folder is a class and which a part.
+    pub(crate) fn is_about_layout(&self) -> bool {
+        matches!(
+            self,
+            Self::NoClasses { .. } | Self::UnclearPart { .. } | Self::NoTrainingPart { .. }
+        )
     }
 
     /// The error of a read, with a hint where nothing was found.

@@ -149,11 +149,24 @@ pub(crate) fn folder_name(path: &Path) -> String {
         .unwrap_or_else(|| path.to_string_lossy().into_owned())
 }
 
-/// Up to five names, and how many more there are.
+/// Up to five names, and how many more there are; in words where there are none.
 pub(crate) fn some_of(names: &[impl AsRef<OsStr>]) -> String {
     let shown: Vec<_> = names.iter().take(5).map(|name| name.as_ref().to_string_lossy()).collect();
     match names.len() - shown.len() {
+        0 if shown.is_empty() => "nothing".to_owned(),
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_a_message_are_five_at_most_and_never_nothing_at_all() {
+        assert_eq!(some_of(&["a", "b"]), "a, b");
+        assert_eq!(some_of(&["a", "b", "c", "d", "e", "f"]), "a, b, c, d, e and 1 more");
+        assert_eq!(some_of(&[] as &[&str]), "nothing");
     }
 }

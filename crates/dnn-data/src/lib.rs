@@ -65,7 +65,7 @@ pub use error::{DataError, Result};
 pub use folder::{load_folder, load_test_part};
 pub use pictures::{
     BadFile, BadFiles, CacheUse, Entry, Ignored, Layout, Listing, LoadOptions, LoadReport, Loaded,
-    NotedFile, Part, cache_folder, list_pictures, load_pictures, natural_order, path_text,
-    picture_files, text_path,
+    NotedFile, Part, SHOW_MARKER, cache_folder, class_name, list_pictures, load_pictures,
+    natural_order, path_text, picture_files, text_path,
 };
 pub use split::{Split, stratified_split};

@@ -109,6 +109,12 @@ fn beside_pictures_or_folders_arrays_are_not_the_data() {
     let folder = folder();
     fs::write(folder.path().join("features.npz"), npz(&pair())).unwrap();
     assert!(load_arrays(folder.path()).unwrap().is_some());
+    // What our own runs leave there is no other data.
+    fs::create_dir_all(folder.path().join("runs/x-1")).unwrap();
+    for name in ["config.json", "history.jsonl"] {
+        fs::write(folder.path().join("runs/x-1").join(name), "{}").unwrap();
+    }
+    assert!(load_arrays(folder.path()).unwrap().is_some());
     fs::create_dir(folder.path().join("cats")).unwrap();
     assert!(load_arrays(folder.path()).unwrap().is_none());
     fs::remove_dir(folder.path().join("cats")).unwrap();

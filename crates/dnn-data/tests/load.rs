@@ -86,7 +86,7 @@ fn parts_are_kept_apart_and_labels_in_names_are_read() {
     assert_eq!(
         reasons(folder.path()),
         [
-            ("top/bad".to_owned(), "a folder beside the parts"),
+            ("top/bad".to_owned(), "a folder beside the parts, not for training by its name"),
             ("top/train/odd.jpg".to_owned(), "no label in its name")
         ]
     );

@@ -6,7 +6,7 @@ use super::role::{Role, part_of_file, role_of};
 use super::{Array, ArrayFile, Values, open, stem};
 use crate::folder::{agree, some_of};
 use crate::idx::{into_columns, numbered_names, picture_shape};
-use crate::{DataError, Dataset, Ignored, ImageDataset, Part, Result, path_text};
+use crate::{DataError, Dataset, Ignored, ImageDataset, Part, Result, class_name, path_text};
 
 /// Labels without names go up to here.
 const MOST_CLASSES: usize = 1 << 16;
@@ -88,7 +88,8 @@ impl Files<'_> {
                     }
                     None => {
                         let path = format!("{}:{}", path_text(&self.paths[file]), place.name);
-                        plan.ignored.push(Ignored { path, reason: "an array of another name" });
+                        let reason = "an array of another name";
+                        plan.ignored.push(Ignored { path, reason, pictures: 0 });
                         continue;
                     }
                 };
@@ -132,7 +133,7 @@ impl Files<'_> {
         let mut found: Option<Vec<String>> = None;
         for place in places {
             let names = match self.read(place)?.values {
-                Values::Texts(names) => names,
+                Values::Texts(names) => names.iter().map(|name| class_name(name)).collect(),
                 Values::Bytes(_) | Values::Integers(_) => {
                     return Err(self.fault(place, "expected names, found numbers".to_owned()));
                 }

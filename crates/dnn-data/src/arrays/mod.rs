@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::folder::{folder_name, list, load_named};
-use crate::pictures::is_hidden;
+use crate::pictures::{PICTURE_SUFFIXES, has_suffix, is_hidden, is_output};
 use crate::{DataError, Dataset, Ignored, Result};
 
 /// The largest file and the largest array that are read, in bytes: 2 GiB.
@@ -55,12 +55,12 @@ trait ArrayFile {
 /// |---|---|
 /// | a folder with a file named as MNIST's, as it is or compressed (`.gz`) | IDX: [`load_folder`](crate::load_folder) |
 /// | a folder with `data_batch_1.bin`, or with a folder `cifar-10-batches-bin` | CIFAR-10 in its binary version: five batches to train on, `test_batch.bin`, and `batches.meta.txt` with the names |
-/// | a file `.npz`, `.h5` or `.hdf5`; a folder with such files and neither folders nor pictures | named arrays |
+/// | a file `.npz`, `.h5` or `.hdf5`; a folder with such files and neither folders (but for those of our runs) nor pictures | named arrays |
 /// | anything else | `None` |
 ///
 /// Named arrays are told by the words in their names: `x`, `image(s)`, `picture(s)` or `data` are
 /// pictures, `y`, `label(s)` or `target(s)` their labels, `classes` or `class_names` the names of the
-/// classes; `train`, `val` (`validation`) or `test` say the part, in the array's name or else in the
+/// classes; `train`, `val` (`validation`, `dev`) or `test` say the part, in the array's name or else in the
 /// file's. So `x_train`, `train_images` and the course's `train_set_x` all are pictures to train on.
 /// Pictures are unsigned bytes of (m, height, width) or (m, height, width, channels), labels integers of
 /// (m) or (m, 1), from 0. A part that stands alone is the training part. Arrays of other names are no part of the data and are given back by name.
@@ -109,19 +109,17 @@ pub fn load_arrays(path: &Path) -> Result<Option<(Dataset, Vec<Ignored>)>> {
 }
 
 fn is_array_file(path: &Path) -> bool {
-    let suffix = path.extension().map(|suffix| suffix.to_string_lossy().to_lowercase());
-    suffix.is_some_and(|suffix| ["npz", "h5", "hdf5"].contains(&suffix.as_str()))
+    has_suffix(path, &["npz", "h5", "hdf5"])
 }
 
-/// The files with arrays in a folder, if nothing else in it could be the data: neither a folder nor a
-/// picture.
+/// The files with arrays in a folder, if nothing else in it could be the data: neither a folder, but for
+/// those that dnn made, nor a picture.
 fn array_files(folder: &Path, names: &[OsString]) -> Vec<PathBuf> {
-    let pictures = ["jpg", "jpeg", "png", "webp", "gif", "bmp"];
     let mut files = Vec::new();
     for name in names.iter().filter(|name| !is_hidden(&name.to_string_lossy())) {
         let path = folder.join(name);
-        let suffix = path.extension().map(|suffix| suffix.to_string_lossy().to_lowercase());
-        if path.is_dir() || suffix.is_some_and(|suffix| pictures.contains(&suffix.as_str())) {
+        let is_folder = path.is_dir() && !is_output(&path);
+        if is_folder || has_suffix(&path, PICTURE_SUFFIXES) {
             return Vec::new();
         }
         if is_array_file(&path) {

@@ -1,6 +1,7 @@
 //! What an array is, by the words in its name.
 
 use crate::Part;
+use crate::pictures::words;
 
 /// What an array holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +46,6 @@ pub(super) fn part_of_file(stem: &str) -> Option<Part> {
     let mut parts = words(stem).filter_map(|word| Part::named(&word));
     let part = parts.next()?;
     parts.next().is_none().then_some(part)
-}
-
-fn words(name: &str) -> impl Iterator<Item = String> {
-    let words = name.split(|letter: char| !letter.is_alphanumeric());
-    words.filter(|word| !word.is_empty()).map(str::to_lowercase)
 }
 
 #[cfg(test)]

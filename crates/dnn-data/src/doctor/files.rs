@@ -6,9 +6,10 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIter
 
 use super::look::Look;
 use super::{Compared, EQUAL, Findings, Kind, NEAR, PartCounts, Place, Report, twins};
+use crate::folder::folder_name;
 use crate::picture::{Decoding, Info, Note, decode};
-use crate::pictures::{Outcome, Sums, bad_files, see_one};
-use crate::{Part, Result, list_pictures, path_text};
+use crate::pictures::{BESIDE_PARTS, Outcome, Sums, bad_files, see_one};
+use crate::{DataError, Ignored, Part, Result, list_pictures, path_text};
 
 /// One side is at most so many times the other.
 const MOST_ELONGATED: usize = 3;
@@ -31,7 +32,7 @@ struct Picture {
 ///
 /// # Errors
 /// Those of [`list_pictures`], and a `SHA256SUMS` that cannot be read. Bad files are no error but a
-/// finding.
+/// finding, and so are folders that could be classes or parts ([`Kind::Layout`]).
 ///
 /// # Examples
 /// ```no_run
@@ -45,7 +46,10 @@ struct Picture {
 /// # Ok::<(), dnn_data::DataError>(())
 /// ```
 pub fn examine_pictures(root: &Path, decoding: &Decoding) -> Result<Report> {
-    let mut listing = list_pictures(root)?;
+    let mut listing = match list_pictures(root) {
+        Err(error) if error.is_about_layout() => return Ok(unclear(root, &error)),
+        listing => listing?,
+    };
     let sums = Sums::read(root)?;
     let (outcomes, looks): (Vec<Outcome>, Vec<Option<Look>>) = listing
         .entries
@@ -89,9 +93,7 @@ pub fn examine_pictures(root: &Path, decoding: &Decoding) -> Result<Report> {
     let compared = find_twins(&pictures, &mut findings);
     find_unusual(&pictures, &mut findings);
     find_unlike(&pictures, &mut findings);
-    for ignored in listing.ignored {
-        findings.add(Kind::Ignored, vec![outside(ignored.path)], ignored.reason.to_owned());
-    }
+    tell_ignored(listing.ignored, &mut findings);
     Ok(Report {
         name: listing.name,
         layout: Some(listing.layout),
@@ -100,6 +102,35 @@ pub fn examine_pictures(root: &Path, decoding: &Decoding) -> Result<Report> {
         findings: findings.sorted(),
         compared,
     })
+}
+
+/// A folder whose layout is not certain: that is all that is found.
+fn unclear(root: &Path, error: &DataError) -> Report {
+    let mut findings = Findings::default();
+    findings.add(Kind::Layout, Vec::new(), error.to_string());
+    Report {
+        name: folder_name(root),
+        layout: None,
+        class_names: Vec::new(),
+        parts: Vec::new(),
+        findings: findings.sorted(),
+        compared: Compared::Equality,
+    }
+}
+
+/// What is no part of the data, pictures first.
+fn tell_ignored(mut ignored: Vec<Ignored>, findings: &mut Findings) {
+    ignored.sort_by_key(|one| std::cmp::Reverse(one.pictures));
+    for Ignored { path, reason, pictures } in ignored {
+        let detail = match pictures {
+            0 => reason.to_owned(),
+            1 => format!("1 picture, {reason}"),
+            _ => format!("{pictures} pictures, {reason}"),
+        };
+        let is_folder_of_pictures = pictures > 0 && reason == BESIDE_PARTS;
+        let kind = if is_folder_of_pictures { Kind::UnusedFolders } else { Kind::Ignored };
+        findings.add(kind, vec![outside(path)], detail);
+    }
 }
 
 /// A file that is no part of the data.

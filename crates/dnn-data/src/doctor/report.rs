@@ -91,10 +91,14 @@ pub struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// Folders that could be classes or parts; nothing else was looked at.
+    Layout,
     /// Files that cannot be used: unreadable, not as `SHA256SUMS` says, or missing.
     Bad,
     /// A class without a picture in a part.
     MissingClass,
+    /// Folders with pictures in them that are not used.
+    UnusedFolders,
     /// Equal pictures of different classes.
     TwoLabels,
     /// Equal pictures in different parts.
@@ -139,6 +143,8 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Layout => "folders that are neither classes nor parts for certain",
+            Self::UnusedFolders => "folders of pictures that are not used",
             Self::Bad => "files that cannot be used",
             Self::MissingClass => "classes missing in a part",
             Self::TwoLabels => "equal pictures under two labels",

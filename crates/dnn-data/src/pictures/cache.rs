@@ -10,9 +10,10 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIter
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::listing::{Entry, Listing, Part};
+use super::listing::{Entry, Listing};
 use super::load::{Decoded, LARGEST_FILE as LARGEST_PICTURE, LoadOptions, Outcome};
 use super::name::path_text;
+use super::part::Part;
 use super::stamp::{Stamp, since_1970};
 use crate::file::read_file;
 use crate::picture::JPEG_DECODER;

@@ -9,8 +9,9 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::cache::{self, CacheUse};
-use super::listing::{Entry, Ignored, Layout, Listing, Part, list_pictures};
+use super::listing::{Entry, Ignored, Layout, Listing, list_pictures};
 use super::name::path_text;
+use super::part::Part;
 use super::quarantine::{is_aside, quarantine};
 use super::stamp::Stamp;
 use super::sums::Sums;
@@ -268,7 +269,7 @@ pub(crate) fn bad_files(
     for path in sums.missing(&listing.root, &seen) {
         if is_aside(&listing.root, &path) {
             let reason = "put into .quarantine earlier";
-            listing.ignored.push(Ignored { path: path_text(&path), reason });
+            listing.ignored.push(Ignored { path: path_text(&path), reason, pictures: 0 });
         } else {
             bad.insert(path, "listed in SHA256SUMS and not there".to_owned());
         }

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
+use unicode_normalization::UnicodeNormalization as _;
+
 /// A relative path as text that no other path has, and that can stand in a line of a table.
 ///
 /// Its names are joined by `/` on every system. A name is Unicode mostly and stays as it is; only
@@ -84,6 +86,17 @@ pub fn text_path(text: &str) -> Option<PathBuf> {
     }
     bytes.extend(rest.as_bytes());
     bytes_path(bytes)
+}
+
+/// The name of a class in composed form (NFC): `é` can be one character or an `e` and an accent, which
+/// look the same and are one name. macOS and archives made on it have the second.
+///
+/// # Examples
+/// ```
+/// assert_eq!(dnn_data::class_name("cafe\u{301}"), "caf\u{e9}");
+/// ```
+pub fn class_name(name: &str) -> String {
+    name.nfc().collect()
 }
 
 /// The path with these bytes; `None` where the system has no such path.

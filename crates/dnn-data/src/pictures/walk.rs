@@ -1,12 +1,14 @@
 //! A folder with everything in it that may be data.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::listing::Ignored;
 use super::name::path_text;
 use super::natural::natural_order;
+use super::part::Part;
 use crate::file::kind;
 use crate::{DataError, Result};
 
@@ -23,12 +25,42 @@ const NOT_PICTURES: &[&str] = &[
     "zip", "gz", "tgz", "tar", "sha256", "md5",
 ];
 
+/// Suffixes of files that dnn writes.
+const OWN_SUFFIXES: &[&str] = &["dnn", "checkpoint", "cache"];
+
+/// Suffixes of pictures, whether they are read or not: to count pictures that nobody opens.
+pub(crate) const PICTURE_SUFFIXES: &[&str] = &[
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif",
+    "avif", "jxl",
+];
+
+/// The name of the file that says of its folder that the pictures in it show what a network sees of
+/// others: it is no data.
+pub const SHOW_MARKER: &str = ".dnn-show";
+
 /// A folder: its files and folders, each in natural order, by their paths from the root.
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) path: PathBuf,
     pub(super) files: Vec<PathBuf>,
     pub(super) folders: Vec<Tree>,
+    /// Without links.
+    real: PathBuf,
+    /// What dnn wrote there, if it is a folder of that.
+    output: Option<&'static str>,
+    /// Whether folders of what dnn wrote were left out of it.
+    has_output: bool,
+}
+
+/// Whether there is nothing in a folder but what dnn wrote.
+pub(crate) fn is_output(folder: &Path) -> bool {
+    Tree::read(folder, &mut Vec::new()).is_ok_and(|tree| tree.is_output())
+}
+
+/// Whether a file has one of these suffixes, in any case.
+pub(crate) fn has_suffix(path: &Path, suffixes: &[&str]) -> bool {
+    let suffix = path.extension().map(|suffix| suffix.to_string_lossy().to_lowercase());
+    suffix.is_some_and(|suffix| suffixes.contains(&suffix.as_str()))
 }
 
 /// Whether a name is that of a hidden file.
@@ -43,7 +75,8 @@ impl Tree {
         if !metadata.is_dir() {
             return Err(DataError::NotAFolder { path: root.to_path_buf(), found: kind(&metadata) });
         }
-        let folders = Walk { root, most: MOST_FOLDERS, visited: BTreeSet::new(), ignored }.run()?;
+        let walk = Walk { root, most: MOST_FOLDERS, visited: BTreeSet::new(), ignored };
+        let folders = walk.run()?;
         Ok(assemble(folders))
     }
 
@@ -63,11 +96,32 @@ impl Tree {
         self.files.iter().cloned().chain(deeper).collect()
     }
 
+    /// The files whose suffix is that of a picture, however deep, but for folders that are in `used`.
+    pub(super) fn pictures_outside(&self, used: &BTreeSet<&Path>) -> usize {
+        if used.contains(self.real.as_path()) {
+            return 0;
+        }
+        let here = self.files.iter().filter(|file| has_suffix(file, PICTURE_SUFFIXES)).count();
+        here + self.folders.iter().map(|folder| folder.pictures_outside(used)).sum::<usize>()
+    }
+
+    /// It and every folder in it, without links.
+    pub(super) fn real_folders(&self) -> Vec<&Path> {
+        let deeper = self.folders.iter().flat_map(Self::real_folders);
+        std::iter::once(self.real.as_path()).chain(deeper).collect()
+    }
+
+    /// Whether there is nothing in it but what dnn wrote.
+    pub(super) fn is_output(&self) -> bool {
+        self.output.is_some() || (self.has_output && !self.has_files())
+    }
+
     /// What is in it, for a message.
     pub(super) fn summary(&self) -> String {
-        match (self.files.len(), self.folders.len()) {
-            (0, 0) => "nothing of that kind".to_owned(),
-            (files, folders) => format!("{files} files without a label, {folders} folders"),
+        match (self.output, self.files.len(), self.folders.len()) {
+            (Some(output), ..) => output.to_owned(),
+            (None, 0, 0) => "nothing of that kind".to_owned(),
+            (None, files, folders) => format!("{files} files without a label, {folders} folders"),
         }
     }
 }
@@ -75,51 +129,69 @@ impl Tree {
 /// A folder that is read, and which of the list are in it.
 struct Read {
     path: PathBuf,
+    /// Without links.
+    real: PathBuf,
+    /// The folder that it is in; its own place for the root.
+    parent: usize,
     depth: usize,
     files: Vec<PathBuf>,
     folders: Vec<usize>,
+    output: Option<&'static str>,
+    has_output: bool,
 }
 
 /// A folder that was met and not read yet.
 struct Met {
     path: PathBuf,
     parent: usize,
+    /// The part that it or the nearest folder above it names.
+    part: Option<Part>,
     is_link: bool,
 }
 
-/// Reads folders level by level, each real one once: however links lead around, there are no more
-/// folders than there really are. The shortest path to a folder counts, and a folder before a link.
+/// Reads folders level by level, each real one once in each part: however links lead around, there are
+/// no more folders than a few times those that there really are. The shortest path to a folder counts, and
+/// a folder before a link; a link to a folder that it lies in is not followed.
 struct Walk<'a> {
     root: &'a Path,
     most: usize,
     /// Without links.
-    visited: BTreeSet<PathBuf>,
+    visited: BTreeSet<(Option<Part>, PathBuf)>,
     ignored: &'a mut Vec<Ignored>,
 }
 
 impl Walk<'_> {
     fn run(mut self) -> Result<Vec<Read>> {
         let real = self.root.canonicalize().map_err(|source| DataError::io(self.root, source))?;
-        self.visited.insert(real);
-        let (first, mut met) = self.read(0, PathBuf::new(), 0)?;
+        self.visited.insert((None, real.clone()));
+        let root = Met { path: PathBuf::new(), parent: 0, part: None, is_link: false };
+        let (first, mut met) = self.read(0, root, real, 0)?;
         let mut folders = vec![first];
         while !met.is_empty() {
             met.sort_by_key(|folder| folder.is_link);
             let mut next = Vec::new();
-            for Met { path, parent, .. } in met {
-                let full = self.root.join(&path);
+            for one in met {
+                let full = self.root.join(&one.path);
                 let real = full.canonicalize().map_err(|source| DataError::io(&full, source))?;
+                let parent = one.parent;
                 let depth = folders[parent].depth + 1;
                 if depth >= MOST_DEPTH {
-                    self.ignore(&path, "more than 32 folders deep");
-                } else if !self.visited.insert(real) {
-                    self.ignore(&path, "a folder that is read under another path");
+                    self.ignore(&one.path, "more than 32 folders deep");
+                } else if is_above(&folders, parent, &real)
+                    || !self.visited.insert((one.part, real.clone()))
+                {
+                    self.ignore(&one.path, "a folder that is read under another path");
                 } else if folders.len() >= self.most {
                     let path = self.root.to_path_buf();
                     return Err(DataError::TooManyFolders { path, limit: self.most });
                 } else {
                     let place = folders.len();
-                    let (folder, below) = self.read(place, path, depth)?;
+                    let (folder, below) = self.read(place, one, real, depth)?;
+                    if let Some(output) = folder.output {
+                        self.ignore(&folder.path, output);
+                        folders[parent].has_output = true;
+                        continue;
+                    }
                     folders[parent].folders.push(place);
                     folders.push(folder);
                     next.extend(below);
@@ -131,7 +203,14 @@ impl Walk<'_> {
     }
 
     /// A folder with its files, and the folders in it.
-    fn read(&mut self, place: usize, path: PathBuf, depth: usize) -> Result<(Read, Vec<Met>)> {
+    fn read(
+        &mut self,
+        place: usize,
+        met: Met,
+        real: PathBuf,
+        depth: usize,
+    ) -> Result<(Read, Vec<Met>)> {
+        let Met { path, parent, part, .. } = met;
         let here = self.root.join(&path);
         let fail = |source| DataError::io(&here, source);
         let entries = fs::read_dir(&here).map_err(fail)?;
@@ -144,8 +223,10 @@ impl Walk<'_> {
         names.sort_by(|(a, _), (b, _)| {
             natural_order(&a.to_string_lossy(), &b.to_string_lossy()).then_with(|| a.cmp(b))
         });
-        let (mut files, mut met) = (Vec::new(), Vec::new());
-        for (name, kind) in names {
+        let output = own_output(&names.iter().map(|(name, _)| name).collect());
+        let (mut files, mut below) = (Vec::new(), Vec::new());
+        let is_read = output.is_none() || depth == 0;
+        for (name, kind) in names.into_iter().filter(|_| is_read) {
             let child = path.join(&name);
             let is_link = kind.is_symlink();
             // Only a link has to be asked where it leads.
@@ -155,16 +236,43 @@ impl Walk<'_> {
             if let Some(reason) = not_data(&child, is_folder) {
                 self.ignore(&child, reason);
             } else if is_folder {
-                met.push(Met { path: child, parent: place, is_link });
+                let part = Part::of_folder(&name.to_string_lossy()).or(part);
+                below.push(Met { path: child, parent: place, part, is_link });
             } else {
                 files.push(child);
             }
         }
-        Ok((Read { path, depth, files, folders: Vec::new() }, met))
+        let (folders, has_output) = (Vec::new(), false);
+        let read = Read { path, real, parent, depth, files, folders, output, has_output };
+        Ok((read, below))
     }
 
     fn ignore(&mut self, path: &Path, reason: &'static str) {
-        self.ignored.push(Ignored { path: path_text(path), reason });
+        self.ignored.push(Ignored { path: path_text(path), reason, pictures: 0 });
+    }
+}
+
+/// Whether the folder at `place` or one that it lies in is `real`.
+fn is_above(folders: &[Read], place: usize, real: &Path) -> bool {
+    let above = |&place: &usize| Some(folders[place].parent).filter(|&parent| parent != place);
+    std::iter::successors(Some(place), above).any(|place| folders[place].real == real)
+}
+
+/// What dnn wrote into a folder with these names, if it is a folder of that.
+fn own_output(names: &BTreeSet<&OsString>) -> Option<&'static str> {
+    let has = |name: &str| names.iter().any(|found| *found == name);
+    let has_one = |names: &[&str]| names.iter().any(|name| has(name));
+    if has(SHOW_MARKER) {
+        Some("what `predict --show` wrote")
+    } else if has("config.json") && has_one(&[".lock", "history.jsonl", "model.dnn", "checkpoints"])
+    {
+        Some("a run folder of dnn")
+    } else if has("search.json") && has_one(&[".lock", "trials.jsonl"]) {
+        Some("a search folder of dnn")
+    } else if has("learning-rate.svg") && has(".lock") {
+        Some("what `train --find-lr` wrote")
+    } else {
+        None
     }
 }
 
@@ -180,7 +288,10 @@ fn assemble(folders: Vec<Read>) -> Tree {
             let name = |tree: &Tree| tree.path.to_string_lossy().into_owned();
             natural_order(&name(a), &name(b)).then_with(|| a.path.cmp(&b.path))
         });
-        trees[place] = Some(Tree { path: folder.path, files: folder.files, folders: below });
+        let Read { path, files, real, output, has_output, .. } = folder;
+        // Told of those in it, it need not be named itself.
+        let has_output = has_output || below.iter().any(Tree::is_output);
+        trees[place] = Some(Tree { path, files, folders: below, real, output, has_output });
     }
     trees.swap_remove(0).expect("the root is not in another folder")
 }
@@ -188,7 +299,6 @@ fn assemble(folders: Vec<Read>) -> Tree {
 /// Why a file or folder cannot be data, by its name.
 fn not_data(path: &Path, is_folder: bool) -> Option<&'static str> {
     let name = path.file_name()?.to_string_lossy();
-    let suffix = path.extension().map(|suffix| suffix.to_string_lossy().to_lowercase());
     if is_hidden(&name) {
         Some("hidden")
     } else if is_folder {
@@ -198,7 +308,7 @@ fn not_data(path: &Path, is_folder: bool) -> Option<&'static str> {
     } else if name == "SHA256SUMS" {
         Some("the list of checksums")
     } else {
-        let known = suffix.is_some_and(|suffix| NOT_PICTURES.contains(&suffix.as_str()));
+        let known = has_suffix(path, NOT_PICTURES) || has_suffix(path, OWN_SUFFIXES);
         known.then_some("its suffix is that of another kind of file")
     }
 }
