@@ -8,7 +8,7 @@ use dnn_data::{
     load_arrays, load_pictures, load_test_part,
 };
 
-use crate::output::note;
+use crate::output::{counted, note};
 
 /// How many files are named on standard error.
 const NAMED: usize = 10;
@@ -58,20 +58,44 @@ fn tell(report: &LoadReport) {
         let first = &report.noted[0];
         let others = report.noted.len() - 1;
         let first = format!("{} ({})", first.path, first.notes.join(", "));
-        note(&format!("note: {first} and {others} other files are unusual, but used"));
+        let which = match others {
+            0 => format!("{first} is"),
+            _ => format!("{first} and {} are", counted(others, "other file", "other files")),
+        };
+        note(&format!("note: {which} unusual, but used"));
     }
     tell_ignored(&report.ignored);
 }
 
-/// Says what is no part of the data, and so that it was seen.
+/// Says what is no part of the data, and so that it was seen: pictures first, by the reason.
 fn tell_ignored(ignored: &[Ignored]) {
-    let Some(first) = ignored.first() else { return };
-    let others = match ignored.len() {
-        1 => String::new(),
-        2 => " and 1 other".to_owned(),
-        more => format!(" and {} others", more - 1),
-    };
-    note(&format!("note: no part of the data: {} ({}){others}", first.path, first.reason));
+    let mut reasons: Vec<(&str, Vec<&Ignored>)> = Vec::new();
+    for one in ignored {
+        match reasons.iter_mut().find(|(reason, _)| *reason == one.reason) {
+            Some((_, same)) => same.push(one),
+            None => reasons.push((one.reason, vec![one])),
+        }
+    }
+    let pictures = |of: &[&Ignored]| of.iter().map(|one| one.pictures).sum::<usize>();
+    reasons.sort_by_key(|(_, of)| std::cmp::Reverse(pictures(of)));
+    let mut others = Vec::new();
+    for (reason, mut of) in reasons {
+        of.sort_by_key(|one| std::cmp::Reverse(one.pictures));
+        let named = match of.len() {
+            1 => of[0].path.clone(),
+            more => format!("{} and {}", of[0].path, counted(more - 1, "other", "others")),
+        };
+        match pictures(&of) {
+            0 => others.push(format!("{named} ({reason})")),
+            count => {
+                let count = counted(count, "picture is", "pictures are");
+                note(&format!("note: {count} not used: {named} ({reason})"));
+            }
+        }
+    }
+    if !others.is_empty() {
+        note(&format!("note: no part of the data: {}", others.join(", ")));
+    }
 }
 
 impl Source {

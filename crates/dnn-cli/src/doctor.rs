@@ -41,9 +41,22 @@ fn examine(path: &Path, decoding: &Decoding) -> Result<Report, DataError> {
 /// The report for people: counts, then each finding with at most `rows` of its cases.
 fn text(report: &Report, rows: usize) -> String {
     let layout = report.layout.map_or_else(String::new, |layout| format!(", {layout}"));
-    let classes = counted(report.class_names.len(), "class", "classes");
-    let mut text = format!("{}: {classes}{layout}\n\n", plain(&report.name));
-    text += &counts(report);
+    let mut text = if report.parts.is_empty() {
+        format!(
+            "{}: the classes are not known
+",
+            plain(&report.name)
+        )
+    } else {
+        let classes = counted(report.class_names.len(), "class", "classes");
+        format!(
+            "{}: {classes}{layout}
+
+{}",
+            plain(&report.name),
+            counts(report)
+        )
+    };
     for finding in &report.findings {
         text += &section(finding, rows);
     }

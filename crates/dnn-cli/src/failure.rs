@@ -22,11 +22,13 @@ pub(crate) enum Refusal {
     Usage(String),
     /// Data, on its own or with the model.
     Data(String),
+    /// A picture file that cannot be used.
+    BadFile(String),
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Usage(reason) | Self::Data(reason)) = self;
+        let (Self::Usage(reason) | Self::Data(reason) | Self::BadFile(reason)) = self;
         f.write_str(reason)
     }
 }
@@ -40,7 +42,27 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     note(&format!("error: {error:#}"));
+    if let Some(advice) = error.chain().find_map(advice) {
+        note(&format!("note: {advice}"));
+    }
     ExitCode::from(exit_code(error))
+}
+
+/// What to do about an error whose own message, from a library, cannot name our commands.
+fn advice(cause: &(dyn Error + 'static)) -> Option<&'static str> {
+    if let Some(Refusal::BadFile(_)) = cause.downcast_ref() {
+        return Some("`--bad-files skip` goes on without files that cannot be used");
+    }
+    match cause.downcast_ref::<DataError>()? {
+        DataError::BadPicture { .. } => Some(
+            "`dnn doctor` names every bad file of a folder; `--bad-files skip` goes on without them, \
+             `--bad-files quarantine` puts them aside",
+        ),
+        DataError::TooManyBad { .. } => {
+            Some("`dnn doctor` names every bad file of a folder; `--max-bad` lets more be left out")
+        }
+        _ => None,
+    }
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
@@ -73,7 +95,7 @@ fn code_of(cause: &(dyn Error + 'static)) -> Option<u8> {
     if let Some(refusal) = cause.downcast_ref::<Refusal>() {
         Some(match refusal {
             Refusal::Usage(_) => USAGE,
-            Refusal::Data(_) => DATA,
+            Refusal::Data(_) | Refusal::BadFile(_) => DATA,
         })
     } else if let Some(error) = cause.downcast_ref::<DataError>() {
         Some(if error.is_io() { IO } else { DATA })

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use dnn_core::Element;
+use dnn_data::SHOW_MARKER;
 use dnn_data::picture::{Decoding, Preparer, Preprocessing, encode_png};
 use dnn_layers::{Network, most_probable};
 use dnn_store::Scalar;
@@ -129,6 +130,10 @@ struct Show {
 impl Show {
     fn into(folder: &Path, arguments: &PredictArguments) -> anyhow::Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        // So that nobody trains on what is shown; a folder with something in it is not ours to mark.
+        if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none()) {
+            dnn_store::commit(&folder.join(SHOW_MARKER), b"")?;
+        }
         Ok(Self {
             folder: folder.to_owned(),
             kept: BTreeSet::new(),
@@ -218,7 +223,7 @@ impl<T: Element> Task<'_, T> {
                     let mut pixels = vec![0; width];
                     preparer
                         .prepare(&bytes, &mut pixels)
-                        .map_err(|error| Refusal::Data(format!("{}: {error}", name_of(file))))?;
+                        .map_err(|error| Refusal::BadFile(format!("{}: {error}", name_of(file))))?;
                     Ok(pixels)
                 },
             )
