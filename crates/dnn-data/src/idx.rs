@@ -20,13 +20,14 @@
     clippy::arithmetic_side_effects
 )]
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::MultiGzDecoder;
 use ndarray::{Array2, ShapeBuilder};
 
-use crate::file::read_file;
+use crate::file::{check_regular, read_file};
 use crate::{DataError, ImageDataset, ImageShape, Result};
 
 /// The largest file that is read, in bytes: 2 GiB, some forty times MNIST.
@@ -204,13 +205,19 @@ pub fn read_idx_pair(images: &Path, labels: &Path) -> Result<ImageDataset> {
 
 /// The bytes of a file, inflated where it is compressed: no further than its own header says.
 fn read_idx(path: &Path) -> Result<Vec<u8>> {
-    let bytes = read_file(path, FILE_LIMIT)?;
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(bytes);
+    let packed = check_regular(path, FILE_LIMIT)?;
+    let unread = |source| DataError::io(path, source);
+    let mut file = BufReader::new(File::open(path).map_err(unread)?);
+    if !file.fill_buf().map_err(unread)?.starts_with(&[0x1f, 0x8b]) {
+        return read_file(path, FILE_LIMIT);
     }
     let fail = |reason: String| DataError::Damaged { reason }.in_file(path);
-    let damaged = |error: std::io::Error| fail(format!("the gzip data is damaged: {error}"));
-    let mut file = MultiGzDecoder::new(bytes.as_slice());
+    let damaged = |error: io::Error| match error.raw_os_error() {
+        Some(_) => unread(error),
+        None => fail(format!("the gzip data is damaged: {error}")),
+    };
+    // Inflated as it is read: what is packed is never in memory beside what it holds.
+    let mut file = MultiGzDecoder::new(file);
     let mut values = Vec::new();
     // Magic and four sizes.
     file.by_ref().take(20).read_to_end(&mut values).map_err(damaged)?;
@@ -220,10 +227,11 @@ fn read_idx(path: &Path) -> Result<Vec<u8>> {
         _ => 20,
     };
     // Deflate packs at most 1032 to one.
-    if length > FILE_LIMIT || length / 1032 > bytes.len() as u64 {
-        let found = bytes.len();
-        return Err(fail(format!("{found} compressed bytes cannot hold the {length} it says")));
+    if length > FILE_LIMIT || length / 1032 > packed {
+        return Err(fail(format!("{packed} compressed bytes cannot hold the {length} it says")));
     }
+    let rest = usize::try_from(length).unwrap_or(usize::MAX).saturating_sub(values.len());
+    values.try_reserve_exact(rest).map_err(|_| unread(io::ErrorKind::OutOfMemory.into()))?;
     let more = length.saturating_add(1).saturating_sub(values.len() as u64);
     // One byte more shows that it goes on; at the end the checksum is compared.
     file.take(more).read_to_end(&mut values).map_err(damaged)?;

@@ -44,6 +44,23 @@ pub fn commit(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     commit_with(&mut Disk, path, bytes)
 }
 
+/// [`commit`] of a file whose content is in several pieces, one behind another.
+///
+/// # Errors
+/// As for [`commit`].
+///
+/// # Examples
+/// ```
+/// # let folder = tempfile::tempdir().expect("a temporary folder");
+/// let path = folder.path().join("notes.txt");
+/// dnn_store::commit_pieces(&path, &[b"first, ", b"second"])?;
+/// assert_eq!(dnn_store::read_file(&path, 100)?, b"first, second");
+/// # Ok::<(), dnn_store::StoreError>(())
+/// ```
+pub fn commit_pieces(path: &Path, pieces: &[&[u8]]) -> Result<(), StoreError> {
+    replace(&mut Disk, path, pieces)
+}
+
 /// [`commit`] on any [`FileSystem`].
 ///
 /// # Errors
@@ -61,6 +78,10 @@ pub fn commit_with<F: FileSystem>(
     path: &Path,
     bytes: &[u8],
 ) -> Result<(), StoreError> {
+    replace(system, path, &[bytes])
+}
+
+fn replace<F: FileSystem>(system: &mut F, path: &Path, pieces: &[&[u8]]) -> Result<(), StoreError> {
     let found = again(|| system.look(path)).map_err(|e| StoreError::io(path, "look at", e))?;
     let (target, replaced) = match found {
         Some((target, metadata)) => {
@@ -72,7 +93,7 @@ pub fn commit_with<F: FileSystem>(
     let (folder, name) = split(&target)?;
 
     let (temporary, file) = create(system, &target, folder, name)?;
-    let moved = fill(system, file, bytes, replaced.as_ref(), &target).and_then(|()| {
+    let moved = fill(system, file, pieces, replaced.as_ref(), &target).and_then(|()| {
         again(|| system.rename(&temporary, &target))
             .map_err(|e| StoreError::io(&target, "replace", e))
     });
@@ -146,7 +167,7 @@ pub fn is_temporary(name: &OsStr) -> bool {
 fn fill<F: FileSystem>(
     system: &mut F,
     mut file: F::File,
-    mut bytes: &[u8],
+    pieces: &[&[u8]],
     replaced: Option<&Metadata>,
     target: &Path,
 ) -> Result<(), StoreError> {
@@ -154,12 +175,14 @@ fn fill<F: FileSystem>(
     if let Some(replaced) = replaced {
         again(|| system.adopt_mode(&mut file, replaced)).map_err(failed("set the mode of"))?;
     }
-    while !bytes.is_empty() {
-        let written = again(|| system.write(&mut file, bytes)).map_err(failed("write"))?;
-        if written == 0 {
-            return Err(failed("write")(ErrorKind::WriteZero.into()));
+    for mut bytes in pieces.iter().copied() {
+        while !bytes.is_empty() {
+            let written = again(|| system.write(&mut file, bytes)).map_err(failed("write"))?;
+            if written == 0 {
+                return Err(failed("write")(ErrorKind::WriteZero.into()));
+            }
+            bytes = &bytes[written..];
         }
-        bytes = &bytes[written..];
     }
     again(|| system.sync(&mut file)).map_err(failed("sync"))
 }

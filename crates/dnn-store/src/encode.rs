@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::header::{self, Format, HEADER, Header};
 use crate::table::{self, Entry};
-use crate::tensor::{Tensor, check_finite};
+use crate::tensor::{Tensor, Values, check_finite};
 use crate::{StoreError, codec};
 
 /// Puts a description and tensors into the bytes of a container.
@@ -36,6 +36,58 @@ pub fn encode<M: Serialize>(
     content: &M,
     tensors: &[Tensor<'_>],
 ) -> Result<Vec<u8>, StoreError> {
+    let (mut out, data) = begin(format, content, tensors)?;
+    out.reserve_exact(data);
+    let start = out.len();
+    for tensor in tensors {
+        out.resize(out.len().next_multiple_of(64), 0);
+        let first = out.len();
+        tensor.values.write(&mut out);
+        check_finite(tensor.name, tensor.values.dtype(), &out[first..])?;
+    }
+    debug_assert_eq!(out.len(), start + data);
+    header::seal(&mut out, &[]);
+    Ok(out)
+}
+
+/// All of a container with one tensor of bytes that comes before these bytes; they follow, and so they
+/// need not be in memory twice.
+///
+/// [`encode`] with the same tensor gives the same file in one piece.
+///
+/// # Errors
+/// As for [`encode`].
+///
+/// # Examples
+/// ```
+/// use dnn_store::{Format, Tensor, Values, encode, encode_head};
+///
+/// let format = Format { magic: *b"EXAMPLE\0", name: "example file", major: 1, minor: 0 };
+/// let pixels = [1, 2, 3, 4, 5, 6];
+/// let head = encode_head(&format, &"two rows", "pixels", &[2, 3], &pixels)?;
+/// let tensor = Tensor { name: "pixels", dims: &[2, 3], values: Values::new(&pixels) };
+/// assert_eq!([&head[..], &pixels].concat(), encode(&format, &"two rows", &[tensor])?);
+/// # Ok::<(), dnn_store::StoreError>(())
+/// ```
+pub fn encode_head<M: Serialize>(
+    format: &Format,
+    content: &M,
+    name: &str,
+    dims: &[usize],
+    bytes: &[u8],
+) -> Result<Vec<u8>, StoreError> {
+    let tensor = Tensor { name, dims, values: Values::U8(bytes) };
+    let (mut out, _) = begin(format, content, &[tensor])?;
+    header::seal(&mut out, bytes);
+    Ok(out)
+}
+
+/// Header, metadata and padding, without the hash, and how many bytes of data follow.
+fn begin<M: Serialize>(
+    format: &Format,
+    content: &M,
+    tensors: &[Tensor<'_>],
+) -> Result<(Vec<u8>, usize), StoreError> {
     let entries: Vec<_> = tensors.iter().map(entry).collect();
     let ranges = table::place(&entries)?;
     entries.iter().zip(tensors).try_for_each(|(entry, tensor)| check_count(entry, tensor))?;
@@ -48,20 +100,12 @@ pub fn encode<M: Serialize>(
     // The values are in memory and the padding is less than 64 bytes for each of the tensors.
     let start = usize::try_from(header.data_start()).expect("16 MiB and a header fit");
     let data = usize::try_from(data_len).expect("the values lie in memory, one after another");
-    let mut out = Vec::with_capacity(start + data);
+    let mut out = Vec::with_capacity(start);
     header.write(format, &mut out);
     debug_assert_eq!(out.len(), HEADER);
     out.extend(metadata);
     out.resize(start, 0);
-    for tensor in tensors {
-        out.resize(out.len().next_multiple_of(64), 0);
-        let first = out.len();
-        tensor.values.write(&mut out);
-        check_finite(tensor.name, tensor.values.dtype(), &out[first..])?;
-    }
-    debug_assert_eq!(out.len(), start + data);
-    header::seal(&mut out);
-    Ok(out)
+    Ok((out, data))
 }
 
 /// A tensor's row of the table.

@@ -117,26 +117,28 @@ pub(crate) fn check_metadata_len(found: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The hash of a whole file: every byte but those of the hash itself.
-pub(crate) fn hash(file: &[u8]) -> [u8; 32] {
+/// The hash of a whole file in two pieces, the second perhaps empty: every byte but those of the hash
+/// itself, which lie in the first.
+pub(crate) fn hash(file: &[u8], rest: &[u8]) -> [u8; 32] {
     let mut hasher = Hasher::new();
     hasher.update(file.get(..HASHED).unwrap_or_default());
     hasher.update(file.get(HEADER..).unwrap_or_default());
+    hasher.update(rest);
     hasher.finish()
 }
 
 /// Refuses a file whose bytes are not those that were hashed.
 pub(crate) fn check_hash(expected: &[u8; 32], file: &[u8]) -> Result<(), StoreError> {
-    let found = hash(file);
+    let found = hash(file, &[]);
     if *expected != found {
         return Err(StoreError::WrongHash { expected: hex(expected), found: hex(&found) });
     }
     Ok(())
 }
 
-/// Puts the hash into a file that is complete but for it.
-pub(crate) fn seal(file: &mut [u8]) {
-    let digest = hash(file);
+/// Puts the hash into a file that is complete but for it, and for `rest` behind it.
+pub(crate) fn seal(file: &mut [u8], rest: &[u8]) {
+    let digest = hash(file, rest);
     if let Some(place) = file.get_mut(HASHED..HEADER) {
         place.copy_from_slice(&digest);
     }

@@ -8,10 +8,10 @@
 //!
 //! | task | function |
 //! |---|---|
-//! | turn a description and tensors into bytes | [`encode`] |
+//! | turn a description and tensors into bytes | [`encode`], [`encode_head`] |
 //! | check bytes and look into them | [`decode`] |
 //! | read a file that may be anything | [`read_file`] |
-//! | replace a file so that nobody ever sees half of it | [`commit`] |
+//! | replace a file so that nobody ever sees half of it | [`commit`], [`commit_pieces`] |
 //! | name bytes by their digest | [`sha256_hex`], [`Hasher`] |
 //!
 //! # Examples
@@ -81,10 +81,10 @@ mod read;
 mod table;
 mod tensor;
 
-pub use commit::{commit, commit_with, is_temporary};
+pub use commit::{commit, commit_pieces, commit_with, is_temporary};
 pub use decode::{Container, decode};
 pub use digest::{Hasher, sha256_hex};
-pub use encode::encode;
+pub use encode::{encode, encode_head};
 pub use error::StoreError;
 pub use file_system::{Disk, FileSystem};
 pub use folder::{check_own_file, check_own_folder, check_sole_file, create_folder};

@@ -5,6 +5,7 @@
 
 mod assemble;
 mod cifar;
+mod fortran;
 #[cfg(feature = "hdf5")]
 mod hdf5;
 mod npy;

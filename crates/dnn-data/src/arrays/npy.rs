@@ -74,6 +74,21 @@ impl Header {
         parse(&text)
     }
 
+    /// Whether the values are unsigned bytes, the first index fastest.
+    pub(super) fn is_fortran_bytes(&self) -> bool {
+        self.fortran && self.kind == Kind::Byte
+    }
+
+    /// The sizes, the slowest dimension first.
+    pub(super) fn dims(&self) -> &[usize] {
+        &self.dims
+    }
+
+    /// The same array after its values were put in row-major order.
+    pub(super) fn into_row_major(self) -> Self {
+        Self { fortran: false, ..self }
+    }
+
     /// The bytes of all values.
     pub(super) fn length(&self) -> Result<u64, String> {
         let product = |product: u64, &size: &usize| product.checked_mul(size as u64);

@@ -1,13 +1,13 @@
 //! `.npz`: a zip of `.npy` files.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;
 
 use zip::read::ZipArchive;
 
 use super::npy::{self, Header};
-use super::{Array, ArrayFile, LIMIT};
+use super::{Array, ArrayFile, LIMIT, fortran};
 use crate::file::check_regular;
 use crate::{DataError, Result};
 
@@ -50,7 +50,7 @@ impl ArrayFile for Npz {
         if entry.encrypted() {
             return Err("it is encrypted".to_owned());
         }
-        let header = Header::read(&mut entry)?;
+        let mut header = Header::read(&mut entry)?;
         let length = header.length()?;
         if length > LIMIT {
             return Err(format!("expected at most {LIMIT} bytes, its header says {length}"));
@@ -64,7 +64,17 @@ impl ArrayFile for Npz {
         let capacity = usize::try_from(length).map_err(|error| error.to_string())?;
         bytes.try_reserve_exact(capacity).map_err(|error| error.to_string())?;
         // One more than expected: to the end, where the checksum is compared.
-        entry.take(length + 1).read_to_end(&mut bytes).map_err(|error| words(&error))?;
+        let mut values = entry.take(length + 1);
+        if header.is_fortran_bytes() && length > 0 {
+            bytes.resize(capacity, 0);
+            let read = fortran::read(header.dims(), &mut values, &mut bytes);
+            read.map_err(|error| match error.kind() {
+                ErrorKind::UnexpectedEof => format!("its header says {length} bytes, found fewer"),
+                _ => words(&error),
+            })?;
+            header = header.into_row_major();
+        }
+        values.read_to_end(&mut bytes).map_err(|error| words(&error))?;
         if bytes.len() != capacity {
             let found = bytes.len();
             return Err(format!("its header says {length} bytes, found {found} or more"));
