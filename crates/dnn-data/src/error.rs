@@ -397,15 +397,6 @@ pub enum DataError {
         /// How many are read.
         limit: usize,
     },
-    /// A file of this crate's own cannot be written.
-    #[error("cannot write {}", path.display())]
-    Cache {
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        #[source]
-        source: dnn_store::StoreError,
-    },
 
     /// The fraction to hold out is not between 0 and 1.
     #[error("expected a fraction above 0 and below 1, found {found}")]
@@ -442,8 +433,7 @@ impl DataError {
             | Self::NotAFolder { .. }
             | Self::NotAFile { .. }
             | Self::Move { .. }
-            | Self::WriteTable { .. }
-            | Self::Cache { .. } => true,
+            | Self::WriteTable { .. } => true,
             Self::InFile { reason, .. } => reason.is_io(),
             _ => false,
         }
@@ -512,6 +502,12 @@ fn type_name(code: u8) -> &'static str {
     }
 }
 
+/// An error with all its causes, where only words can go on.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -536,6 +532,7 @@ mod tests {
         let error = DataError::io(Path::new("a"), io::Error::other("the disk is on fire"));
         assert_eq!(error.to_string(), "cannot read a");
         assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the disk is on fire");
+        assert_eq!(with_causes(&error), "cannot read a: the disk is on fire");
         assert!(error.is_io());
         assert!(error.in_file(Path::new("b")).is_io());
         assert!(!DataError::Empty.in_file(Path::new("b")).is_io());

@@ -268,3 +268,48 @@ fn what_the_checksums_list_and_is_not_there_is_a_bad_file_unless_it_was_put_asid
         assert!(error.contains("expected sha256 000"), "{error}");
     }
 }
+
+#[test]
+fn what_a_killed_process_left_in_the_cache_goes_when_nobody_is_writing() {
+    let (data, cache) = (folder(&pictures(&["a/1.jpg", "b/1.jpg"])), folder(&[]));
+    let cached = LoadOptions { cache: Some(cache.path().to_path_buf()), ..options() };
+    let load = || load_pictures(data.path(), &cached).unwrap().report.cache;
+    assert_eq!(load(), CacheUse::Stored);
+    let file = cache_file(cache.path());
+    let name = file.file_name().unwrap().to_str().unwrap();
+    let left = cache.path().join(format!(".{name}.4711-0.tmp"));
+    let others = [".notes.4711-0.tmp".to_owned(), format!(".{name}.swp"), format!("{name}.tmp")];
+    let others = others.map(|name| cache.path().join(name));
+    let prepare = || {
+        fs::remove_file(&file).unwrap();
+        fs::write(&left, [0; 1000]).unwrap();
+    };
+    others.iter().for_each(|other| fs::write(other, "somebody's").unwrap());
+
+    prepare();
+    let writing = fs::File::open(cache.path().join(".lock")).unwrap();
+    writing.lock_shared().unwrap();
+    assert_eq!((load(), left.exists()), (CacheUse::Stored, true), "another process is writing");
+    prepare();
+    drop(writing);
+    assert_eq!((load(), left.exists()), (CacheUse::Stored, false));
+    assert!(file.exists() && others.iter().all(|other| other.exists()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_cache_that_cannot_be_kept_names_path_bytes_and_reason_once() {
+    let (data, cache) = (folder(&pictures(&["a/1.jpg", "b/1.jpg"])), folder(&[]));
+    let cached = LoadOptions { cache: Some(cache.path().to_path_buf()), ..options() };
+    let load = || load_pictures(data.path(), &cached).unwrap().report.cache;
+    assert_eq!(load(), CacheUse::Stored);
+    let file = cache_file(cache.path());
+    let bytes = fs::metadata(&file).unwrap().len();
+    // A link to nothing cannot be written through.
+    fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("nowhere", &file).unwrap();
+    let CacheUse::NotStored { reason } = load() else { panic!("a link to nothing was written") };
+    assert_eq!(reason.matches(file.to_str().unwrap()).count(), 1, "{reason}");
+    assert!(reason.contains("(os error 2)"), "{reason}");
+    assert!(reason.ends_with(&format!("; {bytes} bytes are needed")), "{reason}");
+}

@@ -1,14 +1,19 @@
-//! What hostile files may cost: memory before and while pixels are decoded.
+//! What files may cost: memory before and while pixels of hostile ones are decoded, and the memory of
+//! whole data sets.
 //!
-//! One test alone in its program, because the allocator counts for the whole program.
+//! One test at a time, because the allocator counts for the whole program.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(unsafe_code, reason = "an allocator that counts is an unsafe trait to implement")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::io::Write as _;
+use std::fs;
+use std::io::{Cursor, Write as _};
+use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use dnn_data::picture::{Decoding, Limits, Note, PictureError, decode};
+use dnn_data::picture::{Decoding, Limits, Note, PictureError, Preprocessing, decode, encode_png};
+use dnn_data::{CacheUse, Dataset, ImageShape, LoadOptions, load_arrays, load_pictures};
 use image::{ExtendedColorType, ImageFormat};
 use support::{Draws, FORMATS, file, mutated, picture, png};
 
@@ -38,6 +43,8 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// The most bytes that `work` held at once, beyond what was there.
 fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
@@ -111,6 +118,7 @@ fn bombs() -> Vec<Vec<u8>> {
 
 #[test]
 fn memory_stays_within_what_is_said() {
+    let _alone = ALONE.lock();
     let strict = Decoding::default();
     for claim in claims() {
         let (result, peak) = peak(|| decode(&claim, &strict));
@@ -164,4 +172,101 @@ fn memory_stays_within_what_is_said() {
         }
     }
     assert!(most < (4 + 16) * MIB, "{most} bytes");
+}
+
+/// A set of bytes is loaded and divided with no more than a seventh above its pixels, and `beside`.
+fn assert_in_memory_once(what: &str, beside: usize, load: impl Fn() -> Dataset) {
+    let (data, held) = peak(|| {
+        let mut data = load();
+        data.hold_out_test(0.2, 0).unwrap();
+        data.hold_out_validation(0.1, 1).unwrap();
+        data
+    });
+    let parts = [Some(&data.train), data.validation.as_ref(), data.test.as_ref()];
+    let pixels: usize = parts.into_iter().flatten().map(|part| part.pixels().len()).sum();
+    assert!(held >= pixels, "{what}: {held} bytes held {pixels}");
+    let most = pixels * 8 / 7 + beside;
+    assert!(held < most, "{what}: {held} bytes, expected at most {most} for {pixels} of pixels");
+}
+
+fn idx(dims: &[u32], values: &[u8]) -> Vec<u8> {
+    let sizes: Vec<u8> = dims.iter().flat_map(|size| size.to_be_bytes()).collect();
+    [&[0, 0, 8, u8::try_from(dims.len()).unwrap()], &sizes[..], values].concat()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(bytes).unwrap();
+    packer.finish().unwrap()
+}
+
+fn npz(fortran: &str, [x, y]: [(&str, &[u8]); 2]) -> Vec<u8> {
+    let mut zip = zip::write::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, (shape, values)) in [("x.npy", x), ("y.npy", y)] {
+        let header = format!("{{'descr': '|u1', 'fortran_order': {fortran}, 'shape': {shape}}}\n");
+        let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        for piece in [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), values] {
+            zip.write_all(piece).unwrap();
+        }
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn arrays_are_in_memory_once() {
+    let _alone = ALONE.lock();
+    let count = 20_000_u32;
+    let labels: Vec<u8> = (0_u8..10).cycle().take(count as usize).collect();
+    let pixels: Vec<u8> = (0_u8..=250).cycle().take(28 * 28 * count as usize).collect();
+    let (images, classes) = (idx(&[count, 28, 28], &pixels), idx(&[count], &labels));
+    let arrays = [("(20000, 28, 28)", &pixels[..]), ("(20000,)", &labels[..])];
+    let folder = tempfile::tempdir().unwrap();
+    let write = |path: &str, bytes: Vec<u8>| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    write("packed/train-images-idx3-ubyte.gz", gzip(&images));
+    write("packed/train-labels-idx1-ubyte.gz", gzip(&classes));
+    write("plain/train-images-idx3-ubyte", images);
+    write("plain/train-labels-idx1-ubyte", classes);
+    write("rows.npz", npz("False", arrays));
+    write("fortran.npz", npz("True", arrays));
+    // Planes are turned four MiB at a time.
+    for (path, beside) in
+        [("plain", MIB), ("packed", MIB), ("rows.npz", MIB), ("fortran.npz", 5 * MIB)]
+    {
+        let path: &Path = &folder.path().join(path);
+        assert_in_memory_once(path.to_str().unwrap(), beside, || {
+            load_arrays(path).unwrap().unwrap().0
+        });
+    }
+}
+
+#[test]
+fn pictures_are_in_memory_once() {
+    let _alone = ALONE.lock();
+    let folder = tempfile::tempdir().unwrap();
+    let shape = ImageShape { height: 1, width: 1, channels: 3 };
+    let file = encode_png(&[1, 2, 3], shape).unwrap();
+    for (part, count) in [("alone", 600), ("own/train", 400), ("own/test", 200)] {
+        for number in 0..count {
+            let class = folder.path().join(part).join(format!("{}", number % 4));
+            fs::create_dir_all(&class).unwrap();
+            fs::write(class.join(format!("{number}.png")), &file).unwrap();
+        }
+    }
+    let shape = ImageShape { height: 64, width: 64, channels: 3 };
+    let mut options = LoadOptions::new(Preprocessing::stretch(shape));
+    options.cache = Some(folder.path().join("cache"));
+    for root in ["alone", "own"].map(|name| folder.path().join(name)) {
+        for expected in [CacheUse::Stored, CacheUse::Hit] {
+            assert_in_memory_once(&format!("{} {expected:?}", root.display()), MIB, || {
+                let loaded = load_pictures(&root, &options).unwrap();
+                assert_eq!(loaded.report.cache, expected);
+                loaded.dataset
+            });
+        }
+    }
 }

@@ -1,11 +1,12 @@
 //! Decoded data sets on disk, so that the second run begins at once.
 
 use std::env;
-use std::fs;
+use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use dnn_store::{DType, Format, Tensor, Values};
+use dnn_store::{DType, Format};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -15,13 +16,17 @@ use super::load::{Decoded, LARGEST_FILE as LARGEST_PICTURE, LoadOptions, Outcome
 use super::name::path_text;
 use super::part::Part;
 use super::stamp::{Stamp, since_1970};
+use crate::Result;
+use crate::error::with_causes;
 use crate::file::read_file;
 use crate::picture::JPEG_DECODER;
-use crate::{DataError, Result};
 
 /// What marks a cache file. A change of decoding or resizing that changes a byte raises the major
-/// version.
+/// version, and so does one of [`Content`].
 const FORMAT: Format = Format { magic: *b"dnncache", name: "data set cache", major: 4, minor: 0 };
+
+/// Shared by all that write into a cache folder. Whoever has it alone knows that nobody else is writing.
+const LOCK: &str = ".lock";
 
 /// No cache file is larger.
 const LARGEST_FILE: u64 = 64 << 30;
@@ -65,6 +70,14 @@ struct Known {
     part: Part,
     class: u32,
     stamp: Stamp,
+}
+
+impl Known {
+    /// Whether nothing but its content can tell `now` from this file.
+    fn may_be(&self, now: &Self) -> bool {
+        let place = |file: &Self| (file.part, file.class);
+        self.path == now.path && place(self) == place(now) && self.stamp.may_be(&now.stamp)
+    }
 }
 
 /// The metadata of a cache file.
@@ -138,9 +151,9 @@ fn read(path: &Path) -> std::result::Result<Option<(Content, Vec<u8>)>, String> 
     if !path.exists() {
         return Ok(None);
     }
-    let mut bytes = dnn_store::read_file(path, LARGEST_FILE).map_err(|error| error.to_string())?;
-    let container = dnn_store::decode::<Content>(&FORMAT, &bytes).map_err(|e| e.to_string())?;
-    let tensor = container.tensor("pixels").map_err(|error| error.to_string())?;
+    let mut bytes = dnn_store::read_file(path, LARGEST_FILE).map_err(|e| with_causes(&e))?;
+    let container = dnn_store::decode::<Content>(&FORMAT, &bytes).map_err(|e| with_causes(&e))?;
+    let tensor = container.tensor("pixels").map_err(|e| with_causes(&e))?;
     if tensor.dtype() != DType::U8 {
         return Err(format!("expected pixels of {}, found {}", DType::U8, tensor.dtype()));
     }
@@ -164,12 +177,17 @@ fn check(
     if own != key {
         return Err("it belongs to other data or settings".to_owned());
     }
-    if known != files || class_names != listing.class_names || outcomes.len() != files.len() {
+    let counts = [known.len(), outcomes.len()];
+    let may_be = || known.iter().zip(files).all(|(known, now)| known.may_be(now));
+    if class_names != listing.class_names || counts != [files.len(); 2] || !may_be() {
         return Err("the files of the data set have changed".to_owned());
     }
-    let fresh = |(file, _): &(&Known, &Outcome)| file.stamp.is_fresh(looked);
-    let changed = (files.par_iter().zip(outcomes.par_iter()).zip(listing.entries.par_iter()))
-        .filter(|(pair, _)| fresh(pair))
+    let in_doubt = |(known, now): &(&Known, &Known)| {
+        now.stamp.is_fresh(looked) || !now.stamp.is_same_file(&known.stamp)
+    };
+    let pairs = known.par_iter().zip(files);
+    let changed = (pairs.zip(outcomes.par_iter()).zip(listing.entries.par_iter()))
+        .filter(|((pair, _), _)| in_doubt(pair))
         .any(|((_, outcome), entry)| !is_still(&listing.root.join(&entry.path), outcome));
     if changed {
         return Err("the files of the data set have changed".to_owned());
@@ -191,19 +209,50 @@ fn is_still(path: &Path, outcome: &Outcome) -> bool {
 }
 
 fn store(path: &Path, content: &Content, pixels: &[u8]) -> std::result::Result<(), String> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)
-            .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)
+        .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    let _writing = begin_writing(folder);
     let examples = content.files.len();
     let dims = [examples, pixels.len() / examples.max(1)];
-    let tensor = Tensor { name: "pixels", dims: &dims, values: Values::new(pixels) };
-    let bytes = dnn_store::encode(&FORMAT, content, &[tensor]).map_err(|e| e.to_string())?;
-    dnn_store::commit(path, &bytes).map_err(|error| {
-        let error = DataError::Cache { path: path.to_path_buf(), source: error };
-        let source = std::error::Error::source(&error).map(ToString::to_string);
-        format!("{error}: {}", source.unwrap_or_default())
+    let head = dnn_store::encode_head(&FORMAT, content, "pixels", &dims, pixels)
+        .map_err(|e| with_causes(&e))?;
+    dnn_store::commit_pieces(path, &[&head, pixels]).map_err(|error| {
+        let needed = head.len() + pixels.len();
+        format!("{}; {needed} bytes are needed", with_causes(&error))
     })
+}
+
+/// Announces that this process writes into the folder, as long as the result lives; before, removes
+/// what killed processes left half written, if nobody else is writing. `None` on a file system without
+/// locks, where nothing is removed.
+fn begin_writing(folder: &Path) -> Option<File> {
+    let path = folder.join(LOCK);
+    dnn_store::check_own_file(&path).ok()?;
+    let options = File::options().create(true).truncate(false).read(true).write(true).to_owned();
+    let lock = options.open(path).ok()?;
+    if lock.try_lock().is_ok() {
+        // What cannot be removed takes room and does no harm.
+        for entry in fs::read_dir(folder).ok()?.flatten() {
+            if is_half_written(&entry.file_name()) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        lock.unlock().ok()?;
+    }
+    lock.lock_shared().ok()?;
+    Some(lock)
+}
+
+/// Whether a name is that of a cache file on its way: `.SHA256.cache.PID-COUNTER.tmp`.
+fn is_half_written(name: &OsStr) -> bool {
+    let (digest, rest) = match name.as_encoded_bytes() {
+        [b'.', name @ ..] => name.split_at(64.min(name.len())),
+        _ => return false,
+    };
+    dnn_store::is_temporary(name)
+        && digest.iter().all(u8::is_ascii_hexdigit)
+        && rest.starts_with(b".cache.")
 }
 
 #[cfg(test)]
@@ -232,6 +281,101 @@ mod tests {
         let key = key(&listing, &LoadOptions::new(Preprocessing::stretch(shape)));
         assert!(key.contains(JPEG_DECODER), "{key}");
         assert_eq!(key.contains("libjpeg-turbo"), cfg!(feature = "turbojpeg"), "{key}");
+    }
+
+    /// Writes two files of one size until the system's clock gives both the same times.
+    #[cfg(unix)]
+    fn write_at_once(files: [&Path; 2]) -> bool {
+        let shape = ImageShape { height: 1, width: 1, channels: 3 };
+        let pictures = [[1; 3], [9; 3]].map(|pixels| encode_png(&pixels, shape).unwrap());
+        assert_eq!(pictures[0].len(), pictures[1].len());
+        (0..5000).any(|_| {
+            files.iter().zip(&pictures).for_each(|(file, bytes)| fs::write(file, bytes).unwrap());
+            Stamp::of(files[0]).may_be(&Stamp::of(files[1]))
+        })
+    }
+
+    /// Whether what was kept of the folder is taken for what lies there after `change`.
+    #[cfg(unix)]
+    fn is_taken_after(root: &Path, change: impl FnOnce(&mut Content)) -> bool {
+        let shape = ImageShape { height: 1, width: 1, channels: 3 };
+        let options = LoadOptions::new(Preprocessing::stretch(shape));
+        let listing = list_pictures(root).unwrap();
+        let Decoded { pixels, outcomes } =
+            super::super::load::decode_all(&listing, &options).unwrap();
+        let (key, class_names) = (key(&listing, &options), listing.class_names.clone());
+        // So late that no file counts as changed a moment ago.
+        let looked = u64::MAX;
+        let files = look(&listing);
+        let mut content = Content { key: key.clone(), class_names, files, outcomes, looked };
+        change(&mut content);
+        let listing = list_pictures(root).unwrap();
+        let found = check((content, pixels.clone()), &key, &listing, &look(&listing));
+        found.is_ok_and(|found| found.pixels == pixels)
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn files_that_changed_places_are_told_apart() {
+        use std::os::unix::fs::symlink;
+
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        let swap = |one: &str, other: &str| {
+            for (from, to) in [(one, "aside"), (other, one), ("aside", other)] {
+                fs::rename(at(from), at(to)).unwrap();
+            }
+        };
+        for folder in ["pools/a", "pools/b", "classes/a", "classes/b", "parts/train/c"] {
+            fs::create_dir_all(at(folder)).unwrap();
+        }
+        for folder in ["parts/train/d", "parts/test/c", "parts/test/d", "linked"] {
+            fs::create_dir_all(at(folder)).unwrap();
+        }
+        symlink(at("pools/a"), at("linked/a")).unwrap();
+        symlink(at("pools/b"), at("linked/b")).unwrap();
+        let pairs = [
+            ["classes/a/1.png", "classes/b/1.png"],
+            ["pools/a/1.png", "pools/b/1.png"],
+            ["parts/train/c/1.png", "parts/test/c/1.png"],
+            ["parts/train/d/1.png", "parts/test/d/1.png"],
+        ];
+        if !pairs.iter().all(|[one, other]| write_at_once([&at(one), &at(other)])) {
+            println!("SKIPPED: this file system gives no two files the same times");
+            return;
+        }
+        let same = |_: &mut Content| {};
+        for folder in ["classes", "linked", "parts"] {
+            assert!(is_taken_after(&at(folder), same), "{folder}");
+        }
+        assert!(!is_taken_after(&at("classes"), |_| swap("classes/a", "classes/b")), "classes");
+        let parts = is_taken_after(&at("parts"), |_| swap("parts/train", "parts/test"));
+        assert!(!parts, "train and test");
+        let one_class = is_taken_after(&at("parts"), |_| swap("parts/train/c", "parts/test/c"));
+        assert!(!one_class, "one class of train and test");
+        let files = is_taken_after(&at("classes"), |_| swap("classes/a/1.png", "classes/b/1.png"));
+        assert!(!files, "single files");
+        let linked = is_taken_after(&at("linked"), |_| swap("linked/a", "linked/b"));
+        assert!(!linked, "links that lead elsewhere now");
+        let relinked = is_taken_after(&at("linked"), |_| swap("pools/a", "pools/b"));
+        assert!(!relinked, "what links lead to");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_with_another_number_is_no_change_unless_the_content_is_another() {
+        let (data, _) = two_pictures();
+        let remounted = |content: &mut Content| {
+            content.files.iter_mut().for_each(|file| file.stamp = file.stamp.on_another_device());
+        };
+        assert!(is_taken_after(data.path(), remounted));
+        let exchanged = is_taken_after(data.path(), |content| {
+            remounted(content);
+            let sha256 = [7; 32];
+            content.outcomes[1] =
+                Outcome::Bad { reason: "made up".to_owned(), sha256: Some(sha256) };
+        });
+        assert!(!exchanged, "times and size are those of another file");
     }
 
     #[test]

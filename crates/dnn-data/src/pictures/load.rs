@@ -183,7 +183,7 @@ pub fn load_pictures(root: &Path, options: &LoadOptions) -> Result<Loaded> {
 }
 
 /// Reads and decodes every entry.
-fn decode_all(listing: &Listing, options: &LoadOptions) -> Result<Decoded> {
+pub(super) fn decode_all(listing: &Listing, options: &LoadOptions) -> Result<Decoded> {
     let shape = options.preprocessing.shape;
     let width = shape.features().ok_or(DataError::Shape { shape })?;
     let needed = width as u128 * listing.entries.len() as u128;

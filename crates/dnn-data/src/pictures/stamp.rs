@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Two changes of a file within this time may leave it with one time stamp.
 const CLOCK_STEP: Duration = Duration::from_secs(2);
 
-/// Size and times of a file; all zero where there is none.
+/// Size, times and identity of a file; all zero or absent where there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     bytes: u64,
@@ -18,6 +18,10 @@ pub(super) struct Stamp {
     /// When the content, the name or the rights changed, by the system's own clock; 0 where the
     /// system does not say.
     changed: i64,
+    /// Device and number of the file on it; `None` where the system does not say. A file that is moved to
+    /// another name keeps its size and times, and so do those of a folder that is renamed: this tells
+    /// which of two such files lies at a path.
+    identity: Option<(u64, u64)>,
 }
 
 impl Stamp {
@@ -27,7 +31,26 @@ impl Stamp {
             bytes: metadata.len(),
             modified: metadata.modified().map_or(0, since_1970),
             changed: changed(&metadata),
+            identity: identity(&metadata),
         }
+    }
+
+    /// Whether nothing speaks against this being the file that had the stamp `other`. Devices get other
+    /// numbers when they are mounted again, so that identity proves a file to be the same, but not to be
+    /// another one.
+    pub(super) fn may_be(&self, other: &Self) -> bool {
+        Self { identity: None, ..*self } == Self { identity: None, ..*other }
+    }
+
+    /// Whether this is for certain the file that had the stamp `other`.
+    pub(super) fn is_same_file(&self, other: &Self) -> bool {
+        self.identity.is_some() && self.identity == other.identity
+    }
+
+    /// The stamp that the same file has when its device got another number.
+    #[cfg(all(test, unix))]
+    pub(super) fn on_another_device(self) -> Self {
+        Self { identity: self.identity.map(|(device, file)| (device ^ 1, file)), ..self }
     }
 
     /// Whether the file may have changed again after `looked`, in nanoseconds since 1970, and still
@@ -49,6 +72,19 @@ fn changed(metadata: &fs::Metadata) -> i64 {
 #[cfg(not(unix))]
 fn changed(_: &fs::Metadata) -> i64 {
     0
+}
+
+#[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "other systems do not say")]
+fn identity(metadata: &fs::Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &fs::Metadata) -> Option<(u64, u64)> {
+    None
 }
 
 /// In nanoseconds.

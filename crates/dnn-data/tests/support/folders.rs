@@ -50,9 +50,10 @@ pub(crate) fn with_bad() -> TempDir {
     folder(&files)
 }
 
-/// The one cache file in a folder.
+/// The one cache file in a folder, beside which lies nothing but the lock.
 pub(crate) fn cache_file(folder: &Path) -> std::path::PathBuf {
-    let files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<_> = files.filter(|path| !path.ends_with(".lock")).collect();
     assert_eq!(files.len(), 1, "{files:?}");
     files[0].clone()
 }
