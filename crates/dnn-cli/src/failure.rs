@@ -24,11 +24,16 @@ pub(crate) enum Refusal {
     Data(String),
     /// A picture file that cannot be used.
     BadFile(String),
+    /// Data that is not there.
+    Missing(String),
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Usage(reason) | Self::Data(reason) | Self::BadFile(reason)) = self;
+        let (Self::Usage(reason)
+        | Self::Data(reason)
+        | Self::BadFile(reason)
+        | Self::Missing(reason)) = self;
         f.write_str(reason)
     }
 }
@@ -96,6 +101,7 @@ fn code_of(cause: &(dyn Error + 'static)) -> Option<u8> {
         Some(match refusal {
             Refusal::Usage(_) => USAGE,
             Refusal::Data(_) | Refusal::BadFile(_) => DATA,
+            Refusal::Missing(_) => IO,
         })
     } else if let Some(error) = cause.downcast_ref::<DataError>() {
         Some(if error.is_io() { IO } else { DATA })
@@ -103,6 +109,7 @@ fn code_of(cause: &(dyn Error + 'static)) -> Option<u8> {
         Some(match error {
             _ if error.is_usage() => USAGE,
             _ if error.is_io() => IO,
+            _ if error.is_damaged() => CORRUPT,
             _ => DATA,
         })
     } else if let Some(error) = cause.downcast_ref::<TrainError>() {

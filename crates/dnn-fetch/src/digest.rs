@@ -1,7 +1,6 @@
 //! A sha256, as text and of files.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::str::FromStr;
@@ -48,9 +47,10 @@ impl Digest {
         }
     }
 
-    /// The digest of a file, and its size in bytes.
+    /// The digest of a regular file, and its size in bytes.
     pub(crate) fn of_file(path: &Path) -> Result<(Self, u64)> {
-        File::open(path).and_then(Self::of_reader).map_err(|e| FetchError::io("read", path, e))
+        let file = dnn_store::open_file(path).map_err(FetchError::Unreadable)?;
+        Self::of_reader(file).map_err(|e| FetchError::io("read", path, e))
     }
 
     /// What a hasher has seen.

@@ -102,6 +102,9 @@ pub struct Part {
     tag: PathBuf,
 }
 
+/// The largest note about a part that is read, in bytes.
+const LONGEST_TAG: u64 = 64 << 10;
+
 /// What the bytes of a part are.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Tag {
@@ -143,8 +146,11 @@ impl Part {
 
     /// How many bytes are there from this URL, and how the server knows them again.
     fn kept(&self, url: &str) -> Option<(u64, String)> {
-        let tag: Tag = toml::from_str(&fs::read_to_string(&self.tag).ok()?).ok()?;
-        let bytes = fs::metadata(&self.path).ok()?.len();
+        let tag = dnn_store::read_file(&self.tag, LONGEST_TAG).ok()?;
+        let tag: Tag = toml::from_str(std::str::from_utf8(&tag).ok()?).ok()?;
+        // Not through a link: it is written to.
+        let there = fs::symlink_metadata(&self.path).ok().filter(fs::Metadata::is_file)?;
+        let bytes = there.len();
         (tag.url == url && bytes > 0).then_some((bytes, tag.validator))
     }
 

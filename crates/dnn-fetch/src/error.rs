@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use dnn_store::StoreError;
+
 use crate::Digest;
 
 /// The result of a function of this crate.
@@ -48,9 +50,12 @@ pub enum FetchError {
         #[source]
         source: io::Error,
     },
+    /// A file that is to be read is not there, cannot be read, or is no regular file.
+    #[error(transparent)]
+    Unreadable(StoreError),
     /// A small file could not be put in place.
     #[error("cannot record where the data came from")]
-    Store(#[from] dnn_store::StoreError),
+    Store(#[from] StoreError),
     /// No source gave a file.
     #[error(
         "cannot get {file}: {}; if you have it, or another place for it, give that with --from",
@@ -141,6 +146,20 @@ pub enum FetchError {
         /// The files that differ or are missing.
         damaged: Vec<String>,
     },
+    /// The list of checksums in a folder that was fetched cannot be trusted. Nothing that it names was
+    /// opened.
+    #[error(
+        "{} is damaged: expected lines of a checksum and a path below the folder, found {line:?} \
+         ({reason}); fetch it anew with --force", path.display()
+    )]
+    BadList {
+        /// The list.
+        path: PathBuf,
+        /// The first line that is at fault.
+        line: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl FetchError {
@@ -151,7 +170,20 @@ impl FetchError {
     /// assert!(!dnn_fetch::manifest::find("cat").unwrap_err().is_io());
     /// ```
     pub fn is_io(&self) -> bool {
-        matches!(self, Self::Io { .. } | Self::Store(_) | Self::NoSource { .. })
+        matches!(
+            self,
+            Self::Io { .. } | Self::Unreadable(_) | Self::Store(_) | Self::NoSource { .. }
+        )
+    }
+
+    /// Whether a folder that was fetched is no longer as it was.
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(!dnn_fetch::manifest::find("cat").unwrap_err().is_damaged());
+    /// ```
+    pub fn is_damaged(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::BadList { .. })
     }
 
     /// Whether a name or an option is at fault.

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+
+use dnn_store::{Disk, FileSystem as _};
 
 use crate::arrange::{self, Plan, Wish};
 use crate::download::Patience;
@@ -100,16 +103,18 @@ pub fn fetch(
 ) -> Result<Fetched> {
     check(manifest, options)?;
     let folder = options.to.join(&manifest.name);
+    let work = options.to.join(".fetch");
+    let lock = work.join(format!("{}.lock", manifest.name));
+    let work = work.join(&manifest.name);
     if let Some(fetched) = is_there(manifest, options, &folder, tell)? {
+        clear(&work, &lock);
         return Ok(fetched);
     }
-    let work = options.to.join(".fetch");
-    let _lock = Lock::take(&work.join(format!("{}.lock", manifest.name)), tell)?;
+    let _lock = Lock::take(&lock, tell)?;
     // Another process may have fetched it while this one waited.
     if let Some(fetched) = is_there(manifest, options, &folder, tell)? {
         return Ok(fetched);
     }
-    let work = work.join(&manifest.name);
     fs::create_dir_all(&work).map_err(|error| FetchError::io("create", &work, error))?;
     let made = make(manifest, options, &work, &folder, tell);
     if made.is_err() {
@@ -123,6 +128,18 @@ pub fn fetch(
     }
     let (files, left_out) = (plan.moves.len(), plan.left_out);
     Ok(Fetched { folder, files, parts, left_out, was_there: false })
+}
+
+/// Removes what a process that was killed left behind once the data set was in its place.
+fn clear(work: &Path, lock: &Path) {
+    let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
+    if !is_there(work) && !is_there(lock) {
+        return;
+    }
+    // Whoever holds the lock is at work there. What cannot be removed does no harm: the set is whole.
+    if let Ok(_lock) = Lock::try_take(lock) {
+        let _ = fs::remove_dir_all(work);
+    }
 }
 
 /// Gets the data, in `work`, and makes the folder of it.
@@ -312,8 +329,9 @@ fn open(
     }
 }
 
-/// Gives a finished folder its name; an old one stays until then.
+/// Gives a finished folder its name, once all of it is on the medium; an old one stays until then.
 fn put(ready: &Path, folder: &Path, force: bool) -> Result<()> {
+    sync(ready)?;
     let fail = |error| FetchError::io("put in place", folder, error);
     let old = ready.with_file_name("old");
     let replaces = force && fs::symlink_metadata(folder).is_ok();
@@ -327,7 +345,43 @@ fn put(ready: &Path, folder: &Path, force: bool) -> Result<()> {
         }
         return Err(fail(error));
     }
-    Ok(())
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    sync_folder(parent.unwrap_or(Path::new(".")))
+}
+
+/// Files that are waited for at a time: a file system makes many of them durable in one go, as fast as one.
+const SYNCED_AT_A_TIME: usize = 16;
+
+/// Waits until every file and every name below a folder is on the medium.
+fn sync(folder: &Path) -> Result<()> {
+    let (mut folders, mut files) = (vec![folder.to_path_buf()], Vec::new());
+    let mut looked_into = 0;
+    while let Some(folder) = folders.get(looked_into).cloned() {
+        looked_into += 1;
+        let fail = |error| FetchError::io("read", &folder, error);
+        for entry in fs::read_dir(&folder).map_err(fail)? {
+            let path = entry.map_err(fail)?.path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    let sync_all = |files: &[PathBuf]| files.iter().try_for_each(|file| sync_file(file));
+    thread::scope(|scope| {
+        let shares = files.chunks(files.len().div_ceil(SYNCED_AT_A_TIME).max(1));
+        let threads: Vec<_> = shares.map(|share| scope.spawn(move || sync_all(share))).collect();
+        let ends = threads.into_iter().map(|thread| thread.join().expect("no thread panics"));
+        ends.collect::<Vec<Result<()>>>().into_iter().collect::<Result<()>>()
+    })?;
+    folders.iter().try_for_each(|folder| sync_folder(folder))
+}
+
+fn sync_file(path: &Path) -> Result<()> {
+    // Only where it must be is it opened for writing, which its mode may forbid.
+    let opened = File::options().read(true).write(cfg!(not(unix))).open(path);
+    opened.and_then(|file| file.sync_all()).map_err(|error| FetchError::io("sync", path, error))
+}
+
+fn sync_folder(path: &Path) -> Result<()> {
+    Disk.sync_folder(path).map_err(|error| FetchError::io("sync", path, error))
 }
 
 /// Removes a folder of our own, if it is there.

@@ -1,7 +1,7 @@
 //! One process at a time works on a data set.
 
 use std::fs::{self, File, TryLockError};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::{Event, FetchError, Result};
@@ -16,6 +16,20 @@ pub(crate) struct Lock {
 impl Lock {
     /// Waits until no other process holds the lock at `path`.
     pub(crate) fn take(path: &Path, tell: &mut dyn FnMut(Event)) -> Result<Self> {
+        let wait = &mut |file: &File| {
+            tell(Event::Locked);
+            file.lock()
+        };
+        Self::take_or(path, wait)
+    }
+
+    /// Takes the lock at `path`, unless another process holds it.
+    pub(crate) fn try_take(path: &Path) -> Result<Self> {
+        Self::take_or(path, &mut |_| Err(ErrorKind::WouldBlock.into()))
+    }
+
+    /// Takes the lock; `wait` is called where another process holds it.
+    fn take_or(path: &Path, wait: &mut dyn FnMut(&File) -> io::Result<()>) -> Result<Self> {
         let fail = |error| FetchError::io("lock", path, error);
         loop {
             if let Some(folder) = path.parent()
@@ -28,6 +42,8 @@ impl Lock {
                 }
                 return Err(FetchError::io("create", folder, error));
             }
+            // Neither a pipe, which could wait for ever, nor a link to a file elsewhere.
+            dnn_store::check_own_file(path).map_err(FetchError::Unreadable)?;
             let opened = File::options().create(true).truncate(false).write(true).open(path);
             let file = match opened {
                 Ok(file) => file,
@@ -37,10 +53,7 @@ impl Lock {
             };
             match file.try_lock() {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    tell(Event::Locked);
-                    file.lock().map_err(fail)?;
-                }
+                Err(TryLockError::WouldBlock) => wait(&file).map_err(fail)?,
                 Err(TryLockError::Error(error)) => return Err(fail(error)),
             }
             // The one before us removes the file when it is done; a lock on a removed file is none.

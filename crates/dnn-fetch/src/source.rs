@@ -87,11 +87,7 @@ fn vouched(
     let what = path.display().to_string();
     tell(Event::Checking { what: what.clone() });
     let fail = |error| FetchError::io("read", path, error);
-    let mut file = File::open(path).map_err(fail)?;
-    if !file.metadata().map_err(fail)?.is_file() {
-        let error = std::io::Error::other("it is neither a regular file nor a folder");
-        return Err(fail(error));
-    }
+    let mut file = dnn_store::open_file(path).map_err(FetchError::Unreadable)?;
     let (sha256, bytes) = Digest::of_reader(&file).map_err(fail)?;
     file.rewind().map_err(fail)?;
     let listed = manifest.files.iter().filter_map(|file| file.sha256.as_ref());
@@ -273,7 +269,7 @@ fn from_network(
         (None, _) => Vouched::Unverified,
     };
     let open = |from: String, sha256: Digest, bytes: u64| -> Result<Container> {
-        let opened = File::open(&target).map_err(|e| FetchError::io("read", &target, e))?;
+        let opened = dnn_store::open_file(&target).map_err(FetchError::Unreadable)?;
         let origin = Origin { name: file.name.clone(), from, bytes, sha256, checked_by };
         Ok(Container::File(opened, origin))
     };

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::manifest::About;
 use crate::source::Origin;
+use crate::unpack::checked;
 use crate::{Digest, FetchError, Manifest, Result};
 
 pub(crate) const SUMS: &str = "SHA256SUMS";
@@ -46,8 +47,9 @@ pub struct Verified {
 /// that it names.
 ///
 /// # Errors
-/// [`FetchError::Damaged`] with the files that differ or are missing; [`FetchError::InTheWay`] for a
-/// folder that is something else; [`FetchError::Io`].
+/// [`FetchError::Damaged`] with the files that differ, are missing, or are no regular files below the
+/// folder; [`FetchError::BadList`] if the list of checksums names something outside of it;
+/// [`FetchError::InTheWay`] for a folder that is something else; [`FetchError::Io`].
 ///
 /// # Examples
 /// ```no_run
@@ -73,24 +75,54 @@ pub fn verify(manifest: &Manifest, folder: &Path) -> Result<Verified> {
     if sums.as_deref().map(str::as_bytes).map(Digest::of) != Some(source.sums) {
         return Err(damaged(vec![SUMS.to_owned()], 1));
     }
+    let sums = sums.unwrap_or_default();
+    let lines = sums.lines().map(|line| entry(line).map_err(|reason| (line, reason)));
+    // Every line is looked at before the first file is opened.
+    let entries = lines.collect::<Result<Vec<Entry>, _>>().map_err(|(line, reason)| {
+        let (path, line) = (folder.join(SUMS), line.to_owned());
+        FetchError::BadList { path, line, reason: reason.to_owned() }
+    })?;
     let mut bad = Vec::new();
-    let mut files = 0;
     let mut parts = BTreeMap::new();
-    for line in sums.unwrap_or_default().lines() {
-        let Some((expected, path)) = line.split_once("  ") else { continue };
-        files += 1;
-        if let Some(part) = part_of(path) {
+    for entry in &entries {
+        if let Some(part) = part_of(entry.path) {
             *parts.entry(part.to_owned()).or_default() += 1;
         }
-        let found = Digest::of_file(&folder.join(path));
-        if !found.is_ok_and(|(found, _)| found.to_string() == expected) {
-            bad.push(path.to_owned());
+        if !is_as_listed(folder, entry) {
+            bad.push(entry.path.to_owned());
         }
     }
     if !bad.is_empty() {
-        return Err(damaged(bad, files));
+        return Err(damaged(bad, entries.len()));
     }
-    Ok(Verified { files, parts, left_out: source.left_out })
+    Ok(Verified { files: entries.len(), parts, left_out: source.left_out })
+}
+
+/// A line of SHA256SUMS.
+struct Entry<'a> {
+    sha256: Digest,
+    path: &'a str,
+}
+
+/// What a line says, if it is one that `fetch` writes. The path is one below the folder.
+fn entry(line: &str) -> Result<Entry<'_>, &'static str> {
+    let (sha256, path) = line.split_once("  ").ok_or("there are no two spaces in it")?;
+    let sha256 = sha256.parse().map_err(|_| "its checksum is no sha256")?;
+    checked(path.as_bytes())?;
+    Ok(Entry { sha256, path })
+}
+
+/// Whether the file is a regular one below the folder, not by way of a link, with its checksum.
+fn is_as_listed(folder: &Path, entry: &Entry) -> bool {
+    let path = folder.join(entry.path);
+    let is = |path: &Path, kind: fn(&fs::Metadata) -> bool| {
+        fs::symlink_metadata(path).is_ok_and(|found| kind(&found))
+    };
+    let depth = Path::new(entry.path).components().count();
+    let mut folders = path.ancestors().take(depth).skip(1);
+    folders.all(|above| is(above, fs::Metadata::is_dir))
+        && is(&path, fs::Metadata::is_file)
+        && Digest::of_file(&path).is_ok_and(|(found, _)| found == entry.sha256)
 }
 
 /// The part that a path of a data set belongs to.

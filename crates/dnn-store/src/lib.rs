@@ -10,7 +10,7 @@
 //! |---|---|
 //! | turn a description and tensors into bytes | [`encode`], [`encode_head`] |
 //! | check bytes and look into them | [`decode`] |
-//! | read a file that may be anything | [`read_file`] |
+//! | read or open a file that may be anything | [`read_file`], [`open_file`] |
 //! | replace a file so that nobody ever sees half of it | [`commit`], [`commit_pieces`] |
 //! | name bytes by their digest | [`sha256_hex`], [`Hasher`] |
 //!
@@ -89,6 +89,6 @@ pub use error::StoreError;
 pub use file_system::{Disk, FileSystem};
 pub use folder::{check_own_file, check_own_folder, check_sole_file, create_folder};
 pub use header::{Format, MAX_METADATA};
-pub use read::read_file;
+pub use read::{open_file, read_file};
 pub use table::{MAX_AXES, MAX_TENSORS};
 pub use tensor::{DType, Scalar, StoredTensor, Tensor, Values};

@@ -101,9 +101,8 @@ impl Job {
     /// # Errors
     /// If the file cannot be read or is no job.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("{} is no job", path.display()))
+        let text = dnn_store::read_file(path, 1 << 20)?;
+        serde_json::from_slice(&text).with_context(|| format!("{} is no job", path.display()))
     }
 
     /// Writes it where [`read`](Self::read) can find it.

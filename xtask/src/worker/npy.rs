@@ -99,7 +99,7 @@ pub fn read<T: Number>(path: &Path) -> Result<(Vec<usize>, Vec<T>)> {
 /// As [`read`].
 pub fn read_as<N: Number, T>(path: &Path, make: impl Fn(N) -> T) -> Result<(Vec<usize>, Vec<T>)> {
     let why = || format!("cannot read {}", path.display());
-    let mut file = File::open(path).with_context(why)?;
+    let mut file = dnn_store::open_file(path)?;
     let mut start = [0; 10];
     file.read_exact(&mut start).with_context(why)?;
     ensure!(start.starts_with(MAGIC), "{} is no .npy file of version 1", path.display());

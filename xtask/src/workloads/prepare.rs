@@ -1,7 +1,7 @@
 //! The files that all programs of a measurement read: pixels, labels, orders, first weights.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -150,8 +150,7 @@ impl Store {
                 fs::remove_dir_all(&part)
                     .with_context(|| format!("cannot remove {}", part.display()))?;
             }
-            let file = File::open(archive)
-                .with_context(|| format!("cannot open {}", archive.display()))?;
+            let file = dnn_store::open_file(archive)?;
             unpack(file, ARCHIVE, &part, &Caps::default(), &mut |_| ())?;
             fs::rename(&part, &folder)
                 .with_context(|| format!("cannot make {}", folder.display()))?;

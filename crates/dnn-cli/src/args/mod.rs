@@ -20,7 +20,7 @@ Exit codes:
   2  the command line or a setting is wrong
   3  the data is wrong
   4  a file or folder cannot be read or written
-  5  a model file is damaged
+  5  a model file or a fetched data set is damaged
   6  training diverged: a number stopped being finite
   7  all went well, but for bad files that were left out
   8  verify: training again gave another model
@@ -29,7 +29,8 @@ Exit codes:
 const EVALUATE_EXAMPLES: &str = "\
 Examples:
   dnn evaluate runs/digits-1/model.dnn                    on the parts of the built-in digits
-  dnn evaluate runs/mnist-1/model.dnn datasets/mnist      on a folder";
+  dnn evaluate runs/mnist-1/model.dnn mnist               on a data set of dnn fetch
+  dnn evaluate runs/photos-1/model.dnn new-photos         on a folder";
 
 const PREDICT_EXAMPLES: &str = "\
 Examples:
@@ -185,7 +186,7 @@ impl Threads {
 pub(crate) struct EvaluateArguments {
     /// The model file
     pub(crate) model: PathBuf,
-    /// The folder with the data [default: the built-in digits, if the model was trained on them]
+    /// The data, as for train [default: the built-in digits, if the model was trained on them]
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) pictures: PictureArguments,
@@ -283,7 +284,7 @@ pub(crate) struct InspectArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArguments {
-    /// The folder with the data, as for train
+    /// The data, as for train
     pub(crate) data: PathBuf,
     /// Take damaged JPEG files for usable as far as they go
     #[arg(long)]

@@ -254,7 +254,7 @@ impl<'a> Gate<'a> {
                 } else if kind.is_file() {
                     let from = root.join(&path);
                     let fail = |error| FetchError::io("read", &from, error);
-                    let file = File::open(&from).map_err(fail)?;
+                    let file = dnn_store::open_file(&from).map_err(FetchError::Unreadable)?;
                     let size = file.metadata().map_err(fail)?.len();
                     let so_far = self.bytes.saturating_add(size);
                     self.file(text.as_bytes(), Some(size), file, &|| so_far)?;
@@ -268,7 +268,7 @@ impl<'a> Gate<'a> {
 }
 
 /// The parts of a path that an honest packer writes.
-fn checked(name: &[u8]) -> Result<Vec<&str>, &'static str> {
+pub(crate) fn checked(name: &[u8]) -> Result<Vec<&str>, &'static str> {
     let text = std::str::from_utf8(name).map_err(|_| "its name is not UTF-8")?;
     if text.len() > LONGEST.0 {
         return Err("its name is longer than 1,024 bytes");

@@ -18,6 +18,8 @@ mod gate;
 mod tarball;
 mod zipped;
 
+pub(crate) use gate::checked;
+
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
