@@ -320,12 +320,102 @@ mod hdf5 {
         assert_eq!(set.train.class_names(), ["cat", "dog", "bird"]);
     }
 
+    // Made by tests/fixtures/arrays.py with h5py 3.16.
+    //
+    // 24 pictures of 8x8x1, picture i of label i % 3 with 90 (i % 3) + i + row, shuffled and packed by LZF to
+    // less than their size, behind a user block of 1024 bytes; whether the label is 1 as truth values.
+    const PACKED: &[u8] = include_bytes!("fixtures/packed.h5");
+    // 4 pictures of 2x2x1; big-endian labels 20, 10, -3, 10 of the enumeration dog 20, cat 10, bird -3.
+    const ENUMERATION: &[u8] = include_bytes!("fixtures/enumeration.h5");
+    // Their labels, and a link to another file for them.
+    const LINKED: &[u8] = include_bytes!("fixtures/linked.h5");
+    // Pictures and labels in a group.
+    const GROUPED: &[u8] = include_bytes!("fixtures/grouped.h5");
+
+    fn load_h5(bytes: &[u8]) -> Result<(Dataset, Vec<dnn_data::Ignored>), DataError> {
+        let folder = folder();
+        let path = folder.path().join("set.h5");
+        fs::write(&path, bytes).unwrap();
+        load_arrays(&path).map(Option::unwrap)
+    }
+
+    #[test]
+    fn what_lzf_packed_is_unpacked() {
+        let (set, _) = load_h5(PACKED).unwrap();
+        let expected: Vec<u8> = (0..24 * 64)
+            .map(|i| (i / 64, i % 64 / 8))
+            .map(|(picture, row)| u8::try_from(picture % 3 * 90 + picture + row).unwrap())
+            .collect();
+        let is_plain = PACKED.windows(64).any(|bytes| *bytes == expected[..64]);
+        assert!(!is_plain, "it is stored as it is, not packed");
+        assert_eq!(set.train.pixels().t().iter().copied().collect::<Vec<u8>>(), expected);
+    }
+
+    #[test]
+    fn truth_values_are_labels_as_they_are_in_npz() {
+        let (set, _) = load_h5(PACKED).unwrap();
+        let labels: Vec<u32> = (0..24).map(|picture| u32::from(picture % 3 == 1)).collect();
+        assert_eq!(set.train.labels(), labels);
+        let truths: Vec<u8> = labels.iter().map(|&label| u8::try_from(label).unwrap()).collect();
+        let pictures = bytes("(24, 1, 1)", &[7; 24]);
+        let other = [("x", pictures), ("y", npy("|b1", "False", "(24,)", &truths))];
+        let other = load_npz(&npz(&other)).unwrap();
+        assert_eq!(set.train.labels(), other.train.labels());
+        assert_eq!(set.train.class_names(), other.train.class_names());
+    }
+
+    #[test]
+    fn the_members_of_an_enumeration_are_the_classes() {
+        let (set, _) = load_h5(ENUMERATION).unwrap();
+        assert_eq!(set.train.class_names(), ["bird", "cat", "dog"]);
+        assert_eq!(set.train.labels(), [2, 1, 0, 1]);
+        // A value that is no member: the fourth label, 10, becomes 11.
+        let at = ENUMERATION.windows(8).position(|at| at == [0, 20, 0, 10, 0xff, 0xfd, 0, 10]);
+        let mut changed = ENUMERATION.to_vec();
+        changed[at.unwrap() + 7] = 11;
+        let error = load_h5(&changed).unwrap_err().to_string();
+        assert!(error.ends_with("a value of its enumeration, found 11 at example 3"), "{error}");
+    }
+
+    #[test]
+    fn a_user_block_is_stepped_over() {
+        let (plain, _) = load_h5(CHUNKED).unwrap();
+        for block in [512, 1024, 8192] {
+            for whole in [CHUNKED, NEWEST] {
+                let file = [&vec![b'#'; block], whole].concat();
+                assert_eq!(load_h5(&file).unwrap().0.train.class_names(), ["cat", "dog", "bird"]);
+            }
+            let file = [&vec![b'#'; block], CHUNKED].concat();
+            assert_eq!(load_h5(&file).unwrap().0, plain, "{block}");
+        }
+        for block in [1, 511, 1536] {
+            let error = load_h5(&[&vec![b'#'; block], CHUNKED].concat()).unwrap_err().to_string();
+            assert!(error.ends_with("expected an HDF5 file, found another kind"), "{error}");
+        }
+    }
+
+    #[test]
+    fn groups_and_links_to_other_files_are_named() {
+        let error = load_h5(LINKED).unwrap_err().to_string();
+        let found = "found none; only arrays at the top of a file are read, not more (a group), x_train \
+                     (a link to the file other.h5)";
+        assert!(error.ends_with(found), "{error}");
+        let error = load_h5(GROUPED).unwrap_err().to_string();
+        assert!(error.ends_with("found train (a group)"), "{error}");
+        // What is read all the same says what was left.
+        let (_, ignored) = load_h5(ENUMERATION).unwrap();
+        assert_eq!(ignored.len(), 1);
+        assert!(ignored[0].path.ends_with("set.h5:more (a group)"), "{ignored:?}");
+        assert_eq!(ignored[0].reason, "only arrays at the top of a file are read");
+    }
+
     #[test]
     fn damaged_files_never_panic() {
         let folder = folder();
         let path = folder.path().join("damaged.h5");
         let mut refused = 0;
-        for (seed, whole) in (0..3000).zip([CHUNKED, NEWEST].into_iter().cycle()) {
+        let files = [CHUNKED, NEWEST, PACKED, ENUMERATION, LINKED, GROUPED];
+        for (seed, whole) in (0..5000).zip(files.into_iter().cycle()) {
             let mut draws = Draws::new(seed);
             let mut changed = whole.to_vec();
             if seed % 5 == 0 {
@@ -343,7 +433,7 @@ mod hdf5 {
                 refused += 1;
             }
         }
-        assert!((600..3000).contains(&refused), "{refused} refused");
+        assert!((600..5000).contains(&refused), "{refused} refused");
         fs::write(&path, "text").unwrap();
         let error = load_arrays(&path).unwrap_err().to_string();
         assert!(

@@ -25,8 +25,17 @@ struct Plan {
     parts: [[Option<Place>; 2]; 3],
     class_names: Vec<Place>,
     ignored: Vec<Ignored>,
+    /// What is no array that could be read, for messages.
+    others: Vec<String>,
     /// Every name, for messages.
     all: Vec<String>,
+}
+
+/// The labels of a part.
+struct Labels {
+    numbers: Vec<u32>,
+    /// The names of the classes, where the labels are members of an enumeration.
+    members: Option<Vec<String>>,
 }
 
 /// The files of one data set, opened.
@@ -60,8 +69,8 @@ pub(super) fn load(
             [Some(pictures), Some(labels)] => {
                 Some(files.part(pictures, labels, class_names.as_ref())?)
             }
-            [Some(place), None] => return Err(files.alone(place, "labels", 'y', part)),
-            [None, Some(place)] => return Err(files.alone(place, "pictures", 'x', part)),
+            [Some(place), None] => return Err(files.alone(place, "labels", 'y', part, &plan)),
+            [None, Some(place)] => return Err(files.alone(place, "pictures", 'x', part, &plan)),
         });
     }
     let (test, validation) = (parts.pop().flatten(), parts.pop().flatten());
@@ -75,6 +84,13 @@ impl Files<'_> {
     fn plan(&self) -> Result<Plan> {
         let mut plan = Plan::default();
         for (file, open) in self.open.iter().enumerate() {
+            for other in open.others() {
+                let path = format!("{}:{other}", path_text(&self.paths[file]));
+                let reason = "only arrays at the top of a file are read";
+                plan.ignored.push(Ignored { path, reason, pictures: 0 });
+                plan.others.push(other.clone());
+                plan.all.push(other);
+            }
             let of_file = part_of_file(&stem(&self.paths[file]));
             for name in open.names() {
                 plan.all.push(name.clone());
@@ -120,11 +136,22 @@ impl Files<'_> {
     }
 
     /// Pictures without labels, or labels without pictures.
-    fn alone(&self, place: &Place, missing: &str, letter: char, part: Part) -> DataError {
-        let reason = format!(
+    fn alone(
+        &self,
+        place: &Place,
+        missing: &str,
+        letter: char,
+        part: Part,
+        plan: &Plan,
+    ) -> DataError {
+        let mut reason = format!(
             "expected its {missing} in an array named like {letter}_{part} or {part}_{missing}, \
              found none"
         );
+        if !plan.others.is_empty() {
+            let others = some_of(&plan.others);
+            reason += &format!("; only arrays at the top of a file are read, not {others}");
+        }
         self.fault(place, reason)
     }
 
@@ -134,7 +161,7 @@ impl Files<'_> {
         for place in places {
             let names = match self.read(place)?.values {
                 Values::Texts(names) => names.iter().map(|name| class_name(name)).collect(),
-                Values::Bytes(_) | Values::Integers(_) => {
+                Values::Bytes(_) | Values::Integers(_) | Values::Classes { .. } => {
                     return Err(self.fault(place, "expected names, found numbers".to_owned()));
                 }
             };
@@ -169,25 +196,39 @@ impl Files<'_> {
         }
         let (pixels, shape) =
             into_columns(values, shape, count).map_err(|error| at(error, self))?;
-        let numbers = self.labels(labels)?;
-        let names = match (names, numbers.iter().max()) {
-            (Some(names), _) => names.clone(),
-            (None, largest) => numbered_names(largest.copied().unwrap_or(0)),
-        };
+        let Labels { numbers, members } = self.labels(labels)?;
+        if let (Some(names), Some(members)) = (names, &members)
+            && names != members
+        {
+            let reason = format!(
+                "expected its enumeration to have the names {}, found {}",
+                some_of(names),
+                some_of(members)
+            );
+            return Err(self.fault(labels, reason));
+        }
+        let names = names.cloned().or(members);
+        let largest = || numbers.iter().max().copied().unwrap_or(0);
+        let names = names.unwrap_or_else(|| numbered_names(largest()));
         ImageDataset::new(pixels, numbers, names, shape)
             .map_err(|error| self.fault(labels, error.to_string()))
     }
 
     /// Labels from 0, each of which could have a name.
-    fn labels(&mut self, place: &Place) -> Result<Vec<u32>> {
+    fn labels(&mut self, place: &Place) -> Result<Labels> {
         let Array { dims, values } = self.read(place)?;
         if !matches!(dims[..], [_] | [_, 1]) {
             let reason = format!("expected labels of the sizes (m) or (m, 1), found {dims:?}");
             return Err(self.fault(place, reason));
         }
+        let mut members = None;
         let numbers: Vec<i64> = match values {
             Values::Bytes(bytes) => bytes.into_iter().map(i64::from).collect(),
             Values::Integers(numbers) => numbers,
+            Values::Classes { labels, names } => {
+                members = Some(names.iter().map(|name| class_name(name)).collect());
+                labels
+            }
             Values::Texts(_) => {
                 let reason = "expected whole numbers from 0, found texts".to_owned();
                 return Err(self.fault(place, reason));
@@ -203,7 +244,8 @@ impl Files<'_> {
             })
         };
         let labels: Result<Vec<u32>, String> = numbers.iter().enumerate().map(label).collect();
-        labels.map_err(|reason| self.fault(place, reason))
+        let numbers = labels.map_err(|reason| self.fault(place, reason))?;
+        Ok(Labels { numbers, members })
     }
 }
 

@@ -8,6 +8,8 @@ mod cifar;
 mod fortran;
 #[cfg(feature = "hdf5")]
 mod hdf5;
+#[cfg(feature = "hdf5")]
+mod lzf;
 mod npy;
 mod npz;
 mod role;
@@ -39,12 +41,20 @@ enum Values {
     Integers(Vec<i64>),
     /// Texts.
     Texts(Vec<String>),
+    /// The members of an enumeration, by their place among its names.
+    #[cfg_attr(not(feature = "hdf5"), expect(dead_code, reason = "only `.h5` has enumerations"))]
+    Classes { labels: Vec<i64>, names: Vec<String> },
 }
 
 /// A file with named arrays in it. Errors are in words, without the name of the file.
 trait ArrayFile {
     /// Every name in it.
     fn names(&self) -> Vec<String>;
+
+    /// What else is in it and is not read, in words.
+    fn others(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// The array of one of these names.
     fn read(&mut self, name: &str) -> Result<Array, String>;
@@ -66,7 +76,9 @@ trait ArrayFile {
 /// Pictures are unsigned bytes of (m, height, width) or (m, height, width, channels), labels integers of
 /// (m) or (m, 1), from 0. A part that stands alone is the training part. Arrays of other names are no part of the data and are given back by name.
 ///
-/// `.h5` needs the feature `hdf5`.
+/// `.h5` needs the feature `hdf5`. It may begin with a user block, and be packed by gzip or LZF. Truth values
+/// are the labels 0 and 1; the members of any other enumeration are the classes, in the order of their
+/// values, with their names. Arrays in groups and links to other files are not read, but named.
 ///
 /// # Errors
 /// [`NotFound`](DataError::NotFound) and [`Io`](DataError::Io) for the path; what
