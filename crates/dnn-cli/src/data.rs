@@ -1,6 +1,6 @@
 //! Where the data comes from: the built-in digits, stored arrays or pictures.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use dnn_data::{
@@ -8,7 +8,11 @@ use dnn_data::{
     load_arrays, load_pictures, load_test_part,
 };
 
+use crate::failure::Refusal;
 use crate::output::{counted, note};
+
+/// The folder that `dnn fetch` puts data sets into.
+const FETCHED: &str = "datasets";
 
 /// How many files are named on standard error.
 const NAMED: usize = 10;
@@ -22,7 +26,38 @@ pub(crate) struct Source {
     pub(crate) report: Option<LoadReport>,
 }
 
-/// The data named on the command line, or the built-in digits.
+/// Where data that was named on the command line lies; `None` for the built-in digits.
+///
+/// A path that is there is that path. Otherwise the name of a data set of `dnn fetch` means that set, in
+/// `datasets` or built in.
+pub(crate) fn place(named: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
+    let Some(path) = named else { return Ok(None) };
+    let short = path.strip_prefix(FETCHED).unwrap_or(path);
+    let known = short.to_str().and_then(|name| dnn_fetch::manifest::find(name).ok());
+    let Some(set) = known else { return Ok(Some(path.to_path_buf())) };
+    let (name, is_short) = (&set.name, short == path);
+    let fetched = Path::new(FETCHED).join(name);
+    // A link that leads nowhere is there, too: it is wrong, and not to be stepped over.
+    if path.symlink_metadata().is_ok() {
+        if is_short {
+            note(&format!("note: {name} is what lies here, not the data set of dnn fetch"));
+        }
+        Ok(Some(path.to_path_buf()))
+    } else if fetched.is_dir() {
+        note(&format!("note: {name} is the data set in {}", fetched.display()));
+        Ok(Some(fetched))
+    } else if set.embedded && is_short {
+        Ok(None)
+    } else {
+        let message = format!(
+            "expected the data set {name} in {}, found nothing; get it with: dnn fetch {name}",
+            fetched.display()
+        );
+        Err(Refusal::Missing(message).into())
+    }
+}
+
+/// The data at this place, or the built-in digits.
 pub(crate) fn load(path: Option<&Path>, options: &LoadOptions) -> Result<Source, DataError> {
     let Some(path) = path else { return Ok(Source { data: dnn_data::digits(), report: None }) };
     if let Some((data, ignored)) = load_arrays(path)? {

@@ -8,6 +8,7 @@ use dnn_data::picture::Decoding;
 use dnn_data::{DataError, load_arrays};
 
 use crate::args::DoctorArguments;
+use crate::data;
 use crate::output::{self, counted, left, plain, width};
 
 /// The exit code where something serious was found: that of wrong data.
@@ -22,7 +23,7 @@ const SHOWN_PICTURES: usize = 4;
 pub(crate) fn run(arguments: &DoctorArguments) -> anyhow::Result<ExitCode> {
     arguments.threads.start()?;
     let decoding = Decoding { lenient: arguments.lenient, ..Decoding::default() };
-    let report = examine(&arguments.data, &decoding)?;
+    let report = examine(data::place(Some(&arguments.data))?.as_deref(), &decoding)?;
     if arguments.json {
         output::print_json(&report)?;
     } else {
@@ -31,7 +32,8 @@ pub(crate) fn run(arguments: &DoctorArguments) -> anyhow::Result<ExitCode> {
     Ok(if report.is_serious() { ExitCode::from(SERIOUS) } else { ExitCode::SUCCESS })
 }
 
-fn examine(path: &Path, decoding: &Decoding) -> Result<Report, DataError> {
+fn examine(path: Option<&Path>, decoding: &Decoding) -> Result<Report, DataError> {
+    let Some(path) = path else { return Ok(doctor::examine(&dnn_data::digits())) };
     match load_arrays(path)? {
         Some((data, _)) => Ok(doctor::examine(&data)),
         None => doctor::examine_pictures(path, decoding),

@@ -32,7 +32,7 @@ impl WithModel for Evaluate<'_> {
     fn run<T: Element + Scalar>(self, network: &Network<T>, _: &str) -> anyhow::Result<ExitCode> {
         let arguments = self.0;
         let options = arguments.pictures.options(preprocessing_of(network)?);
-        let (data, code) = load(arguments.data.as_deref(), &options)?;
+        let (data, code) = load(data::place(arguments.data.as_deref())?.as_deref(), &options)?;
         let fingerprint = data.fingerprint();
         let provenance = network
             .provenance()

@@ -8,6 +8,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use crate::args::{Arguments, Command, TrainArguments};
+use crate::data;
 use crate::experiment::DEFAULT_SPLIT;
 use crate::failure::Refusal;
 use crate::parts::Plan;
@@ -34,8 +35,10 @@ pub(crate) fn open(run: &Path, matches: &ArgMatches) -> anyhow::Result<(TrainArg
     merged.extend(given);
     let mut now = parse(merged)?;
     // A data set that was moved is the same one; its hash will tell.
-    let data = matches.get_one::<std::path::PathBuf>("data").cloned();
-    now.data = data.or(config.data_path.clone());
+    now.data = match matches.get_one::<std::path::PathBuf>("data") {
+        Some(data) => data::place(Some(data))?,
+        None => config.data_path.clone(),
+    };
     refuse_others(&settings_of(&was), &settings_of(&now))?;
     Ok((now, Resumed { folder, config }))
 }

@@ -17,6 +17,7 @@ use serde_json::json;
 
 use crate::advice;
 use crate::args::TrainArguments;
+use crate::data;
 use crate::ended::Ended;
 use crate::experiment::{self, Experiment, Loaded, SOFTWARE};
 use crate::failure::Refusal;
@@ -31,13 +32,12 @@ use crate::settings::{self, Settings};
 
 pub(crate) fn run(arguments: &TrainArguments, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     warn_of_debug_build();
-    match &arguments.resume {
-        Some(run) => {
-            let (arguments, resumed) = resume::open(run, matches)?;
-            with_precision(&arguments, Some(resumed))
-        }
-        None => with_precision(arguments, None),
+    if let Some(run) = &arguments.resume {
+        let (arguments, resumed) = resume::open(run, matches)?;
+        return with_precision(&arguments, Some(resumed));
     }
+    let data = data::place(arguments.data.as_deref())?;
+    with_precision(&TrainArguments { data, ..arguments.clone() }, None)
 }
 
 pub(crate) fn warn_of_debug_build() {

@@ -12,6 +12,7 @@ use dnn_train::Event;
 use serde_json::json;
 
 use crate::args::{TrainArguments, VerifyArguments};
+use crate::data;
 use crate::experiment::{Experiment, Loaded, SOFTWARE};
 use crate::failure::Refusal;
 use crate::model::{WithModel, with_model};
@@ -90,7 +91,7 @@ fn arguments_of(
     words.push(format!("--seed={}", provenance.seed).into());
     let config = config_beside(&arguments.model, provenance);
     let (data, loading) = match (&arguments.data, &config) {
-        (Some(data), _) => (Some(data.clone()), None),
+        (Some(data), _) => (data::place(Some(data))?, None),
         (None, Some(config)) => (config.data_path.clone(), Some(command_line(&config.loading))),
         (None, None) => (built_in(provenance)?, None),
     };

@@ -45,7 +45,7 @@ fn a_fetched_set_is_trained_on_and_a_second_call_verifies() {
     // A changed file is not data any more.
     fs::write(here.join("datasets/digits/train-labels-idx1-ubyte"), "changed").unwrap();
     let (code, _, err) = run(here, &["fetch", "digits"]);
-    assert!(code == 3 && err.contains("train-labels-idx1-ubyte"), "{code} {err}");
+    assert!(code == 5 && err.contains("train-labels-idx1-ubyte"), "{code} {err}");
 }
 
 #[test]
@@ -142,4 +142,111 @@ fn arrays_are_trained_on_evaluated_and_looked_over() {
     fs::write(here.join("own.npz"), "no zip").unwrap();
     let (code, _, err) = run(here, &["train", "own.npz"]);
     assert!(code == 3 && err.contains("own.npz: expected a zip with arrays"), "{code} {err}");
+}
+
+/// Two pictures to train on and one to test on, grey, in IDX files named as MNIST's.
+fn write_idx(folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    for (part, count) in [("train", 20_u8), ("t10k", 4)] {
+        let pixels = (0..count).flat_map(|picture| [picture % 2 * 200; 4]);
+        let head = [0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 2, 0, 0, 0, 2];
+        let images: Vec<u8> = head.into_iter().chain(pixels).collect();
+        fs::write(folder.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
+        let labels = (0..count).map(|picture| picture % 2);
+        let labels: Vec<u8> = [0, 0, 8, 1, 0, 0, 0, count].into_iter().chain(labels).collect();
+        fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
+    }
+}
+
+#[test]
+fn the_name_of_a_data_set_is_taken_wherever_data_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let sha256 = |run_folder: &str| {
+        let config = fs::read(here.join(run_folder).join("config.json")).unwrap();
+        serde_json::from_slice::<Value>(&config).unwrap()["data_sha256"].clone()
+    };
+    let quick = ["--hidden", "none", "--epochs", "1", "--quiet", "--out"];
+    let train = |data: &[&str], out: &str| {
+        let (code, _, err) = run(here, &[&["train"], data, &quick[..], &[out]].concat());
+        assert_eq!(code, 0, "{err}");
+        err
+    };
+    // Built in, with and without its name.
+    train(&[], "unnamed");
+    train(&["digits"], "built-in");
+    assert_eq!(sha256("built-in"), sha256("unnamed"));
+    for arguments in [&["doctor", "digits"][..], &["evaluate", "built-in/model.dnn", "digits"]] {
+        let (code, _, err) = run(here, arguments);
+        assert_eq!(code, 0, "{arguments:?}: {err}");
+    }
+    let (code, out, err) = run(here, &["verify", "built-in/model.dnn", "digits"]);
+    assert!(code == 0 && out.starts_with("same"), "{code} {out}{err}");
+    // Known, but not here.
+    let arguments = ["doctor", "train", "search"].map(|command| vec![command, "mnist"]);
+    let wanted = "expected the data set mnist in datasets/mnist, found nothing; get it with: dnn fetch mnist";
+    for arguments in arguments.into_iter().chain([vec!["train", "datasets/mnist"]]) {
+        let (code, _, err) = run(here, &arguments);
+        assert!(code == 4 && err.contains(wanted), "{arguments:?}: {code} {err}");
+    }
+    // Fetched.
+    write_idx(&here.join("datasets/mnist"));
+    let err = train(&["mnist"], "fetched");
+    assert!(err.contains("note: mnist is the data set in datasets/mnist"), "{err}");
+    train(&["datasets/mnist"], "by-path");
+    assert_eq!(sha256("fetched"), sha256("by-path"));
+    let search = ["search", "mnist", "--trials", "1", "--epochs", "1", "--out", "s"];
+    let (code, _, err) = run(here, &search);
+    assert_eq!(code, 0, "{err}");
+    // What lies here wins.
+    write_idx(&here.join("digits"));
+    let err = train(&["digits"], "own");
+    assert!(err.contains("note: digits is what lies here, not the data set of dnn fetch"), "{err}");
+    assert_ne!(sha256("own"), sha256("built-in"));
+}
+
+/// What `fetch` waits for, in the order of its calls to the system.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_fetched_set_is_on_the_medium_before_it_has_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let calls = ["-f", "-qq", "-o", "calls", "-y", "-e", "trace=fsync,rename"];
+    let program = [env!("CARGO_BIN_EXE_dnn"), "fetch", "digits"];
+    let traced =
+        std::process::Command::new("strace").args(calls).args(program).current_dir(here).output();
+    if !traced.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: strace is not there, or may not trace");
+        return;
+    }
+    let calls = fs::read_to_string(here.join("calls")).unwrap();
+    let calls: Vec<&str> = calls.lines().collect();
+    let named = calls.iter().position(|call| call.contains("ready\", \"datasets/digits\""));
+    let (before, after) = calls.split_at(named.unwrap());
+    let waited = |calls: &[&str], path: &str| {
+        calls.iter().any(|call| call.contains("fsync(") && call.contains(&format!("{path}>")))
+    };
+    for file in ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "SHA256SUMS", "ready"] {
+        assert!(waited(before, &format!("/{file}")), "{file}: {calls:?}");
+    }
+    assert!(waited(after, "/datasets"), "{calls:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_refused_where_a_file_is_to_be_fetched_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let made = std::process::Command::new("mkfifo").arg(here.join("pipe")).status();
+    if !made.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: there is no mkfifo here");
+        return;
+    }
+    let (code, _, err) = run(here, &["fetch", "mnist", "--from", "pipe", "--unverified"]);
+    assert!(
+        code == 4 && err.contains("expected a regular file, found a pipe: pipe"),
+        "{code} {err}"
+    );
+    let (code, _, err) = run(here, &["fetch", "mnist", "--from", "/dev/zero", "--unverified"]);
+    assert!(code == 4 && err.contains("found a device: /dev/zero"), "{code} {err}");
 }

@@ -16,7 +16,7 @@ use super::{PictureArguments, Threads};
 pub(super) const EXAMPLES: &str = "\
 Examples:
   dnn train                               the built-in handwritten digits, default settings
-  dnn train datasets/mnist --hidden 512   a folder with MNIST's four files
+  dnn train mnist --hidden 512            what dnn fetch mnist has put into datasets
   dnn train photos                        a folder of pictures with a folder for each class
   dnn train photos --augment flip,shift=4 mirrored and moved anew in every epoch
   dnn train photos --bad-files skip       leave out what cannot be read, at most 5 % of it
@@ -47,8 +47,9 @@ const RUN_FOLDER: &str = "Run folder";
 pub(crate) struct TrainArguments {
     /// The data: a folder of pictures, in a folder for each class, in train and test folders with these,
     /// or named like cat.12.jpg; a folder with IDX files named as MNIST's (.gz too) or with CIFAR-10's
-    /// batches; a file .npz or .h5 with arrays like `x_train` and `y_train`, or a folder with such files
-    /// [default: the built-in digits]
+    /// batches; a file .npz or .h5 with arrays like `x_train` and `y_train`, or a folder with such files;
+    /// or the name of a data set of `dnn fetch --list` that is in datasets or built in [default: digits,
+    /// which are built in]
     pub(crate) data: Option<PathBuf>,
     /// Width and height that every picture gets: `N` for both, or `WxH`
     #[arg(long, help_heading = DATA, value_name = "N|WxH", default_value = "64", value_parser = parse_size)]

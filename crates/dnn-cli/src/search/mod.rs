@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::space::Try;
 use self::space::{Trial, describe};
 use crate::args::{SearchArguments, TrainArguments};
+use crate::data;
 use crate::experiment::{self, Experiment, Loaded, SOFTWARE};
 use crate::failure::{self, Refusal};
 use crate::interrupt::Interrupt;
@@ -96,7 +97,7 @@ impl Search {
         let plan = Plan {
             software: SOFTWARE.to_owned(),
             arguments: words.into_iter().map(as_text).collect::<Result<_, _>>()?,
-            data_path: arguments.train.data.as_deref().map(std::path::absolute).transpose()?,
+            data_path: absolute_place(arguments.train.data.as_deref())?,
             data_sha256: String::new(),
             tries: if arguments.tries.is_empty() { usual() } else { arguments.tries.clone() },
             grid: arguments.grid,
@@ -131,7 +132,7 @@ impl Search {
             plan.trials = arguments.trials.get();
         }
         if let Some(data) = &arguments.train.data {
-            plan.data_path = Some(std::path::absolute(data)?);
+            plan.data_path = absolute_place(Some(data))?;
         }
         let folder = RunFolder::reopen(path)?;
         Self::lay_out(Some(folder), plan, &arguments.train)
@@ -333,6 +334,11 @@ fn one_trial<T: Element + Scalar>(
         }
         Err(error) => Err(error),
     }
+}
+
+/// Where the data lies, also for who calls from another folder.
+fn absolute_place(named: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
+    Ok(data::place(named)?.map(std::path::absolute).transpose()?)
 }
 
 fn trial_folder(search: &Path, number: usize) -> PathBuf {
