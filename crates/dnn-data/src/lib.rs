@@ -49,6 +49,7 @@ pub mod picture;
 
 mod arrays;
 mod columns;
+mod contain;
 mod dataset;
 mod digits;
 mod error;

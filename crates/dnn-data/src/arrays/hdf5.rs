@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +14,7 @@ use hdf5_reader::{
 };
 
 use super::{Array, ArrayFile, LIMIT, Values, lzf};
+use crate::contain::contain_panic;
 use crate::file::read_file;
 use crate::{DataError, Result};
 
@@ -264,7 +264,5 @@ fn words(error: impl Display) -> String {
 
 /// Turns a panic of the reader into an error.
 fn contained<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    // Unwind safe: whatever the reader was working on is not looked at again.
-    catch_unwind(AssertUnwindSafe(read))
-        .unwrap_or_else(|_| Err("the HDF5 reader gave up on it".to_owned()))
+    contain_panic(read).unwrap_or_else(|_| Err("the HDF5 reader gave up on it".to_owned()))
 }

@@ -47,11 +47,14 @@ pub enum PictureError {
         reason: String,
     },
     /// The decoder panicked.
-    #[error("the {format} decoder gave up: {reason}")]
+    #[error(
+        "the {format} decoder cannot read it: it is damaged or of a rare kind; if other programs show it, \
+         convert it, for example by `magick FILE NEW.png` of ImageMagick"
+    )]
     Panicked {
         /// The format it begins as.
         format: Format,
-        /// The panic's message.
+        /// The panic's message, which says something to programmers alone.
         reason: String,
     },
 }

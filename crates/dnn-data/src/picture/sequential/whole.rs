@@ -213,7 +213,9 @@ fn write_row(rows: &[Vec<u8>], colors: ColorSpace, out: &mut [u8]) -> Option<()>
         ([luma, blue, red, black], ColorSpace::YCCK) => {
             // What this gives is cyan, magenta and yellow, which the file holds inverted.
             to_rgb(luma, blue, red, out);
-            out.iter_mut().for_each(|value| *value = 255 - *value);
+            for value in out.iter_mut() {
+                *value = u8::MAX - *value;
+            }
             blacken(black, out);
         }
         _ => return None,
