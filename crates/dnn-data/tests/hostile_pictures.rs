@@ -149,25 +149,67 @@ fn limits_can_be_set_and_hold() {
 
 #[test]
 fn files_of_other_kinds_are_refused_by_name() {
-    let cases: [(&[u8], &str); 13] = [
+    let magick = "`magick FILE NEW.png`";
+    let cases: [(&[u8], &str); 38] = [
         (b"", "the file is empty"),
         (b"x", "found text"),
         (b"{\"error\": 404}", "found text"),
         (b"  <!DOCTYPE html><p>", "found an HTML page, perhaps of a failed download"),
-        (b"<?xml version=\"1.0\"?>", "found an SVG or XML text"),
+        (b"<!doctype html><svg>", "found an HTML page, perhaps of a failed download"),
+        (b"<?xml version=\"1.0\"?>", "found an XML text"),
         (b"BMW and other cars, a long text about them", "found text"),
         (b"PK\x03\x04....", "found a zip archive"),
         (b"\0\x01\x02", "found a file that begins with [00, 01, 02]"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1", "HEIC is not read; convert it to JPEG"),
-        (b"\0\0\0\x18ftypavif\0\0\0\0avif", "AVIF is not read; convert it"),
+        (
+            b"\0\0\0\x18ftypheic\0\0\0\0mif1",
+            "HEIC is not read; convert it, for example by `heif-convert",
+        ),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0heic", "sips -s format jpeg FILE --out NEW.jpg"),
+        (
+            b"\0\0\0\x18ftypavif\0\0\0\0avif",
+            "AVIF is not read; convert it, for example by `avifdec",
+        ),
+        (b"\0\0\0\x18ftypcrx \0\0\0\0", "a camera's raw file is not read; develop it"),
         (b"\0\0\0\x18ftypisom\0\0\0\0", "a video or another ISO media file is not read"),
-        (b"II*\0\x08\0\0\0", "TIFF is not read; convert it"),
-        (b"\xff\x0a\0\0", "JPEG XL is not read"),
+        (b"\x1aE\xdf\xa3", "a video is not read; take frames out, for example by `ffmpeg"),
+        (b"II+\0\x08\0\0\0", "BigTIFF is not read"),
+        (b"MM\0+\0\x08\0\0", "BigTIFF is not read"),
+        (b"II*\0\x10\0\0\0CR\x02\0", "a camera's raw file is not read"),
+        (b"FUJIFILMCCD-RAW 0201", "a camera's raw file is not read"),
+        (b"IIRO\x08\0\0\0", "darktable-cli FILE NEW.jpg"),
+        (b"\xff\x0a\0\0", "JPEG XL is not read; convert it, for example by `djxl FILE NEW.png`"),
+        (b"\0\0\0\x0cJXL \x0d\x0a", "JPEG XL is not read"),
+        (b"\0\0\0\x0cjP  \x0d\x0a", "JPEG 2000 is not read"),
+        (b"\xff\x4f\xff\x51\0", "opj_decompress -i FILE -o NEW.png"),
+        (b"8BPS\0\x01", "a Photoshop document is not read"),
+        (b"gimp xcf file", "a GIMP document is not read"),
+        (b"%PDF-1.7", "pdfimages -png FILE NEW"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", "PostScript is not read"),
+        (b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>", "SVG is not read"),
+        (b"\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!-- a --><svg/>", "rsvg-convert -o NEW.png FILE"),
+        (b"\0\0\x01\0\x01\0\x10\x10", "an icon is not read"),
+        (b"P6\n2 2\n255\n", "PNM is not read"),
+        (b"P5 2 2 255 ", magick),
+        (b"qoif\0\0\0\x01", magick),
+        (b"DDS |\0\0\0", magick),
+        (b"\x76\x2f\x31\x01\x02", magick),
+        (b"SIMPLE  =                    T", "FITS is not read"),
+        (b"#?RADIANCE\n", magick),
     ];
     for (bytes, expected) in cases {
         let error = strict(bytes).unwrap_err().to_string();
         assert!(error.contains(expected), "expected {expected}, found {error}");
     }
+}
+
+#[test]
+fn dicom_is_told_by_what_stands_after_its_preamble() {
+    let file = [&[0; 128][..], b"DICM\x02\0"].concat();
+    let error = strict(&file).unwrap_err().to_string();
+    assert!(
+        error.starts_with("DICOM is not read; convert it, for example by `dcmj2pnm"),
+        "{error}"
+    );
 }
 
 #[test]

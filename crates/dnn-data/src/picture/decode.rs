@@ -7,9 +7,11 @@ use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError};
 
 use crate::contain::contain_panic;
+use crate::picture::directory::exif_orientation;
 use crate::picture::plan::Reduction;
-use crate::picture::sniff::sniff;
+use crate::picture::sniff::{BY_MAGICK, sniff};
 use crate::picture::structure::{bmp_ends, gif_frames, png_structure, webp_end, without};
+use crate::picture::tiff::decode_tiff;
 use crate::picture::{Decoding, Format, Info, Limits, Note, PictureError, Preprocessing, jpeg};
 
 /// A decoded picture, upright.
@@ -33,9 +35,10 @@ pub struct Rgb {
 /// | palette | its colours |
 /// | transparent | laid on white: `(c * alpha + 255 * (255 - alpha) + 127) / 255` |
 /// | 16 bits a channel | `(v + 128) / 257`, the nearest of 8 bits |
-/// | CMYK, YCCK | `c * k / 255` of the inverted values that such files hold, rounded |
-/// | EXIF orientation 2 to 8 | turned upright (JPEG, PNG, WebP); anything else in that field is ignored |
-/// | several frames | the first |
+/// | a BMP whose alpha is 0 throughout | opaque |
+/// | CMYK, YCCK | `c * k / 255` of the inverted values that JPEGs hold (a TIFF: of 255 less its values), rounded |
+/// | EXIF orientation 2 to 8 | turned upright (JPEG, PNG before its pixels, WebP, TIFF's own); anything else in that field is ignored |
+/// | several frames or pages | the first |
 /// | colour profile | ignored: values are taken as they are |
 ///
 /// A file that is damaged, cut short or has data after its end that its format does not allow is an
@@ -52,7 +55,7 @@ pub struct Rgb {
 /// let error = decode(b"<html>Not found</html>", &Decoding::default()).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "expected a picture (JPEG, PNG, WebP, GIF or BMP), found an HTML page, perhaps of a failed \
+///     "expected a picture (JPEG, PNG, WebP, GIF, BMP or TIFF), found an HTML page, perhaps of a failed \
 ///      download"
 /// );
 /// ```
@@ -105,6 +108,7 @@ fn decode_other(format: Format, bytes: &[u8], limits: &Limits) -> Result<Upright
         Format::Png => png(bytes, limits, &mut notes),
         Format::WebP => webp(bytes, limits, &mut notes),
         Format::Gif => gif(bytes, limits, &mut notes),
+        Format::Tiff => decode_tiff(bytes, limits, &mut notes),
         _ => bmp(bytes, limits, &mut notes),
     }?;
     notes.sort_unstable();
@@ -113,11 +117,11 @@ fn decode_other(format: Format, bytes: &[u8], limits: &Limits) -> Result<Upright
 }
 
 /// The upright picture, and its width, height and orientation in the file.
-struct Decoded {
-    rgb: Rgb,
-    width: u32,
-    height: u32,
-    orientation: Orientation,
+pub(super) struct Decoded {
+    pub(super) rgb: Rgb,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) orientation: Orientation,
 }
 
 fn png(bytes: &[u8], limits: &Limits, notes: &mut Vec<Note>) -> Result<Decoded, PictureError> {
@@ -239,28 +243,40 @@ fn read(
     let held = (bytes, MOST_PIXELS_PER_BYTE);
     check_size(format, (width, height), limits, bytes_per_pixel, held)?;
     decoder.set_limits(image_limits(limits)).map_err(fail)?;
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let exif = decoder.exif_metadata().ok().flatten();
+    let orientation = exif.map_or(Orientation::NoTransforms, |exif| exif_orientation(&exif));
     let total = usize::try_from(decoder.total_bytes()).unwrap_or(usize::MAX);
     let mut pixels = vec![0; total];
     decoder.read_image(&mut pixels).map_err(fail)?;
+    if format == Format::Bmp {
+        fill_unused_alpha(&mut pixels, color);
+    }
     let pixels = to_rgb(pixels, color, notes)
         .ok_or_else(|| PictureError::damaged(format, format!("unknown colours {color:?}")))?;
     let rgb = Rgb { width: width as usize, height: height as usize, pixels };
     Ok(Decoded { rgb: turn(rgb, orientation, notes), width, height, orientation })
 }
 
+/// Makes a BMP opaque whose alpha is 0 throughout: programs that know of no alpha leave it so.
+fn fill_unused_alpha(pixels: &mut [u8], color: ColorType) {
+    let alphas = || 3..pixels.len();
+    if color == ColorType::Rgba8 && alphas().step_by(4).all(|place| pixels[place] == 0) {
+        pixels.iter_mut().skip(3).step_by(4).for_each(|alpha| *alpha = u8::MAX);
+    }
+}
+
 fn explain(format: Format, error: ImageError) -> PictureError {
     match error {
         ImageError::Unsupported(error) => PictureError::Unsupported {
             kind: format!("this kind of {format} ({error})"),
-            advice: "save it again as a common PNG or JPEG",
+            advice: BY_MAGICK,
         },
         other => PictureError::damaged(format, other),
     }
 }
 
 /// Red, green and blue by the rules of [`decode`].
-fn to_rgb(pixels: Vec<u8>, color: ColorType, notes: &mut Vec<Note>) -> Option<Vec<u8>> {
+pub(super) fn to_rgb(pixels: Vec<u8>, color: ColorType, notes: &mut Vec<Note>) -> Option<Vec<u8>> {
     let (pixels, channels) = match color {
         ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => {
             (pixels, color.channel_count())
@@ -297,7 +313,7 @@ fn to_rgb(pixels: Vec<u8>, color: ColorType, notes: &mut Vec<Note>) -> Option<Ve
 }
 
 /// The nearest 8-bit values of 16-bit ones in the machine's own byte order.
-fn narrow(pixels: &[u8]) -> Vec<u8> {
+pub(super) fn narrow(pixels: &[u8]) -> Vec<u8> {
     let values = pixels.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]]));
     values.map(|value| u8::try_from((u32::from(value) + 128) / 257).unwrap_or(u8::MAX)).collect()
 }

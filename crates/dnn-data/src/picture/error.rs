@@ -10,7 +10,7 @@ pub enum PictureError {
     #[error("the file is empty")]
     Empty,
     /// The content is not that of a picture.
-    #[error("expected a picture (JPEG, PNG, WebP, GIF or BMP), found {found}")]
+    #[error("expected a picture (JPEG, PNG, WebP, GIF, BMP or TIFF), found {found}")]
     NotAPicture {
         /// What it looks like, in words.
         found: String,

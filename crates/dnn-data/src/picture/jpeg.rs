@@ -10,8 +10,10 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::picture::decode::{Upright, check_size, turn};
+use crate::picture::directory::exif_orientation;
 use crate::picture::plan::Reduction;
 use crate::picture::sequential::{decode_reduced, decode_whole};
+use crate::picture::sniff::BY_MAGICK;
 use crate::picture::structure::{JpegStructure, jpeg_structure};
 #[cfg(feature = "turbojpeg")]
 use crate::picture::turbo::decode_turbo;
@@ -76,8 +78,8 @@ fn decode(
         Some(ColorSpace::CMYK | ColorSpace::YCCK) => notes.push(Note::Cmyk),
         _ => {}
     }
-    let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
-    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
+    let orientation =
+        decoder.exif().map_or(Orientation::NoTransforms, |exif| exif_orientation(exif));
     let sides = (width as usize, height as usize);
     let wanted = to.map_or(Reduction::Full, |to| Reduction::of(sides, orientation, to));
     let fast = decode_turbo(bytes, sides, colors, wanted);
@@ -165,17 +167,14 @@ fn check_frame(structure: &JpegStructure) -> Result<(), PictureError> {
         }
         _ => return Ok(()),
     };
-    Err(PictureError::Unsupported { kind, advice: ADVICE })
+    Err(PictureError::Unsupported { kind, advice: BY_MAGICK })
 }
-
-/// What to do about a JPEG of a kind that is not read.
-const ADVICE: &str = "convert it, for example by `magick FILE NEW.png` of ImageMagick";
 
 fn explain(error: DecodeErrors) -> PictureError {
     match error {
         DecodeErrors::Unsupported(scheme) => PictureError::Unsupported {
             kind: format!("this kind of JPEG ({scheme:?})"),
-            advice: ADVICE,
+            advice: BY_MAGICK,
         },
         other => PictureError::damaged(Format::Jpeg, other),
     }

@@ -7,9 +7,11 @@
 //! another decoder for JPEG, with bytes of its own: [`JPEG_DECODER`].
 //!
 //! What it leaves out on purpose: HEIC, AVIF and other formats that need large or native decoders
-//! (they are refused by name), and colour management.
+//! (they are refused by name, with a command that converts them), and colour management. `docs/pictures.md` has
+//! each rule beside those of other programs.
 
 mod decode;
+mod directory;
 mod encode;
 mod error;
 mod jpeg;
@@ -19,6 +21,7 @@ mod preparation;
 mod sequential;
 mod sniff;
 mod structure;
+mod tiff;
 #[cfg(feature = "turbojpeg")]
 mod turbo;
 

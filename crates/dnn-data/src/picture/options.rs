@@ -20,6 +20,8 @@ pub enum Format {
     Gif,
     /// BMP.
     Bmp,
+    /// TIFF, of which the first page is used.
+    Tiff,
 }
 
 /// How a picture of another shape comes to the wanted width and height.
@@ -110,6 +112,8 @@ pub enum Note {
     Oriented(u8),
     /// More than one frame, of which the first is used.
     Animated,
+    /// More than one page, of which the first is used.
+    Pages,
 }
 
 /// What was found out about a picture on the way.
@@ -133,6 +137,7 @@ impl fmt::Display for Format {
             Self::WebP => "WebP",
             Self::Gif => "GIF",
             Self::Bmp => "BMP",
+            Self::Tiff => "TIFF",
         })
     }
 }
@@ -146,6 +151,7 @@ impl Format {
             Self::WebP => &["webp"],
             Self::Gif => &["gif"],
             Self::Bmp => &["bmp", "dib"],
+            Self::Tiff => &["tif", "tiff"],
         };
         suffixes.iter().any(|known| known.eq_ignore_ascii_case(suffix))
     }
@@ -163,6 +169,7 @@ impl fmt::Display for Note {
             Self::Cmyk => f.pad("CMYK"),
             Self::Oriented(exif) => f.pad(&format!("EXIF orientation {exif}")),
             Self::Animated => f.pad("animated; the first frame is used"),
+            Self::Pages => f.pad("several pages; the first is used"),
         }
     }
 }

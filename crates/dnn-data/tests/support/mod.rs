@@ -12,8 +12,14 @@ use image::{DynamicImage, ExtendedColorType, Frame, ImageFormat, RgbImage};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
-pub(crate) const FORMATS: [ImageFormat; 5] =
-    [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif, ImageFormat::Bmp];
+pub(crate) const FORMATS: [ImageFormat; 6] = [
+    ImageFormat::Jpeg,
+    ImageFormat::Png,
+    ImageFormat::WebP,
+    ImageFormat::Gif,
+    ImageFormat::Bmp,
+    ImageFormat::Tiff,
+];
 
 /// Numbers that follow from a seed.
 pub(crate) struct Draws(ChaCha8Rng);

@@ -84,7 +84,9 @@ fn is_junk(path: &str) -> bool {
 fn picture_suffix(path: &str) -> Option<String> {
     let (_, suffix) = base(path).rsplit_once('.')?;
     let suffix = suffix.to_ascii_lowercase();
-    ["jpg", "jpeg", "png", "webp", "gif", "bmp"].contains(&suffix.as_str()).then_some(suffix)
+    ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"]
+        .contains(&suffix.as_str())
+        .then_some(suffix)
 }
 
 /// Whether a file at the top of an archive may tell the terms of use: licences ask to go along.
