@@ -8,6 +8,10 @@ use thiserror::Error;
 
 use crate::{Head, Layer};
 
+/// The answer to whoever asks a network without classes for them.
+pub(crate) const NO_CLASSES: NetworkError =
+    NetworkError::NoClasses { instead: "Network::predict_outputs(&x)" };
+
 /// What can be wrong with a network, its inputs or its file.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -53,9 +57,12 @@ pub enum NetworkError {
     },
     /// Classes were asked of a network that has none.
     #[error(
-        "this network has no classes (its outputs are numbers, which `forward` gives); expected a network built with classes"
+        "expected a network built with classes, found one whose outputs are numbers; call {instead} for them"
     )]
-    NoClasses,
+    NoClasses {
+        /// The call that gives its outputs.
+        instead: &'static str,
+    },
     /// The scaling is for other pictures.
     #[error("pixel scaling of {found} channels for pictures of {expected} channels")]
     Scaling {

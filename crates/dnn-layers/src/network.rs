@@ -5,6 +5,7 @@ use dnn_core::{Columns, CoreError, Element, Features, LayerParameters, Parameter
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, Zip};
 
 use crate::architecture::Architecture;
+use crate::error::NO_CLASSES;
 use crate::forward::LayerFunction;
 use crate::predictor::Workshop;
 use crate::{
@@ -214,6 +215,58 @@ impl<T: Element> Network<T> {
         Ok(())
     }
 
+    /// Multiplies each output by a scale and adds a shift, by the weights and the bias of the last layer: a network
+    /// that was trained on standardised numbers gives them in their own unit then.
+    ///
+    /// # Shapes
+    /// `by` has a scale and a shift for each of the `n_L` outputs.
+    ///
+    /// # Errors
+    /// [`CoreError::Invalid`] unless the outputs are numbers (an identity head), and each has its scale and
+    /// shift, finite as what they lead to.
+    ///
+    /// # Examples
+    /// ```
+    /// use dnn_core::{Features, Initializer, Purpose, RandomStream};
+    /// use dnn_layers::{Head, InputShape, Network};
+    /// use ndarray::array;
+    ///
+    /// let mut network = Network::<f64>::builder(InputShape::flat(1))
+    ///     .outputs(1, Head::Identity)
+    ///     .initializer(Initializer::Constant(1.0))
+    ///     .build(&mut RandomStream::new(0, Purpose::Initialization, 0))?;
+    /// // From degrees Celsius to degrees Fahrenheit.
+    /// network.scale_outputs(&[(1.8, 32.0)])?;
+    /// let x = array![[100.0]];
+    /// assert_eq!(network.predict_outputs(&Features::Real(x.view()))?, array![[212.0]]);
+    /// # Ok::<(), dnn_layers::NetworkError>(())
+    /// ```
+    pub fn scale_outputs(&mut self, by: &[(f64, f64)]) -> Result<(), NetworkError> {
+        let invalid = |expected, found| {
+            Err(CoreError::Invalid { what: "scale of outputs", expected, found }.into())
+        };
+        if self.head() != Head::Identity {
+            return invalid("an identity head", format!("a {} head", self.head()));
+        }
+        if by.len() != self.outputs() {
+            return invalid("one for each output", format!("{} for {}", by.len(), self.outputs()));
+        }
+        let mut last = self.parameters.layers.last().expect("a network has a last layer").clone();
+        for (unit, &(scale, shift)) in by.iter().enumerate() {
+            let scaled = |number: T| T::from_f64(number.into() * scale);
+            last.weights.row_mut(unit).mapv_inplace(scaled);
+            let bias = &mut last.bias[(unit, 0)];
+            *bias = T::from_f64((*bias).into() * scale + shift);
+        }
+        if !last.weights.iter().chain(&last.bias).all(|number| number.is_finite()) {
+            return invalid("numbers that stay finite", format!("{by:?}"));
+        }
+        let own = self.parameters.layers.last_mut().expect("a network has a last layer");
+        own.weights.assign(&last.weights);
+        own.bias.assign(&last.bias);
+        Ok(())
+    }
+
     /// The same function with dense layers alone: each batch normalisation becomes a part of the weights
     /// before it, by its running statistics, and dropout, which prediction does not notice, goes.
     ///
@@ -398,7 +451,7 @@ impl<T: Element> Network<T> {
     /// outputs of an example are not finite, and as [`check`](Self::check).
     pub fn predict_probabilities(&self, x: &Features<'_, T>) -> Result<Array2<T>, NetworkError> {
         if self.classes().is_empty() {
-            return Err(NetworkError::NoClasses);
+            return Err(NO_CLASSES);
         }
         self.check(x)?;
         let mut probabilities = Array2::zeros((self.classes().len(), x.len()).f());
@@ -406,13 +459,41 @@ impl<T: Element> Network<T> {
         Ok(probabilities)
     }
 
-    /// From outputs `(n_L, m)` to class probabilities `(classes, m)`.
-    pub(crate) fn class_probabilities(
-        &self,
-        output: ArrayView2<'_, T>,
-        mut out: ArrayViewMut2<'_, T>,
-    ) {
-        if self.head() == Head::Sigmoid {
+    /// What the network gives for every example: the numbers of a regression, with a sigmoid head the probability
+    /// of each label, with a softmax head that of each class.
+    ///
+    /// # Shapes
+    /// `x` is `(n_x, m)`, the result `(n_L, m)`.
+    ///
+    /// # Errors
+    /// [`NetworkError::Overflow`] if the outputs of an example are not finite, and as [`check`](Self::check).
+    ///
+    /// # Examples
+    /// ```
+    /// use dnn_core::{Features, Initializer, Purpose, RandomStream};
+    /// use dnn_layers::{Head, InputShape, Network};
+    /// use ndarray::array;
+    ///
+    /// // The sum of two numbers.
+    /// let network = Network::<f64>::builder(InputShape::flat(2))
+    ///     .outputs(1, Head::Identity)
+    ///     .initializer(Initializer::Constant(1.0))
+    ///     .build(&mut RandomStream::new(0, Purpose::Initialization, 0))?;
+    /// let x = array![[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]];
+    /// assert_eq!(network.predict_outputs(&Features::Real(x.view()))?, array![[11.0, 22.0, 33.0]]);
+    /// # Ok::<(), dnn_layers::NetworkError>(())
+    /// ```
+    pub fn predict_outputs(&self, x: &Features<'_, T>) -> Result<Array2<T>, NetworkError> {
+        self.check(x)?;
+        let mut outputs = Array2::zeros((self.outputs(), x.len()).f());
+        Workshop::new(self).run(self, x, outputs.view_mut())?;
+        Ok(outputs)
+    }
+
+    /// From outputs `(n_L, m)` to class probabilities `(classes, m)`, or, where `out` has as many rows as they, to
+    /// the same outputs.
+    pub(crate) fn class_probabilities(output: ArrayView2<'_, T>, mut out: ArrayViewMut2<'_, T>) {
+        if out.nrows() > output.nrows() {
             let (first, second) = out.view_mut().split_at(Axis(0), 1);
             Zip::from(first).and(second).and(output).for_each(|first, second, &p| {
                 (*first, *second) = (T::one() - p, p);

@@ -8,6 +8,7 @@ use rayon::iter::{
     IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
 };
 
+use crate::error::NO_CLASSES;
 use crate::{ForwardCaches, LinearBy, Network, NetworkError, most_probable};
 
 /// Examples that a task takes through all layers at a time; packed weights are worth it from half as many
@@ -58,7 +59,7 @@ pub struct Predictor<'n, T> {
 impl<'n, T: Element> Predictor<'n, T> {
     pub(crate) fn new(network: &'n Network<T>) -> Result<Self, NetworkError> {
         if network.classes().is_empty() {
-            return Err(NetworkError::NoClasses);
+            return Err(NO_CLASSES);
         }
         let probabilities = Array2::zeros((network.classes().len(), 1).f());
         let folded = (!network.statistics().is_empty()).then(|| network.folded());
@@ -123,7 +124,7 @@ impl<T: Element> Workshop<T> {
         Self { tile, tiles: Vec::new(), packed: Vec::new() }
     }
 
-    /// The probabilities of all examples, `(classes, m)`; the caller has checked `x`.
+    /// The probabilities of all examples, `(classes, m)`, or their outputs, `(n_L, m)`; the caller has checked `x`.
     pub(crate) fn run(
         &mut self,
         network: &Network<T>,
@@ -141,7 +142,7 @@ impl<T: Element> Workshop<T> {
                 let out: ArrayViewMut2<'_, T> = out;
                 let columns = Columns::Run { start: start + index * tile, len: out.ncols() };
                 forward(network, packed, x, columns, caches);
-                network.class_probabilities(caches.output(), out);
+                Network::class_probabilities(caches.output(), out);
             };
             if m <= tile {
                 work((0, (&mut tiles[0], part)));

@@ -96,7 +96,7 @@ fn heads_follow_from_the_classes() {
     assert_eq!((softmax.head(), softmax.outputs()), (Head::Softmax, 2));
     let numbers = builder(3).outputs(2, Head::Identity).build(&mut stream(0)).unwrap();
     let error = numbers.predict(&Features::Real(Array2::zeros((3, 1)).view())).unwrap_err();
-    assert!(error.to_string().starts_with("this network has no classes"), "{error}");
+    assert!(error.to_string().starts_with("expected a network built with classes"), "{error}");
 }
 
 #[test]

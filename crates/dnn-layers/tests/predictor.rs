@@ -118,7 +118,19 @@ fn what_cannot_be_predicted_is_refused() {
         .outputs(1, dnn_layers::Head::Identity)
         .build(&mut RandomStream::new(1, Purpose::Initialization, 0))
         .unwrap();
-    assert!(matches!(numbers.predictor(), Err(NetworkError::NoClasses)));
+    let x = ndarray::array![[1.0_f32], [2.0]];
+    let errors = [
+        numbers.predictor().err(),
+        numbers.predict(&Features::Real(x.view())).err(),
+        numbers.predict_probabilities(&Features::Real(x.view())).err(),
+    ];
+    for error in errors {
+        let error = error.unwrap();
+        assert!(matches!(error, NetworkError::NoClasses { .. }));
+        for text in [format!("{error}"), format!("{error:?}")] {
+            assert!(text.contains("Network::predict_outputs(&x)"), "{text}");
+        }
+    }
     let network = network::<f32>(2, 3);
     let mut predictor = network.predictor().unwrap();
     for (m, bad) in [(1, f32::NAN), (40, f32::INFINITY)] {

@@ -1,14 +1,14 @@
 //! How good a network is.
 
 use dnn_core::{Columns, Element};
-use dnn_layers::Network;
+use dnn_layers::{Head, Network};
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 use crate::cost::{CostSum, Objective};
 use crate::engine::{Engine, Pass, check_memory};
 use crate::examples::class_count;
-use crate::{Cost, Examples, Targets, TrainError};
+use crate::{Cost, Examples, LabelSets, Regression, Targets, TrainError};
 
 /// What [`evaluate`] finds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,13 @@ pub struct Evaluation {
     pub cost: f64,
     /// Right and wrong, where the targets are classes.
     pub classification: Option<Classification>,
+    /// How near the outputs come, where the targets are numbers; only by [`evaluate`], not while a run goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regression: Option<Regression>,
+    /// How many labels are right, where the head is a sigmoid and the targets are numbers that are all 0 or 1; only
+    /// by [`evaluate`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<LabelSets>,
 }
 
 impl Evaluation {
@@ -193,12 +200,15 @@ impl Tally {
             examples: self.examples,
             cost: self.mean_cost(),
             classification: self.classified.then(|| self.counts.clone()),
+            regression: None,
+            labels: None,
         }
     }
 }
 
 /// The mean cost of the examples and, where their targets are classes, the accuracy beside the
-/// majority-class baseline.
+/// majority-class baseline; where they are numbers, R2 and the mean absolute error; where they are labels of
+/// which several can hold, the accuracy of each and of the whole set.
 ///
 /// # Errors
 /// [`TrainError`] if the examples or the cost do not fit the network, or something is not finite.
@@ -221,6 +231,39 @@ impl Tally {
 /// assert_eq!(evaluation.baseline(), Some(0.75));
 /// # Ok::<(), dnn_train::TrainError>(())
 /// ```
+///
+/// Numbers, and labels of which several can hold:
+/// ```
+/// use dnn_core::{Features, Initializer, Purpose, RandomStream};
+/// use dnn_layers::{Head, InputShape, Network};
+/// use dnn_train::{Cost, Examples, evaluate};
+/// use ndarray::array;
+///
+/// let built = |outputs, head| {
+///     Network::<f64>::builder(InputShape::flat(1))
+///         .outputs(outputs, head)
+///         .initializer(Initializer::Constant(1.0))
+///         .build(&mut RandomStream::new(0, Purpose::Initialization, 0))
+/// };
+/// let x = array![[-1.0, 1.0, 2.0, 4.0]];
+/// let (numbers, labels) = (built(1, Head::Identity)?, built(2, Head::Sigmoid)?);
+///
+/// // z = x, and 3 is wanted for 2.
+/// let y = array![[-1.0, 1.0, 3.0, 4.0]];
+/// let examples = Examples::values(Features::Real(x.view()), y.view());
+/// let found = evaluate(&numbers, &examples, Cost::MeanSquaredError)?;
+/// let regression = found.regression.expect("the targets are numbers");
+/// assert_eq!(regression.mean_absolute_error, 0.25);
+/// assert!(regression.r2.is_some_and(|r2| r2 > 0.9));
+///
+/// // Both labels are said to hold where x > 0; for 4 the second does not.
+/// let y = array![[0.0, 1.0, 1.0, 1.0], [0.0, 1.0, 1.0, 0.0]];
+/// let examples = Examples::values(Features::Real(x.view()), y.view());
+/// let found = evaluate(&labels, &examples, Cost::BinaryCrossEntropy)?;
+/// let sets = found.labels.expect("the targets are labels");
+/// assert_eq!((sets.accuracy, sets.subset_accuracy), (vec![1.0, 0.75], 0.75));
+/// # Ok::<(), dnn_train::TrainError>(())
+/// ```
 pub fn evaluate<T: Element>(
     network: &Network<T>,
     examples: &Examples<'_, T>,
@@ -229,8 +272,16 @@ pub fn evaluate<T: Element>(
     examples.check(network, cost)?;
     check_memory(network, 0, examples.len(), 0)?;
     let mut engine = Engine::for_measuring(network, examples.len());
-    let tally = tally(&mut engine, network, examples, cost, None)?;
-    Ok(tally.evaluation())
+    let mut evaluation = tally(&mut engine, network, examples, cost, None)?.evaluation();
+    if let Targets::Values(wanted) = &examples.targets {
+        let outputs = network.predict_outputs(&examples.features)?;
+        if network.head() == Head::Sigmoid && LabelSets::are(wanted.view()) {
+            evaluation.labels = Some(LabelSets::of(outputs.view(), wanted.view()));
+        } else {
+            evaluation.regression = Some(Regression::of(outputs.view(), wanted.view()));
+        }
+    }
+    Ok(evaluation)
 }
 
 /// Runs all examples forward, as many at a time as the engine's buffers hold; `product` is that of the first

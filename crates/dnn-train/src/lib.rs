@@ -39,6 +39,7 @@ mod metrics;
 mod optimizer;
 mod plan;
 mod rate_finder;
+mod regression;
 mod regularization;
 mod run;
 mod schedule;
@@ -74,6 +75,7 @@ pub use optimizer::{
 };
 pub use plan::{LayerPlan, Plan};
 pub use rate_finder::{RatePoint, RateSweep, find_learning_rate};
+pub use regression::{LabelSets, Regression};
 pub use regularization::{add_l2, clip_by_norm, clip_by_value, l2_cost};
 pub use schedule::{Moment, Schedule};
 pub use stopping::{BestEpoch, EarlyStopping, Monitor};
