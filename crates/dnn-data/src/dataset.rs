@@ -6,6 +6,7 @@ use ndarray::{Array2, ArrayView2, Axis, ShapeBuilder};
 use sha2::{Digest, Sha256};
 
 use crate::columns::Columns;
+use crate::targets::Targets;
 use crate::{DataError, Result};
 
 /// The shape of one picture.
@@ -56,7 +57,8 @@ pub struct Dataset {
     pub test: Option<ImageDataset>,
 }
 
-/// Labelled pictures as unsigned bytes: at least one example, and every label has a class name.
+/// Labelled pictures as unsigned bytes: at least one example, and every label has a class name; or pictures with
+/// numbers to be found from them, see [`with_targets`](Self::with_targets).
 ///
 /// # Shapes
 ///
@@ -65,7 +67,8 @@ pub struct Dataset {
 /// | what | shape |
 /// |---|---|
 /// | [`pixels`](Self::pixels) | (`n_x`, `m`), one example a column, each column contiguous |
-/// | [`labels`](Self::labels) | m, each below the number of class names |
+/// | [`labels`](Self::labels) | m, each below the number of class names; all 0 where there are targets |
+/// | [`targets`](Self::targets) | (`n_y`, `m`) finite numbers, or none |
 ///
 /// Pixels are 0..=255; within a picture they are row-major with channels interleaved.
 ///
@@ -76,6 +79,8 @@ pub struct ImageDataset {
     pixels: Columns,
     labels: Vec<u32>,
     class_names: Vec<String>,
+    /// In place of classes: then no class has a name, and every label is 0.
+    targets: Option<Targets>,
     shape: ImageShape,
     files: Option<Vec<PictureFile>>,
 }
@@ -143,15 +148,7 @@ impl ImageDataset {
         class_names: Vec<String>,
         shape: ImageShape,
     ) -> Result<Self> {
-        let (rows, examples) = pixels.dim();
-        let expected = shape.features().filter(|&features| features > 0);
-        let expected = expected.ok_or(DataError::Shape { shape })?;
-        if rows != expected {
-            return Err(DataError::PixelCount { expected, found: rows, shape });
-        }
-        if examples == 0 {
-            return Err(DataError::Empty);
-        }
+        let examples = checked_count(&pixels, shape)?;
         if labels.len() != examples {
             return Err(DataError::LabelCount { expected: examples, found: labels.len() });
         }
@@ -159,7 +156,47 @@ impl ImageDataset {
         if let Some(example) = labels.iter().position(|&label| label as usize >= classes) {
             return Err(DataError::LabelRange { example, classes, found: labels[example] });
         }
-        Ok(Self { pixels: Columns::new(pixels), labels, class_names, shape, files: None })
+        let pixels = Columns::new(pixels);
+        Ok(Self { pixels, labels, class_names, targets: None, shape, files: None })
+    }
+
+    /// A data set of pixels and of numbers that are to be found from them: `each` of them for a picture, one picture
+    /// after the other. There are no classes, and every label is 0.
+    ///
+    /// # Errors
+    ///
+    /// What [`new`](Self::new) says of pixels; [`TargetCount`](DataError::TargetCount) and
+    /// [`LabelCount`](DataError::LabelCount) where the numbers are not as many;
+    /// [`Target`](DataError::Target) for one that is not finite.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dnn_data::{ImageDataset, ImageShape};
+    /// use ndarray::array;
+    ///
+    /// // How bright three pictures of two grey pixels are.
+    /// let pixels = array![[1, 3, 5], [2, 4, 6]];
+    /// let shape = ImageShape { height: 1, width: 2, channels: 1 };
+    /// let set = ImageDataset::with_targets(pixels, vec![1.5, 3.5, 5.5], 1, shape)?;
+    /// assert_eq!(set.targets(), Some(array![[1.5, 3.5, 5.5]].view()));
+    /// assert!(set.class_names().is_empty());
+    /// # Ok::<(), dnn_data::DataError>(())
+    /// ```
+    pub fn with_targets(
+        pixels: Array2<u8>,
+        targets: Vec<f64>,
+        each: usize,
+        shape: ImageShape,
+    ) -> Result<Self> {
+        let expected = checked_count(&pixels, shape)?;
+        let targets = Targets::new(targets, each)?;
+        if targets.len() != expected {
+            return Err(DataError::LabelCount { expected, found: targets.len() });
+        }
+        let (pixels, labels) = (Columns::new(pixels), vec![0; expected]);
+        let (class_names, targets) = (Vec::new(), Some(targets));
+        Ok(Self { pixels, labels, class_names, targets, shape, files: None })
     }
 
     /// The number of examples, at least 1.
@@ -181,6 +218,11 @@ impl ImageDataset {
     /// The name of each class; a class can be without examples.
     pub fn class_names(&self) -> &[String] {
         &self.class_names
+    }
+
+    /// The numbers to be found from each picture, (`n_y`, `m`), where there are such in place of classes.
+    pub fn targets(&self) -> Option<ArrayView2<'_, f64>> {
+        self.targets.as_ref().map(Targets::view)
     }
 
     /// The shape of every picture.
@@ -208,6 +250,9 @@ impl ImageDataset {
     /// The number of examples of each class, in the order of [`class_names`](Self::class_names).
     pub fn class_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.class_names.len()];
+        if self.targets.is_some() {
+            return counts;
+        }
         for &label in &self.labels {
             counts[label as usize] += 1;
         }
@@ -265,7 +310,9 @@ impl ImageDataset {
         let labels = examples.iter().map(|&example| self.labels[example]).collect();
         let files = self.files.as_ref();
         let files = files.map(|files| examples.iter().map(|&one| files[one].clone()).collect());
-        Self { pixels, labels, class_names: self.class_names.clone(), shape: self.shape, files }
+        let targets = self.targets.as_ref().map(|targets| targets.select(examples));
+        let class_names = self.class_names.clone();
+        Self { pixels, labels, class_names, targets, shape: self.shape, files }
     }
 
     /// A fingerprint: equal for equal data on every machine, 64 hexadecimal digits.
@@ -273,7 +320,8 @@ impl ImageDataset {
     /// It is the SHA-256 of these bytes, every count a 64-bit little-endian number: the line
     /// `dnn-data picture data set 1` with its line feed; height, width, channels; the number of
     /// classes, then for each its name's length in bytes and the name in UTF-8; the number of
-    /// examples, then each label as a 32-bit little-endian number; the pixels of each picture in turn.
+    /// examples, then each label as a 32-bit little-endian number; where there are targets, their number for each
+    /// picture and then those of each picture as 64-bit little-endian floats; the pixels of each picture in turn.
     ///
     /// # Examples
     ///
@@ -294,6 +342,12 @@ impl ImageDataset {
         for label in &self.labels {
             hash.update(label.to_le_bytes());
         }
+        if let Some(targets) = self.targets() {
+            hash.update((targets.nrows() as u64).to_le_bytes());
+            for number in targets.columns().into_iter().flatten() {
+                hash.update(number.to_le_bytes());
+            }
+        }
         for picture in self.pixels().columns() {
             hash.update(picture.to_slice().expect("columns are contiguous by construction"));
         }
@@ -310,6 +364,9 @@ impl ImageDataset {
     ) {
         self.pixels.reorder(order, beside.map(|part| &mut part.pixels).collect());
         self.labels = order.iter().map(|&example| self.labels[example]).collect();
+        if let Some(targets) = &mut self.targets {
+            *targets = targets.select(order);
+        }
         if let Some(files) = &mut self.files {
             let empty = || PictureFile { path: String::new(), sha256: [0; 32] };
             let mut take = |&one: &usize| mem::replace(&mut files[one], empty());
@@ -326,6 +383,7 @@ impl ImageDataset {
             pixels: self.pixels.split_off(first),
             labels: self.labels.split_off(first),
             class_names: self.class_names.clone(),
+            targets: self.targets.as_mut().map(|targets| targets.split_off(first)),
             shape: self.shape,
             files: self.files.as_mut().map(|files| files.split_off(first)),
         }
@@ -346,6 +404,20 @@ impl fmt::Debug for ImageDataset {
             .field("class_names", &self.class_names)
             .finish_non_exhaustive()
     }
+}
+
+/// The number of examples of these pixels, which fit the shape.
+fn checked_count(pixels: &Array2<u8>, shape: ImageShape) -> Result<usize> {
+    let (rows, examples) = pixels.dim();
+    let expected = shape.features().filter(|&features| features > 0);
+    let expected = expected.ok_or(DataError::Shape { shape })?;
+    if rows != expected {
+        return Err(DataError::PixelCount { expected, found: rows, shape });
+    }
+    if examples == 0 {
+        return Err(DataError::Empty);
+    }
+    Ok(examples)
 }
 
 /// A digest in hexadecimal.
@@ -421,6 +493,31 @@ mod tests {
         for other in &others {
             assert_ne!(other.sha256(), expected, "{other:?}");
         }
+    }
+
+    #[test]
+    fn targets_go_with_their_pictures_and_into_the_fingerprint() {
+        let numbered = |second: f64| {
+            let targets = vec![1.0, -1.0, second, -2.0, 3.0, -3.0];
+            ImageDataset::with_targets(array![[1, 3, 5], [2, 4, 6]], targets, 2, SHAPE).unwrap()
+        };
+        let mut set = numbered(2.0);
+        assert_ne!(set.sha256(), numbered(2.5).sha256());
+        assert_eq!(set.sha256(), numbered(2.0).sha256());
+        assert_eq!(set.select(&[2]).targets().unwrap(), array![[3.0], [-3.0]]);
+        set.reorder(&[1, 2, 0], std::iter::empty());
+        let others = set.split_off(1);
+        assert_eq!(
+            (set.pixels(), set.targets()),
+            (array![[3], [4]].view(), Some(array![[2.0], [-2.0]].view()))
+        );
+        assert_eq!(others.targets().unwrap(), array![[3.0, 1.0], [-3.0, -1.0]]);
+        assert_eq!((others.labels(), others.class_counts()), ([0, 0].as_slice(), vec![]));
+        let few = ImageDataset::with_targets(array![[1, 3], [2, 4]], vec![1.0], 1, SHAPE);
+        assert_eq!(
+            few.unwrap_err().to_string(),
+            "expected 2 labels, one for each picture, found 1"
+        );
     }
 
     #[test]

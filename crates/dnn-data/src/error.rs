@@ -154,6 +154,34 @@ pub enum DataError {
         /// The number of labels.
         found: usize,
     },
+    /// There are not as many targets for each picture.
+    #[error(
+        "expected the same number of targets, at least 1, for each picture, found {found} by {each}"
+    )]
+    TargetCount {
+        /// The numbers in all.
+        found: usize,
+        /// The numbers of a picture.
+        each: usize,
+    },
+    /// A target is not a finite number.
+    #[error("expected finite numbers as targets, found {found} at example {example}")]
+    Target {
+        /// The position of the example, from 0.
+        example: usize,
+        /// The number.
+        found: f64,
+    },
+    /// The parts of a data set ask for different things.
+    #[error("{}: expected {train} in every part, as in the training part, found {other} in another", path.display())]
+    TargetsDiffer {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the training part asks for.
+        train: String,
+        /// What the other part asks for.
+        other: String,
+    },
     /// A label has no class name.
     #[error(
         "expected labels below {classes}, the number of classes, found {found} at example {example}"

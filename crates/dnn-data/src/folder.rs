@@ -133,6 +133,18 @@ pub(crate) fn agree(path: &Path, train: &ImageDataset, test: ImageDataset) -> Re
         let (train, test) = (train.shape(), test.shape());
         return Err(DataError::ShapesDiffer { path: path.to_path_buf(), train, test });
     }
+    let asked = |part: &ImageDataset| match part.targets() {
+        None => "classes".to_owned(),
+        Some(targets) if targets.nrows() == 1 => "a number for each picture".to_owned(),
+        Some(targets) => format!("{} numbers for each picture", targets.nrows()),
+    };
+    if asked(train) != asked(&test) {
+        let (train, other) = (asked(train), asked(&test));
+        return Err(DataError::TargetsDiffer { path: path.to_path_buf(), train, other });
+    }
+    if train.targets().is_some() {
+        return Ok(test);
+    }
     let counts = train.class_counts();
     let unknown = |label: &u32| counts.get(*label as usize).is_none_or(|&count| count == 0);
     if let Some(label) = test.labels().iter().copied().filter(unknown).min() {

@@ -58,6 +58,7 @@ mod folder;
 mod pictures;
 mod split;
 mod stream;
+mod targets;
 
 pub use arrays::load_arrays;
 pub use dataset::{ChannelStatistics, Dataset, ImageDataset, ImageShape, PictureFile};

@@ -468,3 +468,51 @@ mod hdf5 {
         }
     }
 }
+
+#[test]
+fn floats_in_place_of_labels_are_targets() {
+    let [x, _] = <[_; 2]>::try_from(pair()).unwrap();
+    let of_f32: Vec<u8> = [1.5_f32, -2.0].iter().flat_map(|y| y.to_le_bytes()).collect();
+    let of_f64 =
+        |numbers: &[f64]| -> Vec<u8> { numbers.iter().flat_map(|y| y.to_be_bytes()).collect() };
+    let loaded = |y: Vec<u8>| load_npz(&npz(&[x.clone(), ("y_train", y)])).unwrap().train;
+    let single = loaded(npy("<f4", "False", "(2,)", &of_f32));
+    assert_eq!(single.targets().unwrap(), ndarray::array![[1.5, -2.0]]);
+    assert!(single.class_names().is_empty());
+    // Whole numbers that are stored as floats are targets, too, and columns stay with their picture.
+    let pairs = loaded(npy(">f8", "False", "(2, 2)", &of_f64(&[1.0, 2.0, 3.0, 4.0])));
+    assert_eq!(pairs.targets().unwrap(), ndarray::array![[1.0, 3.0], [2.0, 4.0]]);
+    let turned = loaded(npy(">f8", "True", "(2, 2)", &of_f64(&[1.0, 3.0, 2.0, 4.0])));
+    assert_eq!(turned.sha256(), pairs.sha256());
+    assert_ne!(loaded(npy("<f4", "False", "(2,)", &[0; 8])).sha256(), single.sha256());
+
+    let y =
+        |shape: &str, numbers: &[f64]| ("y_train", npy(">f8", "False", shape, &of_f64(numbers)));
+    for (arrays, reason) in [
+        (vec![x.clone(), y("(2,)", &[1.0, f64::NAN])], "found NaN at example 1"),
+        (vec![x.clone(), y("(2,)", &[f64::INFINITY, 1.0])], "found inf at example 0"),
+        (vec![x.clone(), y("(1,)", &[1.0])], "expected 2 labels, one for each picture, found 1"),
+        (vec![x.clone(), y("(2, 0)", &[])], "at least 1, for each picture"),
+        (vec![x.clone(), y("(1, 2, 1)", &[1.0, 2.0])], "of the sizes (m) or (m, k)"),
+        (
+            vec![
+                x.clone(),
+                y("(2,)", &[1.0, 2.0]),
+                ("classes", npy("|S1", "False", "(2,)", b"ab")),
+            ],
+            "because there are names of classes",
+        ),
+        (
+            vec![
+                x.clone(),
+                y("(2,)", &[1.0, 2.0]),
+                ("x_test", x.1.clone()),
+                ("y_test", bytes("(2,)", &[0, 1])),
+            ],
+            "expected a number for each picture in every part, as in the training part, found classes",
+        ),
+    ] {
+        let message = refused(&arrays);
+        assert!(message.contains(reason), "`{message}` does not say `{reason}`");
+    }
+}

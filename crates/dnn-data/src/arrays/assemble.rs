@@ -2,11 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use ndarray::Array2;
+
 use super::role::{Role, part_of_file, role_of};
 use super::{Array, ArrayFile, Values, open, stem};
 use crate::folder::{agree, some_of};
 use crate::idx::{into_columns, numbered_names, picture_shape};
-use crate::{DataError, Dataset, Ignored, ImageDataset, Part, Result, class_name, path_text};
+use crate::{
+    DataError, Dataset, Ignored, ImageDataset, ImageShape, Part, Result, class_name, path_text,
+};
 
 /// Labels without names go up to here.
 const MOST_CLASSES: usize = 1 << 16;
@@ -161,7 +165,10 @@ impl Files<'_> {
         for place in places {
             let names = match self.read(place)?.values {
                 Values::Texts(names) => names.iter().map(|name| class_name(name)).collect(),
-                Values::Bytes(_) | Values::Integers(_) | Values::Classes { .. } => {
+                Values::Bytes(_)
+                | Values::Integers(_)
+                | Values::Reals(_)
+                | Values::Classes { .. } => {
                     return Err(self.fault(place, "expected names, found numbers".to_owned()));
                 }
             };
@@ -182,7 +189,11 @@ impl Files<'_> {
     ) -> Result<ImageDataset> {
         let Array { dims, values } = self.read(pictures)?;
         let Values::Bytes(values) = values else {
-            let reason = "expected unsigned bytes, found wider integers or texts";
+            let reason = if matches!(values, Values::Reals(_)) {
+                "expected unsigned bytes, found real numbers; pixels are unsigned bytes, 0 to 255"
+            } else {
+                "expected unsigned bytes, found wider integers or texts"
+            };
             return Err(self.fault(pictures, reason.to_owned()));
         };
         let at = |error: DataError, files: &Self| files.fault(pictures, error.to_string());
@@ -196,7 +207,11 @@ impl Files<'_> {
         }
         let (pixels, shape) =
             into_columns(values, shape, count).map_err(|error| at(error, self))?;
-        let Labels { numbers, members } = self.labels(labels)?;
+        let array = self.read(labels)?;
+        if let Values::Reals(numbers) = array.values {
+            return self.targets((pixels, shape), labels, (array.dims, numbers), names.is_some());
+        }
+        let Labels { numbers, members } = self.labels(labels, array)?;
         if let (Some(names), Some(members)) = (names, &members)
             && names != members
         {
@@ -214,9 +229,34 @@ impl Files<'_> {
             .map_err(|error| self.fault(labels, error.to_string()))
     }
 
+    /// Pictures with numbers to be found from them.
+    fn targets(
+        &self,
+        (pixels, shape): (Array2<u8>, ImageShape),
+        place: &Place,
+        (dims, numbers): (Vec<usize>, Vec<f64>),
+        has_names: bool,
+    ) -> Result<ImageDataset> {
+        let each = match dims[..] {
+            [_] => 1,
+            [_, each] => each,
+            _ => {
+                let reason = format!("expected numbers of the sizes (m) or (m, k), found {dims:?}");
+                return Err(self.fault(place, reason));
+            }
+        };
+        if has_names {
+            let reason =
+                "expected integers, because there are names of classes, found real numbers";
+            return Err(self.fault(place, reason.to_owned()));
+        }
+        ImageDataset::with_targets(pixels, numbers, each, shape)
+            .map_err(|error| self.fault(place, error.to_string()))
+    }
+
     /// Labels from 0, each of which could have a name.
-    fn labels(&mut self, place: &Place) -> Result<Labels> {
-        let Array { dims, values } = self.read(place)?;
+    fn labels(&self, place: &Place, array: Array) -> Result<Labels> {
+        let Array { dims, values } = array;
         if !matches!(dims[..], [_] | [_, 1]) {
             let reason = format!("expected labels of the sizes (m) or (m, 1), found {dims:?}");
             return Err(self.fault(place, reason));
@@ -229,7 +269,7 @@ impl Files<'_> {
                 members = Some(names.iter().map(|name| class_name(name)).collect());
                 labels
             }
-            Values::Texts(_) => {
+            Values::Texts(_) | Values::Reals(_) => {
                 let reason = "expected whole numbers from 0, found texts".to_owned();
                 return Err(self.fault(place, reason));
             }

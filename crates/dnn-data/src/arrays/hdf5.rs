@@ -150,12 +150,12 @@ fn read(dataset: &Dataset) -> Result<Array, String> {
         Datatype::String { .. } | Datatype::VarLen { .. } => {
             Values::Texts(dataset.read_strings().map_err(words)?)
         }
-        Datatype::FloatingPoint { .. } => {
-            return Err(
-                "expected whole numbers, found real numbers; pixels are unsigned bytes, 0 to \
-                        255, labels integers"
-                    .to_owned(),
-            );
+        Datatype::FloatingPoint { size: 4, .. } => {
+            Values::Reals(all::<f32>(dataset)?.into_iter().map(f64::from).collect())
+        }
+        Datatype::FloatingPoint { size: 8, .. } => Values::Reals(all(dataset)?),
+        Datatype::FloatingPoint { size, .. } => {
+            return Err(format!("expected floats of 4 or 8 bytes, found {size}"));
         }
         other => return Err(format!("expected whole numbers, found {}", kind(other))),
     };

@@ -39,6 +39,8 @@ enum Values {
     Bytes(Vec<u8>),
     /// Any other integers.
     Integers(Vec<i64>),
+    /// Real numbers.
+    Reals(Vec<f64>),
     /// Texts.
     Texts(Vec<String>),
     /// The members of an enumeration, by their place among its names.
@@ -74,7 +76,9 @@ trait ArrayFile {
 /// classes; `train`, `val` (`validation`, `dev`) or `test` say the part, in the array's name or else in the
 /// file's. So `x_train`, `train_images` and the course's `train_set_x` all are pictures to train on.
 /// Pictures are unsigned bytes of (m, height, width) or (m, height, width, channels), labels integers of
-/// (m) or (m, 1), from 0. A part that stands alone is the training part. Arrays of other names are no part of the data and are given back by name.
+/// (m) or (m, 1), from 0. Labels that are stored as floats of 4 or 8 bytes, of (m) or (m, k), are numbers to be found
+/// from the pictures ([`targets`](crate::ImageDataset::targets)), even if all of them are whole: the type says
+/// what is meant, not the values. A part that stands alone is the training part. Arrays of other names are no part of the data and are given back by name.
 ///
 /// `.h5` needs the feature `hdf5`. It may begin with a user block, and be packed by gzip or LZF. Truth values
 /// are the labels 0 and 1; the members of any other enumeration are the classes, in the order of their

@@ -26,6 +26,8 @@ enum Kind {
     Integer {
         signed: bool,
     },
+    /// A float of 4 or 8 bytes.
+    Real,
     /// Bytes up to the first zero of the last ones.
     Text,
     /// UTF-32.
@@ -183,9 +185,8 @@ fn value_kind(descr: &str) -> Result<(Kind, usize, bool), String> {
         ("i", 1 | 2 | 4 | 8) => Kind::Integer { signed: true },
         ("S" | "a", 1..) => Kind::Text,
         ("U", 1..) => Kind::WideText,
-        ("f", _) => {
-            return refused("real numbers; pixels are unsigned bytes, 0 to 255, labels integers");
-        }
+        ("f", 4 | 8) => Kind::Real,
+        ("f", _) => return refused("real numbers of another size than 4 or 8 bytes"),
         ("O", _) => return refused("Python objects, which are never read"),
         _ => return refused("another kind of value"),
     };
@@ -203,6 +204,11 @@ pub(super) fn array(header: &Header, bytes: Vec<u8>) -> Result<Array, String> {
             let number = |bytes: &[u8]| integer(bytes, signed, header.big_endian);
             let numbers = bytes.chunks_exact(width).map(number).collect::<Result<_, _>>()?;
             Values::Integers(row_major(header, numbers)?)
+        }
+        Kind::Real => {
+            let number = |bytes: &[u8]| real(bytes, header.big_endian);
+            let numbers = bytes.chunks_exact(width).map(number).collect::<Result<_, _>>()?;
+            Values::Reals(row_major(header, numbers)?)
         }
         Kind::Text => {
             let text = |bytes: &[u8]| {
@@ -247,6 +253,19 @@ fn integer(bytes: &[u8], signed: bool, big_endian: bool) -> Result<i64, String> 
         bytes.iter().rev().for_each(&mut push);
     }
     i64::try_from(number).map_err(|_| format!("expected a number of 63 bits, found {number}"))
+}
+
+/// The number in the 4 or 8 bytes of a float.
+fn real(bytes: &[u8], big_endian: bool) -> Result<f64, String> {
+    let mut bytes = bytes.to_vec();
+    if big_endian {
+        bytes.reverse();
+    }
+    if let Ok(bytes) = bytes.as_slice().try_into() {
+        return Ok(f32::from_le_bytes(bytes).into());
+    }
+    let bytes = bytes.as_slice().try_into();
+    bytes.map(f64::from_le_bytes).map_err(|_| "expected floats of 4 or 8 bytes".to_owned())
 }
 
 /// The values with the last index fastest.
@@ -294,7 +313,7 @@ mod tests {
             ("{'descr': '|u1', 'fortran_order': False, 'shape': (1,)} x", "its header says"),
             ("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", "never read"),
             ("{'descr': '|O8', 'fortran_order': False, 'shape': (1,)}", "never read"),
-            ("{'descr': '<f8', 'fortran_order': False, 'shape': (1,)}", "real numbers"),
+            ("{'descr': '<f2', 'fortran_order': False, 'shape': (1,)}", "real numbers"),
             ("{'descr': '<c16', 'fortran_order': False, 'shape': (1,)}", "another kind"),
             ("{'descr': [('a', '<i4')], 'fortran_order': False, 'shape': (1,)}", "a record"),
             ("{'descr': '<é', 'fortran_order': False, 'shape': (1,)}", "another kind"),
@@ -316,6 +335,15 @@ mod tests {
         assert_eq!(integer(&(-5_i64).to_le_bytes(), true, false), Ok(-5));
         assert_eq!(integer(&i64::MIN.to_be_bytes(), true, true), Ok(i64::MIN));
         assert!(integer(&u64::MAX.to_le_bytes(), false, false).is_err());
+    }
+
+    #[test]
+    fn floats_of_both_widths_and_orders() {
+        assert_eq!(real(&1.5_f32.to_le_bytes(), false), Ok(1.5));
+        assert_eq!(real(&(-2.25_f32).to_be_bytes(), true), Ok(-2.25));
+        assert_eq!(real(&0.1_f64.to_le_bytes(), false), Ok(0.1));
+        assert_eq!(real(&1e300_f64.to_be_bytes(), true), Ok(1e300));
+        assert!(real(&[0; 2], false).is_err());
     }
 
     #[test]

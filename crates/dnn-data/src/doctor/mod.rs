@@ -66,7 +66,7 @@ pub fn examine(data: &Dataset) -> Report {
             let place = Place {
                 path: file.unwrap_or_else(|| format!("{part} {}", example + 1)),
                 part: Some(part),
-                class: Some(set.class_names()[set.labels()[example] as usize].clone()),
+                class: set.class_names().get(set.labels()[example] as usize).cloned(),
             };
             if look::is_single(pixels, shape.channels) {
                 findings.add(Kind::SingleColor, vec![place.clone()], String::new());
