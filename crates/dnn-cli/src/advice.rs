@@ -101,6 +101,8 @@ mod tests {
             examples: actual.iter().sum(),
             cost: 0.0,
             classification: Some(classification),
+            regression: None,
+            labels: None,
         }
     }
 
@@ -159,7 +161,8 @@ mod tests {
 
     #[test]
     fn regression_has_no_classes_to_speak_of() {
-        let part = Evaluation { examples: 5, cost: 1.0, classification: None };
+        let (classification, regression, labels) = (None, None, None);
+        let part = Evaluation { examples: 5, cost: 1.0, classification, regression, labels };
         assert!(notes(&[("train", part.clone()), ("test", part)], &[]).is_empty());
     }
 }

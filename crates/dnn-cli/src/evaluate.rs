@@ -31,6 +31,10 @@ impl WithModel for Evaluate<'_> {
 
     fn run<T: Element + Scalar>(self, network: &Network<T>, _: &str) -> anyhow::Result<ExitCode> {
         let arguments = self.0;
+        if arguments.metrics && network.classes().is_empty() {
+            let message = "--metrics is for classes, but the outputs of the model are numbers";
+            return Err(Refusal::Usage(message.to_owned()).into());
+        }
         let options = arguments.pictures.options(preprocessing_of(network)?);
         let (data, code) = load(data::place(arguments.data.as_deref())?.as_deref(), &options)?;
         let fingerprint = data.fingerprint();
@@ -183,6 +187,18 @@ pub(crate) fn check_fit<T: Element>(
     data: &ImageDataset,
 ) -> anyhow::Result<()> {
     check_shape(network, data.shape())?;
+    let wanted = data.targets().map(|targets| targets.nrows());
+    let given = network.classes().is_empty().then(|| network.outputs());
+    if wanted != given {
+        let text = |numbers: Option<usize>| match numbers {
+            Some(1) => "a number for each picture".to_owned(),
+            Some(numbers) => format!("{numbers} numbers for each picture"),
+            None => "classes".to_owned(),
+        };
+        let (expected, found) = (text(given), text(wanted));
+        let message = format!("the model gives {expected}; found data with {found}");
+        return Err(Refusal::Data(message).into());
+    }
     if !network.classes().starts_with(data.class_names()) {
         let (expected, found) = (network.classes().join(", "), data.class_names().join(", "));
         let message = format!("expected the model's classes {expected}; found {found}");

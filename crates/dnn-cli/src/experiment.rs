@@ -6,7 +6,7 @@ use dnn_core::{CoreError, Element, PixelScaling, Purpose, RandomStream, kernel_p
 use dnn_data::augment::Augmenter;
 use dnn_data::picture::Preprocessing;
 use dnn_data::{DataError, Dataset, ImageDataset, ImageShape, LoadOptions, LoadReport};
-use dnn_layers::{Activation, InputShape, Layer, Network, Provenance};
+use dnn_layers::{Activation, Head, InputShape, Layer, Network, NetworkBuilder, Provenance};
 use dnn_store::Scalar;
 use dnn_train::{Augment, Clip, EarlyStopping, TrainError, Trainer};
 
@@ -15,6 +15,7 @@ use crate::data;
 use crate::failure::Refusal;
 use crate::output::note;
 use crate::parts::{self, Parts, Plan};
+use crate::regression::{TargetScales, refuse_flags_for_classes};
 use crate::settings::{self, Settings, learning_rate};
 
 /// This program and its version, as models record it.
@@ -40,6 +41,9 @@ impl Loaded {
     pub(crate) fn load(arguments: &TrainArguments) -> anyhow::Result<Self> {
         let source = data::load(arguments.data.as_deref(), &options(arguments))?;
         let (code, data, report) = (source.exit_code(), source.data, source.report);
+        if data.train.targets().is_some() {
+            refuse_flags_for_classes(arguments)?;
+        }
         let (sha256, name) = (parts::fingerprint(&data), data.name.clone());
         if data.test.is_some() && arguments.split.is_some_and(|split| split > 0.0) {
             note(&format!("note: {name} has a test part of its own; --split is not used"));
@@ -152,7 +156,14 @@ fn divide(data: Dataset, plan: Plan) -> anyhow::Result<Parts> {
         let without = classes - with_examples.len();
         note(&format!("warning: {without} of the {classes} classes have no training examples"));
     }
-    note(&format!("{name}: pictures of {shape}, {classes} classes; {}", counts.join(", ")));
+    let asked = match parts.train.targets() {
+        Some(targets) => match targets.nrows() {
+            1 => "a number to be found from each".to_owned(),
+            several => format!("{several} numbers to be found from each"),
+        },
+        None => format!("{classes} classes"),
+    };
+    note(&format!("{name}: pictures of {shape}, {asked}; {}", counts.join(", ")));
     Ok(parts)
 }
 
@@ -181,13 +192,20 @@ fn build<T: Element>(
     let input = InputShape::picture(shape.height, shape.width, shape.channels);
     let mut stream = RandomStream::new(arguments.seed, Purpose::Initialization, 0);
     let builder = Network::<T>::builder(input);
-    let network = (layers(arguments).into_iter())
-        .fold(builder, dnn_layers::NetworkBuilder::layer)
-        .classes(train.class_names())
+    let builder = (layers(arguments).into_iter()).fold(builder, NetworkBuilder::layer);
+    let network = answers(builder, train)
         .initializer(arguments.init)
         .scaling(scaling(arguments.scaling, train)?)
         .build(&mut stream)?;
     Ok(network)
+}
+
+/// The outputs that the data asks for.
+fn answers<T: Element>(builder: NetworkBuilder<T>, train: &ImageDataset) -> NetworkBuilder<T> {
+    match train.targets() {
+        Some(targets) => builder.outputs(targets.nrows(), Head::Identity),
+        None => builder.classes(train.class_names()),
+    }
 }
 
 /// A network with the weights of `model`; for other classes with a new last layer.
@@ -207,18 +225,22 @@ fn start_from<T: Element>(
     }
     let mut stream = RandomStream::new(arguments.seed, Purpose::Initialization, 0);
     let builder = Network::<T>::builder(input).scaling(model.scaling());
-    let builder = model.hidden().iter().copied().fold(builder, dnn_layers::NetworkBuilder::layer);
-    let mut network = builder.classes(train.class_names()).build(&mut stream)?;
-    let same_classes = model.classes() == train.class_names();
-    if !same_classes {
+    let builder = model.hidden().iter().copied().fold(builder, NetworkBuilder::layer);
+    let mut network = answers(builder, train).build(&mut stream)?;
+    let gives = |network: &Network<T>| (network.head(), network.outputs());
+    let same_answers = model.classes() == train.class_names() && gives(model) == gives(&network);
+    if !same_answers {
         note("note: the model has other classes: its last layer starts anew");
     }
-    let kept = network.parameters().layers.len() - usize::from(!same_classes);
+    let kept = network.parameters().layers.len() - usize::from(!same_answers);
     for (mut to, from) in network.layers_mut().zip(&model.parameters().layers).take(kept) {
         to.weights.assign(&from.weights);
         to.bias.assign(&from.bias);
     }
     network.statistics_mut().clone_from_slice(model.statistics());
+    if let Some(scales) = TargetScales::of(train).filter(|_| same_answers) {
+        scales.enter(&mut network)?;
+    }
     Ok(network)
 }
 

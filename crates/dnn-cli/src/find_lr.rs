@@ -12,6 +12,7 @@ use crate::chart;
 use crate::experiment::{Experiment, Loaded};
 use crate::output;
 use crate::parts;
+use crate::regression::TargetScales;
 use crate::run_folder::RunFolder;
 
 /// Steps of a sweep.
@@ -26,7 +27,9 @@ pub(crate) fn run<T: Element + Scalar>(
         Some(out) => Some(RunFolder::create(Some(out), "runs", &loaded.name)?),
         None => None,
     };
-    let training = parts::examples(&experiment.network, &loaded.parts.train);
+    let train = &loaded.parts.train;
+    let targets = TargetScales::of(train).and_then(|scales| scales.standardized(train));
+    let training = parts::examples(&experiment.network, train, targets.as_ref());
     let sweep = find_learning_rate(&experiment.trainer, &experiment.network, &training, STEPS)?;
     let points: Vec<(f64, f64)> =
         sweep.points.iter().map(|point| (point.learning_rate, point.smoothed)).collect();

@@ -44,7 +44,11 @@ impl WithModel for Inspect<'_> {
         let mut line = |name: &str, value: &str| {
             text += &format!("{:<14} {}\n", plain(name), plain(value));
         };
-        line("classes", &some_of(network.classes()));
+        if network.classes().is_empty() {
+            line("outputs", &format!("{} ({} head)", network.outputs(), network.head()));
+        } else {
+            line("classes", &some_of(network.classes()));
+        }
         line("precision", &T::PRECISION.to_string());
         line("sha256", sha256);
         match network.provenance() {

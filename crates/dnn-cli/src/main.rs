@@ -25,6 +25,7 @@ mod parts;
 mod predict;
 mod progress;
 mod recorder;
+mod regression;
 mod resume;
 mod run_folder;
 mod search;

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use dnn_train::Evaluation;
+use dnn_train::{Evaluation, LabelSets, Regression};
 use serde::Serialize;
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr as _;
@@ -93,19 +93,82 @@ pub(crate) fn note(text: &str) {
 
 /// A part of the data as `--json` has it.
 pub(crate) fn evaluation_json(evaluation: &Evaluation) -> Value {
+    let (cost, examples) = (evaluation.cost, evaluation.examples);
+    if let Some(Regression { r2, mean_absolute_error, baseline }) = evaluation.regression {
+        return json!({
+            "cost": cost,
+            "r2": r2,
+            "mean_absolute_error": mean_absolute_error,
+            "baseline": baseline,
+            "examples": examples,
+        });
+    }
+    if let Some(LabelSets { accuracy, subset_accuracy }) = &evaluation.labels {
+        return json!({
+            "cost": cost,
+            "accuracy_of_each": accuracy,
+            "subset_accuracy": subset_accuracy,
+            "examples": examples,
+        });
+    }
     json!({
-        "cost": evaluation.cost,
+        "cost": cost,
         "accuracy": evaluation.accuracy(),
         "interval": evaluation.interval(),
         "baseline": evaluation.baseline(),
-        "examples": evaluation.examples,
+        "examples": examples,
     })
+}
+
+/// The measured parts of data with numbers to be found, one per line.
+fn regression_table(parts: &[(&str, &Evaluation)]) -> String {
+    let mut table = format!(
+        "{:<11} {:>8} {:>12} {:>8} {:>14} {:>12}\n",
+        "part", "examples", "cost", "R2", "absolute error", "baseline"
+    );
+    for (name, evaluation) in parts {
+        let Some(found) = &evaluation.regression else { continue };
+        let r2 = found.r2.map_or("-".to_owned(), |r2| format!("{r2:.4}"));
+        table += &format!(
+            "{name:<11} {:>8} {:>12.6} {r2:>8} {:>14.6} {:>12.6}\n",
+            evaluation.examples, evaluation.cost, found.mean_absolute_error, found.baseline
+        );
+    }
+    table
+}
+
+/// The measured parts of data with labels of which several can hold, one per line.
+fn labels_table(parts: &[(&str, &Evaluation)]) -> String {
+    let mut table = format!(
+        "{:<11} {:>8} {:>10} {:>9}  {}\n",
+        "part", "examples", "cost", "all right", "each label"
+    );
+    for (name, evaluation) in parts {
+        let Some(found) = &evaluation.labels else { continue };
+        let percent = |share: &f64| format!("{:.1} %", 100.0 * share);
+        let each: Vec<String> = found.accuracy.iter().map(percent).collect();
+        table += &format!(
+            "{name:<11} {:>8} {:>10.6} {:>9}  {}\n",
+            evaluation.examples,
+            evaluation.cost,
+            percent(&found.subset_accuracy),
+            each.join(", ")
+        );
+    }
+    table
 }
 
 /// The measured parts, one per line.
 pub(crate) fn evaluation_table<'a>(
     parts: impl IntoIterator<Item = (&'a str, &'a Evaluation)>,
 ) -> String {
+    let parts: Vec<(&str, &Evaluation)> = parts.into_iter().collect();
+    if parts.iter().any(|(_, evaluation)| evaluation.regression.is_some()) {
+        return regression_table(&parts);
+    }
+    if parts.iter().any(|(_, evaluation)| evaluation.labels.is_some()) {
+        return labels_table(&parts);
+    }
     let percent =
         |share: Option<f64>| share.map_or("-".to_owned(), |s| format!("{:.1} %", 100.0 * s));
     let mut table = format!(

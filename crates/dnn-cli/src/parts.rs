@@ -5,8 +5,10 @@ use dnn_core::Element;
 use dnn_data::{Dataset, ImageDataset};
 use dnn_layers::Network;
 use dnn_train::{Cost, Evaluation, Examples, TrainError, evaluate};
+use ndarray::Array2;
 
 use crate::output::plain;
+use crate::regression;
 
 /// The seed of the test part: the same pictures whatever the seed of the run.
 const TEST_SPLIT_SEED: u64 = 0;
@@ -79,12 +81,17 @@ impl Parts {
     }
 }
 
-/// A part as examples for `network`.
+/// A part as examples for `network`, with these targets in place of classes if there are any.
 pub(crate) fn examples<'a, T: Element>(
     network: &Network<T>,
     part: &'a ImageDataset,
+    targets: Option<&'a Array2<T>>,
 ) -> Examples<'a, T> {
-    Examples::classes(network.pixels(part.pixels()), part.labels())
+    let pixels = network.pixels(part.pixels());
+    match targets {
+        Some(targets) => Examples::values(pixels, targets.view()),
+        None => Examples::classes(pixels, part.labels()),
+    }
 }
 
 /// Measures each of these parts.
@@ -93,7 +100,9 @@ pub(crate) fn measure<'p, T: Element>(
     parts: impl Iterator<Item = (&'static str, &'p ImageDataset)>,
 ) -> Result<Vec<(&'static str, Evaluation)>, TrainError> {
     let cost = Cost::of_head(network.head());
-    parts
-        .map(|(name, part)| Ok((name, evaluate(network, &examples(network, part), cost)?)))
-        .collect()
+    let one = |part: &ImageDataset| {
+        let targets = regression::targets(part);
+        evaluate(network, &examples(network, part, targets.as_ref()), cost)
+    };
+    parts.map(|(name, part)| Ok((name, one(part)?))).collect()
 }

@@ -11,6 +11,7 @@ use crate::checkpoints::{Checkpoints, Keep};
 use crate::history_file::HistoryFile;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
+use crate::regression::TargetScales;
 use crate::run_folder::RunFolder;
 use crate::tensorboard::EventFile;
 
@@ -66,6 +67,8 @@ pub(crate) struct Recorder<'a> {
     /// Whether a run on full batches is in the Gram form.
     gram: Option<bool>,
     ending: Ending,
+    /// Where the network is trained on numbers that are scaled, what gives the best model their unit back.
+    pub(crate) target_scales: Option<TargetScales>,
     failure: Option<anyhow::Error>,
 }
 
@@ -108,6 +111,7 @@ impl<'a> Recorder<'a> {
             full_batch: trainer.batch == Batch::Full,
             gram: None,
             ending: Ending::Finished,
+            target_scales: None,
             failure: None,
         })
     }
@@ -170,7 +174,12 @@ impl<'a> Recorder<'a> {
     /// Saves the run if it is time to, and ends it.
     fn state(&mut self, state: Snapshot<'_>) -> anyhow::Result<ControlFlow<()>> {
         if state.is_best() && self.keep_best {
-            self.folder.write("best.dnn", &state.network()?)?;
+            let network = state.network()?;
+            let network = match &self.target_scales {
+                Some(scales) => scales.leave_model(&network)?,
+                None => network,
+            };
+            self.folder.write("best.dnn", &network)?;
         }
         let step = state.step();
         // Looked at after steps alone, so that a number of steps says where a run ended.

@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use clap::ArgMatches;
 use dnn_core::{Element, Precision, kernel_path};
+use dnn_data::ImageDataset;
 use dnn_layers::Network;
 use dnn_store::Scalar;
 use dnn_train::{
@@ -26,6 +27,7 @@ use crate::interrupt::Interrupt;
 use crate::output::{self, note};
 use crate::parts::{self, Parts};
 use crate::recorder::{Ending, Recorded, Recorder};
+use crate::regression::TargetScales;
 use crate::resume::{self, Resumed};
 use crate::run_folder::{Config, RunFolder};
 use crate::settings::{self, Settings};
@@ -225,6 +227,7 @@ pub(crate) fn run_in<T: Element + Scalar>(
     let classes = loaded.parts.train.class_names();
     let mut recorder =
         Recorder::new(folder, arguments, &trainer, classes, done, interrupt.clone())?;
+    recorder.target_scales = TargetScales::of(&loaded.parts.train);
     let provenance = network.provenance().cloned();
     let fitted =
         fit(&trainer, &mut network, &loaded.parts, start, &mut |event| recorder.hear(event));
@@ -276,15 +279,28 @@ pub(crate) fn fit<T: Element + Scalar>(
     start: Start<T>,
     observer: &mut (dyn FnMut(Event<'_>) -> ControlFlow<()> + Send),
 ) -> Result<History, TrainError> {
-    let training = parts::examples(network, &parts.train);
-    let validation = parts.validation.as_ref().map(|part| parts::examples(network, part));
+    let scales = TargetScales::of(&parts.train);
+    let targets =
+        |part: &ImageDataset| scales.as_ref().and_then(|scales| scales.standardized::<T>(part));
+    let of_train = targets(&parts.train);
+    let of_validation = parts.validation.as_ref().and_then(targets);
+    let training = parts::examples(network, &parts.train, of_train.as_ref());
+    let validation = parts
+        .validation
+        .as_ref()
+        .map(|part| parts::examples(network, part, of_validation.as_ref()));
     let validation = validation.as_ref();
-    match start {
+    let fitted = match start {
         Start::First => trainer.fit(network, &training, validation, observer),
         Start::From(checkpoint) => {
             trainer.resume(network, *checkpoint, &training, validation, observer)
         }
+    };
+    // Whatever became of the run: what is saved of it is in the unit of the data.
+    if let Some(scales) = &scales {
+        scales.leave(network)?;
     }
+    fitted
 }
 
 /// Divides the logits by the temperature that fits the validation part, if that was asked for.
@@ -300,7 +316,7 @@ pub(crate) fn calibrate<T: Element>(
         let message = "--calibrate needs a validation part".to_owned();
         return Err(Refusal::Usage(message).into());
     };
-    match fit_temperature(network, &parts::examples(network, part))? {
+    match fit_temperature(network, &parts::examples(network, part, None))? {
         Some(temperature) => {
             network.cool(temperature)?;
             note(&format!("calibrated: the logits are divided by {temperature:.4}"));

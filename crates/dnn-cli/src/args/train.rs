@@ -33,7 +33,9 @@ Examples:
 With --json: train, validation and test (null if there is no such part), each with cost, accuracy,
 baseline and examples; model_sha256, seconds, examples_per_second and run, the run folder; steps and
 epochs made, ended_by (epochs, early-stopping, steps or time-limit), and best_epoch, after which the
-weights are, where the best ones were kept (else null).";
+weights are, where the best ones were kept (else null). Where numbers are to be found: r2 and
+mean_absolute_error in place of accuracy, and as baseline the cost of always answering with their mean;
+the costs of the history are shares of the variance of the training part's numbers.";
 
 // The parts of the help.
 const DATA: &str = "Data";
@@ -47,7 +49,8 @@ const RUN_FOLDER: &str = "Run folder";
 pub(crate) struct TrainArguments {
     /// The data: a folder of pictures, in a folder for each class, in train and test folders with these,
     /// or named like cat.12.jpg; a folder with IDX files named as MNIST's (.gz too) or with CIFAR-10's
-    /// batches; a file .npz or .h5 with arrays like `x_train` and `y_train`, or a folder with such files;
+    /// batches; a file .npz or .h5 with arrays like `x_train` and `y_train`, or a folder with such files
+    /// (labels that are stored as floats are numbers to be found: regression);
     /// or the name of a data set of `dnn fetch --list` that is in datasets or built in [default: digits,
     /// which are built in]
     pub(crate) data: Option<PathBuf>,

@@ -46,8 +46,9 @@ struct Prediction {
     file: PathBuf,
     /// Its number in the file, from 1.
     picture: usize,
+    /// The most probable one; 0 where there are none.
     class: usize,
-    /// One for each class.
+    /// One for each class, or the outputs of a network without classes.
     probabilities: Vec<f64>,
     /// The file that shows what the network sees of it.
     shown: Option<PathBuf>,
@@ -263,7 +264,12 @@ impl<T: Element> Task<'_, T> {
             return Ok(());
         }
         let network = self.network;
-        let probabilities = network.predict_probabilities(&network.pixels(pixels.view()))?;
+        let pixels = network.pixels(pixels.view());
+        let probabilities = if network.classes().is_empty() {
+            network.predict_outputs(&pixels)?
+        } else {
+            network.predict_probabilities(&pixels)?
+        };
         for (Asked { file, picture, shown }, column) in
             files.into_iter().zip(probabilities.columns())
         {

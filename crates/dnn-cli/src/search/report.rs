@@ -18,15 +18,17 @@ const SHOWN: usize = 20;
 
 /// A trial that is over, for standard error.
 pub(super) fn line(outcome: &Outcome) -> String {
-    match (outcome.validation_cost, outcome.validation_accuracy) {
-        (Some(cost), Some(accuracy)) => format!(
-            "trial {}: validation cost {cost:.4}, accuracy {:.1} %, {:.1} s",
-            outcome.trial,
-            100.0 * accuracy,
-            outcome.seconds
-        ),
-        _ => format!("trial {}: diverged", outcome.trial),
-    }
+    let Some(cost) = outcome.validation_cost else {
+        return format!("trial {}: diverged", outcome.trial);
+    };
+    let accuracy = outcome.validation_accuracy;
+    let accuracy = accuracy.map(|accuracy| format!(", accuracy {:.1} %", 100.0 * accuracy));
+    format!(
+        "trial {}: validation cost {cost:.4}{}, {:.1} s",
+        outcome.trial,
+        accuracy.unwrap_or_default(),
+        outcome.seconds
+    )
 }
 
 /// All trials, the best first, and the best one's model measured on every part.

@@ -6,6 +6,7 @@ mod kills;
 mod logs;
 mod planted;
 mod program;
+mod regression;
 mod reported;
 mod resume;
 mod search;
