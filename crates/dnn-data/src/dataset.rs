@@ -389,6 +389,45 @@ impl ImageDataset {
         }
     }
 
+    /// The same examples with labels that count in `class_names`, where each class is found by its name;
+    /// classes that have no examples here may be missing on either side.
+    ///
+    /// # Errors
+    /// [`UnknownClasses`](DataError::UnknownClasses) where an example has a class of another name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dnn_data::{ImageDataset, ImageShape};
+    /// use ndarray::array;
+    ///
+    /// let shape = ImageShape { height: 1, width: 1, channels: 1 };
+    /// let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    /// let set = ImageDataset::new(array![[1, 2]], vec![1, 0], names(&["cat", "dog"]), shape)?;
+    /// let set = set.in_classes(&names(&["ant", "cat", "dog"]))?;
+    /// assert_eq!(set.labels(), [2, 1]);
+    /// assert!(set.in_classes(&names(&["ant", "cat"])).is_err());
+    /// # Ok::<(), dnn_data::DataError>(())
+    /// ```
+    pub fn in_classes(self, class_names: &[String]) -> Result<Self> {
+        let place = |name: &String| class_names.iter().position(|known| known == name);
+        let places: Vec<Option<usize>> = self.class_names.iter().map(place).collect();
+        let unknown: Vec<&str> = (self.class_counts().iter().zip(&places).zip(&self.class_names))
+            .filter_map(|((&count, place), name)| {
+                (count > 0 && place.is_none()).then_some(name.as_str())
+            })
+            .collect();
+        if !unknown.is_empty() {
+            let (known, unknown) = (class_names.join(", "), unknown.join(", "));
+            return Err(DataError::UnknownClasses { known, unknown });
+        }
+        let label = |&label: &u32| {
+            places[label as usize].and_then(|place| u32::try_from(place).ok()).unwrap_or(label)
+        };
+        let labels = self.labels.iter().map(label).collect();
+        Ok(Self { labels, class_names: class_names.to_vec(), ..self })
+    }
+
     /// The same examples under a longer list of names that begins with the present one.
     pub(crate) fn with_class_names(self, class_names: Vec<String>) -> Self {
         debug_assert!(class_names.starts_with(&self.class_names));

@@ -346,6 +346,14 @@ pub enum DataError {
         /// The classes of the training part.
         train: String,
     },
+    /// Examples have classes that a model does not have.
+    #[error("expected the classes of the model ({known}), found {unknown} too")]
+    UnknownClasses {
+        /// Those of the model.
+        known: String,
+        /// The others that have examples.
+        unknown: String,
+    },
     /// A picture file cannot be used.
     #[error("{}: {reason}{}", path.display(), Others(*others))]
     BadPicture {

@@ -68,6 +68,6 @@ pub use folder::{load_folder, load_test_part};
 pub use pictures::{
     BadFile, BadFiles, CacheUse, Entry, Ignored, Layout, Listing, LoadOptions, LoadReport, Loaded,
     NotedFile, Part, SHOW_MARKER, cache_folder, class_name, list_pictures, load_pictures,
-    natural_order, path_text, picture_files, text_path,
+    natural_order, own_size, path_text, picture_files, text_path,
 };
 pub use split::{Split, stratified_split};

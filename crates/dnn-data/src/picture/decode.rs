@@ -95,7 +95,7 @@ fn decode_as(
 }
 
 /// Turns a panic of a decoder into an error.
-fn contain<R>(
+pub(super) fn contain<R>(
     format: Format,
     decode: impl FnOnce() -> Result<R, PictureError>,
 ) -> Result<R, PictureError> {

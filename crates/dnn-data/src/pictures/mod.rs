@@ -5,6 +5,7 @@ mod listing;
 mod load;
 mod name;
 mod natural;
+mod own_size;
 mod part;
 mod quarantine;
 mod stamp;
@@ -22,5 +23,6 @@ pub use listing::{Entry, Ignored, Layout, Listing, list_pictures, picture_files}
 pub use load::{BadFile, BadFiles, LoadOptions, LoadReport, Loaded, NotedFile, load_pictures};
 pub use name::{class_name, path_text, text_path};
 pub use natural::natural_order;
+pub use own_size::own_size;
 pub use part::Part;
 pub use walk::SHOW_MARKER;
