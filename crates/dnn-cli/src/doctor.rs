@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::ArgMatches;
 use dnn_data::doctor::{self, Case, Compared, Finding, Place, Report};
 use dnn_data::picture::Decoding;
 use dnn_data::{DataError, load_arrays};
 
 use crate::args::DoctorArguments;
+use crate::args::effect::{self, Needs, no_picture_files};
 use crate::data;
 use crate::output::{self, counted, left, plain, width};
 
@@ -20,10 +22,15 @@ const SHOWN_CLASSES: usize = 12;
 /// Pictures of one case, at most.
 const SHOWN_PICTURES: usize = 4;
 
-pub(crate) fn run(arguments: &DoctorArguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &DoctorArguments, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     arguments.threads.start()?;
     let decoding = Decoding { lenient: arguments.lenient, ..Decoding::default() };
-    let report = examine(data::place(Some(&arguments.data))?.as_deref(), &decoding)?;
+    let place = data::place(Some(&arguments.data))?;
+    let (report, pictures) = examine(place.as_deref(), &decoding)?;
+    effect::refuse_idle("doctor", &effect::given(matches), |_, needs| match needs {
+        Needs::PictureFiles => no_picture_files(place.as_deref(), pictures),
+        _ => None,
+    })?;
     if arguments.json {
         output::print_json(&report)?;
     } else {
@@ -32,11 +39,12 @@ pub(crate) fn run(arguments: &DoctorArguments) -> anyhow::Result<ExitCode> {
     Ok(if report.is_serious() { ExitCode::from(SERIOUS) } else { ExitCode::SUCCESS })
 }
 
-fn examine(path: Option<&Path>, decoding: &Decoding) -> Result<Report, DataError> {
-    let Some(path) = path else { return Ok(doctor::examine(&dnn_data::digits())) };
+/// The report, and whether the data is made of picture files.
+fn examine(path: Option<&Path>, decoding: &Decoding) -> Result<(Report, bool), DataError> {
+    let Some(path) = path else { return Ok((doctor::examine(&dnn_data::digits()), false)) };
     match load_arrays(path)? {
-        Some((data, _)) => Ok(doctor::examine(&data)),
-        None => doctor::examine_pictures(path, decoding),
+        Some((data, _)) => Ok((doctor::examine(&data), false)),
+        None => Ok((doctor::examine_pictures(path, decoding)?, true)),
     }
 }
 

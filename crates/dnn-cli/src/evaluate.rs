@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use clap::ArgMatches;
 use dnn_core::Element;
 use dnn_data::picture::Preprocessing;
 use dnn_data::{DataError, Dataset, ImageDataset, ImageShape, LoadOptions};
@@ -11,7 +12,8 @@ use dnn_layers::{InputShape, Network, Provenance};
 use dnn_store::Scalar;
 use serde_json::{Map, Value};
 
-use crate::args::EvaluateArguments;
+use crate::args::effect::{self, NOTHING_LEFT_OUT, Needs, no_picture_files};
+use crate::args::{EvaluateArguments, Policy};
 use crate::data;
 use crate::failure::Refusal;
 use crate::metrics;
@@ -19,24 +21,45 @@ use crate::model::{WithModel, with_model};
 use crate::output::{self, note};
 use crate::parts::{self, Parts, Plan};
 
-pub(crate) fn run(arguments: &EvaluateArguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &EvaluateArguments, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     arguments.threads.start()?;
-    with_model(&arguments.model, Evaluate(arguments))
+    with_model(&arguments.model, Evaluate { arguments, given: effect::given(matches) })
 }
 
-struct Evaluate<'a>(&'a EvaluateArguments);
+struct Evaluate<'a> {
+    arguments: &'a EvaluateArguments,
+    given: Vec<String>,
+}
+
+impl Evaluate<'_> {
+    /// Refuses flags that have no effect on this data.
+    fn check_flags(&self, path: Option<&Path>, pictures: bool) -> Result<(), Refusal> {
+        let policy = self.arguments.pictures.bad_files;
+        effect::refuse_idle("evaluate", &self.given, |_, needs| match needs {
+            Needs::PictureFiles | Needs::LeavingOut if !pictures => {
+                no_picture_files(path, pictures)
+            }
+            Needs::LeavingOut if matches!(policy, Policy::Stop) => {
+                Some(NOTHING_LEFT_OUT.to_owned())
+            }
+            _ => None,
+        })
+    }
+}
 
 impl WithModel for Evaluate<'_> {
     type Outcome = ExitCode;
 
     fn run<T: Element + Scalar>(self, network: &Network<T>, _: &str) -> anyhow::Result<ExitCode> {
-        let arguments = self.0;
+        let arguments = self.arguments;
         if arguments.metrics && network.classes().is_empty() {
             let message = "--metrics is for classes, but the outputs of the model are numbers";
             return Err(Refusal::Usage(message.to_owned()).into());
         }
         let options = arguments.pictures.options(preprocessing_of(network)?);
-        let (data, code) = load(data::place(arguments.data.as_deref())?.as_deref(), &options)?;
+        let place = data::place(arguments.data.as_deref())?;
+        let Found { data, pictures, code } = load(place.as_deref(), &options)?;
+        self.check_flags(place.as_deref(), pictures)?;
         let fingerprint = data.fingerprint();
         let provenance = network
             .provenance()
@@ -54,7 +77,7 @@ impl WithModel for Evaluate<'_> {
             }
             (_, data) => {
                 note("note: this is not recognised as the data that the model was trained on");
-                Measured::AsItIs(data)
+                Measured::AsItIs(data.in_classes(network.classes())?)
             }
         };
         let measured = parts::measure(network, parts.each().into_iter())?;
@@ -125,14 +148,25 @@ enum Data {
     Test(ImageDataset),
 }
 
-fn load(path: Option<&Path>, options: &LoadOptions) -> Result<(Data, ExitCode), DataError> {
+/// Data, and what came of loading it.
+struct Found {
+    data: Data,
+    /// Whether it was made of picture files.
+    pictures: bool,
+    code: ExitCode,
+}
+
+fn load(path: Option<&Path>, options: &LoadOptions) -> Result<Found, DataError> {
     match (data::load(path, options), path) {
         (Err(DataError::OnlyTest { .. }), Some(path)) => {
-            Ok((Data::Test(data::load_test(path)?), ExitCode::SUCCESS))
+            let data = Data::Test(data::load_test(path)?);
+            Ok(Found { data, pictures: false, code: ExitCode::SUCCESS })
         }
-        (source, _) => source
-            .map(|source| (source.exit_code(), source))
-            .map(|(code, source)| (Data::Whole(Box::new(source.data)), code)),
+        (source, _) => source.map(|source| Found {
+            pictures: source.report.is_some(),
+            code: source.exit_code(),
+            data: Data::Whole(Box::new(source.data)),
+        }),
     }
 }
 
@@ -153,6 +187,24 @@ impl Data {
             Self::Whole(data) => Some(parts::fingerprint(data)),
             Self::Test(_) => None,
         }
+    }
+
+    /// With the labels of the model that has these classes, found by their names: what the model was not
+    /// trained on may lack some of them, whichever.
+    fn in_classes(self, classes: &[String]) -> Result<Self, DataError> {
+        let of = |part: ImageDataset| part.in_classes(classes);
+        Ok(match self {
+            Self::Test(test) => Self::Test(of(test)?),
+            Self::Whole(data) => {
+                let Dataset { name, train, validation, test } = *data;
+                Self::Whole(Box::new(Dataset {
+                    name,
+                    train: of(train)?,
+                    validation: validation.map(of).transpose()?,
+                    test: test.map(of).transpose()?,
+                }))
+            }
+        })
     }
 
     fn first(&self) -> &ImageDataset {
@@ -180,12 +232,8 @@ impl Data {
     }
 }
 
-/// Checks that the pictures are those of the model, and the classes its own or the first of them:
-/// data may lack examples of the last.
-pub(crate) fn check_fit<T: Element>(
-    network: &Network<T>,
-    data: &ImageDataset,
-) -> anyhow::Result<()> {
+/// Checks that the pictures are those of the model, and classes or numbers are asked for as it gives them.
+fn check_fit<T: Element>(network: &Network<T>, data: &ImageDataset) -> anyhow::Result<()> {
     check_shape(network, data.shape())?;
     let wanted = data.targets().map(|targets| targets.nrows());
     let given = network.classes().is_empty().then(|| network.outputs());
@@ -197,11 +245,6 @@ pub(crate) fn check_fit<T: Element>(
         };
         let (expected, found) = (text(given), text(wanted));
         let message = format!("the model gives {expected}; found data with {found}");
-        return Err(Refusal::Data(message).into());
-    }
-    if !network.classes().starts_with(data.class_names()) {
-        let (expected, found) = (network.classes().join(", "), data.class_names().join(", "));
-        let message = format!("expected the model's classes {expected}; found {found}");
         return Err(Refusal::Data(message).into());
     }
     Ok(())

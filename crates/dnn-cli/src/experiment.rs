@@ -1,19 +1,24 @@
 //! What a command line asks for: data, a network, a trainer.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use dnn_core::{CoreError, Element, PixelScaling, Purpose, RandomStream, kernel_path};
 use dnn_data::augment::Augmenter;
 use dnn_data::picture::Preprocessing;
-use dnn_data::{DataError, Dataset, ImageDataset, ImageShape, LoadOptions, LoadReport};
-use dnn_layers::{Activation, Head, InputShape, Layer, Network, NetworkBuilder, Provenance};
+use dnn_data::{DataError, Dataset, ImageDataset, ImageShape, LoadReport};
+use dnn_layers::{
+    Activation, AnyNetwork, Head, InputShape, Layer, Network, NetworkBuilder, Provenance,
+};
 use dnn_store::Scalar;
 use dnn_train::{Augment, Clip, EarlyStopping, TrainError, Trainer};
 
-use crate::args::{Scaling, TrainArguments};
+use crate::args::effect::{self, NOTHING_LEFT_OUT, Needs, no_picture_files};
+use crate::args::{Policy, Scaling, TrainArguments};
 use crate::data;
 use crate::failure::Refusal;
-use crate::output::note;
+use crate::model::file_of;
+use crate::output::{counted, note};
 use crate::parts::{self, Parts, Plan};
 use crate::regression::{TargetScales, refuse_flags_for_classes};
 use crate::settings::{self, Settings, learning_rate};
@@ -32,6 +37,8 @@ pub(crate) struct Loaded {
     pub(crate) plan: Plan,
     /// What became of each picture file, where there are any.
     pub(crate) report: Option<LoadReport>,
+    /// How picture files came to their shape, where there are any.
+    preprocessing: Option<Preprocessing>,
     /// Of a command that succeeds with this data.
     pub(crate) code: ExitCode,
 }
@@ -39,18 +46,30 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// The data that is asked for.
     pub(crate) fn load(arguments: &TrainArguments) -> anyhow::Result<Self> {
-        let source = data::load(arguments.data.as_deref(), &options(arguments))?;
+        let path = arguments.data.as_deref();
+        let (size, reason) = size(arguments)?;
+        let preprocessing = preprocessing(arguments, size);
+        let source = data::load(path, &arguments.pictures.options(preprocessing))?;
         let (code, data, report) = (source.exit_code(), source.data, source.report);
         if data.train.targets().is_some() {
             refuse_flags_for_classes(arguments)?;
         }
-        let (sha256, name) = (parts::fingerprint(&data), data.name.clone());
-        if data.test.is_some() && arguments.split.is_some_and(|split| split > 0.0) {
-            note(&format!("note: {name} has a test part of its own; --split is not used"));
+        if let (Some(reason), true) = (reason, report.is_some()) {
+            note(&format!(
+                "note: pictures get {}x{}, {reason}; --size gives another",
+                size.0, size.1
+            ));
         }
+        check_data_flags(arguments, &data, report.is_some())?;
+        let (sha256, name) = (parts::fingerprint(&data), data.name.clone());
         let plan = plan(arguments, &data);
         let parts = divide(data, plan)?;
-        Ok(Self { name, sha256, parts, plan, report, code })
+        if arguments.calibrate && parts.validation.is_none() {
+            let message = "--calibrate needs a validation part; give it a share with --validation";
+            return Err(Refusal::Usage(message.to_owned()).into());
+        }
+        let preprocessing = report.is_some().then_some(preprocessing);
+        Ok(Self { name, sha256, parts, plan, report, preprocessing, code })
     }
 }
 
@@ -66,16 +85,20 @@ impl<T: Element + Scalar> Experiment<T> {
         let train = &loaded.parts.train;
         let mut network = match &arguments.from {
             None => build::<T>(arguments, train)?,
-            Some(path) => start_from(&Network::<T>::load(path)?, arguments, train)?,
+            Some(path) => {
+                let model = Network::<T>::load(file_of(path)?)?;
+                let pictures = loaded.report.is_some();
+                start_from(&model, arguments, train, pictures)?
+            }
         };
         let trainer = trainer::<T>(arguments)?;
         let validation = loaded.parts.validation.as_ref().map_or(0, ImageDataset::len);
         let trainer = Trainer { augment: augment(arguments, train.shape())?, ..trainer };
         trainer.check_memory(&network, train.len(), train.len().max(validation))?;
-        let preprocessing = loaded.report.is_some().then(|| preprocessing(arguments));
-        let mut settings = settings::of(arguments, loaded.plan, preprocessing);
+        let mut settings = settings::of(arguments, loaded.plan, loaded.preprocessing);
         if let Some(path) = &arguments.from {
-            settings.insert("from".to_owned(), dnn_layers::ModelFile::read(path)?.sha256);
+            let model = dnn_layers::ModelFile::read(file_of(path)?)?;
+            settings.insert("from".to_owned(), model.sha256);
         }
         network.set_provenance(Provenance {
             software: SOFTWARE.to_owned(),
@@ -88,15 +111,83 @@ impl<T: Element + Scalar> Experiment<T> {
     }
 }
 
-/// How pictures come to the shape that was asked for.
-fn preprocessing(arguments: &TrainArguments) -> Preprocessing {
-    let (width, height) = arguments.size;
-    let shape = ImageShape { height, width, channels: 3 };
-    Preprocessing { shape, fit: arguments.resize, filter: arguments.filter }
+/// Refuses flags that have no effect, as far as the command line alone tells.
+pub(crate) fn check_flags(arguments: &TrainArguments) -> Result<(), Refusal> {
+    let no_hidden = arguments.hidden.0.is_empty();
+    effect::refuse_idle("train", &arguments.given, |name, needs| match needs {
+        Needs::NewNetwork | Needs::HiddenLayers if arguments.from.is_some() => {
+            let reason = "the model given by --from brings its own network and scaling";
+            Some(reason.to_owned())
+        }
+        // No dropout is what there is without layers that could drop anything.
+        Needs::HiddenLayers
+            if no_hidden && (name != "dropout" || arguments.dropout > Some(0.0)) =>
+        {
+            Some("there is no hidden layer (--hidden none)".to_owned())
+        }
+        Needs::WholeRun if arguments.find_lr => {
+            Some("--find-lr trains for a short time only, at rates of its own".to_owned())
+        }
+        Needs::LeavingOut if matches!(arguments.pictures.bad_files, Policy::Stop) => {
+            Some(NOTHING_LEFT_OUT.to_owned())
+        }
+        Needs::PictureFiles if arguments.data.is_none() => no_picture_files(None, false),
+        _ => None,
+    })
 }
 
-fn options(arguments: &TrainArguments) -> LoadOptions {
-    arguments.pictures.options(preprocessing(arguments))
+/// Refuses flags that have no effect on this data.
+fn check_data_flags(
+    arguments: &TrainArguments,
+    data: &Dataset,
+    pictures: bool,
+) -> Result<(), Refusal> {
+    let path = arguments.data.as_deref();
+    // A share of 0 is what a part of its own leaves of a split.
+    let own = |there: bool, share: f64, part: &str| {
+        (there && share > 0.0).then(|| format!("{} has a {part} part of its own", data.name))
+    };
+    effect::refuse_idle("train", &arguments.given, |_, needs| match needs {
+        Needs::PictureFiles | Needs::LeavingOut => no_picture_files(path, pictures),
+        Needs::NoTestPart => own(data.test.is_some(), arguments.split.unwrap_or(0.0), "test"),
+        Needs::NoValidationPart => {
+            own(data.validation.is_some(), arguments.validation, "validation")
+        }
+        _ => None,
+    })
+}
+
+/// The sides that pictures get where nobody says and they have no small size of their own.
+const USUAL_SIZE: usize = 64;
+
+/// Width and height that picture files get and, where they were not asked for, why these.
+fn size(arguments: &TrainArguments) -> anyhow::Result<((usize, usize), Option<&'static str>)> {
+    if let Some(size) = arguments.size {
+        return Ok((size, None));
+    }
+    if let Some(path) = &arguments.from {
+        let input = input_of(&file_of(path)?)?;
+        return Ok(((input.width, input.height), Some("as the model to start from has them")));
+    }
+    // What is wrong with the folder is said by its loading.
+    let own = |path: &Path| dnn_data::own_size(path, USUAL_SIZE).ok().flatten();
+    Ok(match arguments.data.as_deref().and_then(own) {
+        Some(size) => (size, Some("which is their own size")),
+        None => ((USUAL_SIZE, USUAL_SIZE), Some("since they have no common size up to that")),
+    })
+}
+
+fn input_of(model: &Path) -> anyhow::Result<InputShape> {
+    Ok(match dnn_layers::ModelFile::read(model)?.network {
+        AnyNetwork::F32(network) => network.input(),
+        AnyNetwork::F64(network) => network.input(),
+    })
+}
+
+/// How pictures come to this width and height.
+fn preprocessing(arguments: &TrainArguments, (width, height): (usize, usize)) -> Preprocessing {
+    let shape = ImageShape { height, width, channels: 3 };
+    Preprocessing { shape, fit: arguments.resize, filter: arguments.filter }
 }
 
 /// The changes of the training pictures that were asked for.
@@ -153,15 +244,15 @@ fn divide(data: Dataset, plan: Plan) -> anyhow::Result<Parts> {
         return Err(Refusal::Data(message).into());
     }
     if with_examples.len() < classes {
-        let without = classes - with_examples.len();
-        note(&format!("warning: {without} of the {classes} classes have no training examples"));
+        let without = counted(classes - with_examples.len(), "class has", "classes have");
+        note(&format!("warning: {without} no training examples, of {classes}"));
     }
     let asked = match parts.train.targets() {
         Some(targets) => match targets.nrows() {
             1 => "a number to be found from each".to_owned(),
             several => format!("{several} numbers to be found from each"),
         },
-        None => format!("{classes} classes"),
+        None => counted(classes, "class", "classes"),
     };
     note(&format!("{name}: pictures of {shape}, {asked}; {}", counts.join(", ")));
     Ok(parts)
@@ -213,13 +304,24 @@ fn start_from<T: Element>(
     model: &Network<T>,
     arguments: &TrainArguments,
     train: &ImageDataset,
+    pictures: bool,
 ) -> anyhow::Result<Network<T>> {
     let (shape, input) = (train.shape(), model.input());
     if (shape.height, shape.width, shape.channels) != (input.height, input.width, input.channels) {
         let (height, width, channels) = (input.height, input.width, input.channels);
+        // Picture files always have three channels, and get the model's size if no other is asked for.
+        let advice = if pictures && channels == shape.channels {
+            format!("leave --size out, or give --size {width}x{height}")
+        } else if pictures {
+            "picture files have 3 channels: start from a model of picture files, or leave --from out".to_owned()
+        } else {
+            "pictures in arrays are taken as they are: bring the arrays to the model's shape, or leave \
+             --from out"
+                .to_owned()
+        };
         let message = format!(
             "the model to start from is for pictures of {height}x{width}x{channels}, the data has \
-             {shape}; pictures can be brought to its size with --size {width}x{height}"
+             {shape}; {advice}"
         );
         return Err(Refusal::Usage(message).into());
     }

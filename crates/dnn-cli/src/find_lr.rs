@@ -1,7 +1,9 @@
 //! `dnn train --find-lr`: which learning rate to choose.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use dnn_core::Element;
 use dnn_store::Scalar;
 use dnn_train::{RateSweep, find_learning_rate};
@@ -10,34 +12,51 @@ use serde_json::json;
 use crate::args::TrainArguments;
 use crate::chart;
 use crate::experiment::{Experiment, Loaded};
+use crate::failure::Refusal;
 use crate::output;
 use crate::parts;
 use crate::regression::TargetScales;
-use crate::run_folder::RunFolder;
 
 /// Steps of a sweep.
 const STEPS: u64 = 150;
+
+/// The file for the drawing: `out` itself if it ends in `.svg`, else `learning-rate.svg` in that folder.
+fn drawing_file(out: &Path) -> PathBuf {
+    if out.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("svg")) {
+        out.to_owned()
+    } else {
+        out.join("learning-rate.svg")
+    }
+}
+
+/// Refuses a place that something has, before anything is read.
+pub(crate) fn check_out(out: Option<&Path>) -> Result<(), Refusal> {
+    match out.map(drawing_file) {
+        Some(file) if file.symlink_metadata().is_ok() => Err(output::taken(&file)),
+        _ => Ok(()),
+    }
+}
 
 pub(crate) fn run<T: Element + Scalar>(
     arguments: &TrainArguments,
     loaded: &Loaded,
     experiment: &Experiment<T>,
 ) -> anyhow::Result<ExitCode> {
-    let folder = match &arguments.out {
-        Some(out) => Some(RunFolder::create(Some(out), "runs", &loaded.name)?),
-        None => None,
-    };
     let train = &loaded.parts.train;
     let targets = TargetScales::of(train).and_then(|scales| scales.standardized(train));
     let training = parts::examples(&experiment.network, train, targets.as_ref());
     let sweep = find_learning_rate(&experiment.trainer, &experiment.network, &training, STEPS)?;
     let points: Vec<(f64, f64)> =
         sweep.points.iter().map(|point| (point.learning_rate, point.smoothed)).collect();
-    if let Some(folder) = &folder {
+    if let Some(file) = arguments.out.as_deref().map(drawing_file) {
         let marks: Vec<(f64, &str)> =
             sweep.suggestion.iter().map(|&rate| (rate, "suggested")).collect();
         let drawing = chart::svg("learning rate", "cost, smoothed", &points, &marks);
-        folder.write("learning-rate.svg", drawing.as_bytes())?;
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        output::write_new([file], drawing.as_bytes())?;
     }
     if arguments.json {
         output::print_json(&json!({

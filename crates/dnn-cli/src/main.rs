@@ -48,11 +48,11 @@ fn main() -> ExitCode {
     let given = matches.subcommand().map(|(_, given)| given).expect("a command is required");
     let outcome = match arguments.command {
         Command::Train(arguments) => train::run(&arguments, given),
-        Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments, given),
         Command::Search(arguments) => search::run(&arguments, given),
-        Command::Verify(arguments) => verify::run(&arguments),
-        Command::Predict(arguments) => predict::run(&arguments),
-        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments, given),
+        Command::Predict(arguments) => predict::run(&arguments, given),
+        Command::Doctor(arguments) => doctor::run(&arguments, given),
         Command::Fetch(arguments) => dnn_fetch::command::run(&arguments)
             .map(|()| ExitCode::SUCCESS)
             .map_err(anyhow::Error::from),

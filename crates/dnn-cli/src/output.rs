@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use dnn_train::{Evaluation, LabelSets, Regression};
@@ -75,10 +75,13 @@ pub(crate) fn write_new(
             }
         }
     }
-    let path = taken.unwrap_or_default();
-    let message =
-        format!("{} is there already and is not replaced; name another file", path.display());
-    Err(Refusal::Usage(message).into())
+    Err(self::taken(&taken.unwrap_or_default()).into())
+}
+
+/// What is said of a file that is not replaced.
+pub(crate) fn taken(path: &Path) -> Refusal {
+    let path = path.display();
+    Refusal::Usage(format!("{path} is there already and is not replaced; name another file"))
 }
 
 /// Writes `value` as one JSON object to standard output.

@@ -123,10 +123,11 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> anyhow::Result<TrainArguments> 
 fn settings_of(arguments: &TrainArguments) -> Settings {
     let split = arguments.split.unwrap_or(DEFAULT_SPLIT);
     let plan = Plan { split, validation: arguments.validation, seed: arguments.seed };
-    let (width, height) = arguments.size;
     let mut settings = settings::of(arguments, plan, None);
     settings.insert("seed".to_owned(), arguments.seed.to_string());
-    settings.insert("size".to_owned(), format!("{width}x{height}"));
+    if let Some((width, height)) = arguments.size {
+        settings.insert("size".to_owned(), format!("{width}x{height}"));
+    }
     settings.insert("resize".to_owned(), format!("{:?}", arguments.resize));
     settings.insert("filter".to_owned(), format!("{:?}", arguments.filter));
     // Where a run is to end is free.

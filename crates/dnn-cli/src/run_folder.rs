@@ -16,7 +16,10 @@ use crate::lock::{LOCK, lock};
 use crate::settings::Settings;
 
 /// With this file a folder is a run's, and can be resumed.
-const CONFIG: &str = "config.json";
+pub(crate) const CONFIG: &str = "config.json";
+
+/// What a run has come to.
+pub(crate) const MODEL: &str = "model.dnn";
 
 /// With this file a folder is a search's, and can be resumed.
 pub(crate) const SEARCH: &str = "search.json";
@@ -37,7 +40,7 @@ const FILES: [&str; 10] = [
     "history.csv",
     "best.dnn",
     "last-good.dnn",
-    "model.dnn",
+    MODEL,
     "trials.jsonl",
 ];
 
@@ -86,6 +89,19 @@ impl RunFolder {
         }
     }
 
+    /// Refuses a folder that [`create`](Self::create) would, before there is anything to put into it.
+    pub(crate) fn check_free(out: Option<&Path>) -> anyhow::Result<()> {
+        let Some(path) = out.filter(|path| path.is_dir()) else { return Ok(()) };
+        if only_begun(path).unwrap_or(true) {
+            return Ok(());
+        }
+        // Whoever works there is named first.
+        if path.join(LOCK).exists() {
+            lock(path)?;
+        }
+        Err(taken(path).into())
+    }
+
     /// The folder of a run that has begun.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         if !path.join(CONFIG).exists() {
@@ -108,7 +124,7 @@ impl RunFolder {
     }
 
     pub(crate) fn model(&self) -> PathBuf {
-        self.path.join("model.dnn")
+        self.path.join(MODEL)
     }
 
     pub(crate) fn checkpoints(&self) -> Checkpoints {
@@ -225,15 +241,16 @@ fn claim(path: &Path) -> anyhow::Result<RunFolder> {
             remove(path, |entry| BEGUN.iter().any(|name| entry.file_name() == *name))?;
             Ok(RunFolder { path: path.to_owned(), _lock: lock })
         }
-        _ => {
-            let path = path.display();
-            let message = format!(
-                "the run folder {path} is not empty; name another one with --out, or go on with \
-                 the run that is there with --resume {path}"
-            );
-            Err(Refusal::Usage(message).into())
-        }
+        _ => Err(taken(path).into()),
     }
+}
+
+fn taken(path: &Path) -> Refusal {
+    let path = path.display();
+    Refusal::Usage(format!(
+        "the run folder {path} is not empty; name another one with --out, or go on with the run that \
+         is there with --resume {path}"
+    ))
 }
 
 /// Whether there is nothing in a folder but what a run leaves that was killed before its `config.json`:

@@ -18,13 +18,15 @@ use serde_json::json;
 
 use crate::advice;
 use crate::args::TrainArguments;
+use crate::args::effect::given;
 use crate::data;
 use crate::ended::Ended;
 use crate::experiment::{self, Experiment, Loaded, SOFTWARE};
 use crate::failure::Refusal;
 use crate::find_lr;
 use crate::interrupt::Interrupt;
-use crate::output::{self, note};
+use crate::model::file_of;
+use crate::output::{self, counted, note};
 use crate::parts::{self, Parts};
 use crate::recorder::{Ending, Recorded, Recorder};
 use crate::regression::TargetScales;
@@ -36,10 +38,12 @@ pub(crate) fn run(arguments: &TrainArguments, matches: &ArgMatches) -> anyhow::R
     warn_of_debug_build();
     if let Some(run) = &arguments.resume {
         let (arguments, resumed) = resume::open(run, matches)?;
+        let arguments = TrainArguments { given: given(matches), ..arguments };
         return with_precision(&arguments, Some(resumed));
     }
     let data = data::place(arguments.data.as_deref())?;
-    with_precision(&TrainArguments { data, ..arguments.clone() }, None)
+    let given = given(matches);
+    with_precision(&TrainArguments { data, given, ..arguments.clone() }, None)
 }
 
 pub(crate) fn warn_of_debug_build() {
@@ -64,6 +68,12 @@ fn train<T: Element + Scalar>(
 ) -> anyhow::Result<ExitCode> {
     // What is wrong with the settings alone is said before any data is loaded.
     experiment::trainer::<T>(arguments)?;
+    experiment::check_flags(arguments)?;
+    if arguments.find_lr {
+        find_lr::check_out(arguments.out.as_deref())?;
+    } else {
+        RunFolder::check_free(arguments.out.as_deref())?;
+    }
     let threads = arguments.threads.start()?;
     let loaded = Loaded::load(arguments)?;
     let experiment = Experiment::<T>::new(arguments, &loaded)?;
@@ -129,10 +139,10 @@ pub(crate) fn resume_point<T: Element + Scalar>(
     let (done, wanted) = (checkpoint.epochs(), arguments.epochs);
     if wanted < done {
         let message =
-            format!("{run} has {done} epochs behind it; expected --epochs of at least that");
+            format!("{run} has {} behind it; expected --epochs of at least that", epochs(done));
         return Err(Refusal::Usage(message).into());
     }
-    note(&format!("{run} goes on after step {} ({done} epochs)", checkpoint.step()));
+    note(&format!("{run} goes on after step {} ({})", checkpoint.step(), epochs(done)));
     Ok(Start::From(Box::new(checkpoint)))
 }
 
@@ -157,6 +167,10 @@ fn older_ones<T: Element + Scalar>(folder: &RunFolder, damaged: &Path) -> String
         "the latest checkpoint cannot be used, but older ones are whole: {whole}; to go on from the \
          first of these, remove {damaged} and resume"
     )
+}
+
+fn epochs(count: u64) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), "epoch", "epochs")
 }
 
 /// A new run folder that says what will be done in it.
@@ -187,6 +201,7 @@ fn config(
     let absolute = |path: &Path| {
         std::path::absolute(path).with_context(|| format!("cannot place {}", path.display()))
     };
+    let from = arguments.from.as_deref().map(file_of).transpose()?;
     Ok(Config {
         software: SOFTWARE.to_owned(),
         kernel_path: kernel_path().to_owned(),
@@ -198,7 +213,7 @@ fn config(
         settings: settings.clone(),
         loading: settings::loading(arguments),
         keeping: settings::keeping(arguments),
-        from: arguments.from.as_deref().map(absolute).transpose()?,
+        from: from.as_deref().map(absolute).transpose()?,
     })
 }
 
@@ -404,9 +419,10 @@ impl Outcome {
         let table =
             output::evaluation_table(self.measured.iter().map(|(name, part)| (*name, part)));
         let mut text = format!(
-            "{table}\nended    {}\ntime     {:.2} s on {threads} threads, {:.0} examples/s\nmodel    {}\nsha256   {}\n",
+            "{table}\nended    {}\ntime     {:.2} s on {}, {:.0} examples/s\nmodel    {}\nsha256   {}\n",
             self.ended.text(),
             self.seconds,
+            counted(threads, "thread", "threads"),
             self.examples_per_second,
             folder.model().display(),
             self.model_sha256

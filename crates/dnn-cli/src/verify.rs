@@ -5,20 +5,22 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::ArgMatches;
 use dnn_core::{Element, kernel_path};
 use dnn_layers::{ModelFile, Network, Provenance};
 use dnn_store::Scalar;
 use dnn_train::Event;
 use serde_json::json;
 
+use crate::args::effect::{self, Needs};
 use crate::args::{TrainArguments, VerifyArguments};
 use crate::data;
-use crate::experiment::{Experiment, Loaded, SOFTWARE};
+use crate::experiment::{self, Experiment, Loaded, SOFTWARE};
 use crate::failure::Refusal;
-use crate::model::{WithModel, with_model};
+use crate::model::{WithModel, file_of, with_model};
 use crate::output;
 use crate::progress::Progress;
-use crate::resume::parse;
+use crate::resume::{given, name, parse, without};
 use crate::run_folder::{Config, read_config};
 use crate::settings::command_line;
 use crate::train::{self, Start};
@@ -26,13 +28,19 @@ use crate::train::{self, Start};
 /// The exit code where training again gave another model.
 const DIFFERENT: u8 = 8;
 
-pub(crate) fn run(arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &VerifyArguments, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     train::warn_of_debug_build();
     arguments.threads.start()?;
-    with_model(&arguments.model, Verify(arguments))
+    // A folder stands for the model in it, which lies beside what else is recorded.
+    let model = file_of(&arguments.model)?;
+    with_model(&model, Verify { arguments, model: &model, matches })
 }
 
-struct Verify<'a>(&'a VerifyArguments);
+struct Verify<'a> {
+    arguments: &'a VerifyArguments,
+    model: &'a Path,
+    matches: &'a ArgMatches,
+}
 
 impl WithModel for Verify<'_> {
     type Outcome = ExitCode;
@@ -43,10 +51,11 @@ impl WithModel for Verify<'_> {
         sha256: &str,
     ) -> anyhow::Result<ExitCode> {
         let provenance = network.provenance().ok_or_else(|| {
-            let model = self.0.model.display();
+            let model = self.model.display();
             Refusal::Usage(format!("{model} does not say where it came from"))
         })?;
-        let arguments = arguments_of(self.0, provenance)?;
+        let json = self.arguments.json;
+        let arguments = self.arguments_of(provenance)?;
         let loaded = Loaded::load(&arguments)?;
         if loaded.sha256 != provenance.data_sha256 {
             let message = format!(
@@ -58,7 +67,7 @@ impl WithModel for Verify<'_> {
         let again = train_again::<T>(&arguments, &loaded, provenance)?;
         let same = again.to_bytes()? == network.to_bytes()?;
         let reasons = if same { Vec::new() } else { reasons(network, &again, provenance) };
-        if self.0.json {
+        if json {
             output::print_json(&json!({
                 "same": same,
                 "model_sha256": sha256,
@@ -80,35 +89,51 @@ impl WithModel for Verify<'_> {
     }
 }
 
-/// The command line that would have made the model.
-fn arguments_of(
-    arguments: &VerifyArguments,
-    provenance: &Provenance,
-) -> anyhow::Result<TrainArguments> {
-    let mut settings = provenance.settings.clone();
-    let start = settings.remove("from");
-    let mut words: Vec<OsString> = command_line(&settings).into_iter().map(Into::into).collect();
-    words.push(format!("--seed={}", provenance.seed).into());
-    let config = config_beside(&arguments.model, provenance);
-    let (data, loading) = match (&arguments.data, &config) {
-        (Some(data), _) => (data::place(Some(data))?, None),
-        (None, Some(config)) => (config.data_path.clone(), Some(command_line(&config.loading))),
-        (None, None) => (built_in(provenance)?, None),
-    };
-    words.extend(loading.iter().flatten().map(Into::into));
-    let mut parsed = parse(words)?;
-    if loading.is_none() {
-        parsed.pictures = arguments.pictures.clone();
+impl Verify<'_> {
+    /// The command line that would have made the model. What it says of bad files and the like is what the
+    /// run was told, unless other data or another flag is given.
+    fn arguments_of(&self, provenance: &Provenance) -> anyhow::Result<TrainArguments> {
+        let mut settings = provenance.settings.clone();
+        let start = settings.remove("from");
+        self.check_flags(start.is_some())?;
+        let mut words: Vec<OsString> =
+            command_line(&settings).into_iter().map(Into::into).collect();
+        words.push(format!("--seed={}", provenance.seed).into());
+        let config = config_beside(self.model, provenance);
+        let (data, loading) = match (&self.arguments.data, &config) {
+            (Some(data), _) => (data::place(Some(data))?, Vec::new()),
+            (None, Some(config)) => (config.data_path.clone(), command_line(&config.loading)),
+            (None, None) => (built_in(provenance)?, Vec::new()),
+        };
+        let given = self.of_pictures();
+        let names: Vec<String> = given.iter().map(|word| name(word)).collect();
+        words.extend(without(loading.into_iter().map(Into::into).collect(), &names));
+        words.extend(given);
+        let mut parsed = parse(words)?;
+        parsed.data = data;
+        parsed.given = names;
+        experiment::check_flags(&parsed)?;
+        parsed.from = match start {
+            None => None,
+            Some(sha256) => {
+                let path = self.arguments.from.clone().or(config.and_then(|config| config.from));
+                Some(first_model(path, &sha256)?)
+            }
+        };
+        Ok(parsed)
     }
-    parsed.data = data;
-    parsed.from = match start {
-        None => None,
-        Some(sha256) => {
-            let path = arguments.from.clone().or(config.and_then(|config| config.from));
-            Some(first_model(path, &sha256)?)
-        }
-    };
-    Ok(parsed)
+
+    /// The flags given for picture files, which go with the run's own arguments.
+    fn of_pictures(&self) -> Vec<OsString> {
+        without(given(self.matches), &["from", "threads", "json"].map(str::to_owned))
+    }
+
+    fn check_flags(&self, started_from_model: bool) -> Result<(), Refusal> {
+        effect::refuse_idle("verify", &effect::given(self.matches), |_, needs| {
+            (needs == Needs::StartedFromModel && !started_from_model)
+                .then(|| "training did not start from another model".to_owned())
+        })
+    }
 }
 
 /// The settings of the run in whose folder the model lies, if it is a run on the same data.
@@ -138,6 +163,7 @@ fn first_model(path: Option<PathBuf>, sha256: &str) -> anyhow::Result<PathBuf> {
         );
         return Err(Refusal::Usage(message).into());
     };
+    let path = file_of(&path)?;
     let found = ModelFile::read(&path)?.sha256;
     if found != sha256 {
         let path = path.display();

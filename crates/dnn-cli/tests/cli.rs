@@ -213,7 +213,8 @@ fn wrong_settings_are_refused_by_name() {
         (&["train", "--threads", "0"], "from 1 to 1024, found `0`"),
         (&["train", "--threads", "99999999"], "from 1 to 1024"),
         (&["train", "--precision", "f16"], "expected one of f32, f64"),
-        (&["train", "--epochs=-1"], "invalid value"),
+        (&["train", "--epochs=-1"], "whole number of at least 1, found `-1`"),
+        (&["train", "--epochs=0"], "whole number of at least 1, found `0`"),
         (&["nonsense"], "unrecognized subcommand"),
     ] {
         fails(folder.path(), arguments, 2, message);
@@ -249,7 +250,7 @@ fn models_and_data_that_do_not_go_together_say_both() {
     fs::create_dir(&two).unwrap();
     fs::write(two.join("train-images-idx3-ubyte"), idx_images(2, 8)).unwrap();
     fs::write(two.join("train-labels-idx1-ubyte"), [0, 0, 8, 1, 0, 0, 0, 2, 0, 1]).unwrap();
-    // Data may lack the last classes, but not have more.
+    // Data may lack classes, but not have more.
     assert!(run(path, &["evaluate", model, "two"]).status.success());
     // The same classes in other data: nothing of it was trained on.
     fs::write(two.join("train-images-idx3-ubyte"), idx_images(10, 8)).unwrap();
@@ -275,7 +276,7 @@ fn models_and_data_that_do_not_go_together_say_both() {
     let trained = ["train", "two", "--split", "0", "--validation", "0", "--out", "pair"];
     assert!(run(path, &trained).status.success());
     fails(path, &["evaluate", "pair/model.dnn"], 2, "name the data");
-    let message = "expected the model's classes 0, 1; found 0, 1, 2, 3";
+    let message = "expected the classes of the model (0, 1), found 2, 3, 4, 5, 6, 7, 8, 9 too";
     fails(path, &["evaluate", "pair/model.dnn", "ten"], 3, message);
     assert!(run(path, &["evaluate", "pair/model.dnn", "two"]).status.success());
 }
@@ -286,7 +287,8 @@ fn damaged_models_and_taken_folders_are_refused() {
     let path = folder.path();
     fails(path, &["train", "--out", "run"], 2, "run is not empty; name another one with --out");
     fails(path, &["inspect", "no.dnn"], 4, "no.dnn");
-    fails(path, &["inspect", "run"], 4, "run");
+    fs::create_dir(path.join("empty")).unwrap();
+    fails(path, &["inspect", "empty"], 2, "empty is a folder without model.dnn");
     let model = path.join("run/model.dnn");
     let mut bytes = fs::read(&model).unwrap();
     bytes[100] ^= 1;

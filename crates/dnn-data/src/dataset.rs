@@ -422,7 +422,9 @@ impl ImageDataset {
             return Err(DataError::UnknownClasses { known, unknown });
         }
         let label = |&label: &u32| {
-            places[label as usize].and_then(|place| u32::try_from(place).ok()).unwrap_or(label)
+            // Where there are targets in place of classes, there is none to be found.
+            let place = places.get(label as usize).copied().flatten();
+            place.and_then(|place| u32::try_from(place).ok()).unwrap_or(label)
         };
         let labels = self.labels.iter().map(label).collect();
         Ok(Self { labels, class_names: class_names.to_vec(), ..self })

@@ -35,25 +35,25 @@ pub struct FetchArguments {
     #[arg(long, conflicts_with = "names")]
     pub list: bool,
     /// Take the data from this file, folder or URL (a URL that ends in / is a folder)
-    #[arg(long, value_name = "FILE|DIR|URL")]
+    #[arg(long, value_name = "FILE|DIR|URL", conflicts_with = "list")]
     pub from: Option<String>,
     /// The folder in which the folder of the data set appears
     #[arg(long, value_name = "DIR", default_value = "datasets")]
     pub to: PathBuf,
     /// The sha256 that vouches for another packing of the data
-    #[arg(long, value_name = "HEX")]
+    #[arg(long, value_name = "HEX", conflicts_with = "list")]
     pub sha256: Option<Digest>,
     /// Go on where nothing vouches for the data
-    #[arg(long, conflicts_with = "sha256")]
+    #[arg(long, conflicts_with_all = ["sha256", "list"])]
     pub unverified: bool,
     /// All pictures, where the tutorial's set is a selection
-    #[arg(long)]
+    #[arg(long, conflicts_with = "list")]
     pub full: bool,
     /// Another way to put the pictures into classes: breeds, for oxford-iiit-pet
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "list")]
     pub variant: Option<String>,
     /// Replace a folder that is there
-    #[arg(long)]
+    #[arg(long, conflicts_with = "list")]
     pub force: bool,
 }
 
@@ -138,8 +138,9 @@ fn summary(manifest: &Manifest, fetched: &Fetched) -> String {
     let parts: Vec<String> =
         fetched.parts.iter().map(|(part, count)| format!("{part} {count}")).collect();
     let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
+    let files = if fetched.files == 1 { "file" } else { "files" };
     let done = if fetched.was_there { "verified" } else { "fetched" };
-    let mut text = format!("{folder}: {done}, {} files{parts}\n", fetched.files);
+    let mut text = format!("{folder}: {done}, {} {files}{parts}\n", fetched.files);
     for (reason, count) in &fetched.left_out {
         text += &format!("    {count} left out: {reason}\n");
     }

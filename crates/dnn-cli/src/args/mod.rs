@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod effect;
 mod train;
 
 use std::num::NonZeroUsize;
@@ -120,7 +121,7 @@ pub(crate) struct PictureArguments {
     /// .quarantine inside the data)
     #[arg(long, value_name = "POLICY", default_value = "stop")]
     pub(crate) bad_files: Policy,
-    /// The largest share of bad files to put up with, in percent
+    /// The largest share of bad files to leave out, in percent
     #[arg(long, value_name = "PERCENT", default_value = "5", value_parser = parse_percent)]
     pub(crate) max_bad: f64,
     /// Use damaged JPEG files as far as they go
@@ -174,17 +175,16 @@ impl Threads {
     /// Starts the program's one thread pool, and says how many threads it has.
     pub(crate) fn start(&self) -> anyhow::Result<usize> {
         let threads = self.threads.map_or(0, NonZeroUsize::get);
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build_global()
-            .with_context(|| format!("cannot start {threads} threads; try fewer with --threads"))?;
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().with_context(|| {
+            format!("cannot start that many threads ({threads}); try fewer with --threads")
+        })?;
         Ok(rayon::current_num_threads())
     }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArguments {
-    /// The model file
+    /// The model file, or the folder of a run or search
     pub(crate) model: PathBuf,
     /// The data, as for train [default: the built-in digits, if the model was trained on them]
     pub(crate) data: Option<PathBuf>,
@@ -222,7 +222,7 @@ pub(crate) struct SearchArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArguments {
-    /// The model file
+    /// The model file, or the folder of a run or search
     pub(crate) model: PathBuf,
     /// The data that it was trained on [default: where its run found it]
     pub(crate) data: Option<PathBuf>,
@@ -241,7 +241,7 @@ pub(crate) struct VerifyArguments {
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(crate) struct PredictArguments {
-    /// The model file
+    /// The model file, or the folder of a run or search
     pub(crate) model: PathBuf,
     /// Picture files, folders of them, IDX files (.gz too), or `-` for one picture from standard input
     #[arg(required = true)]
@@ -271,7 +271,7 @@ pub(crate) struct PredictArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArguments {
-    /// The model file
+    /// The model file, or the folder of a run or search
     pub(crate) model: PathBuf,
     /// Also how a run like the recorded one goes about its work on so many training pictures: tiles,
     /// groups, blocks, and the form of the first layer
@@ -290,7 +290,7 @@ pub(crate) struct DoctorArguments {
     #[arg(long)]
     pub(crate) lenient: bool,
     /// Cases to show of each finding, at most
-    #[arg(long, value_name = "N", default_value = "3")]
+    #[arg(long, value_name = "N", default_value = "3", conflicts_with = "json")]
     pub(crate) rows: usize,
     #[command(flatten)]
     pub(crate) threads: Threads,

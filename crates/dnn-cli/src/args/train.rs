@@ -54,9 +54,10 @@ pub(crate) struct TrainArguments {
     /// or the name of a data set of `dnn fetch --list` that is in datasets or built in [default: digits,
     /// which are built in]
     pub(crate) data: Option<PathBuf>,
-    /// Width and height that every picture gets: `N` for both, or `WxH`
-    #[arg(long, help_heading = DATA, value_name = "N|WxH", default_value = "64", value_parser = parse_size)]
-    pub(crate) size: (usize, usize),
+    /// Width and height that every picture file gets: `N` for both, or `WxH` [default: that of the model
+    /// given by --from; else the pictures' own where it is the same in all and at most 64; else 64]
+    #[arg(long, help_heading = DATA, value_name = "N|WxH", value_parser = parse_size)]
+    pub(crate) size: Option<(usize, usize)>,
     /// How pictures of another shape come to it: stretch, pad or crop
     #[arg(long, help_heading = DATA, value_name = "FIT", default_value = "stretch")]
     pub(crate) resize: Fit,
@@ -127,7 +128,7 @@ pub(crate) struct TrainArguments {
     #[arg(long, help_heading = TRAINING, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share)]
     pub(crate) label_smoothing: f64,
     /// Passes over the training examples
-    #[arg(long, help_heading = TRAINING, value_name = "N", default_value = "30")]
+    #[arg(long, help_heading = TRAINING, value_name = "N", default_value = "30", value_parser = parse_epochs)]
     pub(crate) epochs: u64,
     /// Examples per step, or `full` for all of them [default: 32, and full for lbfgs]
     #[arg(long, help_heading = TRAINING, value_name = "N|full")]
@@ -177,14 +178,16 @@ pub(crate) struct TrainArguments {
     pub(crate) precision: Precision,
     #[command(flatten)]
     pub(crate) threads: Threads,
-    /// The run folder to make; one in which a run was only begun is taken, too [default: runs/NAME-1, -2, …]
+    /// The run folder to make; one in which a run was only begun is taken, too [default: runs/NAME-1, -2,
+    /// …]; with --find-lr the drawing, if it ends in .svg
     #[arg(long, help_heading = RUN_FOLDER, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
     /// Go on with the run in this folder, to the same model as if it had never ended. More `--epochs` extend
     /// it; other settings or data are refused
     #[arg(long, help_heading = RUN_FOLDER, value_name = "RUN", conflicts_with_all = ["out", "from", "find_lr"])]
     pub(crate) resume: Option<PathBuf>,
-    /// Start from the weights of this model instead of drawn ones
+    /// Start from the weights of this model, or that of a run folder, instead of drawn ones; its layers,
+    /// dropout and scaling come with it
     #[arg(long, help_heading = NETWORK, value_name = "MODEL")]
     pub(crate) from: Option<PathBuf>,
     /// Save the run every so many steps [default: once a minute; at its end always]
@@ -206,12 +209,15 @@ pub(crate) struct TrainArguments {
     /// `--out` also a drawing
     #[arg(long, help_heading = TRAINING)]
     pub(crate) find_lr: bool,
-    /// Do not say how far training has come
+    /// Do not say how far training or a search has come
     #[arg(long)]
     pub(crate) quiet: bool,
     /// Write one JSON object to standard output instead of a summary
     #[arg(long)]
     pub(crate) json: bool,
+    /// The names of the flags that the user gave, which have to have an effect.
+    #[arg(skip)]
+    pub(crate) given: Vec<String>,
 }
 
 /// How pixels become numbers.
@@ -244,6 +250,13 @@ fn parse_size(text: &str) -> Result<(usize, usize), String> {
     side(sides.0).zip(side(sides.1)).ok_or_else(|| {
         format!("expected sides of 1 to 16384 pixels like 64 or 96x64, found `{text}`")
     })
+}
+
+fn parse_epochs(text: &str) -> Result<u64, String> {
+    text.parse()
+        .ok()
+        .filter(|&epochs| epochs > 0)
+        .ok_or_else(|| format!("expected a whole number of at least 1, found `{text}`"))
 }
 
 fn parse_share(text: &str) -> Result<f64, String> {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use clap::ArgMatches;
 use dnn_core::Element;
 use dnn_data::SHOW_MARKER;
 use dnn_data::picture::{Decoding, Preparer, Preprocessing, encode_png};
@@ -18,6 +19,7 @@ use ndarray::{Array2, ShapeBuilder};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde_json::{Value, json};
 
+use crate::args::effect::{self, Needs};
 use crate::args::{Leaving, PredictArguments};
 use crate::data;
 use crate::evaluate::{check_shape, preprocessing_of};
@@ -34,7 +36,8 @@ const STANDARD_INPUT: &str = "-";
 /// Picture files that are decoded and classified together.
 const GROUP: usize = 256;
 
-pub(crate) fn run(arguments: &PredictArguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &PredictArguments, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    check_inputs(arguments, &effect::given(matches))?;
     arguments.threads.start()?;
     with_model(&arguments.model, Predict(arguments))
 }
@@ -70,7 +73,6 @@ impl WithModel for Predict<'_> {
         sha256: &str,
     ) -> anyhow::Result<ExitCode> {
         let arguments = self.0;
-        check_inputs(arguments)?;
         let mut task = Task {
             network,
             preprocessing: preprocessing_of(network)?,
@@ -102,13 +104,17 @@ impl WithModel for Predict<'_> {
 }
 
 /// Refuses what can only be known from all inputs together.
-fn check_inputs(arguments: &PredictArguments) -> Result<(), Refusal> {
+fn check_inputs(arguments: &PredictArguments, given: &[String]) -> Result<(), Refusal> {
     let from_input = arguments.files.iter().filter(|file| is_standard_input(file)).count();
     if from_input > 1 {
         let message = "standard input has one picture: expected `-` once, found it again";
         return Err(Refusal::Usage(message.to_owned()));
     }
-    Ok(())
+    let idx_alone = arguments.files.iter().all(|file| !is_standard_input(file) && is_idx(file));
+    effect::refuse_idle("predict", given, |_, needs| {
+        (needs == Needs::PictureFiles && idx_alone)
+            .then(|| "IDX files have arrays, whose pictures are taken as they are".to_owned())
+    })
 }
 
 fn is_standard_input(path: &Path) -> bool {

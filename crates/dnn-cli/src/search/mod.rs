@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::space::Try;
 use self::space::{Trial, describe};
+use crate::args::effect::{self, Needs};
 use crate::args::{SearchArguments, TrainArguments};
 use crate::data;
 use crate::experiment::{self, Experiment, Loaded, SOFTWARE};
@@ -41,6 +42,37 @@ struct Plan {
     grid: bool,
     seed: u64,
     trials: usize,
+}
+
+impl Plan {
+    /// That of the search in a folder.
+    fn read(folder: &Path) -> anyhow::Result<Self> {
+        let file = folder.join(PLAN);
+        let Some(text) = read_text(&file)? else {
+            return Err(not_to_resume(folder, PLAN).into());
+        };
+        serde_json::from_str(&text).map_err(|error| {
+            Refusal::Data(format!("{} is not a search's {PLAN}: {error}", file.display())).into()
+        })
+    }
+}
+
+/// The model of the best trial in the folder of a search, so far.
+pub(crate) fn best_model(folder: &Path) -> anyhow::Result<PathBuf> {
+    let plan = Plan::read(folder)?;
+    let monitor = parse(plan.arguments.iter().map(Into::into).collect())?.monitor;
+    let monitor = monitor.unwrap_or(Monitor::ValidationCost);
+    let outcomes = read_results(folder)?;
+    let trained = outcomes.iter().filter(|outcome| outcome.validation_cost.is_some());
+    let best = trained.min_by(|a, b| a.rank(monitor).total_cmp(&b.rank(monitor)));
+    let Some(best) = best else {
+        let folder = folder.display();
+        let message =
+            format!("the search in {folder} has no model yet; dnn search --resume {folder}");
+        return Err(Refusal::Usage(message).into());
+    };
+    note(&format!("note: the best trial in {} is number {}", folder.display(), best.trial));
+    Ok(trial_folder(folder, best.trial).join("model.dnn"))
 }
 
 /// A line of `trials.jsonl`.
@@ -86,6 +118,7 @@ struct Search {
     base: TrainArguments,
     trials: Vec<Trial>,
     json: bool,
+    quiet: bool,
 }
 
 impl Search {
@@ -93,7 +126,25 @@ impl Search {
         let own = ["try", "trials", "grid", "out", "json", "threads", "quiet"];
         let words = without(given(matches), &own.map(str::to_owned));
         let names: Vec<String> = words.iter().map(|word| name(word)).collect();
-        let usual = || Try::usual(arguments.train.optimizer.usual_learning_rate(), &names);
+        if let Some(both) =
+            arguments.tries.iter().find(|one| names.iter().any(|name| name == one.name()))
+        {
+            let name = both.name();
+            let message = format!(
+                "--{name} is given one value and tried with others; leave one of the two out"
+            );
+            return Err(Refusal::Usage(message).into());
+        }
+        let usual = || {
+            let mut fixed = names.clone();
+            // What a model to start from brings along, and what no hidden layer could show.
+            if arguments.train.from.is_some() {
+                fixed.extend(["hidden", "dropout"].map(str::to_owned));
+            } else if arguments.train.hidden.0.is_empty() {
+                fixed.push("dropout".to_owned());
+            }
+            Try::usual(arguments.train.optimizer.usual_learning_rate(), &fixed)
+        };
         let plan = Plan {
             software: SOFTWARE.to_owned(),
             arguments: words.into_iter().map(as_text).collect::<Result<_, _>>()?,
@@ -112,13 +163,7 @@ impl Search {
         arguments: &SearchArguments,
         matches: &ArgMatches,
     ) -> anyhow::Result<Self> {
-        let file = path.join(PLAN);
-        let Some(text) = read_text(&file)? else {
-            return Err(not_to_resume(path, PLAN).into());
-        };
-        let mut plan: Plan = serde_json::from_str(&text).map_err(|error| {
-            Refusal::Data(format!("{} is not a search's {PLAN}: {error}", file.display()))
-        })?;
+        let mut plan = Plan::read(path)?;
         let free = ["trials", "json", "threads", "quiet"].map(str::to_owned);
         if let Some(other) = without(given(matches), &free).first() {
             let message = format!(
@@ -128,6 +173,10 @@ impl Search {
             );
             return Err(Refusal::Usage(message).into());
         }
+        effect::refuse_idle("search", &effect::given(matches), |_, needs| {
+            (needs == Needs::Draws && plan.grid)
+                .then(|| "the search goes over a grid, which is tried whole".to_owned())
+        })?;
         if without(given(matches), &["trials".to_owned()]).len() < given(matches).len() {
             plan.trials = arguments.trials.get();
         }
@@ -149,7 +198,10 @@ impl Search {
         } else {
             space::random(&plan.tries, plan.trials, plan.seed)
         };
-        let mut base = parse(plan.arguments.iter().map(Into::into).collect())?;
+        let words: Vec<OsString> = plan.arguments.iter().map(Into::into).collect();
+        let names = words.iter().map(|word| name(word)).collect();
+        let mut base = parse(words)?;
+        base.given = names;
         base.data.clone_from(&plan.data_path);
         base.threads = given.threads.clone();
         base.out.clone_from(&given.out);
@@ -158,11 +210,14 @@ impl Search {
             let message = "a search trains whole models; --find-lr goes with dnn train".to_owned();
             return Err(Refusal::Usage(message).into());
         }
-        let search = Self { folder, plan, base, trials, json: given.json };
+        experiment::check_flags(&base)?;
+        let (json, quiet) = (given.json, given.quiet);
+        let search = Self { folder, plan, base, trials, json, quiet };
         search.monitor()?;
         for trial in &search.trials {
             let arguments = search.arguments(trial)?;
             let context = || format!("the trial {}", describe(trial));
+            experiment::check_flags(&arguments).with_context(context)?;
             match arguments.precision {
                 Precision::F32 => experiment::trainer::<f32>(&arguments).with_context(context)?,
                 Precision::F64 => experiment::trainer::<f64>(&arguments).with_context(context)?,
@@ -188,14 +243,19 @@ impl Search {
         let base = self.plan.arguments.iter().map(OsString::from).collect();
         let mut words = without(base, &names);
         words.extend(trial.iter().map(|(name, value)| format!("--{name}={value}").into()));
+        let given = words.iter().map(|word| name(word)).collect();
         let mut arguments =
             parse(words).with_context(|| format!("the trial {}", describe(trial)))?;
+        arguments.given = given;
         arguments.data.clone_from(&self.plan.data_path);
         arguments.quiet = true;
         Ok(arguments)
     }
 
     fn all_trials<T: Element + Scalar>(mut self) -> anyhow::Result<ExitCode> {
+        if self.folder.is_none() {
+            RunFolder::check_free(self.base.out.as_deref())?;
+        }
         self.base.threads.start()?;
         let mut loaded = Loaded::load(&self.base)?;
         if loaded.parts.validation.is_none() {
@@ -213,7 +273,7 @@ impl Search {
             if outcomes.iter().any(|outcome| outcome.trial == number) {
                 continue;
             }
-            note(&format!("trial {number} of {}: {}", self.trials.len(), describe(trial)));
+            self.tell(&format!("trial {number} of {}: {}", self.trials.len(), describe(trial)));
             let mut arguments = self.arguments(trial)?;
             arguments.out = Some(trial_folder(folder.path(), number));
             match one_trial::<T>(&arguments, &loaded, &interrupt)? {
@@ -231,13 +291,20 @@ impl Search {
                         steps,
                         seconds,
                     };
-                    note(&report::line(&outcome));
+                    self.tell(&report::line(&outcome));
                     outcomes.push(outcome);
                     write_results(&folder, &outcomes)?;
                 }
             }
         }
         self.finish(&folder, loaded, test, outcomes)
+    }
+
+    /// How far it has come, unless nobody wants to know.
+    fn tell(&self, text: &str) {
+        if !self.quiet {
+            note(text);
+        }
     }
 
     /// The folder of the search, which says what will be done in it.

@@ -119,6 +119,11 @@ impl Try {
             .collect()
     }
 
+    /// The setting that is tried.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     fn draw(&self, stream: &mut RandomStream) -> String {
         match &self.values {
             Values::Listed(values) => {

@@ -4,5 +4,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod effect;
+mod evaluate;
 mod made;
+mod models;
 mod predict;
+mod size;

@@ -19,7 +19,6 @@ mod options;
 mod plan;
 mod preparation;
 mod sequential;
-mod reduced;
 mod size;
 mod sniff;
 mod structure;
