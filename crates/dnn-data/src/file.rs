@@ -81,7 +81,7 @@ mod tests {
         let path = folder.path().join("pipe");
         let made = std::process::Command::new("mkfifo").arg(&path).status();
         if !made.is_ok_and(|status| status.success()) {
-            println!("SKIPPED: mkfifo is not there, so no pipe could be made");
+            dnn_testing::skipped("mkfifo is not there, so no pipe could be made");
             return;
         }
         let error = read_file(&path, 5).unwrap_err();

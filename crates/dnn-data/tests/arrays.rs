@@ -444,7 +444,7 @@ mod hdf5 {
 
     #[test]
     fn the_course_files_are_their_pictures() {
-        let Some(path) = support::real_data("catvnoncat-png.tar.gz") else { return };
+        let Some(path) = dnn_testing::real_data("catvnoncat-png.tar.gz") else { return };
         let folder = folder();
         for name in ["train_catvnoncat.h5", "test_catvnoncat.h5"] {
             fs::copy(path.with_file_name(name), folder.path().join(name)).unwrap();

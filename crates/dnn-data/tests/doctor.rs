@@ -325,7 +325,7 @@ fn data_without_files_is_examined_by_its_pixels() {
 /// The two photographs that are known to be there twice, and no false alarm, in 7,002 pictures.
 #[test]
 fn real_photographs_that_are_there_twice_are_found_and_no_others() {
-    let Some(archive) = support::real_data("cats-vs-dogs-small.tar.gz") else { return };
+    let Some(archive) = dnn_testing::real_data("cats-vs-dogs-small.tar.gz") else { return };
     let folder = tempfile::tempdir().unwrap();
     for part in ["train/", "test/"] {
         for (path, bytes) in support::members(&archive, part) {

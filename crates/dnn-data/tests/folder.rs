@@ -70,7 +70,7 @@ fn a_name_that_is_not_unicode_is_read() {
     let folder = folder();
     let path = folder.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
     if fs::create_dir(&path).is_err() {
-        println!("SKIPPED: this file system takes no names outside Unicode");
+        dnn_testing::skipped("this file system takes no names outside Unicode");
         return;
     }
     write_part(&path, TRAIN, 2, &[0, 1]);

@@ -7,7 +7,7 @@ use dnn_data::picture::{
 };
 use image::{DynamicImage, ExtendedColorType, ImageFormat, RgbImage};
 use proptest::prelude::*;
-use support::{animated_gif, encode, file, members, picture, png, real_data, with_orientation};
+use support::{animated_gif, encode, file, members, picture, png, with_orientation};
 
 mod support;
 
@@ -350,7 +350,7 @@ fn a_reduced_jpeg_is_told_by_its_own_size_and_its_faults_by_the_same_words() {
 /// Photographs at the sizes where the reduction is the most that is allowed, against all their pixels.
 #[test]
 fn real_photographs_hardly_differ_when_they_are_decoded_at_a_reduced_size() {
-    let Some(archive) = real_data("cats-vs-dogs-small.tar.gz") else { return };
+    let Some(archive) = dnn_testing::real_data("cats-vs-dogs-small.tar.gz") else { return };
     let files = members(&archive, "test/");
     let mut differences = Vec::new();
     for (_, file) in files.iter().step_by(10) {
@@ -417,7 +417,7 @@ const ODD: [(&str, Expected); 27] = {
 /// the default build; libjpeg-turbo's are a little apart.
 #[test]
 fn each_odd_file_of_the_real_archive_has_its_outcome() {
-    let Some(archive) = real_data("cats-vs-dogs-small.tar.gz") else { return };
+    let Some(archive) = dnn_testing::real_data("cats-vs-dogs-small.tar.gz") else { return };
     let files = members(&archive, "bad/");
     let mut seen = 0;
     for (name, expected) in ODD {

@@ -503,18 +503,10 @@ fn every_manifest_can_be_read_and_is_whole() {
     }
 }
 
-/// The folder with real archives, or a loud word that there is none.
-fn test_data() -> Option<PathBuf> {
-    let folder = std::env::var_os("DNN_TEST_DATA").map(PathBuf::from);
-    if folder.is_none() {
-        eprintln!("SKIPPED: DNN_TEST_DATA is not set, so no real archive was unpacked");
-    }
-    folder
-}
-
 #[test]
 fn real_archives() {
-    let Some(data) = test_data() else { return };
+    let needed = ["cats-vs-dogs-small.tar.gz", "oxford-pets-small.tar.gz", "mnist"];
+    let Some(data) = dnn_testing::folder_with(&needed) else { return };
     let folder = tempfile::tempdir().unwrap();
     let run = |name: &str, file: &str, variant: Option<&str>| {
         let path = data.join(file);

@@ -188,7 +188,7 @@ fn ten_thousand_steps_do_not_grow(pool: &ThreadPool) {
 #[test]
 fn steps_use_the_buffers_of_the_first() {
     if !is_x86_feature_detected!("avx") {
-        eprintln!("SKIPPED: without AVX, packing cannot be told from other allocations");
+        dnn_testing::skipped("without AVX, packing cannot be told from other allocations");
         return;
     }
     let pools = [pool(1), pool(2)];

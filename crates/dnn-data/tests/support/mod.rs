@@ -4,8 +4,8 @@
 
 pub(crate) mod folders;
 
-use std::io::{Cursor, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{Cursor, Read};
+use std::path::Path;
 
 use image::codecs::gif::GifEncoder;
 use image::{DynamicImage, ExtendedColorType, Frame, ImageFormat, RgbImage};
@@ -111,19 +111,6 @@ pub(crate) fn mutated(whole: &[u8], draws: &mut Draws) -> Vec<u8> {
         }
     }
     bytes
-}
-
-/// The folder with optional real data; says so, past the harness, where there is none.
-pub(crate) fn real_data(what: &str) -> Option<PathBuf> {
-    let found = std::env::var_os("DNN_TEST_DATA").map(PathBuf::from);
-    let found = found.map(|folder| folder.join(what)).filter(|path| path.exists());
-    if found.is_none() {
-        let _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED: set DNN_TEST_DATA to a folder that has {what} to run this test"
-        );
-    }
-    found
 }
 
 /// Every regular file of a `.tar.gz` whose path begins with `prefix`.
