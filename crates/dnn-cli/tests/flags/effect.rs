@@ -12,7 +12,7 @@ use crate::support::text;
 pub(crate) fn idx(folder: &Path, first: &str, count: u8) {
     fs::create_dir_all(folder).unwrap();
     let mut images = vec![0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 8, 0, 0, 0, 8];
-    images.extend((0..usize::from(count) * 64).map(|place| (place * 7 % 251) as u8));
+    images.extend((0..usize::from(count) * 64).map(|place| u8::try_from(place * 7 % 251).unwrap()));
     let mut labels = vec![0, 0, 8, 1, 0, 0, 0, count];
     labels.extend((0..count).map(|number| number % 3));
     fs::write(folder.join(format!("{first}-images-idx3-ubyte")), images).unwrap();

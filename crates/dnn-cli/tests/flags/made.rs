@@ -13,7 +13,7 @@ use crate::support::{code, dnn, text};
 /// A PNG of these sides, dark or bright, another one for each number.
 pub(crate) fn picture((width, height): (usize, usize), bright: bool, number: u8) -> Vec<u8> {
     let level = if bright { 170 } else { 20 };
-    let pixels = |place: usize| level + (place as u8 ^ number) % 60;
+    let pixels = |place: usize| level + (u8::try_from(place % 256).unwrap() ^ number) % 60;
     let pixels: Vec<u8> = (0..width * height * 3).map(pixels).collect();
     encode_png(&pixels, ImageShape { height, width, channels: 3 }).unwrap()
 }
