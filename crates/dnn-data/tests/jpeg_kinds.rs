@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use dnn_data::ImageShape;
-use dnn_data::picture::{Decoding, Preparer, Preprocessing, decode, encode_png};
+use dnn_data::picture::{Decoding, PictureError, Preparer, Preprocessing, decode, encode_png};
+use support::{Draws, mutated};
+
+mod support;
 
 const SIDES: (usize, usize) = (23, 17);
 
@@ -121,5 +124,23 @@ fn cut_anywhere_or_without_a_scan_they_are_refused() {
         assert_eq!(words(&without, lenient), expected);
         let twice = [&file[..scans[2]], &file[scans[1]..]].concat();
         assert_eq!(words(&twice, lenient), expected);
+    }
+}
+
+#[test]
+fn mutations_of_them_never_panic() {
+    for (name, file, _) in READ {
+        let mut refused = 0;
+        for seed in 0..1000 {
+            match decode(&mutated(file, &mut Draws::new(seed)), &Decoding::default()) {
+                Ok((rgb, _)) => assert_eq!(rgb.pixels.len(), 3 * rgb.width * rgb.height),
+                Err(error) => {
+                    refused += 1;
+                    let panicked = matches!(error, PictureError::Panicked { .. });
+                    assert!(!panicked, "{name} {seed}: {error:?}");
+                }
+            }
+        }
+        assert!((100..1000).contains(&refused), "{name}: {refused} refused");
     }
 }

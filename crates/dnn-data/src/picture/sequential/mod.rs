@@ -39,7 +39,7 @@ use crate::picture::plan::Reduction;
 /// file; `None` for [`Reduction::Full`] and for every file that is not of the common kind without a
 /// fault.
 pub(super) fn decode_reduced(bytes: &[u8], reduction: Reduction) -> Option<Rgb> {
-    if reduction == Reduction::Full {
+    if reduction == Reduction::Full || !bytes.starts_with(&[0xff, 0xd8]) {
         return None;
     }
     let mut header = Header::default();
