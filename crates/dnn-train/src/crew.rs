@@ -5,6 +5,7 @@
 //! them as it goes. It tries a single thread only while the system keeps it waiting: on an idle machine no
 //! step is spent on that.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -36,14 +37,16 @@ impl Threads {
 #[derive(Debug)]
 pub(crate) struct Crew {
     pace: Pace,
-    /// Made when it is first wanted.
+    /// Made before the first step, so that a change of threads allocates nothing; none where there is but one
+    /// thread anyway.
     alone: Option<ThreadPool>,
 }
 
 impl Crew {
     /// All threads of the pool that this is called in.
     pub(crate) fn new() -> Self {
-        Self { pace: Pace::new(rayon::current_num_threads() > 1), alone: None }
+        let alone = if rayon::current_num_threads() > 1 { single_thread() } else { None };
+        Self { pace: Pace::new(alone.is_some()), alone }
     }
 
     /// One that begins with a single thread, and tries all of them after its first step.
@@ -56,16 +59,29 @@ impl Crew {
 
     /// Runs `work` on the threads whose turn it is; it should return when [`Pace::step`] says so.
     pub(crate) fn run<R: Send>(&mut self, work: impl FnOnce(&mut Pace) -> R + Send) -> R {
-        if self.pace.threads == Threads::One && self.alone.is_none() {
-            self.alone = ThreadPoolBuilder::new().num_threads(1).build().ok();
-            if self.alone.is_none() {
-                self.pace = Pace::new(false);
-            }
-        }
         match (&self.alone, self.pace.threads) {
             (Some(alone), Threads::One) => alone.install(|| work(&mut self.pace)),
             _ => work(&mut self.pace),
         }
+    }
+}
+
+/// Pools of one thread that runs which are over leave to those that follow: no thread is made twice, and none
+/// ends while another run makes its steps.
+static SPARE: Mutex<Vec<ThreadPool>> = Mutex::new(Vec::new());
+
+/// A pool of one thread that has begun; none if the system has no thread to give.
+fn single_thread() -> Option<ThreadPool> {
+    let spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let pool = spare.or_else(|| ThreadPoolBuilder::new().num_threads(1).build().ok())?;
+    // What a thread allocates at its start is no step's.
+    pool.install(|| ());
+    Some(pool)
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        SPARE.lock().unwrap_or_else(PoisonError::into_inner).extend(self.alone.take());
     }
 }
 
