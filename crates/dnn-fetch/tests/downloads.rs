@@ -198,13 +198,16 @@ fn d3_servers_that_are_silent_or_slow() {
     let headers = length.clone();
     let server = Server::start(move |_| Reply::Slow(head("200 OK", &headers), bytes.clone(), drip));
     let folder = tempfile::tempdir().unwrap();
-    let few = Patience { tries: 2, ..patience() };
-    let few = FetchOptions { patience: few, ..options(folder.path()) };
-    let error = fetch(&set(&server), &few, &mut |_| ()).unwrap_err().to_string();
+    let with = |patience| FetchOptions { patience, ..options(folder.path()) };
+    let slow = Duration::from_millis(500);
+    let slow = with(Patience { tries: 2, slow, ..patience() });
+    let error = fetch(&set(&server), &slow, &mut |_| ()).unwrap_err().to_string();
     assert!(error.contains("bytes in 500ms, 2 times"), "{error}");
     // Nothing at all.
     let headers = length.clone();
-    let silence = Duration::from_secs(2);
+    let silence = Duration::from_millis(600);
+    let few = with(Patience { tries: 2, silence, ..patience() });
+    let silence = Duration::from_secs(60);
     let server = Server::start(move |_| Reply::Slow(head("200 OK", &headers), vec![1], silence));
     let mut events = Vec::new();
     fetch(&set(&server), &few, &mut |event| events.push(event.to_string())).unwrap_err();

@@ -12,15 +12,15 @@ use std::time::Duration;
 use dnn_fetch::download::Patience;
 use dnn_fetch::{Digest, Manifest};
 
-/// Short enough for a test.
+/// Few and short waits between tries; silence and slowness for as long as a busy machine may cause them.
 pub(crate) fn patience() -> Patience {
     Patience {
         tries: 4,
         first_wait: Duration::from_millis(10),
         longest_wait: Duration::from_secs(2),
-        connect: Duration::from_secs(5),
-        silence: Duration::from_millis(600),
-        slow: Duration::from_millis(500),
+        connect: Duration::from_secs(60),
+        silence: Duration::from_secs(60),
+        slow: Duration::from_secs(60),
         slow_bytes: 1000,
     }
 }

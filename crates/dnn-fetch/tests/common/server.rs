@@ -132,8 +132,9 @@ fn serve(
     seen: &Mutex<Vec<Request>>,
     answer: &dyn Fn(&Request) -> Reply,
 ) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    stream.set_write_timeout(Some(Duration::from_secs(5)))?;
+    // Long: the machine may be busy.
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.set_write_timeout(Some(Duration::from_secs(60)))?;
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
@@ -165,8 +166,12 @@ fn serve(
         }
         Reply::Slow(head, bytes, pause) => {
             stream.write_all(&head)?;
+            stream.set_read_timeout(Some(pause))?;
             for byte in bytes {
-                std::thread::sleep(pause);
+                // Until the pause is over, or the other side leaves.
+                if matches!(stream.read(&mut [0; 1]), Ok(0)) {
+                    return Ok(());
+                }
                 stream.write_all(&[byte])?;
             }
         }
@@ -175,6 +180,7 @@ fn serve(
         Reply::Reset => return stream.shutdown(std::net::Shutdown::Both),
     }
     stream.shutdown(std::net::Shutdown::Write)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     // Until the other side closes too, so that nothing it still has to read is thrown away.
     let _ = stream.read(&mut [0; 1]);
     Ok(())
