@@ -171,17 +171,33 @@ impl<T: Element> Engine<T> {
 
 /// Whether layer `l` is a batch normalisation: all segments but the first begin with one.
 fn is_normalized(segments: &[Range<usize>], l: usize) -> bool {
-    segments.iter().skip(1).any(|segment| segment.start == l)
+    segments.binary_search_by_key(&l, |segment| segment.start).is_ok_and(|index| index > 0)
 }
 
-/// Does the work of every item, that of the later ones beside that of the first; gives the first failure in their
+/// Layers whose work goes side by side: each takes a frame of the stack, which ends long before layers do.
+const AT_ONCE: usize = 64;
+
+/// Does the work of every item, that of [`AT_ONCE`] at a time side by side; gives the first failure in their
 /// order.
 pub(super) fn side_by_side<I: Send>(
-    mut items: impl Iterator<Item = I> + Send,
+    items: impl Iterator<Item = I> + Send,
     work: &(impl Fn(I) -> Result<(), NotFinite> + Sync),
 ) -> Result<(), NotFinite> {
-    let Some(first) = items.next() else { return Ok(()) };
-    let (first, rest) = rayon::join(|| work(first), || side_by_side(items, work));
+    let mut items = items.peekable();
+    while items.peek().is_some() {
+        first_beside_rest(&mut items, AT_ONCE, work)?;
+    }
+    Ok(())
+}
+
+/// Does the work of up to `most` items, that of the later ones beside that of the first.
+fn first_beside_rest<I: Send>(
+    items: &mut (impl Iterator<Item = I> + Send),
+    most: usize,
+    work: &(impl Fn(I) -> Result<(), NotFinite> + Sync),
+) -> Result<(), NotFinite> {
+    let Some(first) = (most > 0).then(|| items.next()).flatten() else { return Ok(()) };
+    let (first, rest) = rayon::join(|| work(first), || first_beside_rest(items, most - 1, work));
     first.and(rest)
 }
 
