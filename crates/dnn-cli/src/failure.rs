@@ -119,7 +119,7 @@ fn code_of(cause: &(dyn Error + 'static)) -> Option<u8> {
             | TrainError::Validation { .. } => DIVERGED,
             TrainError::Network(error) => of_network(error),
             TrainError::Store(error) => of_store(error),
-            TrainError::InCheckpoint { .. } => CORRUPT,
+            TrainError::InCheckpoint { .. } | TrainError::Checkpoint { .. } => CORRUPT,
             _ => USAGE,
         })
     } else if let Some(error) = cause.downcast_ref::<NetworkError>() {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dnn_core::{CoreError, Element, Features, LayerParameters, Parameters};
+use dnn_core::{Element, Features, LayerParameters, Parameters};
 use dnn_layers::Network;
 use dnn_store::{Format, Scalar, Tensor, Values};
 use ndarray::Array2;
@@ -33,6 +33,53 @@ pub(crate) struct Progress {
     pub(crate) watch: Watch,
     pub(crate) comparison: Comparison,
     pub(crate) plateau: Plateau,
+}
+
+/// No run makes more steps or epochs; counts up to here can be added to.
+const MOST: u64 = 1 << 62;
+
+impl Progress {
+    /// Accepts what a file says of a run of a network of so many outputs, or says what is wrong with it.
+    fn check(&self, outputs: usize) -> Result<(), String> {
+        let (epoch, records, steps) = (self.epoch, self.records, self.totals.steps());
+        if !(1..=MOST).contains(&epoch) {
+            return Err(format!("epoch {epoch}"));
+        }
+        if steps > MOST {
+            return Err(format!("{steps} steps"));
+        }
+        if records != epoch - 1 {
+            return Err(format!("{records} records of epochs in epoch {epoch}"));
+        }
+        self.totals.check(outputs)?;
+        self.watch.check(records)?;
+        self.comparison.check(records, steps)?;
+        self.plateau.check(records)
+    }
+
+    /// Accepts where it says that it is in epochs over so many examples in batches of so many, or says what
+    /// is wrong with it.
+    fn check_place(&self, examples: usize, batch: usize) -> Result<(), String> {
+        let per_epoch = examples.div_ceil(batch.max(1));
+        let (epoch, batches, steps) = (self.epoch, self.batches, self.totals.steps());
+        let made = u128::from(self.records) * per_epoch as u128 + batches as u128;
+        if batches > per_epoch || made != u128::from(steps) {
+            return Err(format!(
+                "{steps} steps, {batches} of them in epoch {epoch}, at {per_epoch} for each"
+            ));
+        }
+        // Counts begin anew with the first batch of an epoch.
+        let counted = match (batches, self.records) {
+            (0, 0) => 0,
+            (0, _) => examples,
+            _ => examples.min(batches.saturating_mul(batch)),
+        };
+        let found = self.totals.examples();
+        if found != counted {
+            return Err(format!("{found} examples in {batches} batches of {batch}"));
+        }
+        Ok(())
+    }
 }
 
 /// The state of a run, beside its network.
@@ -257,7 +304,14 @@ impl<T: Element + Scalar> Checkpoint<T> {
             return Err(unfit("more arrays".to_owned()));
         }
         let Content { settings, progress, steps, .. } = container.content;
-        progress.totals.check(network.outputs()).map_err(unfit)?;
+        progress.check(network.outputs()).map_err(unfit)?;
+        if steps != progress.totals.steps() {
+            let made = progress.totals.steps();
+            return Err(unfit(format!("{steps} steps of the optimiser in {made} of the run")));
+        }
+        if best.as_ref().is_some_and(|best| !are_alike(best, &network)) {
+            return Err(unfit("another network as best".to_owned()));
+        }
         let optimizer = OptimizerState { steps, memory };
         Ok(Self {
             network,
@@ -326,6 +380,13 @@ impl<T: Element + Scalar> Checkpoint<T> {
         if names(&self.settings) != names(&present) {
             return other("settings".to_owned(), names(&self.settings), names(&present));
         }
+        let (batch, progress) = (trainer.batch_len(examples), &self.state.progress);
+        progress.check_place(examples, batch).map_err(unfit)?;
+        if self.state.best.is_some() != (trainer.keeps_best() && progress.comparison.best.is_some())
+        {
+            let kept = if self.state.best.is_some() { "a best network" } else { "no best network" };
+            return Err(unfit(format!("{kept} beside {:?}", progress.comparison.best)));
+        }
         let (kept, now) = (self.network.summary(), network.summary());
         if kept != now || self.network.input() != network.input() {
             return other("network".to_owned(), format!("\n{kept}"), format!("\n{now}"));
@@ -347,12 +408,14 @@ impl<T: Element + Scalar> Checkpoint<T> {
     }
 }
 
+/// Whether both are networks of the same layers for the same inputs and classes.
+fn are_alike<T: Element>(one: &Network<T>, other: &Network<T>) -> bool {
+    let parts = |it: &Network<T>| (it.input(), it.head(), it.scaling(), it.outputs());
+    parts(one) == parts(other) && one.hidden() == other.hidden() && one.classes() == other.classes()
+}
+
 pub(crate) fn unfit(found: String) -> TrainError {
-    TrainError::Core(CoreError::Invalid {
-        what: "checkpoint",
-        expected: "arrays and counts that fit its network",
-        found,
-    })
+    TrainError::Checkpoint { found }
 }
 
 /// Everything that a run follows from beside data and first weights, by name.

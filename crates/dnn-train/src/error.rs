@@ -148,6 +148,12 @@ pub enum TrainError {
         /// What is wrong.
         source: Box<TrainError>,
     },
+    /// A checkpoint says what no run can have come to.
+    #[error("checkpoint: expected arrays and counts that fit its network, found {found}")]
+    Checkpoint {
+        /// What does not fit.
+        found: String,
+    },
     /// There is not the memory for a run.
     #[error("the run needs {needed} bytes of memory beside the data, which cannot be had")]
     Memory {

@@ -118,10 +118,32 @@ impl Tally {
         Self { examples: 0, weight: 0.0, cost: 0.0, counts, classified: false }
     }
 
-    /// Whether there are as many counts as in `other`.
-    pub(crate) fn has_places_of(&self, other: &Self) -> bool {
-        self.counts.actual.len() == other.counts.actual.len()
-            && self.counts.predicted.len() == other.counts.predicted.len()
+    /// Accepts counts of a file for a network of so many outputs, or says what is wrong with them.
+    pub(crate) fn check(&self, outputs: usize) -> Result<(), String> {
+        let Classification { correct, actual, predicted } = &self.counts;
+        let places = class_count(outputs);
+        if [actual.len(), predicted.len()] != [places, places] {
+            return Err("counts of another number of classes".to_owned());
+        }
+        let sum = |counts: &[usize]| counts.iter().try_fold(0_usize, |sum, &n| sum.checked_add(n));
+        let expected = Some(if self.classified { self.examples } else { 0 });
+        let sums_fit = [sum(actual), sum(predicted)] == [expected; 2];
+        // No larger than the sums, once these fit.
+        let most = || actual.iter().zip(predicted).map(|(a, p)| a.min(p)).sum::<usize>();
+        if !sums_fit || *correct > most() {
+            return Err(format!(
+                "counts of classes that are not those of {} examples",
+                self.examples
+            ));
+        }
+        if !(self.weight.is_finite() && self.weight >= 0.0 && self.cost.is_finite()) {
+            return Err(format!("a cost of {} for a weight of {}", self.cost, self.weight));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn examples(&self) -> usize {
+        self.examples
     }
 
     pub(crate) fn clear(&mut self) {

@@ -122,6 +122,22 @@ pub(crate) struct Comparison {
 }
 
 impl Comparison {
+    /// Accepts what a file says after so many records and steps, or says what is wrong with it.
+    pub(crate) fn check(&self, records: u64, steps: u64) -> Result<(), String> {
+        if self.waited > records {
+            return Err(format!("{} epochs without improvement in {records}", self.waited));
+        }
+        let possible = |best: BestEpoch| {
+            (1..=records).contains(&best.epoch) && best.step <= steps && best.value.is_finite()
+        };
+        match self.best.filter(|&best| !possible(best)) {
+            Some(BestEpoch { epoch, step, value }) => {
+                Err(format!("{value} after step {step} as best, in epoch {epoch} of {records}"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Compares an epoch with the best one before; true if it is better. Only one that is better by more than
     /// `min_delta` ends the wait.
     pub(crate) fn note(&mut self, monitor: Monitor, min_delta: f64, record: &EpochRecord) -> bool {
@@ -152,6 +168,20 @@ impl Default for Plateau {
 }
 
 impl Plateau {
+    /// Accepts what a file says after so many records, or says what is wrong with it.
+    pub(crate) fn check(&self, records: u64) -> Result<(), String> {
+        let Self { best, waited, scale } = *self;
+        if waited > records
+            || !(0.0..=1.0).contains(&scale)
+            || best.is_some_and(|it| !it.is_finite())
+        {
+            return Err(format!(
+                "a plateau of {waited} epochs in {records}, the rate times {scale}"
+            ));
+        }
+        Ok(())
+    }
+
     /// Looks at an epoch; after more than `patience` in a row that are not better than the best by the
     /// share `threshold` of it, the rate falls by `factor`.
     pub(crate) fn note(

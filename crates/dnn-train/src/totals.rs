@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::evaluation::Tally;
+use crate::examples::class_count;
 use crate::{EpochRecord, Evaluation, Warning};
 
 /// Epochs in a row, and steps in them, in which every batch was given one class before a run warns:
@@ -35,12 +36,19 @@ impl Totals {
         Self { steps: 0, epoch: Tally::new(outputs), answers: Answers::Unknown }
     }
 
-    /// Accepts counts for a network of so many outputs.
+    /// Accepts counts of a file for a network of so many outputs, or says what is wrong with them.
     pub(crate) fn check(&self, outputs: usize) -> Result<(), String> {
-        if self.epoch.has_places_of(&Tally::new(outputs)) {
-            return Ok(());
+        match self.answers {
+            Answers::Single(class) if class >= class_count(outputs) => {
+                Err(format!("class {class} of {}, counted from 0", class_count(outputs)))
+            }
+            _ => self.epoch.check(outputs),
         }
-        Err("counts of another number of classes".to_owned())
+    }
+
+    /// Examples of the epoch so far, or of the one that has just been recorded.
+    pub(crate) fn examples(&self) -> usize {
+        self.epoch.examples()
     }
 
     /// Steps since the start of the run.
@@ -100,6 +108,14 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    /// Accepts what a file says after so many records, or says what is wrong with it.
+    pub(crate) fn check(&self, records: u64) -> Result<(), String> {
+        if self.stuck > records {
+            return Err(format!("{} epochs of one class in {records}", self.stuck));
+        }
+        Ok(())
+    }
+
     /// The warning that is due after this epoch of `epochs`, if any; there is one per run.
     pub(crate) fn warning(&mut self, record: &EpochRecord, epochs: u64) -> Option<Warning> {
         let class = record.single_class;

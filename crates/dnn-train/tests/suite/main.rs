@@ -16,6 +16,7 @@ mod calibration;
 mod circles;
 mod conformance;
 mod convergence;
+mod damaged;
 mod depth;
 mod faults;
 mod golden_runs;
