@@ -20,6 +20,7 @@ mod interrupt;
 mod lock;
 mod metrics;
 mod model;
+mod out_of_memory;
 mod output;
 mod parts;
 mod predict;
@@ -39,6 +40,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::args::{Arguments, Command};
+
+#[global_allocator]
+static ALLOCATOR: out_of_memory::OrEnd = out_of_memory::OrEnd;
 
 fn main() -> ExitCode {
     interrupt::outlive_file_size_limit();

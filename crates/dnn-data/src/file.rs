@@ -14,7 +14,8 @@ pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let length = check_regular(path, limit)?;
     let mut bytes = Vec::new();
     let length = usize::try_from(length).unwrap_or(usize::MAX);
-    bytes.try_reserve_exact(length).map_err(|_| fail(io::ErrorKind::OutOfMemory.into()))?;
+    dnn_store::asking(|| bytes.try_reserve_exact(length))
+        .map_err(|_| fail(io::ErrorKind::OutOfMemory.into()))?;
     // One byte more than the limit shows that a file grew while it was read.
     let file = File::open(path).map_err(fail)?;
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(fail)?;

@@ -12,6 +12,7 @@ use dnn_data::picture::{Decoding, Preprocessing};
 use dnn_data::{BadFiles, LoadOptions};
 
 pub(crate) use self::train::{Scaling, TrainArguments};
+use crate::output::note;
 use crate::search::Try;
 
 const EXIT_CODES: &str = "\
@@ -25,6 +26,7 @@ Exit codes:
   6  training diverged: a number stopped being finite
   7  all went well, but for bad files that were left out
   8  verify: training again gave another model
+  9  memory ran out
   129, 130, 143  a run was interrupted (its terminal closed, Ctrl-C, SIGTERM), and can be resumed";
 
 const EVALUATE_EXAMPLES: &str = "\
@@ -166,7 +168,8 @@ pub(crate) enum Leaving {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Threads {
-    /// Threads to run on; the result is the same for any number [default: one per core]
+    /// Threads to run on; the result is the same for any number [default: one per core, or as many as the
+    /// variable `RAYON_NUM_THREADS` says, up to four per core]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     threads: Option<NonZeroUsize>,
 }
@@ -174,7 +177,7 @@ pub(crate) struct Threads {
 impl Threads {
     /// Starts the program's one thread pool, and says how many threads it has.
     pub(crate) fn start(&self) -> anyhow::Result<usize> {
-        let threads = self.threads.map_or(0, NonZeroUsize::get);
+        let threads = self.threads.map_or_else(usual_threads, NonZeroUsize::get);
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().with_context(|| {
             format!("cannot start that many threads ({threads}); try fewer with --threads")
         })?;
@@ -304,6 +307,24 @@ fn parse_percent(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|percent| (0.0..=100.0).contains(percent))
         .ok_or_else(|| format!("expected a number from 0 to 100, found `{text}`"))
+}
+
+/// Threads for each processor that a variable of the environment may ask for.
+const MOST_PER_PROCESSOR: usize = 4;
+
+/// How many threads where the command line does not say; 0 leaves it to rayon.
+fn usual_threads() -> usize {
+    let number = |name| Some((name, std::env::var(name).ok()?.parse::<usize>().ok()?));
+    // Those that rayon reads, the first of them first.
+    let asked = ["RAYON_NUM_THREADS", "RAYON_RS_NUM_CPUS"].into_iter().find_map(number);
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let most = processors.saturating_mul(MOST_PER_PROCESSOR);
+    let Some((name, asked)) = asked.filter(|&(_, asked)| asked > most) else { return 0 };
+    note(&format!(
+        "{most} threads: {name} asks for {asked}, and more than {MOST_PER_PROCESSOR} for each processor only \
+         wait for one another; give --threads to have them all the same"
+    ));
+    most
 }
 
 fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {

@@ -3,6 +3,7 @@
 
 mod interruptions;
 mod kills;
+mod limits;
 mod logs;
 mod planted;
 mod program;

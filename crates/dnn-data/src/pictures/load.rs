@@ -190,7 +190,11 @@ pub(super) fn decode_all(listing: &Listing, options: &LoadOptions) -> Result<Dec
     let mut pixels = Vec::new();
     usize::try_from(needed)
         .ok()
-        .and_then(|bytes| pixels.try_reserve_exact(bytes).ok().map(|()| pixels.resize(bytes, 0)))
+        .and_then(|bytes| {
+            dnn_store::asking(|| pixels.try_reserve_exact(bytes))
+                .ok()
+                .map(|()| pixels.resize(bytes, 0))
+        })
         .ok_or(DataError::Memory { needed })?;
     let preparer = || Preparer::new(options.preprocessing, options.decoding);
     let outcomes = pixels

@@ -16,6 +16,7 @@ use std::ops::Range;
 
 use dnn_core::{Columns, Element, FEATURE_BLOCK, Features, LayerParameters, Parameters, kernels};
 use dnn_layers::{BatchStatistics, Network};
+use dnn_store::asking;
 use ndarray::{Array2, ArrayView2, s};
 use rayon::iter::{
     IndexedParallelIterator, IntoParallelRefIterator, IntoParallelRefMutIterator, ParallelIterator,
@@ -169,7 +170,7 @@ pub(crate) fn check_memory<T: Element>(
     let needed = all * T::PRECISION.bytes() as u128 + more;
     // Asked for in one piece and given back: the parts that follow are smaller.
     let granted = usize::try_from(needed)
-        .is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok());
+        .is_ok_and(|bytes| asking(|| Vec::<u8>::new().try_reserve_exact(bytes)).is_ok());
     if granted { Ok(()) } else { Err(TrainError::Memory { needed }) }
 }
 
