@@ -284,7 +284,9 @@ fn what_a_killed_process_left_in_the_cache_goes_when_nobody_is_writing() {
         fs::remove_file(&file).unwrap();
         fs::write(&left, [0; 1000]).unwrap();
     };
-    others.iter().for_each(|other| fs::write(other, "somebody's").unwrap());
+    for other in &others {
+        fs::write(other, "somebody's").unwrap();
+    }
 
     prepare();
     let writing = fs::File::open(cache.path().join(".lock")).unwrap();
