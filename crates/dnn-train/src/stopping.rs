@@ -242,7 +242,7 @@ mod tests {
         assert!(found.note(Monitor::Accuracy, 0.0, &record(1, 0.5)));
         assert!(!found.note(Monitor::Accuracy, 0.0, &record(2, 0.4)));
         assert!(found.note(Monitor::Accuracy, 0.1, &record(3, 0.6)));
-        assert_eq!(found.waited, 1, "a gain of a tenth is not more than a tenth");
+        assert_eq!(found.waited, 2, "a gain of a tenth is not more than a tenth");
         assert!(!found.note(Monitor::ValidationCost, 0.0, &record(4, 0.0)), "not measured");
     }
 
