@@ -55,7 +55,7 @@ fn dnn_runs_in_the_folder_of_its_data_again_and_again() {
     run(&["evaluate", model, "."]);
     run(&["verify", model, "."]);
     run(&["train", "--resume", "runs/D-1", "--epochs", "2"]);
-    let output = run(&["doctor", "."]);
+    let output = run(&["doctor", ".", "--rows=9"]);
     let report = text(&output.stdout);
     assert!(report.starts_with("D: 2 classes"), "{report}");
     assert!(report.contains("    runs/D-1: a run folder of dnn\n"), "{report}");
@@ -118,7 +118,7 @@ fn the_first_error_about_a_bad_file_says_how_to_go_on() {
     pictures(&here.join("D/a"), 0, 10);
     pictures(&here.join("D/b"), 2, 10);
     fs::write(here.join("D/a/page.jpg"), "<html>").unwrap();
-    for command in [&["train", "D"][..], &["search", "D", "--try", "epochs=1|2"]] {
+    for command in [&["train", "D"][..], &["search", "D", "--try", "l2=0|1"]] {
         let error = text(&dnn(here, &[command, &["--size=8", "--epochs=1"]].concat()).stderr);
         assert!(error.contains("D/a/page.jpg"), "{error}");
         assert!(error.contains("`dnn doctor`") && error.contains("`--bad-files skip`"), "{error}");
