@@ -4,7 +4,7 @@ use std::path::Path;
 
 use dnn_core::{Element, Features, LayerParameters, Parameters};
 use dnn_layers::Network;
-use dnn_store::{Format, Scalar, Tensor, Values};
+use dnn_store::{Format, Scalar, StoredTensor, Tensor, Values};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,11 @@ use crate::totals::{Totals, Watch};
 use crate::{GramChoice, Optimizer, OptimizerState, TrainError, Trainer};
 
 /// What marks a checkpoint. Files of major version 1 are read for ever; 1.1 added the first layer in the Gram
-/// form.
-const FORMAT: Format = Format { magic: *b"dnncheck", name: "checkpoint", major: 1, minor: 1 };
+/// form, 1.2 the number that patience waits to see beaten, where that is not the best one.
+const FORMAT: Format = Format { magic: *b"dnncheck", name: "checkpoint", major: 1, minor: 2 };
+
+/// The name of the tensor with that number.
+const REFERENCE: &str = "patience.reference";
 
 /// No checkpoint is larger: a network, its best state and ten times its parameters in memory.
 const LARGEST_FILE: u64 = 256 << 30;
@@ -233,6 +236,10 @@ impl<T: Element + Scalar> Save for Saved<'_, '_, T> {
         for (name, bytes) in ["network", "best"].into_iter().zip(&networks) {
             tensors.push((name.to_owned(), vec![bytes.len()], Values::new(&bytes[..])));
         }
+        if let Some(reference) = &progress.comparison.reference {
+            let values = Values::new(std::slice::from_ref(reference));
+            tensors.push((REFERENCE.to_owned(), vec![1], values));
+        }
         // Memory is made like the parameters, which are in the standard layout, or by `clone` of them.
         let arrays: Vec<Array2<T>> = (optimizer.memory.iter())
             .flat_map(|memory| &memory.layers)
@@ -280,7 +287,9 @@ impl<T: Element + Scalar> Checkpoint<T> {
             None
         };
         let shape = network.parameters();
-        let mut tensors = container.tensors().iter().skip(1 + usize::from(best.is_some()));
+        let reference = reference(container.tensors())?;
+        let before = 1 + usize::from(best.is_some()) + usize::from(reference.is_some());
+        let mut tensors = container.tensors().iter().skip(before);
         let mut memory = Vec::new();
         for _ in 0..container.content.arrays {
             let mut layers = Vec::with_capacity(shape.layers.len());
@@ -303,7 +312,8 @@ impl<T: Element + Scalar> Checkpoint<T> {
         if gram.is_none() && !rest.is_empty() {
             return Err(unfit("more arrays".to_owned()));
         }
-        let Content { settings, progress, steps, .. } = container.content;
+        let Content { settings, mut progress, steps, .. } = container.content;
+        progress.comparison.reference = reference;
         progress.check(network.outputs()).map_err(unfit)?;
         if steps != progress.totals.steps() {
             let made = progress.totals.steps();
@@ -412,6 +422,17 @@ impl<T: Element + Scalar> Checkpoint<T> {
 fn are_alike<T: Element>(one: &Network<T>, other: &Network<T>) -> bool {
     let parts = |it: &Network<T>| (it.input(), it.head(), it.scaling(), it.outputs());
     parts(one) == parts(other) && one.hidden() == other.hidden() && one.classes() == other.classes()
+}
+
+/// The number that patience waits to see beaten, if it is there.
+fn reference(tensors: &[StoredTensor<'_>]) -> Result<Option<f64>, TrainError> {
+    let Some(tensor) = tensors.iter().find(|tensor| tensor.name() == REFERENCE) else {
+        return Ok(None);
+    };
+    match tensor.to_vec::<f64>()?[..] {
+        [reference] if reference.is_finite() => Ok(Some(reference)),
+        _ => Err(unfit(format!("no single finite number in `{REFERENCE}`"))),
+    }
 }
 
 pub(crate) fn unfit(found: String) -> TrainError {

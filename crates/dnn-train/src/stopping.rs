@@ -86,12 +86,10 @@ impl FromStr for Monitor {
 pub struct EarlyStopping {
     /// Epochs in a row without improvement after which it ends, at least 1.
     pub patience: u64,
-    /// By how much more than the best epoch before it an epoch has to be better to end the wait, at least 0.
-    /// It is for the patience alone: the best epoch, whose weights are kept, is the best one by whatever it is.
-    ///
-    /// # References
-    /// The `tol` of scikit-learn's `MLPClassifier`. In Keras' `EarlyStopping` an epoch that is better by less is
-    /// not the best one either, so that the weights given back may be worse than others that were seen.
+    /// Only an epoch that is better by more than this, at least 0, than the last one that ended the wait ends it
+    /// again. It is for the patience alone: the best epoch, whose weights are kept, is the best one, by whatever it
+    /// is better. In Keras' `EarlyStopping` it is not, so that the weights given back may be worse than others
+    /// that were seen.
     pub min_delta: f64,
 }
 
@@ -117,8 +115,11 @@ pub struct BestEpoch {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Comparison {
     pub(crate) best: Option<BestEpoch>,
-    /// Epochs in a row that were not better than the best before them by more than the margin.
+    /// Epochs in a row that were not better than the reference by more than the margin.
     pub(crate) waited: u64,
+    /// What has to be beaten by more than the margin, where that is not the best value: smaller gains came since.
+    #[serde(skip)]
+    pub(crate) reference: Option<f64>,
 }
 
 impl Comparison {
@@ -138,16 +139,22 @@ impl Comparison {
         }
     }
 
-    /// Compares an epoch with the best one before; true if it is better. Only one that is better by more than
-    /// `min_delta` ends the wait.
+    /// Compares an epoch with the best one before; true if it is better. Only one that is better than the
+    /// reference by more than `min_delta` ends the wait, and is the reference from then on.
     pub(crate) fn note(&mut self, monitor: Monitor, min_delta: f64, record: &EpochRecord) -> bool {
         let Some(value) = monitor.value(record) else { return false };
-        let better_by =
-            |margin| self.best.is_none_or(|best| monitor.gain(value, best.value) > margin);
-        let (better, ends_wait) = (better_by(0.0), better_by(min_delta));
-        self.waited = if ends_wait { 0 } else { self.waited + 1 };
+        let best = self.best.map(|best| best.value);
+        let reference = self.reference.or(best);
+        let better = best.is_none_or(|best| monitor.gain(value, best) > 0.0);
+        let ends_wait = reference.is_none_or(|before| monitor.gain(value, before) > min_delta);
         if better {
             self.best = Some(BestEpoch { epoch: record.epoch, step: record.step, value });
+        }
+        if ends_wait {
+            (self.waited, self.reference) = (0, None);
+        } else {
+            self.waited += 1;
+            self.reference = reference.filter(|_| better || self.reference.is_some());
         }
         better
     }
@@ -234,10 +241,12 @@ mod tests {
                 (found.note(Monitor::Cost, 0.5, &record(epoch, cost)), found.waited)
             })
             .collect();
+        // From 4.0 on, 3.5 is no more than the margin better, and 3.4 is.
         let expected =
-            [(true, 0), (true, 1), (true, 0), (false, 1), (true, 2), (false, 3), (true, 4)];
+            [(true, 0), (true, 1), (true, 0), (false, 1), (true, 2), (false, 3), (true, 0)];
         assert_eq!(noted, expected);
-        assert_eq!(found.best, Some(BestEpoch { epoch: 7, step: 21, value: 3.4 }));
+        let best = Some(BestEpoch { epoch: 7, step: 21, value: 3.4 });
+        assert_eq!(found, Comparison { best, waited: 0, reference: None });
         let mut found = Comparison::default();
         assert!(found.note(Monitor::Accuracy, 0.0, &record(1, 0.5)));
         assert!(!found.note(Monitor::Accuracy, 0.0, &record(2, 0.4)));

@@ -141,7 +141,7 @@ pub(crate) struct TrainArguments {
     /// the epoch that was best by `--monitor`
     #[arg(long, help_heading = STOPPING, value_name = "EPOCHS")]
     pub(crate) early_stopping: Option<NonZeroU64>,
-    /// For `--early-stopping`, an improvement is by more than this over the best epoch before; which weights are
+    /// For `--early-stopping`, an improvement is by more than this over the last improvement; which weights are
     /// kept does not depend on it
     #[arg(long, help_heading = STOPPING, value_name = "DELTA", default_value_t = 0.0, requires = "early_stopping")]
     pub(crate) min_delta: f64,

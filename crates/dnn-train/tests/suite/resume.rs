@@ -97,6 +97,60 @@ fn forty_of_forty_stop_points_end_in_the_same_bits() {
     }
 }
 
+/// Gains that are too small to end the wait are better all the same; a checkpoint between them keeps what patience
+/// waits to see beaten.
+#[test]
+fn a_wait_goes_on_where_it_was() {
+    let (pixels, y) = (bytes((16, 20), 1), labels(3, 20, 2));
+    let first: Network<f32> =
+        build(Network::<f32>::builder(InputShape::picture(4, 4, 1)).classes(["a", "b", "c"]));
+    let training = Examples::classes(first.pixels(pixels.view()), &y);
+    let (patience, min_delta) = (3, 0.005);
+    let trainer = Trainer {
+        learning_rate: 0.3,
+        early_stopping: Some(EarlyStopping { patience, min_delta }),
+        batch: Batch::Full,
+        epochs: 2000,
+        ..Trainer::default()
+    };
+    let (mut straight, mut states) = (first.clone(), Vec::new());
+    let history = trainer
+        .fit(&mut straight, &training, None, &mut |event| {
+            if let Event::State(state) = event {
+                states.push((state.epochs(), state.checkpoint().unwrap()));
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    // Epochs until so many in a row were not better by more than the margin than the last that was, or than the best.
+    let costs: Vec<f64> = history.costs().collect();
+    let epochs_by = |against_best: bool| {
+        let (mut reference, mut best, mut waited) = (f64::INFINITY, f64::INFINITY, 0);
+        let ends = |&cost: &f64| {
+            let before = if against_best { best } else { reference };
+            (reference, waited) =
+                if before - cost > min_delta { (cost, 0) } else { (reference, waited + 1) };
+            best = best.min(cost);
+            waited == patience
+        };
+        costs.iter().position(ends).map(|index| index + 1)
+    };
+    assert_eq!(epochs_by(false), Some(costs.len()), "{costs:?}");
+    let shorter = epochs_by(true);
+    assert!(shorter.is_some_and(|epochs| epochs < costs.len()), "{shorter:?} of {costs:?}");
+    let least = costs.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(history.best.unwrap().value, least);
+    for (epochs, saved) in states.iter().step_by(3) {
+        let checkpoint = Checkpoint::from_bytes(saved).unwrap();
+        let mut resumed = first.clone();
+        let rest =
+            trainer.resume(&mut resumed, checkpoint, &training, None, &mut unobserved).unwrap();
+        assert!(resumed == straight, "stopped after {epochs} epochs");
+        assert_eq!(rest.epochs, history.epochs[usize::try_from(*epochs).unwrap()..]);
+        assert_eq!(rest.best, history.best);
+    }
+}
+
 #[test]
 fn every_optimiser_and_schedule_goes_on_exactly() {
     let (x, y) = (normal((5, 20), 1), labels(3, 20, 2));
