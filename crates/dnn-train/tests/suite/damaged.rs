@@ -198,7 +198,8 @@ struct Run {
 
 /// Batches with every kind of state; the Gram form; L-BFGS.
 fn runs() -> [Run; 3] {
-    let early_stopping = Some(EarlyStopping { patience: 50, min_delta: 0.0 });
+    // No epoch gains as much, so that the number which patience waits to see beaten is saved, too.
+    let early_stopping = Some(EarlyStopping { patience: 50, min_delta: 10.0 });
     let batches = Trainer {
         optimizer: "adam".parse().unwrap(),
         schedule: "plateau:patience=0,threshold=0.5".parse().unwrap(),
