@@ -95,7 +95,8 @@ fn a_class_without_pictures_pulls_no_average_down() {
     assert!(said.contains("ROC AUC: the mean over 3 of 4 classes"), "{said}");
 }
 
-/// An epoch that is better by less than the margin does not end the wait, and its weights are the best nevertheless.
+/// An epoch that is better by less than the margin does not end the wait, and its weights are the best nevertheless;
+/// what the wait is over is the last epoch that was better by more.
 #[test]
 fn the_margin_of_early_stopping_is_not_for_the_best_weights() {
     let folder = tempfile::tempdir().unwrap();
@@ -115,6 +116,13 @@ fn the_margin_of_early_stopping_is_not_for_the_best_weights() {
         let before = costs[..epoch].iter().copied().fold(f64::INFINITY, f64::min);
         assert_eq!(record["best"], costs[epoch] < before, "epoch {}", epoch + 1);
     }
+    let (mut reference, mut waited) = (f64::INFINITY, 0);
+    for (epoch, &cost) in costs.iter().enumerate() {
+        assert!(waited < 2, "it ended before epoch {}: {costs:?}", epoch + 1);
+        let ends_wait = reference - cost > 0.05;
+        (reference, waited) = if ends_wait { (cost, 0) } else { (reference, waited + 1) };
+    }
+    assert_eq!(waited, 2, "{costs:?}");
     assert_eq!(number(&outcome["validation"]["cost"]), least);
     let kept = json(path, &["evaluate", "run/best.dnn", "--json"]);
     assert_eq!(number(&kept["validation"]["cost"]), least);
