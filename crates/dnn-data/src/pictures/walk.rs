@@ -121,7 +121,11 @@ impl Tree {
         match (self.output, self.files.len(), self.folders.len()) {
             (Some(output), ..) => output.to_owned(),
             (None, 0, 0) => "nothing of that kind".to_owned(),
-            (None, files, folders) => format!("{files} files without a label, {folders} folders"),
+            (None, files, folders) => {
+                let ending = |count| if count == 1 { "" } else { "s" };
+                let (file, folder) = (ending(files), ending(folders));
+                format!("{files} file{file} without a label, {folders} folder{folder}")
+            }
         }
     }
 }
