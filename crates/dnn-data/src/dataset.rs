@@ -1,4 +1,4 @@
-//! The checked data set and the shape of its pictures.
+//! The checked data set.
 
 use std::{fmt, mem};
 
@@ -7,39 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::columns::Columns;
 use crate::targets::Targets;
-use crate::{DataError, Result};
-
-/// The shape of one picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ImageShape {
-    /// Rows of pixels.
-    pub height: usize,
-    /// Pixels in a row.
-    pub width: usize,
-    /// Values in a pixel: 1 for grey, 3 for red, green, blue.
-    pub channels: usize,
-}
-
-impl ImageShape {
-    /// The number of values in a picture, `height * width * channels`; `None` where it cannot be
-    /// addressed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let shape = dnn_data::ImageShape { height: 64, width: 64, channels: 3 };
-    /// assert_eq!(shape.features(), Some(12288));
-    /// ```
-    pub fn features(&self) -> Option<usize> {
-        self.height.checked_mul(self.width)?.checked_mul(self.channels)
-    }
-}
-
-impl fmt::Display for ImageShape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{}x{}", self.height, self.width, self.channels)
-    }
-}
+use crate::{DataError, ImageShape, Result};
 
 /// What a source of data gives: a part to train on and, where the source has them, parts
 /// to validate and to test on.

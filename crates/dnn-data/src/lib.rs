@@ -56,12 +56,13 @@ mod error;
 mod file;
 mod folder;
 mod pictures;
+mod shape;
 mod split;
 mod stream;
 mod targets;
 
 pub use arrays::load_arrays;
-pub use dataset::{ChannelStatistics, Dataset, ImageDataset, ImageShape, PictureFile};
+pub use dataset::{ChannelStatistics, Dataset, ImageDataset, PictureFile};
 pub use digits::digits;
 pub use error::{DataError, Result};
 pub use folder::{load_folder, load_test_part};
@@ -70,4 +71,5 @@ pub use pictures::{
     NotedFile, Part, SHOW_MARKER, cache_folder, class_name, list_pictures, load_pictures,
     natural_order, own_size, path_text, picture_files, text_path,
 };
+pub use shape::ImageShape;
 pub use split::{Split, stratified_split};
