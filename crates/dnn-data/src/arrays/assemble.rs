@@ -209,7 +209,7 @@ impl Files<'_> {
             into_columns(values, shape, count).map_err(|error| at(error, self))?;
         let array = self.read(labels)?;
         if let Values::Reals(numbers) = array.values {
-            return self.targets((pixels, shape), labels, (array.dims, numbers), names.is_some());
+            return self.targets(pixels, shape, labels, &array.dims, numbers, names.is_some());
         }
         let Labels { numbers, members } = self.labels(labels, array)?;
         if let (Some(names), Some(members)) = (names, &members)
@@ -232,12 +232,14 @@ impl Files<'_> {
     /// Pictures with numbers to be found from them.
     fn targets(
         &self,
-        (pixels, shape): (Array2<u8>, ImageShape),
+        pixels: Array2<u8>,
+        shape: ImageShape,
         place: &Place,
-        (dims, numbers): (Vec<usize>, Vec<f64>),
+        dims: &[usize],
+        numbers: Vec<f64>,
         has_names: bool,
     ) -> Result<ImageDataset> {
-        let each = match dims[..] {
+        let each = match *dims {
             [_] => 1,
             [_, each] => each,
             _ => {

@@ -135,7 +135,8 @@ fn damaged(draws: &mut RandomStream, file: &[u8], has_inner: bool) -> Vec<u8> {
 /// Damages `file` so many times, and counts what `used` makes of it: nothing if it is refused, or whether its
 /// use went well.
 fn damage(
-    (file, has_inner): (&[u8], bool),
+    file: &[u8],
+    has_inner: bool,
     count: usize,
     outcomes: &mut Outcomes,
     mut used: impl FnMut(&[u8]) -> Option<bool>,
@@ -182,7 +183,7 @@ fn a_damaged_model_file_is_refused_or_predicts() {
     let files = [network().to_bytes().unwrap(), single.to_bytes().unwrap()];
     let mut outcomes = Outcomes::default();
     for file in &files {
-        damage((file, false), mutations(files.len()), &mut outcomes, predicts);
+        damage(file, false, mutations(files.len()), &mut outcomes, predicts);
     }
     eprintln!("model files: {outcomes}");
     assert!(outcomes.refused > 100 && outcomes.used > 100, "{outcomes}");
@@ -285,7 +286,7 @@ fn a_damaged_checkpoint_is_refused_or_goes_on() {
         };
         pool.install(|| {
             for file in files {
-                damage((file, true), mutations(2 * runs.len()), &mut outcomes, goes_on);
+                damage(file, true, mutations(2 * runs.len()), &mut outcomes, goes_on);
             }
         });
     }
