@@ -8,6 +8,7 @@ mod logs;
 mod planted;
 mod program;
 mod regression;
+mod released;
 mod reported;
 mod resume;
 mod search;

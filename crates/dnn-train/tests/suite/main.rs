@@ -28,6 +28,7 @@ mod layers;
 mod metrics;
 mod optimizers;
 mod refusals;
+mod released;
 mod resume;
 mod same_bits;
 mod training;
