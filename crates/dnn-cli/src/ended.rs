@@ -4,7 +4,7 @@ use dnn_train::History;
 use serde_json::{Map, Value};
 
 use crate::recorder::{Ending, Recorded};
-use crate::settings::Settings;
+use dnn_run::record::Settings;
 
 /// The settings of a model that say what came of a run and ask for nothing.
 pub(crate) const OF_THE_RESULT: [&str; 3] = ["ended_by", "epochs_run", "best_epoch"];

@@ -19,7 +19,7 @@ use crate::failure::Refusal;
 use crate::metrics;
 use crate::model::{WithModel, with_model};
 use crate::output::{self, note};
-use crate::parts::{self, Parts, Plan};
+use dnn_run::parts::{self, Parts, Plan};
 
 pub(crate) fn run(arguments: &EvaluateArguments, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     arguments.threads.start()?;

@@ -11,7 +11,7 @@ use dnn_layers::{
     Activation, AnyNetwork, Head, InputShape, Layer, Network, NetworkBuilder, Provenance,
 };
 use dnn_store::Scalar;
-use dnn_train::{Augment, Clip, EarlyStopping, TrainError, Trainer};
+use dnn_train::{Augment, ClassWeights, Clip, EarlyStopping, Monitor, TrainError, Trainer};
 
 use crate::args::effect::{self, NOTHING_LEFT_OUT, Needs, no_picture_files};
 use crate::args::{Policy, Scaling, TrainArguments};
@@ -19,9 +19,10 @@ use crate::data;
 use crate::failure::Refusal;
 use crate::model::file_of;
 use crate::output::{counted, note};
-use crate::parts::{self, Parts, Plan};
-use crate::regression::{TargetScales, refuse_flags_for_classes};
-use crate::settings::{self, Settings, learning_rate};
+use crate::settings::{self, learning_rate};
+use dnn_run::parts::{self, Parts, Plan};
+use dnn_run::record::Settings;
+use dnn_run::regression::TargetScales;
 
 /// This program and its version, as models record it.
 pub(crate) const SOFTWARE: &str = concat!("dnn ", env!("CARGO_PKG_VERSION"));
@@ -373,4 +374,23 @@ pub(crate) fn trainer<T: Element>(arguments: &TrainArguments) -> Result<Trainer,
     };
     trainer.check::<T>()?;
     Ok(trainer)
+}
+
+/// Refuses what makes sense for classes alone.
+fn refuse_flags_for_classes(arguments: &TrainArguments) -> Result<(), Refusal> {
+    let monitors_accuracy =
+        matches!(arguments.monitor, Some(Monitor::Accuracy | Monitor::ValidationAccuracy));
+    let flags = [
+        ("--calibrate", arguments.calibrate),
+        ("--class-weights", arguments.class_weights != ClassWeights::Equal),
+        ("--label-smoothing", arguments.label_smoothing > 0.0),
+        ("--monitor with an accuracy", monitors_accuracy),
+    ];
+    match flags.into_iter().find(|&(_, given)| given) {
+        Some((flag, _)) => Err(Refusal::Usage(format!(
+            "{flag} is for classes, but the data has numbers to be found: its targets are stored as floats (classes \
+             are whole numbers, stored as integers)"
+        ))),
+        None => Ok(()),
+    }
 }

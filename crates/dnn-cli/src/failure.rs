@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use dnn_data::DataError;
 use dnn_fetch::FetchError;
 use dnn_layers::NetworkError;
+use dnn_run::RunError;
 use dnn_store::StoreError;
 use dnn_train::TrainError;
 
@@ -58,7 +59,11 @@ fn advice(cause: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(Refusal::BadFile(_)) = cause.downcast_ref() {
         return Some("`--bad-files skip` goes on without files that cannot be used");
     }
-    match cause.downcast_ref::<DataError>()? {
+    let data = match cause.downcast_ref::<RunError>() {
+        Some(error) => error.load_error(),
+        None => cause.downcast_ref::<DataError>(),
+    };
+    match data? {
         DataError::BadPicture { .. } => Some(
             "`dnn doctor` names every bad file of a folder; `--bad-files skip` goes on without them, \
              `--bad-files quarantine` puts them aside",
@@ -85,43 +90,26 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     error.chain().find_map(code_of).unwrap_or(1)
 }
 
+const USAGE: u8 = 2;
+const DATA: u8 = 3;
+const IO: u8 = 4;
+const CORRUPT: u8 = 5;
+
 fn code_of(cause: &(dyn Error + 'static)) -> Option<u8> {
-    const USAGE: u8 = 2;
-    const DATA: u8 = 3;
-    const IO: u8 = 4;
-    const CORRUPT: u8 = 5;
-    let of_store = |error: &StoreError| if error.is_corrupt() { CORRUPT } else { IO };
-    let of_network = |error: &NetworkError| match error {
-        NetworkError::Store(error) => of_store(error),
-        NetworkError::InFile { .. } => CORRUPT,
-        NetworkError::Overflow { .. } => DIVERGED,
-        _ => USAGE,
-    };
     if let Some(refusal) = cause.downcast_ref::<Refusal>() {
         Some(match refusal {
             Refusal::Usage(_) => USAGE,
             Refusal::Data(_) | Refusal::BadFile(_) => DATA,
             Refusal::Missing(_) => IO,
         })
+    } else if let Some(error) = cause.downcast_ref::<RunError>() {
+        of_run(error)
     } else if let Some(error) = cause.downcast_ref::<DataError>() {
-        Some(if error.is_io() { IO } else { DATA })
+        Some(of_data(error))
     } else if let Some(error) = cause.downcast_ref::<FetchError>() {
-        Some(match error {
-            _ if error.is_usage() => USAGE,
-            _ if error.is_io() => IO,
-            _ if error.is_damaged() => CORRUPT,
-            _ => DATA,
-        })
+        Some(of_fetch(error))
     } else if let Some(error) = cause.downcast_ref::<TrainError>() {
-        Some(match error {
-            TrainError::NotFinite { .. }
-            | TrainError::NotFiniteHere { .. }
-            | TrainError::Validation { .. } => DIVERGED,
-            TrainError::Network(error) => of_network(error),
-            TrainError::Store(error) => of_store(error),
-            TrainError::InCheckpoint { .. } | TrainError::Checkpoint { .. } => CORRUPT,
-            _ => USAGE,
-        })
+        Some(of_train(error))
     } else if let Some(error) = cause.downcast_ref::<NetworkError>() {
         Some(of_network(error))
     } else if let Some(error) = cause.downcast_ref::<StoreError>() {
@@ -130,5 +118,57 @@ fn code_of(cause: &(dyn Error + 'static)) -> Option<u8> {
         Some(IO)
     } else {
         None
+    }
+}
+
+fn of_run(error: &RunError) -> Option<u8> {
+    Some(match error {
+        RunError::Usage(_) => USAGE,
+        RunError::Data(_) | RunError::BadFile(_) => DATA,
+        RunError::Missing(_) | RunError::Io { .. } => IO,
+        RunError::Context { source, .. } => return of_run(source),
+        RunError::Load(error) => of_data(error),
+        RunError::Network(error) => of_network(error),
+        RunError::Train(error) => of_train(error),
+        RunError::Store(error) => of_store(error),
+        _ => return None,
+    })
+}
+
+fn of_data(error: &DataError) -> u8 {
+    if error.is_io() { IO } else { DATA }
+}
+
+fn of_fetch(error: &FetchError) -> u8 {
+    match error {
+        _ if error.is_usage() => USAGE,
+        _ if error.is_io() => IO,
+        _ if error.is_damaged() => CORRUPT,
+        _ => DATA,
+    }
+}
+
+fn of_store(error: &StoreError) -> u8 {
+    if error.is_corrupt() { CORRUPT } else { IO }
+}
+
+fn of_network(error: &NetworkError) -> u8 {
+    match error {
+        NetworkError::Store(error) => of_store(error),
+        NetworkError::InFile { .. } => CORRUPT,
+        NetworkError::Overflow { .. } => DIVERGED,
+        _ => USAGE,
+    }
+}
+
+fn of_train(error: &TrainError) -> u8 {
+    match error {
+        TrainError::NotFinite { .. }
+        | TrainError::NotFiniteHere { .. }
+        | TrainError::Validation { .. } => DIVERGED,
+        TrainError::Network(error) => of_network(error),
+        TrainError::Store(error) => of_store(error),
+        TrainError::InCheckpoint { .. } | TrainError::Checkpoint { .. } => CORRUPT,
+        _ => USAGE,
     }
 }

@@ -14,8 +14,8 @@ use crate::chart;
 use crate::experiment::{Experiment, Loaded};
 use crate::failure::Refusal;
 use crate::output;
-use crate::parts;
-use crate::regression::TargetScales;
+use dnn_run::parts;
+use dnn_run::regression::TargetScales;
 
 /// Steps of a sweep.
 const STEPS: u64 = 150;

@@ -3,10 +3,8 @@
 //! Results go to standard output, everything else (progress, warnings, errors) to standard error,
 //! so that output can be piped. With `--json` standard output is one JSON object and nothing else.
 
-mod advice;
 mod args;
 mod chart;
-mod checkpoints;
 mod data;
 mod doctor;
 mod ended;
@@ -14,24 +12,18 @@ mod evaluate;
 mod experiment;
 mod failure;
 mod find_lr;
-mod history_file;
 mod inspect;
 mod interrupt;
-mod lock;
 mod metrics;
 mod model;
 mod out_of_memory;
 mod output;
-mod parts;
 mod predict;
 mod progress;
 mod recorder;
-mod regression;
 mod resume;
-mod run_folder;
 mod search;
 mod settings;
-mod tensorboard;
 mod train;
 mod verify;
 

@@ -7,8 +7,8 @@ use dnn_layers::{AnyNetwork, ModelFile, Network};
 use dnn_store::Scalar;
 
 use crate::failure::Refusal;
-use crate::run_folder::{CONFIG, MODEL, SEARCH};
 use crate::search;
+use dnn_run::run_folder::{CONFIG, MODEL, SEARCH};
 
 /// What is done with a model, whatever its precision.
 pub(crate) trait WithModel {

@@ -10,6 +10,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr as _;
 
+pub(crate) use dnn_run::words::{counted, plain};
+
 use crate::failure::Refusal;
 
 /// Writes `text`, whole lines, to standard output.
@@ -20,14 +22,6 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
         .write_all(lines.join("\n").as_bytes())
         .and_then(|()| stdout.flush())
         .context("cannot write to standard output")
-}
-
-/// `text` with its control characters written out, so that a name can do nothing to a terminal.
-pub(crate) fn plain(text: &str) -> String {
-    let escape = |c: char| {
-        if c.is_control() { c.escape_default().to_string() } else { c.to_string() }
-    };
-    text.chars().map(escape).collect()
 }
 
 /// The columns of a terminal that `text` takes: a Chinese or Japanese character has two, an accent none.
@@ -44,11 +38,6 @@ pub(crate) fn left(text: &str, width: usize) -> String {
 /// The spaces that make it this wide, and `text`.
 pub(crate) fn right(text: &str, width: usize) -> String {
     format!("{}{text}", " ".repeat(width.saturating_sub(self::width(text))))
-}
-
-/// `1 file`, `2 files`: a number with the form of the word that goes with it.
-pub(crate) fn counted(count: usize, one: &str, more: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 /// Writes a file under the first of these names that nothing has, and says which that was.
@@ -200,12 +189,6 @@ mod tests {
         assert_eq!((width("cat"), width("猫"), width("e\u{301}")), (3, 2, 1));
         assert_eq!((left("猫", 4), right("猫", 4)), ("猫  ".to_owned(), "  猫".to_owned()));
         assert_eq!(left("longer", 3), "longer");
-    }
-
-    #[test]
-    fn one_is_a_number_of_its_own() {
-        let told = [0, 1, 2].map(|count| counted(count, "file is", "files are"));
-        assert_eq!(told, ["0 files are", "1 file is", "2 files are"]);
     }
 
     #[test]

@@ -2,18 +2,18 @@
 
 use std::num::NonZeroU64;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dnn_train::{Batch, Event, Snapshot, Trainer, Warning};
 
 use crate::args::TrainArguments;
-use crate::checkpoints::{Checkpoints, Keep};
-use crate::history_file::HistoryFile;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
-use crate::regression::TargetScales;
-use crate::run_folder::RunFolder;
-use crate::tensorboard::EventFile;
+use dnn_run::checkpoints::{Checkpoints, Keep};
+use dnn_run::history_file::HistoryFile;
+use dnn_run::regression::TargetScales;
+use dnn_run::run_folder::RunFolder;
+use dnn_run::tensorboard::EventFile;
 
 /// How often a run is saved if nobody said.
 const USUAL_PAUSE: Duration = Duration::from_secs(60);
@@ -85,7 +85,7 @@ impl<'a> Recorder<'a> {
         let (step, epochs) = done;
         let history = folder.history(epochs)?;
         let events = if arguments.tensorboard {
-            Some(EventFile::create(folder.path(), step)?)
+            Some(EventFile::create(folder.path(), step, since_1970())?)
         } else {
             None
         };
@@ -157,7 +157,7 @@ impl<'a> Recorder<'a> {
                 self.progress.epoch(record);
                 self.history.append(record)?;
                 if let Some(events) = &mut self.events {
-                    events.append(record)?;
+                    events.append(record, since_1970())?;
                 }
             }
             Event::Plan(plan) if self.full_batch => {
@@ -214,6 +214,10 @@ impl<'a> Recorder<'a> {
         };
         Ok(ControlFlow::Break(()))
     }
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// A warning, with the name of the class that it gives by number.

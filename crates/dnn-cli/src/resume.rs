@@ -11,21 +11,22 @@ use crate::args::{Arguments, Command, TrainArguments};
 use crate::data;
 use crate::experiment::DEFAULT_SPLIT;
 use crate::failure::Refusal;
-use crate::parts::Plan;
-use crate::run_folder::{Config, RunFolder, read_config};
-use crate::settings::{self, Settings, command_line};
+use crate::settings::{self, command_line};
+use dnn_run::parts::Plan;
+use dnn_run::record::{RunRecord, Settings};
+use dnn_run::run_folder::RunFolder;
 
 /// A run that has begun.
 pub(crate) struct Resumed {
     pub(crate) folder: RunFolder,
-    pub(crate) config: Config,
+    pub(crate) config: RunRecord,
 }
 
 /// The folder of a run, locked, and its own arguments, with what is free to change taken from the command
 /// line; anything else that the command line says otherwise is refused.
 pub(crate) fn open(run: &Path, matches: &ArgMatches) -> anyhow::Result<(TrainArguments, Resumed)> {
     let folder = RunFolder::open(run)?;
-    let config = read_config(run)?;
+    let config = RunRecord::read(run)?;
     let recorded = recorded(&config);
     let was = parse(recorded.clone())
         .with_context(|| format!("the settings in {}/config.json", run.display()))?;
@@ -44,7 +45,7 @@ pub(crate) fn open(run: &Path, matches: &ArgMatches) -> anyhow::Result<(TrainArg
 }
 
 /// The arguments that a run was begun with.
-fn recorded(config: &Config) -> Vec<OsString> {
+fn recorded(config: &RunRecord) -> Vec<OsString> {
     let mut settings = config.settings.clone();
     // A digest here; the path is beside the settings.
     settings.remove("from");

@@ -1,6 +1,5 @@
 //! The settings that a model's numbers follow from, by name: as a model keeps them, and as a command line.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use dnn_data::picture::Preprocessing;
@@ -8,10 +7,8 @@ use dnn_train::{Batch, ClassWeights, GramChoice, Optimizer, Schedule};
 
 use crate::args::{Policy, Scaling, TrainArguments};
 use crate::ended::OF_THE_RESULT;
-use crate::parts::Plan;
-
-/// Settings by the name of their flag, with `_` for `-`. What is left out is as usual.
-pub(crate) type Settings = BTreeMap<String, String>;
+use dnn_run::parts::Plan;
+use dnn_run::record::Settings;
 
 /// The names of settings that a model to start from brings with it.
 const OF_THE_NETWORK: [&str; 6] =

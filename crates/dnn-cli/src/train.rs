@@ -16,7 +16,6 @@ use dnn_train::{
 };
 use serde_json::json;
 
-use crate::advice;
 use crate::args::TrainArguments;
 use crate::args::effect::given;
 use crate::data;
@@ -27,12 +26,14 @@ use crate::find_lr;
 use crate::interrupt::Interrupt;
 use crate::model::file_of;
 use crate::output::{self, counted, note};
-use crate::parts::{self, Parts};
 use crate::recorder::{Ending, Recorded, Recorder};
-use crate::regression::TargetScales;
 use crate::resume::{self, Resumed};
-use crate::run_folder::{Config, RunFolder};
-use crate::settings::{self, Settings};
+use crate::settings;
+use dnn_run::advice;
+use dnn_run::parts::{self, Parts};
+use dnn_run::record::{RunRecord, Settings};
+use dnn_run::regression::TargetScales;
+use dnn_run::run_folder::RunFolder;
 
 pub(crate) fn run(arguments: &TrainArguments, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     warn_of_debug_build();
@@ -88,7 +89,7 @@ fn train<T: Element + Scalar>(
             let start = resume_point(&resumed, arguments, &loaded)?;
             let folder = resumed.folder;
             // With more epochs the settings are others.
-            folder.write_config(&config(arguments, &loaded, &experiment.settings, threads)?)?;
+            config(arguments, &loaded, &experiment.settings, threads)?.write(&folder)?;
             (folder, start)
         }
     };
@@ -188,7 +189,7 @@ pub(crate) fn begin(
         folder.write_split(&table)?;
     }
     // Last: a folder with it can be resumed.
-    folder.write_config(&config(arguments, loaded, settings, threads)?)?;
+    config(arguments, loaded, settings, threads)?.write(&folder)?;
     Ok(folder)
 }
 
@@ -197,12 +198,12 @@ fn config(
     loaded: &Loaded,
     settings: &Settings,
     threads: usize,
-) -> anyhow::Result<Config> {
+) -> anyhow::Result<RunRecord> {
     let absolute = |path: &Path| {
         std::path::absolute(path).with_context(|| format!("cannot place {}", path.display()))
     };
     let from = arguments.from.as_deref().map(file_of).transpose()?;
-    Ok(Config {
+    Ok(RunRecord {
         software: SOFTWARE.to_owned(),
         kernel_path: kernel_path().to_owned(),
         data: loaded.name.clone(),

@@ -21,9 +21,9 @@ use crate::model::{WithModel, file_of, with_model};
 use crate::output;
 use crate::progress::Progress;
 use crate::resume::{given, name, parse, without};
-use crate::run_folder::{Config, read_config};
 use crate::settings::command_line;
 use crate::train::{self, Start};
+use dnn_run::record::RunRecord;
 
 /// The exit code where training again gave another model.
 const DIFFERENT: u8 = 8;
@@ -137,14 +137,14 @@ impl Verify<'_> {
 }
 
 /// The settings of the run in whose folder the model lies, if it is a run on the same data.
-fn config_beside(model: &Path, provenance: &Provenance) -> Option<Config> {
-    let config = read_config(model.parent()?).ok()?;
+fn config_beside(model: &Path, provenance: &Provenance) -> Option<RunRecord> {
+    let config = RunRecord::read(model.parent()?).ok()?;
     (config.data_sha256 == provenance.data_sha256).then_some(config)
 }
 
 /// No path, if the model was trained on the built-in digits.
 fn built_in(provenance: &Provenance) -> Result<Option<PathBuf>, Refusal> {
-    if crate::parts::fingerprint(&dnn_data::digits()) == provenance.data_sha256 {
+    if dnn_run::parts::fingerprint(&dnn_data::digits()) == provenance.data_sha256 {
         return Ok(None);
     }
     let message = format!(

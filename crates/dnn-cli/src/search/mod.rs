@@ -1,7 +1,6 @@
 //! `dnn search`: many runs with other settings, compared by the validation part.
 
 mod report;
-mod space;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -15,8 +14,6 @@ use dnn_store::Scalar;
 use dnn_train::{Evaluation, Monitor};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::space::Try;
-use self::space::{Trial, describe};
 use crate::args::effect::{self, Needs};
 use crate::args::{SearchArguments, TrainArguments};
 use crate::data;
@@ -25,8 +22,11 @@ use crate::failure::{self, Refusal};
 use crate::interrupt::Interrupt;
 use crate::output::note;
 use crate::resume::{Resumed, given, name, parse, without};
-use crate::run_folder::{RunFolder, SEARCH as PLAN, not_to_resume, read_config, read_text};
 use crate::train::{self, Start, Trained};
+use dnn_run::record::RunRecord;
+use dnn_run::run_folder::{RunFolder, SEARCH as PLAN, not_to_resume, read_text};
+pub(crate) use dnn_run::space::Try;
+use dnn_run::space::{self, Trial, describe};
 
 const RESULTS: &str = "trials.jsonl";
 
@@ -381,7 +381,7 @@ fn one_trial<T: Element + Scalar>(
     dnn_store::check_own_folder(path)?;
     let experiment = Experiment::<T>::new(arguments, loaded)?;
     let (folder, start) = if path.join("config.json").exists() {
-        let resumed = Resumed { folder: RunFolder::open(path)?, config: read_config(path)? };
+        let resumed = Resumed { folder: RunFolder::open(path)?, config: RunRecord::read(path)? };
         let start = train::resume_point(&resumed, arguments, loaded)?;
         (resumed.folder, start)
     } else {
@@ -434,5 +434,5 @@ fn write_results(folder: &RunFolder, outcomes: &[Outcome]) -> anyhow::Result<()>
     for outcome in outcomes {
         text += &format!("{}\n", serde_json::to_string(outcome)?);
     }
-    folder.write(RESULTS, text.as_bytes())
+    Ok(folder.write(RESULTS, text.as_bytes())?)
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::Outcome;
 use crate::model::{WithModel, with_model};
 use crate::output;
-use crate::parts::{self, Parts};
+use dnn_run::parts::{self, Parts};
 
 /// Trials that the table shows.
 const SHOWN: usize = 20;

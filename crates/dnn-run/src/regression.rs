@@ -4,18 +4,14 @@ use dnn_core::Element;
 use dnn_data::ImageDataset;
 use dnn_layers::{Network, NetworkError};
 use dnn_store::Scalar;
-use dnn_train::{ClassWeights, Monitor};
 use ndarray::Array2;
-
-use crate::args::TrainArguments;
-use crate::failure::Refusal;
 
 /// The mean and the standard deviation of each target over the training part.
 ///
-/// A network is trained on targets less their mean and over their deviation, so that the usual learning rates fit
+/// A network is trained on targets less their mean and over their deviation, so that the default learning rates fit
 /// whatever the unit is, and is given the unit back at the end, by its last layer.
 #[derive(Debug, Clone)]
-pub(crate) struct TargetScales(Vec<Scale>);
+pub struct TargetScales(Vec<Scale>);
 
 #[derive(Debug, Clone, Copy)]
 struct Scale {
@@ -25,7 +21,7 @@ struct Scale {
 
 impl TargetScales {
     /// `None` where there are classes.
-    pub(crate) fn of(train: &ImageDataset) -> Option<Self> {
+    pub fn of(train: &ImageDataset) -> Option<Self> {
         let targets = train.targets()?;
         let m = targets.ncols() as f64;
         let scale = |numbers: ndarray::ArrayView1<'_, f64>| {
@@ -39,7 +35,7 @@ impl TargetScales {
     }
 
     /// The targets of a part as training sees them.
-    pub(crate) fn standardized<T: Element>(&self, part: &ImageDataset) -> Option<Array2<T>> {
+    pub fn standardized<T: Element>(&self, part: &ImageDataset) -> Option<Array2<T>> {
         let mut numbers = part.targets()?.to_owned();
         for (mut row, scale) in numbers.rows_mut().into_iter().zip(&self.0) {
             row.mapv_inplace(|number| (number - scale.mean) / scale.deviation);
@@ -48,19 +44,19 @@ impl TargetScales {
     }
 
     /// From the unit of the data to that of training.
-    pub(crate) fn enter<T: Element>(&self, network: &mut Network<T>) -> Result<(), NetworkError> {
+    pub fn enter<T: Element>(&self, network: &mut Network<T>) -> Result<(), NetworkError> {
         let inverse = |scale: &Scale| (1.0 / scale.deviation, -scale.mean / scale.deviation);
         network.scale_outputs(&self.0.iter().map(inverse).collect::<Vec<_>>())
     }
 
     /// From the unit of training to that of the data.
-    pub(crate) fn leave<T: Element>(&self, network: &mut Network<T>) -> Result<(), NetworkError> {
+    pub fn leave<T: Element>(&self, network: &mut Network<T>) -> Result<(), NetworkError> {
         let scales = self.0.iter().map(|scale| (scale.deviation, scale.mean));
         network.scale_outputs(&scales.collect::<Vec<_>>())
     }
 
     /// The same for a model file.
-    pub(crate) fn leave_model(&self, model: &[u8]) -> Result<Vec<u8>, NetworkError> {
+    pub fn leave_model(&self, model: &[u8]) -> Result<Vec<u8>, NetworkError> {
         fn of<T: Element + Scalar>(
             scales: &TargetScales,
             mut network: Network<T>,
@@ -76,25 +72,6 @@ impl TargetScales {
 }
 
 /// The targets of a part in their own unit, in the precision of a network; `None` where there are classes.
-pub(crate) fn targets<T: Element>(part: &ImageDataset) -> Option<Array2<T>> {
+pub fn targets<T: Element>(part: &ImageDataset) -> Option<Array2<T>> {
     Some(part.targets()?.mapv(T::from_f64))
-}
-
-/// Refuses what makes sense for classes alone.
-pub(crate) fn refuse_flags_for_classes(arguments: &TrainArguments) -> Result<(), Refusal> {
-    let monitors_accuracy =
-        matches!(arguments.monitor, Some(Monitor::Accuracy | Monitor::ValidationAccuracy));
-    let flags = [
-        ("--calibrate", arguments.calibrate),
-        ("--class-weights", arguments.class_weights != ClassWeights::Equal),
-        ("--label-smoothing", arguments.label_smoothing > 0.0),
-        ("--monitor with an accuracy", monitors_accuracy),
-    ];
-    match flags.into_iter().find(|&(_, given)| given) {
-        Some((flag, _)) => Err(Refusal::Usage(format!(
-            "{flag} is for classes, but the data has numbers to be found: its targets are stored as floats (classes \
-             are whole numbers, stored as integers)"
-        ))),
-        None => Ok(()),
-    }
 }

@@ -1,20 +1,20 @@
 //! Data and its division into the parts that are trained, validated and tested on.
 
-use anyhow::Context as _;
 use dnn_core::Element;
 use dnn_data::{Dataset, ImageDataset};
 use dnn_layers::Network;
 use dnn_train::{Cost, Evaluation, Examples, TrainError, evaluate};
 use ndarray::Array2;
 
-use crate::output::plain;
+use crate::error::{Context as _, Result};
 use crate::regression;
+use crate::words::plain;
 
 /// The seed of the test part: the same pictures whatever the seed of the run.
 const TEST_SPLIT_SEED: u64 = 0;
 
 /// SHA-256 of a data set: of its one part, or of the digests of its two or three.
-pub(crate) fn fingerprint(data: &Dataset) -> String {
+pub fn fingerprint(data: &Dataset) -> String {
     let train = data.train.sha256();
     let others: Vec<String> =
         data.validation.iter().chain(&data.test).map(ImageDataset::sha256).collect();
@@ -26,41 +26,44 @@ pub(crate) fn fingerprint(data: &Dataset) -> String {
 
 /// How data is divided.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// Share kept for the test where the data has no test part of its own.
-    pub(crate) split: f64,
+    pub split: f64,
     /// Share of the training part kept for validation.
-    pub(crate) validation: f64,
+    pub validation: f64,
     /// Seed of the validation part.
-    pub(crate) seed: u64,
+    pub seed: u64,
 }
 
 /// Data, divided.
 #[derive(Debug)]
-pub(crate) struct Parts {
-    pub(crate) train: ImageDataset,
-    pub(crate) validation: Option<ImageDataset>,
-    pub(crate) test: Option<ImageDataset>,
+pub struct Parts {
+    /// What is trained on.
+    pub train: ImageDataset,
+    /// What epochs are compared on.
+    pub validation: Option<ImageDataset>,
+    /// What nothing is chosen by.
+    pub test: Option<ImageDataset>,
 }
 
 impl Parts {
     /// Parts that the data has of its own stay as they are.
-    pub(crate) fn divide(mut data: Dataset, plan: Plan) -> anyhow::Result<Self> {
+    pub fn divide(mut data: Dataset, plan: Plan) -> Result<Self> {
         let Plan { split, validation, seed } = plan;
         if split != 0.0 {
             data.hold_out_test(split, TEST_SPLIT_SEED)
-                .with_context(|| format!("for the test part (--split {split})"))?;
+                .context(|| format!("for the test part (--split {split})"))?;
         }
         if validation != 0.0 {
             data.hold_out_validation(validation, seed)
-                .with_context(|| format!("for the validation part (--validation {validation})"))?;
+                .context(|| format!("for the validation part (--validation {validation})"))?;
         }
         let Dataset { train, validation, test, .. } = data;
         Ok(Self { train, validation, test })
     }
 
     /// Which file is in which part, as tab-separated values; `None` for pictures without files.
-    pub(crate) fn table(&self) -> Option<String> {
+    pub fn table(&self) -> Option<String> {
         let mut table = "part\tclass\tpath\tsha256\n".to_owned();
         for (name, part) in self.each() {
             for (file, &label) in part.files()?.iter().zip(part.labels()) {
@@ -73,7 +76,7 @@ impl Parts {
     }
 
     /// The parts there are, with their names.
-    pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, &ImageDataset)> {
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, &ImageDataset)> {
         let train = ("train", Some(&self.train));
         [train, ("validation", self.validation.as_ref()), ("test", self.test.as_ref())]
             .into_iter()
@@ -82,7 +85,7 @@ impl Parts {
 }
 
 /// A part as examples for `network`, with these targets in place of classes if there are any.
-pub(crate) fn examples<'a, T: Element>(
+pub fn examples<'a, T: Element>(
     network: &Network<T>,
     part: &'a ImageDataset,
     targets: Option<&'a Array2<T>>,
@@ -95,7 +98,7 @@ pub(crate) fn examples<'a, T: Element>(
 }
 
 /// Measures each of these parts.
-pub(crate) fn measure<'p, T: Element>(
+pub fn measure<'p, T: Element>(
     network: &Network<T>,
     parts: impl Iterator<Item = (&'static str, &'p ImageDataset)>,
 ) -> Result<Vec<(&'static str, Evaluation)>, TrainError> {

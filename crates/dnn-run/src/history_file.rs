@@ -4,10 +4,9 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use dnn_train::{EpochRecord, Evaluation};
 
-use crate::failure::Refusal;
+use crate::error::{Context as _, Result, RunError};
 use crate::run_folder::read_text;
 
 const HEADER: &str =
@@ -15,13 +14,13 @@ const HEADER: &str =
 
 /// The two files; each line is written out as soon as the epoch is over.
 #[derive(Debug)]
-pub(crate) struct HistoryFile {
+pub struct HistoryFile {
     files: [(PathBuf, File); 2],
 }
 
 impl HistoryFile {
     /// The files in `folder`, with the first `epochs` records that are there and nothing after them.
-    pub(crate) fn open(folder: &Path, epochs: u64) -> anyhow::Result<Self> {
+    pub fn open(folder: &Path, epochs: u64) -> Result<Self> {
         let path = folder.join("history.jsonl");
         let records = read(&path, epochs)?;
         let csv = folder.join("history.csv");
@@ -31,34 +30,35 @@ impl HistoryFile {
             texts[0] += &json_line;
             texts[1] += &csv_line;
         }
-        let open = |path: PathBuf, text: &str| -> anyhow::Result<(PathBuf, File)> {
+        let open = |path: PathBuf, text: &str| -> Result<(PathBuf, File)> {
             dnn_store::commit(&path, text.as_bytes())?;
             let file = File::options().append(true).open(&path);
-            let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+            let file = file.context(|| format!("cannot write {}", path.display()))?;
             Ok((path, file))
         };
         Ok(Self { files: [open(path, &texts[0])?, open(csv, &texts[1])?] })
     }
 
-    pub(crate) fn append(&mut self, record: &EpochRecord) -> anyhow::Result<()> {
+    /// Writes the record of an epoch.
+    pub fn append(&mut self, record: &EpochRecord) -> Result<()> {
         for ((path, file), line) in self.files.iter_mut().zip(lines(record)?) {
             file.write_all(line.as_bytes())
-                .with_context(|| format!("cannot write {}", path.display()))?;
+                .context(|| format!("cannot write {}", path.display()))?;
         }
         Ok(())
     }
 
     /// Waits until the lines are safe: no checkpoint knows of an epoch that its history does not.
-    pub(crate) fn sync(&self) -> anyhow::Result<()> {
+    pub fn sync(&self) -> Result<()> {
         for (path, file) in &self.files {
-            file.sync_data().with_context(|| format!("cannot write {}", path.display()))?;
+            file.sync_data().context(|| format!("cannot write {}", path.display()))?;
         }
         Ok(())
     }
 }
 
 /// The first `epochs` records of a history; a last line that was cut short is none.
-fn read(path: &Path, epochs: u64) -> anyhow::Result<Vec<EpochRecord>> {
+fn read(path: &Path, epochs: u64) -> Result<Vec<EpochRecord>> {
     let text = read_text(path)?.unwrap_or_default();
     let wanted = usize::try_from(epochs).unwrap_or(usize::MAX);
     let records: Vec<EpochRecord> =
@@ -69,13 +69,13 @@ fn read(path: &Path, epochs: u64) -> anyhow::Result<Vec<EpochRecord>> {
             path.display(),
             records.len()
         );
-        return Err(Refusal::Data(message).into());
+        return Err(RunError::Data(message));
     }
     Ok(records)
 }
 
 /// A record in both forms.
-fn lines(record: &EpochRecord) -> anyhow::Result<[String; 2]> {
+fn lines(record: &EpochRecord) -> Result<[String; 2]> {
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     let validation = record.validation.as_ref();
     let fields = [

@@ -5,32 +5,33 @@ use std::io;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use crate::error::{Context as _, Result};
 
 const PREFIX: &str = "step-";
 const SUFFIX: &str = ".checkpoint";
 
 /// The folder with the checkpoints of a run.
 #[derive(Debug, Clone)]
-pub(crate) struct Checkpoints {
+pub struct Checkpoints {
     folder: PathBuf,
 }
 
 impl Checkpoints {
-    pub(crate) fn new(folder: PathBuf) -> Self {
+    /// Those in this folder, which need not be there yet.
+    pub fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
 
     /// Steps that there is a checkpoint of, the latest first.
-    pub(crate) fn steps(&self) -> anyhow::Result<Vec<u64>> {
+    pub fn steps(&self) -> Result<Vec<u64>> {
         let context = || format!("cannot read {}", self.folder.display());
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.with_context(context)?,
+            entries => entries.context(context)?,
         };
         let mut steps = Vec::new();
         for entry in entries {
-            let path = entry.with_context(context)?.path();
+            let path = entry.context(context)?.path();
             let step = path.file_name().and_then(|name| {
                 name.to_str()?.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.parse::<u64>().ok()
             });
@@ -41,22 +42,23 @@ impl Checkpoints {
         Ok(steps)
     }
 
-    pub(crate) fn folder(&self) -> &Path {
+    /// Where they are.
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// The file of a step.
-    pub(crate) fn path(&self, step: u64) -> PathBuf {
+    pub fn path(&self, step: u64) -> PathBuf {
         self.folder.join(format!("{PREFIX}{step:010}{SUFFIX}"))
     }
 
     /// The latest one, if there is any.
-    pub(crate) fn latest(&self) -> anyhow::Result<Option<PathBuf>> {
+    pub fn latest(&self) -> Result<Option<PathBuf>> {
         Ok(self.steps()?.first().map(|&step| self.path(step)))
     }
 
     /// Saves the run as it is after `step`; only then those that are not to be kept go.
-    pub(crate) fn save(&self, step: u64, bytes: &[u8], keep: &Keep) -> anyhow::Result<()> {
+    pub fn save(&self, step: u64, bytes: &[u8], keep: &Keep) -> Result<()> {
         dnn_store::create_folder(&self.folder)?;
         let path = self.path(step);
         dnn_store::check_own_file(&path)?;
@@ -71,17 +73,17 @@ impl Checkpoints {
 
 /// Which checkpoints stay.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Keep {
+pub struct Keep {
     /// So many of the latest.
-    pub(crate) last: NonZeroUsize,
+    pub last: NonZeroUsize,
     /// Those of steps that are multiples of this.
-    pub(crate) every: Option<NonZeroU64>,
+    pub every: Option<NonZeroU64>,
 }
 
-fn remove(path: &Path) -> anyhow::Result<()> {
+fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+            Err(error).context(|| format!("cannot remove {}", path.display()))
         }
         _ => Ok(()),
     }

@@ -4,9 +4,7 @@ use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::Path;
 
-use anyhow::Context as _;
-
-use crate::failure::Refusal;
+use crate::error::{Context as _, Result, RunError};
 
 /// Held by the process that works in a folder; the file stays, and says nothing without its lock.
 pub(crate) const LOCK: &str = ".lock";
@@ -15,25 +13,25 @@ pub(crate) const LOCK: &str = ".lock";
 const LONGEST: u64 = 32;
 
 /// Takes the lock of a folder, or says who has it.
-pub(crate) fn lock(folder: &Path) -> anyhow::Result<File> {
+pub(crate) fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
     let context = || format!("cannot lock {}", path.display());
     // It is written in place: whatever else leads to it would be changed, too.
-    dnn_store::check_sole_file(&path).with_context(context)?;
+    dnn_store::check_sole_file(&path).context(context)?;
     let mut options = File::options();
     options.read(true).write(true);
     let file = match options.clone().create_new(true).open(&path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => options.open(&path),
         created => created,
     };
-    let mut file = file.with_context(context)?;
+    let mut file = file.context(context)?;
     let locked = match file.try_lock() {
         Ok(()) => true,
         Err(TryLockError::WouldBlock) => false,
-        Err(TryLockError::Error(error)) => return Err(error).with_context(context),
+        Err(TryLockError::Error(error)) => return Err(error).context(context),
     };
     let mut holder = Vec::new();
-    (&file).take(LONGEST).read_to_end(&mut holder).with_context(context)?;
+    (&file).take(LONGEST).read_to_end(&mut holder).context(context)?;
     let holder = String::from_utf8_lossy(&holder);
     let holder = holder.trim();
     if !locked {
@@ -42,7 +40,7 @@ pub(crate) fn lock(folder: &Path) -> anyhow::Result<File> {
             pid => format!("process {pid}"),
         };
         let folder = folder.display();
-        return Err(Refusal::Usage(format!("the folder {folder} is in use by {holder}")).into());
+        return Err(RunError::Usage(format!("the folder {folder} is in use by {holder}")));
     }
     if !holder.bytes().all(|byte| byte.is_ascii_digit()) {
         let message = format!(
@@ -50,9 +48,9 @@ pub(crate) fn lock(folder: &Path) -> anyhow::Result<File> {
              or remove the file",
             path.display()
         );
-        return Err(Refusal::Usage(message).into());
+        return Err(RunError::Usage(message));
     }
-    write_number(&mut file).with_context(context)?;
+    write_number(&mut file).context(context)?;
     Ok(file)
 }
 

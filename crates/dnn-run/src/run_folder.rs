@@ -4,25 +4,23 @@ use std::fs::{self, DirEntry, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use dnn_data::LoadReport;
 use dnn_store::{Disk, FileSystem as _, StoreError};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::checkpoints::Checkpoints;
-use crate::failure::Refusal;
+use crate::error::{Context as _, Result, RunError};
 use crate::history_file::HistoryFile;
 use crate::lock::{LOCK, lock};
-use crate::settings::Settings;
 
 /// With this file a folder is a run's, and can be resumed.
-pub(crate) const CONFIG: &str = "config.json";
+pub const CONFIG: &str = "config.json";
 
 /// What a run has come to.
-pub(crate) const MODEL: &str = "model.dnn";
+pub const MODEL: &str = "model.dnn";
 
 /// With this file a folder is a search's, and can be resumed.
-pub(crate) const SEARCH: &str = "search.json";
+pub const SEARCH: &str = "search.json";
 
 const REPORT: &str = "data.json";
 const SPLIT: &str = "split.tsv";
@@ -48,41 +46,18 @@ const FILES: [&str; 10] = [
 const FOLDERS: [&str; 2] = ["checkpoints", "tensorboard"];
 
 /// No `config.json`, plan or history is larger.
-const LARGEST_TEXT: u64 = 1 << 30;
-
-/// `config.json`: all that was chosen for a run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Config {
-    pub(crate) software: String,
-    pub(crate) kernel_path: String,
-    pub(crate) data: String,
-    /// Where the data was; `None` for the built-in digits.
-    pub(crate) data_path: Option<PathBuf>,
-    pub(crate) data_sha256: String,
-    pub(crate) seed: u64,
-    pub(crate) threads: usize,
-    pub(crate) settings: Settings,
-    /// How picture files were read, where it was not as usual.
-    #[serde(default, skip_serializing_if = "Settings::is_empty")]
-    pub(crate) loading: Settings,
-    /// What is kept of the run while it goes on, where it is not as usual.
-    #[serde(default, skip_serializing_if = "Settings::is_empty")]
-    pub(crate) keeping: Settings,
-    /// The model that the run started from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) from: Option<PathBuf>,
-}
+pub(crate) const LARGEST_TEXT: u64 = 1 << 30;
 
 /// A folder that this process alone works in, as long as this lives.
 #[derive(Debug)]
-pub(crate) struct RunFolder {
+pub struct RunFolder {
     path: PathBuf,
     _lock: File,
 }
 
 impl RunFolder {
     /// `out`, or the next free `runs/NAME-1`, `runs/NAME-2`, ….
-    pub(crate) fn create(out: Option<&Path>, kind: &str, name: &str) -> anyhow::Result<Self> {
+    pub fn create(out: Option<&Path>, kind: &str, name: &str) -> Result<Self> {
         match out {
             Some(path) => claim(path),
             None => next_free(Path::new(kind), name),
@@ -90,7 +65,7 @@ impl RunFolder {
     }
 
     /// Refuses a folder that [`create`](Self::create) would, before there is anything to put into it.
-    pub(crate) fn check_free(out: Option<&Path>) -> anyhow::Result<()> {
+    pub fn check_free(out: Option<&Path>) -> Result<()> {
         let Some(path) = out.filter(|path| path.is_dir()) else { return Ok(()) };
         if only_begun(path).unwrap_or(true) {
             return Ok(());
@@ -99,19 +74,19 @@ impl RunFolder {
         if path.join(LOCK).exists() {
             lock(path)?;
         }
-        Err(taken(path).into())
+        Err(taken(path))
     }
 
     /// The folder of a run that has begun.
-    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+    pub fn open(path: &Path) -> Result<Self> {
         if !path.join(CONFIG).exists() {
-            return Err(not_to_resume(path, CONFIG).into());
+            return Err(not_to_resume(path, CONFIG));
         }
         Self::reopen(path)
     }
 
     /// A folder that has been worked in; what a killed process left half written goes.
-    pub(crate) fn reopen(path: &Path) -> anyhow::Result<Self> {
+    pub fn reopen(path: &Path) -> Result<Self> {
         let folder = Self { path: path.to_owned(), _lock: lock(path)? };
         check_names(path)?;
         sweep(path)?;
@@ -119,61 +94,52 @@ impl RunFolder {
         Ok(folder)
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(crate) fn model(&self) -> PathBuf {
+    /// The file of the model that comes out.
+    pub fn model(&self) -> PathBuf {
         self.path.join(MODEL)
     }
 
-    pub(crate) fn checkpoints(&self) -> Checkpoints {
+    /// Its checkpoints.
+    pub fn checkpoints(&self) -> Checkpoints {
         Checkpoints::new(self.path.join("checkpoints"))
     }
 
     /// Replaces or makes a file, whole; not through a link, which may lead out of the folder.
-    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(name);
         dnn_store::check_own_file(&path)?;
         Ok(dnn_store::commit(&path, bytes)?)
     }
 
-    fn write_json(&self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
+    /// The same for a value that has a form in JSON.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
         self.write(name, format!("{}\n", serde_json::to_string_pretty(value)?).as_bytes())
     }
 
-    /// Writes `config.json`.
-    pub(crate) fn write_config(&self, config: &Config) -> anyhow::Result<()> {
-        self.write_json(CONFIG, config)
-    }
-
     /// Writes `data.json`: what became of every picture file.
-    pub(crate) fn write_report(&self, report: &LoadReport) -> anyhow::Result<()> {
+    pub fn write_report(&self, report: &LoadReport) -> Result<()> {
         self.write_json(REPORT, report)
     }
 
     /// Writes `split.tsv`: which file is in which part.
-    pub(crate) fn write_split(&self, table: &str) -> anyhow::Result<()> {
+    pub fn write_split(&self, table: &str) -> Result<()> {
         self.write(SPLIT, table.as_bytes())
     }
 
     /// `history.jsonl` and `history.csv`, with the first `epochs` records that are there.
-    pub(crate) fn history(&self, epochs: u64) -> anyhow::Result<HistoryFile> {
+    pub fn history(&self, epochs: u64) -> Result<HistoryFile> {
         HistoryFile::open(&self.path, epochs)
     }
 }
 
-/// The settings of the run in a folder.
-pub(crate) fn read_config(path: &Path) -> anyhow::Result<Config> {
-    let path = path.join(CONFIG);
-    serde_json::from_slice(&dnn_store::read_file(&path, LARGEST_TEXT)?).map_err(|error| {
-        Refusal::Data(format!("{} is not a run's config.json: {error}", path.display())).into()
-    })
-}
-
 /// The text of a file, if there is one; bytes that are no UTF-8 are replaced. Nothing but a regular file
 /// is opened.
-pub(crate) fn read_text(path: &Path) -> Result<Option<String>, StoreError> {
+pub fn read_text(path: &Path) -> Result<Option<String>, StoreError> {
     match dnn_store::read_file(path, LARGEST_TEXT) {
         Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
         bytes => Ok(Some(String::from_utf8_lossy(&bytes?).into_owned())),
@@ -182,7 +148,7 @@ pub(crate) fn read_text(path: &Path) -> Result<Option<String>, StoreError> {
 
 /// Why a folder without `wanted`, `config.json` or `search.json`, cannot be resumed, and what can be done
 /// with it.
-pub(crate) fn not_to_resume(path: &Path, wanted: &str) -> Refusal {
+pub fn not_to_resume(path: &Path, wanted: &str) -> RunError {
     let kind = if wanted == SEARCH { "search" } else { "run" };
     let folder = path.display();
     let advice = if only_begun(path).is_ok_and(|begun| begun) {
@@ -194,7 +160,7 @@ pub(crate) fn not_to_resume(path: &Path, wanted: &str) -> Refusal {
     } else {
         String::new()
     };
-    Refusal::Usage(format!("{folder} is no {kind} folder: it has no {wanted}{advice}"))
+    RunError::Usage(format!("{folder} is no {kind} folder: it has no {wanted}{advice}"))
 }
 
 /// Refuses a folder, perhaps from somebody else, in which one of our names is a link that would lead a
@@ -205,49 +171,49 @@ fn check_names(folder: &Path) -> Result<(), StoreError> {
 }
 
 /// Removes what a killed process left half written; the lock says that no other one is at it.
-fn sweep(folder: &Path) -> anyhow::Result<()> {
+fn sweep(folder: &Path) -> Result<()> {
     remove(folder, |entry| dnn_store::is_temporary(&entry.file_name()))
 }
 
 /// Removes those files of a folder that are meant; none if there is no folder.
-fn remove(folder: &Path, meant: impl Fn(&DirEntry) -> bool) -> anyhow::Result<()> {
+fn remove(folder: &Path, meant: impl Fn(&DirEntry) -> bool) -> Result<()> {
     let context = || format!("cannot clean up {}", folder.display());
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.with_context(context)?,
+        entries => entries.context(context)?,
     };
     for entry in entries {
-        let entry = entry.with_context(context)?;
-        if meant(&entry) && entry.file_type().with_context(context)?.is_file() {
-            fs::remove_file(entry.path()).with_context(context)?;
+        let entry = entry.context(context)?;
+        if meant(&entry) && entry.file_type().context(context)?.is_file() {
+            fs::remove_file(entry.path()).context(context)?;
         }
     }
     Ok(())
 }
 
 /// A folder that is new, empty, or holds what a run leaves that was killed before it could be resumed.
-fn claim(path: &Path) -> anyhow::Result<RunFolder> {
+fn claim(path: &Path) -> Result<RunFolder> {
     let context = || format!("cannot look into {}", path.display());
     dnn_store::create_folder(path)?;
     // Whoever works there is named first.
-    let lock = if only_begun(path).with_context(context)? || path.join(LOCK).exists() {
+    let lock = if only_begun(path).context(context)? || path.join(LOCK).exists() {
         Some(lock(path)?)
     } else {
         None
     };
     match lock {
-        Some(lock) if only_begun(path).with_context(context)? => {
+        Some(lock) if only_begun(path).context(context)? => {
             sweep(path)?;
             remove(path, |entry| BEGUN.iter().any(|name| entry.file_name() == *name))?;
             Ok(RunFolder { path: path.to_owned(), _lock: lock })
         }
-        _ => Err(taken(path).into()),
+        _ => Err(taken(path)),
     }
 }
 
-fn taken(path: &Path) -> Refusal {
+fn taken(path: &Path) -> RunError {
     let path = path.display();
-    Refusal::Usage(format!(
+    RunError::Usage(format!(
         "the run folder {path} is not empty; name another one with --out, or go on with the run that \
          is there with --resume {path}"
     ))
@@ -271,22 +237,23 @@ fn only_begun(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-fn next_free(runs: &Path, name: &str) -> anyhow::Result<RunFolder> {
+fn next_free(runs: &Path, name: &str) -> Result<RunFolder> {
     let context = || format!("cannot make a run folder in {}", runs.display());
     dnn_store::create_folder(runs)?;
     for number in 1_u32.. {
         let path = runs.join(format!("{}-{number}", file_name(name)));
         match fs::create_dir(&path) {
             Ok(()) => {
-                Disk.sync_folder(runs).with_context(context)?;
+                Disk.sync_folder(runs).context(context)?;
                 return Ok(RunFolder { _lock: lock(&path)?, path });
             }
             // Taken, perhaps this very moment by another run.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error).with_context(context),
+            Err(error) => return Err(error).context(context),
         }
     }
-    anyhow::bail!("all run folders of this name are taken in {}", runs.display())
+    let message = format!("all run folders of this name are taken in {}", runs.display());
+    Err(RunError::Usage(message))
 }
 
 /// A name of letters, digits, `.`, `_` and `-` alone, and not hidden.

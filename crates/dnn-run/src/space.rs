@@ -37,7 +37,7 @@ const ATTEMPTS: usize = 1000;
 /// A setting and what is tried for it, as in `hidden=64|256,128` or `learning-rate=0.001..0.1`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub(crate) struct Try {
+pub struct Try {
     name: String,
     values: Values,
 }
@@ -109,7 +109,7 @@ impl From<Try> for String {
 
 impl Try {
     /// What is tried if nobody says, with rates around the usual one; without what was given a value.
-    pub(crate) fn usual(rate: f64, given: &[String]) -> Vec<Self> {
+    pub fn usual(rate: f64, given: &[String]) -> Vec<Self> {
         let rates =
             format!("learning-rate={}..{}", three_digits(rate / 10.0), three_digits(rate * 10.0));
         ["hidden=128|256|256,128|512,128", &rates, "l2=0|1|10|100", "dropout=0|0.2|0.4"]
@@ -120,7 +120,7 @@ impl Try {
     }
 
     /// The setting that is tried.
-    pub(super) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
@@ -150,10 +150,10 @@ fn three_digits(value: f64) -> String {
 }
 
 /// The settings of one trial, by name, in the order of the tries.
-pub(crate) type Trial = Vec<(String, String)>;
+pub type Trial = Vec<(String, String)>;
 
 /// `hidden=64 l2=0.1`.
-pub(crate) fn describe(trial: &Trial) -> String {
+pub fn describe(trial: &Trial) -> String {
     let parts: Vec<String> = trial.iter().map(|(name, value)| format!("{name}={value}")).collect();
     parts.join(" ")
 }
@@ -162,7 +162,7 @@ pub(crate) fn describe(trial: &Trial) -> String {
 ///
 /// # Errors
 /// With a range, or too many of them.
-pub(crate) fn grid(tries: &[Try]) -> Result<Vec<Trial>, String> {
+pub fn grid(tries: &[Try]) -> Result<Vec<Trial>, String> {
     let mut trials: Vec<Trial> = vec![Vec::new()];
     for one in tries {
         let Values::Listed(values) = &one.values else {
@@ -186,7 +186,7 @@ pub(crate) fn grid(tries: &[Try]) -> Result<Vec<Trial>, String> {
 
 /// The first `count` trials of a seed, no two of them equal; fewer, if there are not so many. More of them
 /// begin with the same ones.
-pub(crate) fn random(tries: &[Try], count: usize, seed: u64) -> Vec<Trial> {
+pub fn random(tries: &[Try], count: usize, seed: u64) -> Vec<Trial> {
     let mut trials: Vec<Trial> = Vec::new();
     while trials.len() < count {
         let mut stream = RandomStream::new(seed, Purpose::Search, trials.len() as u64);

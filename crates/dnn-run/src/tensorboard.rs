@@ -7,48 +7,44 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use anyhow::Context as _;
 use dnn_train::{EpochRecord, Evaluation};
+
+use crate::error::{Context as _, Result};
 
 const PREFIX: &str = "events.out.tfevents.";
 
 /// `tensorboard/events.out.tfevents.TIME.PID` in a run folder.
 #[derive(Debug)]
-pub(crate) struct EventFile {
+pub struct EventFile {
     path: PathBuf,
     file: File,
 }
 
 impl EventFile {
     /// A new file, for a run that has made `step` steps: TensorBoard forgets what earlier files say of later
-    /// ones.
-    pub(crate) fn create(run: &Path, step: u64) -> anyhow::Result<Self> {
+    /// ones. `now` is the time since 1970.
+    pub fn create(run: &Path, step: u64, now: Duration) -> Result<Self> {
         let folder = run.join("tensorboard");
         dnn_store::check_own_folder(&folder)?;
         dnn_store::create_folder(&folder)?;
         // TensorBoard reads files by name: this one comes last, whatever the clock says.
         let latest =
-            latest_time(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "whole seconds"
-        )]
-        let time = (now() as u64).max(latest.saturating_add(1));
+            latest_time(&folder).context(|| format!("cannot read {}", folder.display()))?;
+        let time = now.as_secs().max(latest.saturating_add(1));
         let path = folder.join(format!("{PREFIX}{time:010}.{}", std::process::id()));
         let file = File::create_new(&path);
-        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        let file = file.context(|| format!("cannot write {}", path.display()))?;
         let mut events = Self { path, file };
-        events.write(event(0, bytes_field(3, b"brain.Event:2")))?;
+        events.write(event(now, 0, bytes_field(3, b"brain.Event:2")))?;
         // SessionLog { status: START }; at step 0, too: a run may have been killed before its first checkpoint.
-        events.write(event(step + 1, bytes_field(7, &varint_field(1, 1))))?;
+        events.write(event(now, step + 1, bytes_field(7, &varint_field(1, 1))))?;
         Ok(events)
     }
 
-    /// The numbers of an epoch, at its last step.
-    pub(crate) fn append(&mut self, record: &EpochRecord) -> anyhow::Result<()> {
+    /// The numbers of an epoch, at its last step; `now` is the time since 1970.
+    pub fn append(&mut self, record: &EpochRecord, now: Duration) -> Result<()> {
         let validation = record.validation.as_ref();
         let scalars = [
             ("cost/training", Some(record.cost)),
@@ -67,18 +63,16 @@ impl EventFile {
             scalar.extend((value as f32).to_le_bytes());
             summary.extend(bytes_field(1, &scalar));
         }
-        self.write(event(record.step, bytes_field(5, &summary)))
+        self.write(event(now, record.step, bytes_field(5, &summary)))
     }
 
-    fn write(&mut self, message: Vec<u8>) -> anyhow::Result<()> {
+    fn write(&mut self, message: Vec<u8>) -> Result<()> {
         let length = (message.len() as u64).to_le_bytes();
         let mut record = length.to_vec();
         record.extend(masked_checksum(&length).to_le_bytes());
         record.extend(&message);
         record.extend(masked_checksum(&message).to_le_bytes());
-        self.file
-            .write_all(&record)
-            .with_context(|| format!("cannot write {}", self.path.display()))
+        self.file.write_all(&record).context(|| format!("cannot write {}", self.path.display()))
     }
 }
 
@@ -95,15 +89,10 @@ fn latest_time(folder: &Path) -> io::Result<u64> {
     Ok(latest)
 }
 
-/// Seconds since 1970.
-fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
-}
-
 /// An `Event` of this step with one more field.
-fn event(step: u64, field: Vec<u8>) -> Vec<u8> {
+fn event(now: Duration, step: u64, field: Vec<u8>) -> Vec<u8> {
     let mut message = vec![1 << 3 | 1];
-    message.extend(now().to_le_bytes());
+    message.extend(now.as_secs_f64().to_le_bytes());
     message.extend(varint_field(2, step));
     message.extend(field);
     message

@@ -13,7 +13,7 @@ const LARGE_GAP: f64 = 0.1;
 const NAMED: usize = 5;
 
 /// What there is to say of a model, from how its parts were measured.
-pub(crate) fn notes(measured: &[(&'static str, Evaluation)], classes: &[String]) -> Vec<String> {
+pub fn notes(measured: &[(&'static str, Evaluation)], classes: &[String]) -> Vec<String> {
     let of = |wanted: &str| measured.iter().find(|(name, _)| *name == wanted);
     let notes = [
         few_pictures(measured, classes),
