@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use dnn_core::kernels::KernelPath;
-use dnn_core::{Element, Features};
+use dnn_core::{Element, Features, Precision};
 use dnn_layers::{Activation, AnyNetwork, Layer, ModelFile, Network};
 use dnn_store::{Hasher, Scalar};
 use ndarray::Array2;
@@ -51,15 +51,15 @@ fn parameters_sha256<T: Element + Scalar>(network: &Network<T>) -> String {
     for number in numbers {
         hasher.update(&little_endian(number));
     }
-    hasher.finish().iter().map(|byte| format!("{byte:02x}")).collect()
+    hasher.finish_hex()
 }
 
 fn little_endian<T: Element>(number: T) -> Vec<u8> {
     let number: f64 = number.into();
     match T::PRECISION {
         // No digit is lost: the number is one of these.
-        dnn_core::Precision::F32 => (number as f32).to_le_bytes().to_vec(),
-        dnn_core::Precision::F64 => number.to_le_bytes().to_vec(),
+        Precision::F32 => f32::from_f64(number).to_le_bytes().to_vec(),
+        Precision::F64 => number.to_le_bytes().to_vec(),
     }
 }
 

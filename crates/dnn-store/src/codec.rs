@@ -17,7 +17,7 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer};
 use serde::ser::Serialize;
 
 use crate::StoreError;
-use crate::frugal::Frugal;
+use crate::bounded_decode::Bounded;
 use crate::header::MAX_METADATA;
 
 /// The codec's number in the header.
@@ -29,7 +29,7 @@ pub(crate) const CODEC: u8 = 1;
 const LIMIT: usize = 16 * MAX_METADATA;
 
 /// Puts metadata into bytes.
-pub(crate) fn to_bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+pub(crate) fn to_bytes<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, StoreError> {
     bincode::serde::encode_to_vec(value, standard())
         .map_err(|e| StoreError::Metadata { action: "encode", reason: e.to_string() })
 }
@@ -48,7 +48,7 @@ pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreEr
     Ok(value)
 }
 
-/// Decodes a `T` through [`Frugal`].
+/// Decodes a `T` through [`Bounded`].
 struct Seed<'b, T> {
     budget: &'b Cell<usize>,
     value: PhantomData<T>,
@@ -58,7 +58,7 @@ impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for Seed<'_, T> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<T, D::Error> {
-        T::deserialize(Frugal { inner, budget: self.budget })
+        T::deserialize(Bounded { inner, budget: self.budget })
     }
 }
 

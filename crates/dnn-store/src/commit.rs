@@ -82,7 +82,8 @@ pub fn commit_with<F: FileSystem>(
 }
 
 fn replace<F: FileSystem>(system: &mut F, path: &Path, pieces: &[&[u8]]) -> Result<(), StoreError> {
-    let found = again(|| system.look(path)).map_err(|e| StoreError::io(path, "look at", e))?;
+    let found =
+        retry_interrupted(|| system.look(path)).map_err(|e| StoreError::io(path, "look at", e))?;
     let (target, replaced) = match found {
         Some((target, metadata)) => {
             check_regular(path, &metadata)?;
@@ -94,15 +95,15 @@ fn replace<F: FileSystem>(system: &mut F, path: &Path, pieces: &[&[u8]]) -> Resu
 
     let (temporary, file) = create(system, &target, folder, name)?;
     let moved = fill(system, file, pieces, replaced.as_ref(), &target).and_then(|()| {
-        again(|| system.rename(&temporary, &target))
+        retry_interrupted(|| system.rename(&temporary, &target))
             .map_err(|e| StoreError::io(&target, "replace", e))
     });
     if let Err(error) = moved {
         // The first error tells what happened; that cleaning up failed too would only hide it.
-        let _ = again(|| system.remove(&temporary));
+        let _ = retry_interrupted(|| system.remove(&temporary));
         return Err(error);
     }
-    again(|| system.sync_folder(folder)).map_err(|e| StoreError::io(folder, "sync", e))
+    retry_interrupted(|| system.sync_folder(folder)).map_err(|e| StoreError::io(folder, "sync", e))
 }
 
 /// The folder and the file name of a path.
@@ -126,7 +127,7 @@ fn create<F: FileSystem>(
     loop {
         attempts += 1;
         let path = folder.join(temporary_name(name));
-        match again(|| system.create_new(&path)) {
+        match retry_interrupted(|| system.create_new(&path)) {
             Ok(file) => return Ok((path, file)),
             Err(e) if e.kind() == ErrorKind::AlreadyExists && attempts < ATTEMPTS => {}
             Err(e) => return Err(StoreError::io(target, "create a temporary file beside", e)),
@@ -173,22 +174,24 @@ fn fill<F: FileSystem>(
 ) -> Result<(), StoreError> {
     let failed = |action| move |e| StoreError::io(target, action, e);
     if let Some(replaced) = replaced {
-        again(|| system.adopt_mode(&mut file, replaced)).map_err(failed("set the mode of"))?;
+        retry_interrupted(|| system.adopt_mode(&mut file, replaced))
+            .map_err(failed("set the mode of"))?;
     }
     for mut bytes in pieces.iter().copied() {
         while !bytes.is_empty() {
-            let written = again(|| system.write(&mut file, bytes)).map_err(failed("write"))?;
+            let written =
+                retry_interrupted(|| system.write(&mut file, bytes)).map_err(failed("write"))?;
             if written == 0 {
                 return Err(failed("write")(ErrorKind::WriteZero.into()));
             }
             bytes = &bytes[written..];
         }
     }
-    again(|| system.sync(&mut file)).map_err(failed("sync"))
+    retry_interrupted(|| system.sync(&mut file)).map_err(failed("sync"))
 }
 
 /// Repeats an operation that a signal interrupted before it did anything.
-fn again<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+fn retry_interrupted<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match operation() {
             Err(e) if e.kind() == ErrorKind::Interrupted => {}

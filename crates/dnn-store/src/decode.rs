@@ -95,7 +95,7 @@ pub fn decode<'a, M: DeserializeOwned>(
     let data = part(bytes, &(header.data_start()..u64::MAX));
 
     let (entries, content): (Vec<Entry>, M) = codec::from_bytes(metadata)?;
-    let ranges = table::place(&entries)?;
+    let ranges = table::tensor_ranges(&entries)?;
     let expected = ranges.last().map_or(0, |range| range.end);
     if expected != header.data_len {
         return Err(StoreError::WrongDataLength { expected, found: header.data_len });
@@ -104,7 +104,7 @@ pub fn decode<'a, M: DeserializeOwned>(
     let tensors = entries
         .into_iter()
         .zip(&ranges)
-        .map(|(entry, range)| view(entry, part(data, range)))
+        .map(|(entry, range)| stored_tensor(entry, part(data, range)))
         .collect::<Result<_, _>>()?;
     Ok(Container { minor: header.minor, content, tensors })
 }
@@ -143,7 +143,7 @@ fn check_zero(bytes: &[u8], gap: &Range<u64>) -> Result<(), StoreError> {
 }
 
 /// A row of the table with its bytes.
-fn view(entry: Entry, bytes: &[u8]) -> Result<StoredTensor<'_>, StoreError> {
+fn stored_tensor(entry: Entry, bytes: &[u8]) -> Result<StoredTensor<'_>, StoreError> {
     let Entry { name, dtype, dims } = entry;
     check_finite(&name, dtype, bytes)?;
     // No axis is longer than the data, which are in memory.

@@ -46,7 +46,7 @@ pub fn encode<M: Serialize>(
         check_finite(tensor.name, tensor.values.dtype(), &out[first..])?;
     }
     debug_assert_eq!(out.len(), start + data);
-    header::seal(&mut out, &[]);
+    header::insert_hash(&mut out, &[]);
     Ok(out)
 }
 
@@ -78,7 +78,7 @@ pub fn encode_head<M: Serialize>(
 ) -> Result<Vec<u8>, StoreError> {
     let tensor = Tensor { name, dims, values: Values::U8(bytes) };
     let (mut out, _) = begin(format, content, &[tensor])?;
-    header::seal(&mut out, bytes);
+    header::insert_hash(&mut out, bytes);
     Ok(out)
 }
 
@@ -89,7 +89,7 @@ fn begin<M: Serialize>(
     tensors: &[Tensor<'_>],
 ) -> Result<(Vec<u8>, usize), StoreError> {
     let entries: Vec<_> = tensors.iter().map(entry).collect();
-    let ranges = table::place(&entries)?;
+    let ranges = table::tensor_ranges(&entries)?;
     entries.iter().zip(tensors).try_for_each(|(entry, tensor)| check_count(entry, tensor))?;
     let metadata = codec::to_bytes(&(&entries, content))?;
     header::check_metadata_len(metadata.len() as u64)?;

@@ -68,7 +68,8 @@ pub enum StoreError {
     },
     /// The file was written by a version that this build cannot read.
     #[error(
-        "expected {format} version {expected}.x, which this build reads, found {major}.{minor}"
+        "expected {format} version {expected}.x, which this build reads, found {major}.{minor}{}",
+        if major > expected { "; a newer version of dnn wrote it: read it with that one" } else { "" }
     )]
     UnsupportedMajor {
         /// The kind of file that was asked for.

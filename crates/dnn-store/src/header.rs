@@ -17,6 +17,8 @@ use crate::{StoreError, table};
 /// hostile file cannot make the decoder busy for more than a moment.
 pub const MAX_METADATA: usize = 1 << 24;
 
+/// Bytes of the header that say what a file is and by which version.
+const VERSIONED: usize = 12;
 /// Bytes of the header that come before its hash.
 const HASHED: usize = 30;
 /// Bytes of the whole header.
@@ -36,6 +38,52 @@ pub struct Format {
     pub minor: u16,
 }
 
+/// The version by which a file was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    /// Another one has another layout.
+    pub major: u16,
+    /// What was added to the layout so far.
+    pub minor: u16,
+}
+
+impl Format {
+    /// The version of a file of this kind, whatever it is: for a caller who reads several major versions and
+    /// has to choose a [`Format`] to [`decode`](crate::decode) by. Nothing else is checked.
+    ///
+    /// # Errors
+    /// [`StoreError::TooShort`] and [`StoreError::WrongMagic`] for a file of another kind.
+    ///
+    /// # Examples
+    /// ```
+    /// use dnn_store::{Format, encode};
+    ///
+    /// let first = Format { magic: *b"EXAMPLE\0", name: "example file", major: 1, minor: 4 };
+    /// let second = Format { major: 2, minor: 0, ..first };
+    /// let bytes = encode(&first, &(), &[])?;
+    /// assert_eq!(second.version_of(&bytes)?.major, 1);
+    /// # Ok::<(), dnn_store::StoreError>(())
+    /// ```
+    pub fn version_of(&self, bytes: &[u8]) -> Result<Version, StoreError> {
+        let too_short =
+            StoreError::TooShort { format: self.name, expected: HEADER, found: bytes.len() };
+        let Some(mut rest) = bytes.get(..HEADER) else {
+            return Err(too_short);
+        };
+        let fields = (|| {
+            let magic = take::<8>(&mut rest)?;
+            let major = u16::from_le_bytes(take(&mut rest)?);
+            let minor = u16::from_le_bytes(take(&mut rest)?);
+            Some((magic, Version { major, minor }))
+        })();
+        match fields {
+            None => Err(too_short),
+            Some((magic, _)) if magic != self.magic => Err(wrong_magic(self, bytes)),
+            Some((_, version)) => Ok(version),
+        }
+    }
+}
+
 /// The numbers of a header.
 pub(crate) struct Header {
     pub(crate) minor: u16,
@@ -47,31 +95,23 @@ pub(crate) struct Header {
 impl Header {
     /// Reads a header and checks all of it that can be checked without looking further.
     pub(crate) fn read(format: &Format, bytes: &[u8]) -> Result<Self, StoreError> {
-        let too_short =
-            StoreError::TooShort { format: format.name, expected: HEADER, found: bytes.len() };
-        let Some(mut rest) = bytes.get(..HEADER) else {
-            return Err(too_short);
-        };
+        let Version { major, minor } = format.version_of(bytes)?;
+        if major != format.major {
+            let (format, expected) = (format.name, format.major);
+            return Err(StoreError::UnsupportedMajor { format, expected, major, minor });
+        }
+        let mut rest = bytes.get(VERSIONED..HEADER).unwrap_or_default();
         let fields = (|| {
-            let magic = take::<8>(&mut rest)?;
-            let major = u16::from_le_bytes(take(&mut rest)?);
-            let minor = u16::from_le_bytes(take(&mut rest)?);
             let [codec, flags] = take(&mut rest)?;
             let meta_len = u64::from_le_bytes(take(&mut rest)?);
             let data_len = u64::from_le_bytes(take(&mut rest)?);
             let header = Self { minor, meta_len, data_len, hash: take(&mut rest)? };
-            Some((magic, major, codec, flags, header))
+            Some((codec, flags, header))
         })();
-        let Some((magic, major, codec, flags, header)) = fields else {
-            return Err(too_short);
+        let Some((codec, flags, header)) = fields else {
+            let (format, found) = (format.name, bytes.len());
+            return Err(StoreError::TooShort { format, expected: HEADER, found });
         };
-        if magic != format.magic {
-            return Err(wrong_magic(format, bytes));
-        }
-        if major != format.major {
-            let (format, expected, minor) = (format.name, format.major, header.minor);
-            return Err(StoreError::UnsupportedMajor { format, expected, major, minor });
-        }
         if codec != CODEC {
             return Err(StoreError::UnknownCodec { expected: CODEC, found: codec });
         }
@@ -137,7 +177,7 @@ pub(crate) fn check_hash(expected: &[u8; 32], file: &[u8]) -> Result<(), StoreEr
 }
 
 /// Puts the hash into a file that is complete but for it, and for `rest` behind it.
-pub(crate) fn seal(file: &mut [u8], rest: &[u8]) {
+pub(crate) fn insert_hash(file: &mut [u8], rest: &[u8]) {
     let digest = hash(file, rest);
     if let Some(place) = file.get_mut(HASHED..HEADER) {
         place.copy_from_slice(&digest);

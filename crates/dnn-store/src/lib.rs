@@ -10,6 +10,8 @@
 //! |---|---|
 //! | turn a description and tensors into bytes | [`encode`], [`encode_head`] |
 //! | check bytes and look into them | [`decode`] |
+//! | choose among the versions of a format that can be read | [`Format::version_of`] |
+//! | keep a value of a kind that not every reader knows | [`Record`] |
 //! | read or open a file that may be anything | [`read_file`], [`open_file`] |
 //! | replace a file so that nobody ever sees half of it | [`commit`], [`commit_pieces`] |
 //! | name bytes by their digest | [`sha256_hex`], [`Hasher`] |
@@ -58,7 +60,8 @@
 //!
 //! Within one major version the metadata keep their shape, because bincode does not describe itself
 //! and every one of their bytes must be used. A minor version may add tensors that an older reader
-//! does not ask for.
+//! does not ask for. Where the metadata may hold things of a kind that an older reader does not know,
+//! each is a [`Record`]: its kind by name, and bytes with their length.
 //!
 //! # What is left out on purpose
 //! - Compression, and reading a part of a file: the hash is over all of it.
@@ -67,6 +70,7 @@
 //! - Sweeping up temporary files that a killed process left: they are hidden, are named
 //!   `.NAME.PID-COUNTER.tmp` ([`is_temporary`]), and could belong to a process that is alive.
 
+mod bounded_decode;
 mod codec;
 mod commit;
 mod decode;
@@ -75,10 +79,10 @@ mod encode;
 mod error;
 mod file_system;
 mod folder;
-mod frugal;
 mod header;
 mod memory;
 mod read;
+mod record;
 mod table;
 mod tensor;
 
@@ -89,8 +93,9 @@ pub use encode::{encode, encode_head};
 pub use error::StoreError;
 pub use file_system::{Disk, FileSystem};
 pub use folder::{check_own_file, check_own_folder, check_sole_file, create_folder};
-pub use header::{Format, MAX_METADATA};
+pub use header::{Format, MAX_METADATA, Version};
 pub use memory::{asking, is_asking};
 pub use read::{open_file, read_file};
+pub use record::Record;
 pub use table::{MAX_AXES, MAX_TENSORS};
 pub use tensor::{DType, Scalar, StoredTensor, Tensor, Values};

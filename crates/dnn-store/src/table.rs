@@ -41,7 +41,7 @@ pub(crate) fn align(offset: u64) -> u64 {
 
 /// Checks the table and says where each tensor lies, counted from the start of the first. Writing
 /// and reading both come through here, so neither accepts what the other does not.
-pub(crate) fn place(entries: &[Entry]) -> Result<Vec<Range<u64>>, StoreError> {
+pub(crate) fn tensor_ranges(entries: &[Entry]) -> Result<Vec<Range<u64>>, StoreError> {
     if entries.len() > MAX_TENSORS {
         let (limit, found) = (MAX_TENSORS as u64, entries.len() as u64);
         return Err(StoreError::TooLarge { what: "tensors", limit, found });
@@ -97,12 +97,12 @@ mod tests {
             entry("b", DType::F32, &[17]),
             entry("c", DType::F64, &[]),
         ];
-        assert_eq!(place(&entries).unwrap(), [0..3, 64..132, 192..200]);
+        assert_eq!(tensor_ranges(&entries).unwrap(), [0..3, 64..132, 192..200]);
     }
 
     #[test]
     fn impossible_tables_are_refused_with_the_reason() {
-        let message = |entries: &[Entry]| place(entries).unwrap_err().to_string();
+        let message = |entries: &[Entry]| tensor_ranges(entries).unwrap_err().to_string();
         let one = |dims: &[u64]| message(&[entry("w", DType::F32, dims)]);
         assert_eq!(
             one(&[1 << 32, 1 << 32]),

@@ -7,7 +7,7 @@ use common::{
     Dice, FORMAT, HEADER, HUGE, error_or_sound, message, parts, rebuild, repair, sample,
     try_decode, varint,
 };
-use dnn_store::{DType, Format, StoreError, Tensor, Values, encode};
+use dnn_store::{DType, Format, Record, StoreError, Tensor, Values, Version, encode};
 use serde::Serialize;
 
 #[test]
@@ -205,7 +205,12 @@ fn each_field_of_the_header_has_its_own_message() {
     };
     assert_eq!(
         message(&with(8, 2)),
-        "expected test file version 1.x, which this build reads, found 2.0"
+        "expected test file version 1.x, which this build reads, found 2.0; a newer version of dnn \
+         wrote it: read it with that one"
+    );
+    assert_eq!(
+        message(&with(8, 0)),
+        "expected test file version 1.x, which this build reads, found 0.0"
     );
     assert_eq!(message(&with(12, 9)), "expected metadata codec 1, found 9");
     assert_eq!(message(&with(13, 4)), "expected no flags, found 0b00000100");
@@ -231,6 +236,41 @@ fn a_newer_minor_version_is_read() {
     let container = dnn_store::decode::<common::Content>(&FORMAT, &bytes).unwrap();
     assert_eq!(container.minor, 7);
     assert_eq!(container.content, common::content());
+}
+
+#[test]
+fn the_version_of_a_file_is_known_whatever_it_is() {
+    let newer = Format { major: 3, minor: 7, ..FORMAT };
+    let bytes = encode(&newer, &(), &[]).unwrap();
+    assert_eq!(FORMAT.version_of(&bytes).unwrap(), Version { major: 3, minor: 7 });
+    assert!(matches!(FORMAT.version_of(&bytes[..61]), Err(StoreError::TooShort { .. })));
+    let other = Format { magic: *b"ANOTHER\0", ..FORMAT };
+    assert!(matches!(other.version_of(&bytes), Err(StoreError::WrongMagic { .. })));
+}
+
+#[test]
+fn a_record_is_read_wholly_as_what_it_is_or_not_at_all() {
+    let record = Record::new("rate", &(0.5_f64, 7_u8)).unwrap();
+    let other = Record::new("of another kind", &"nobody here reads this").unwrap();
+    // Behind a record that nobody reads the next one is what it was.
+    let records = vec![other, record.clone()];
+    let bytes = encode(&FORMAT, &records, &[]).unwrap();
+    let read = dnn_store::decode::<Vec<Record>>(&FORMAT, &bytes).unwrap().content;
+    assert_eq!(read, records);
+    assert_eq!(read[1].read::<(f64, u8)>().unwrap(), (0.5, 7));
+    let error = |outcome: Result<(), StoreError>| outcome.unwrap_err().to_string();
+    assert_eq!(error(record.read::<f64>().map(drop)), "expected 8 bytes of metadata, found 9");
+    assert!(error(record.read::<[f64; 2]>().map(drop)).contains("cannot decode the metadata"));
+    // A length beyond the bytes that are there.
+    let (metadata, _) = parts(&bytes);
+    let at = metadata.windows(5).position(|it| it == b"\x04rate").unwrap() + 5;
+    assert_eq!(metadata[at], 9);
+    for length in [10, 250] {
+        let mut forged = metadata.clone();
+        forged[at] = length;
+        let forged = rebuild(&forged, &[]);
+        assert!(dnn_store::decode::<Vec<Record>>(&FORMAT, &forged).is_err(), "{length}");
+    }
 }
 
 #[test]

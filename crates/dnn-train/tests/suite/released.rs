@@ -124,8 +124,10 @@ fn examples<'a, T: Element>(network: &Network<T>, part: &'a ImageDataset) -> Exa
 /// SHA-256 over the bits of every weight and bias as numbers of 64 bits, little endian, layer by layer.
 fn parameters_sha256<T: Element + Scalar>(network: &Network<T>) -> String {
     let mut hasher = Hasher::new();
-    bits(network).iter().for_each(|bits| hasher.update(&bits.to_le_bytes()));
-    hasher.finish().iter().map(|byte| format!("{byte:02x}")).collect()
+    for bits in bits(network) {
+        hasher.update(&bits.to_le_bytes());
+    }
+    hasher.finish_hex()
 }
 
 /// What a checkpoint holds, and what the run comes to from there.

@@ -25,17 +25,17 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
-/// Any part of a decoding in progress (a deserializer, visitor, seed or access), made frugal.
-pub(crate) struct Frugal<'b, I> {
+/// Any part of a decoding in progress (a deserializer, visitor, seed or access), with its allocations bounded by the input.
+pub(crate) struct Bounded<'b, I> {
     pub(crate) inner: I,
     /// How many more items the sequences of the input may have together.
     pub(crate) budget: &'b Cell<usize>,
 }
 
-impl<'b, I> Frugal<'b, I> {
+impl<'b, I> Bounded<'b, I> {
     /// The same budget around another part.
-    fn around<J>(&self, inner: J) -> Frugal<'b, J> {
-        Frugal { inner, budget: self.budget }
+    fn around<J>(&self, inner: J) -> Bounded<'b, J> {
+        Bounded { inner, budget: self.budget }
     }
 
     /// Takes the items that a sequence announces out of the budget.
@@ -60,7 +60,7 @@ macro_rules! forward {
     )*};
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Frugal<'_, D> {
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
     type Error = D::Error;
 
     forward! {
@@ -165,7 +165,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Frugal<'_, D> {
     }
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Frugal<'_, V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for Bounded<'_, V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -197,7 +197,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Frugal<'_, V> {
     }
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Frugal<'_, Counted<V>> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for Bounded<'_, Counted<V>> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -217,7 +217,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Frugal<'_, Counted<V>> {
     }
 }
 
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Frugal<'_, S> {
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Bounded<'_, S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
@@ -228,7 +228,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Frugal<'_, S> {
 
 // None of the accesses passes a size hint on: that is what vectors reserve by.
 
-impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Frugal<'_, A> {
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Bounded<'_, A> {
     type Error = A::Error;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(
@@ -240,7 +240,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Frugal<'_, A> {
     }
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Frugal<'_, A> {
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Bounded<'_, A> {
     type Error = A::Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(
@@ -257,21 +257,21 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Frugal<'_, A> {
     }
 }
 
-impl<'de, 'b, A: EnumAccess<'de>> EnumAccess<'de> for Frugal<'b, A> {
+impl<'de, 'b, A: EnumAccess<'de>> EnumAccess<'de> for Bounded<'b, A> {
     type Error = A::Error;
-    type Variant = Frugal<'b, A::Variant>;
+    type Variant = Bounded<'b, A::Variant>;
 
     fn variant_seed<S: DeserializeSeed<'de>>(
         self,
         seed: S,
     ) -> Result<(S::Value, Self::Variant), A::Error> {
         let budget = self.budget;
-        let (value, inner) = self.inner.variant_seed(Frugal { inner: seed, budget })?;
-        Ok((value, Frugal { inner, budget }))
+        let (value, inner) = self.inner.variant_seed(Bounded { inner: seed, budget })?;
+        Ok((value, Bounded { inner, budget }))
     }
 }
 
-impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Frugal<'_, A> {
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
     type Error = A::Error;
 
     fn unit_variant(self) -> Result<(), A::Error> {
