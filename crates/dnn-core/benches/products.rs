@@ -3,8 +3,8 @@
 #![allow(clippy::cast_possible_truncation, reason = "made-up data")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use dnn_core::kernels::{KernelPath, Terms};
 use dnn_core::{Columns, Features, PixelScaling, Purpose, RandomStream};
+use dnn_kernels::{KernelPath, NonZeroIndex};
 use ndarray::{Array2, ShapeBuilder};
 
 fn first_layer(c: &mut Criterion) {
@@ -35,7 +35,7 @@ fn first_layer(c: &mut Criterion) {
 }
 
 /// `out += C S` with all of `C` and with half of it, on every path of the machine.
-fn combine(c: &mut Criterion) {
+fn multiply_sparse(c: &mut Criterion) {
     let (rows, terms, width) = (24, 128, 256);
     let mut stream = RandomStream::new(1, Purpose::Data, 0);
     let source = Array2::from_shape_simple_fn((terms, width), || stream.uniform() as f32);
@@ -43,18 +43,26 @@ fn combine(c: &mut Criterion) {
         let coefficients = Array2::from_shape_simple_fn((rows, terms), || {
             if stream.uniform() < zeros { 0.0 } else { stream.normal() as f32 }
         });
-        let mut lists = Terms::default();
-        lists.list(coefficients.view());
+        let mut non_zero = NonZeroIndex::default();
+        non_zero.fill(coefficients.view());
         let mut out = Array2::zeros((rows, width));
         for path in KernelPath::all() {
-            c.bench_function(&format!("combine {rows}x{terms}x{width} {name} {path}"), |b| {
-                b.iter(|| {
-                    lists.combine(path, coefficients.view(), source.view(), out.view_mut());
-                });
-            });
+            c.bench_function(
+                &format!("multiply_sparse {rows}x{terms}x{width} {name} {path}"),
+                |b| {
+                    b.iter(|| {
+                        non_zero.multiply_sparse(
+                            path,
+                            coefficients.view(),
+                            source.view(),
+                            out.view_mut(),
+                        );
+                    });
+                },
+            );
         }
     }
 }
 
-criterion_group!(benches, first_layer, combine);
+criterion_group!(benches, first_layer, multiply_sparse);
 criterion_main!(benches);

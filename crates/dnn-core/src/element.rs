@@ -3,21 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ndarray::{ArrayView2, ArrayViewMut2, NdFloat};
+use dnn_kernels::Number;
 use serde::{Deserialize, Serialize};
 
 use crate::CoreError;
 
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-}
-
 /// A floating-point type that networks compute in: `f32` trains, `f64` checks.
 ///
-/// Sealed: the set of types is part of the file formats.
-pub trait Element: NdFloat + From<u8> + Into<f64> + Default + sealed::Sealed {
+/// Its kernels are those of [`Number`]. Sealed: the set of types is part of the file formats.
+pub trait Element: Number {
     /// Which of the two this is.
     const PRECISION: Precision;
 
@@ -26,12 +20,6 @@ pub trait Element: NdFloat + From<u8> + Into<f64> + Default + sealed::Sealed {
 
     /// The error function, `2/sqrt(pi) * integral of exp(-t^2) from 0 to self`.
     fn erf(self) -> Self;
-
-    /// The same view, if these are `f32`, which have [kernels](crate::kernels) of their own.
-    fn as_f32(view: ArrayView2<'_, Self>) -> Option<ArrayView2<'_, f32>>;
-
-    /// The same view, if these are `f32`.
-    fn as_f32_mut(view: ArrayViewMut2<'_, Self>) -> Option<ArrayViewMut2<'_, f32>>;
 }
 
 impl Element for f32 {
@@ -45,14 +33,6 @@ impl Element for f32 {
     fn erf(self) -> Self {
         libm::erff(self)
     }
-
-    fn as_f32(view: ArrayView2<'_, Self>) -> Option<ArrayView2<'_, f32>> {
-        Some(view)
-    }
-
-    fn as_f32_mut(view: ArrayViewMut2<'_, Self>) -> Option<ArrayViewMut2<'_, f32>> {
-        Some(view)
-    }
 }
 
 impl Element for f64 {
@@ -64,14 +44,6 @@ impl Element for f64 {
 
     fn erf(self) -> Self {
         libm::erf(self)
-    }
-
-    fn as_f32(_: ArrayView2<'_, Self>) -> Option<ArrayView2<'_, f32>> {
-        None
-    }
-
-    fn as_f32_mut(_: ArrayViewMut2<'_, Self>) -> Option<ArrayViewMut2<'_, f32>> {
-        None
     }
 }
 

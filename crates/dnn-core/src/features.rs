@@ -3,10 +3,10 @@
 use std::fmt;
 use std::ops::Range;
 
+use dnn_kernels::{KernelPath, PlainLoop, all_finite, prefetch};
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 use serde::{Deserialize, Serialize};
 
-use crate::kernels::{self, KernelPath, PlainLoop, prefetch};
 use crate::{CoreError, Element};
 
 /// Examples that are fetched before it is their turn.
@@ -249,7 +249,7 @@ fn check_finite<T: Element>(
     values: ArrayView2<'_, T>,
 ) -> Result<(), CoreError> {
     for (column, example) in values.columns().into_iter().enumerate() {
-        if example.to_slice().is_some_and(kernels::all_finite) {
+        if example.to_slice().is_some_and(all_finite) {
             continue;
         }
         if let Some(row) = example.iter().position(|value| !value.is_finite()) {

@@ -11,7 +11,7 @@
 //! | hand over inputs, as numbers or as 8-bit pixels | [`Features`], [`PixelScaling`] |
 //! | multiply all examples with each other | [`Gram`] |
 //! | compute in `f32` or `f64` | [`Element`] |
-//! | know which instructions do it | [`kernel_path`], [`kernels`] |
+//! | know which instructions do it | [`kernel_path`] |
 //!
 //! What it leaves out on purpose: layers, costs, files, clocks, printing, and any global generator.
 
@@ -21,10 +21,8 @@ mod error;
 mod features;
 mod gram;
 mod init;
-pub mod kernels;
 mod listing;
 mod mt19937;
-mod packed;
 mod parameters;
 mod products;
 mod random;
@@ -35,7 +33,6 @@ pub use features::{Columns, Features, PixelScaling};
 pub use gram::{Combination, Gram};
 pub use init::{Initializer, initialize_parameters, initialize_parameters_deep};
 pub use mt19937::Mt19937;
-pub use packed::{PackedScratch, PackedWeights};
 pub use parameters::{LayerParameters, Parameters};
 pub use products::{FEATURE_BLOCK, kernel_path, multiply};
 pub use random::{Purpose, RandomStream};

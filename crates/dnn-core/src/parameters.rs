@@ -1,8 +1,8 @@
 //! What a network learns, and the shape its gradient has.
 
+use dnn_kernels::aligned_zeros;
 use ndarray::Array2;
 
-use crate::kernels::aligned_zeros;
 use crate::{CoreError, Element};
 
 /// The weights and the bias of one layer.

@@ -1,4 +1,4 @@
-//! Matrix products: on [kernels](crate::kernels) of our own for `f32` that lie in one piece, else on
+//! Matrix products: on the vector kernels of [`dnn_kernels`] for `f32` that lie in one piece, else on
 //! ndarray's `general_mat_mul` (the matrixmultiply kernels).
 //!
 //! Every product here is cut into blocks by shape alone, and each block is summed in one fixed
@@ -6,20 +6,15 @@
 
 use std::ops::Range;
 
+use dnn_kernels::{KernelPath, Kernels, Linear, PackedScratch, PackedWeights, has_contiguous_rows};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 
-use crate::kernels::{Epilogue, KernelPath, Source, dot, has_rows};
 use crate::{Columns, Element, Features};
 
 /// Features per block: a product over more features is the sum of the products over such blocks,
 /// in order. 256 is also the depth of matrixmultiply's own blocks.
 pub const FEATURE_BLOCK: usize = 256;
-
-/// A product of one example with so many weights is worth other threads.
-const WORTH_THREADS: usize = 1 << 17;
-/// Units that a kernel takes together.
-const TOGETHER: usize = 4;
 
 /// `out = alpha a b + beta out`; with `beta` 0, `out` may hold anything.
 ///
@@ -74,32 +69,6 @@ fn portable_path() -> &'static str {
     "dnn/portable, matrixmultiply/fallback"
 }
 
-/// [`dot`] of one example with many weights is shared out among the threads of a pool, if this is one of them;
-/// of more examples the caller makes tasks.
-fn dot_by_units<'x, E: Source + Sync + 'x>(
-    weights: ArrayView2<'_, f32>,
-    example: &(impl Fn(usize) -> &'x [E] + Sync),
-    epilogue: Epilogue<'_>,
-    out: ArrayViewMut2<'_, f32>,
-) {
-    let shared = out.ncols() == 1
-        && weights.len() >= WORTH_THREADS
-        && weights.nrows() >= 2 * TOGETHER
-        && rayon::current_thread_index().is_some();
-    if !shared {
-        return dot(KernelPath::best(), weights, example, epilogue, out);
-    }
-    let middle = (weights.nrows() / 2).next_multiple_of(TOGETHER);
-    let (upper, lower) = weights.split_at(Axis(0), middle);
-    let (upper_out, lower_out) = out.split_at(Axis(0), middle);
-    let bias = epilogue.bias.map(|bias| bias.split_at(Axis(0), middle));
-    let part = |bias| Epilogue { bias, ..epilogue };
-    rayon::join(
-        || dot_by_units(upper, example, part(bias.map(|it| it.0)), upper_out),
-        || dot_by_units(lower, example, part(bias.map(|it| it.1)), lower_out),
-    );
-}
-
 /// The blocks of `0..features`, [`FEATURE_BLOCK`] long but for the last.
 pub(crate) fn feature_blocks(features: usize) -> impl Iterator<Item = Range<usize>> {
     (0..features)
@@ -128,7 +97,7 @@ impl<T: Element> Features<'_, T> {
         mut out: ArrayViewMut2<'_, T>,
     ) {
         assert_eq!(weights.ncols(), self.width(), "weights take another number of features");
-        if self.dot_into(weights, Some(bias), columns, &mut out) {
+        if self.linear_by_kernels(weights, Some(bias), columns, out.view_mut()) {
             return;
         }
         self.multiply_into(weights, columns, scratch, out.view_mut());
@@ -137,12 +106,28 @@ impl<T: Element> Features<'_, T> {
         }
     }
 
-    /// Whether the kernels for `f32` read these features as they lie, without a copy.
+    /// `out = W X + b` as of [`linear_into`](Self::linear_into), with weights that are laid out for many
+    /// examples; `scratch` is grown once and reused.
+    ///
+    /// # Panics
+    /// If the shapes do not fit or a column does not exist.
+    pub fn linear_packed_into(
+        &self,
+        weights: &PackedWeights<T>,
+        bias: ArrayView1<'_, T>,
+        columns: Columns<'_>,
+        scratch: &mut PackedScratch<T>,
+        out: ArrayViewMut2<'_, T>,
+    ) {
+        assert_eq!(weights.inputs(), self.width(), "weights take another number of features");
+        let write = |rows, to: ArrayViewMut2<'_, T>| self.write_examples(rows, columns, to);
+        weights.linear_into(write, bias, scratch, out);
+    }
+
+    /// Whether the vector kernels read these features as they lie, without a copy.
     pub fn is_in_place(&self) -> bool {
         match self {
-            Self::Real(values) => {
-                T::as_f32(*values).is_some_and(|values| has_rows(values.reversed_axes()))
-            }
+            Self::Real(values) => T::Kernels::VECTOR && has_contiguous_rows(values.reversed_axes()),
             Self::Pixels { values, scaling } => {
                 let plain = scaling.channels() == 1 && scaling.mean()[0] == 0.0;
                 plain && (values.nrows() <= 1 || values.strides()[0] == 1)
@@ -150,35 +135,32 @@ impl<T: Element> Features<'_, T> {
         }
     }
 
-    /// The same by the kernels, if they take such arrays; says whether they do.
-    fn dot_into(
+    /// `W X + b` by the vector kernels, if they take such arrays; says whether they do.
+    fn linear_by_kernels(
         &self,
         weights: ArrayView2<'_, T>,
         bias: Option<ArrayView1<'_, T>>,
         columns: Columns<'_>,
-        out: &mut ArrayViewMut2<'_, T>,
+        out: ArrayViewMut2<'_, T>,
     ) -> bool {
-        let bias = bias.map(|bias| bias.insert_axis(Axis(1)));
-        let (Some(weights), Some(out)) = (T::as_f32(weights), T::as_f32_mut(out.view_mut())) else {
-            return false;
-        };
-        let bias = bias.and_then(|bias| T::as_f32(bias));
-        let bias = bias.map(|bias| bias.index_axis_move(Axis(1), 0));
-        let fits = self.is_in_place() && has_rows(weights) && has_rows(out.view().reversed_axes());
-        if !fits || bias.is_some_and(|bias| bias.to_slice().is_none()) {
+        let fits = T::Kernels::VECTOR
+            && self.is_in_place()
+            && has_contiguous_rows(weights)
+            && has_contiguous_rows(out.view().reversed_axes())
+            && bias.is_none_or(|bias| bias.to_slice().is_some());
+        if !fits {
             return false;
         }
-        let epilogue = |scale| Epilogue { scale, bias, floor: f32::NEG_INFINITY };
+        let (path, map) = (KernelPath::best(), |scale| Linear { weights, scale, bias });
         match *self {
             Self::Real(values) => {
-                let Some(values) = T::as_f32(values) else { return false };
                 let example = |j| in_piece(values, columns.at(j));
-                dot_by_units(weights, &example, epilogue(1.0), out);
+                T::Kernels::linear(path, map(T::one()), &example, out);
             }
             Self::Pixels { values, scaling } => {
-                let (factor, _) = scaling.factor_and_offset::<f32>(0);
+                let (factor, _) = scaling.factor_and_offset(0);
                 let example = |j| in_piece(values, columns.at(j));
-                dot_by_units(weights, &example, epilogue(factor), out);
+                T::Kernels::linear_bytes(path, map(factor), &example, out);
             }
         }
         true
@@ -203,7 +185,7 @@ impl<T: Element> Features<'_, T> {
         mut out: ArrayViewMut2<'_, T>,
     ) {
         assert_eq!(weights.ncols(), self.width(), "weights take another number of features");
-        if self.dot_into(weights, None, columns, &mut out) {
+        if self.linear_by_kernels(weights, None, columns, out.view_mut()) {
             return;
         }
         if self.width() == 0 {
@@ -269,7 +251,7 @@ mod tests {
 
     #[test]
     fn one_example_that_is_shared_out_has_the_bits_of_one_that_is_not() {
-        let (n, features) = (131, 2 * WORTH_THREADS / 100);
+        let (n, features) = (131, (1 << 18) / 100);
         let mut stream = RandomStream::new(1, Purpose::Data, 0);
         let mut normal =
             |shape| Array2::from_shape_simple_fn(shape, || f32::from_f64(stream.normal()));

@@ -3,10 +3,8 @@
 //! A cache holds `Z` and `A` of a layer, nothing else: the inputs and the parameters are the
 //! caller's already, and a copy of them would only cost memory.
 
-use dnn_core::{
-    Columns, CoreError, Element, Features, LayerParameters, PackedScratch, PackedWeights,
-    Parameters,
-};
+use dnn_core::{Columns, CoreError, Element, Features, LayerParameters, Parameters};
+use dnn_kernels::{PackedScratch, PackedWeights};
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, Zip, s};
 
 #[cfg(doc)]
@@ -295,7 +293,8 @@ impl<T: Element> ForwardCaches<T> {
                 linear_into(x, columns, weights, bias, &mut self.scratch, z.view_mut());
             }
             LinearBy::Packed(packed) => {
-                packed.linear_into(x, columns, bias.column(0), &mut self.packed, z.view_mut());
+                let (bias, scratch) = (bias.column(0), &mut self.packed);
+                x.linear_packed_into(packed, bias, columns, scratch, z.view_mut());
             }
             LinearBy::Given(given) => z.assign(&given),
         };

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use dnn_core::kernels::aligned_zeros;
 use dnn_core::{Element, LayerParameters, Parameters, Precision};
+use dnn_kernels::aligned_zeros;
 use dnn_store::{Container, DType, Format, Scalar, StoredTensor, Tensor, Values};
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};

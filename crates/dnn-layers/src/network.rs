@@ -1,7 +1,7 @@
 //! Networks: a checked architecture and the parameters that fit it.
 
-use dnn_core::kernels::into_aligned;
 use dnn_core::{Columns, CoreError, Element, Features, LayerParameters, Parameters, PixelScaling};
+use dnn_kernels::into_aligned;
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, Zip};
 
 use crate::architecture::Architecture;

@@ -2,7 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use dnn_core::{Columns, Element, Features, PackedWeights};
+use dnn_core::{Columns, Element, Features};
+use dnn_kernels::{Kernels, PackedWeights};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, s};
 use rayon::iter::{
     IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
@@ -181,10 +182,10 @@ impl<T: Element> Workshop<T> {
         self.packed = layers
             .map(|(stage, layer)| {
                 let (units, inputs) = layer.weights.dim();
-                if stage.normalization.is_some() || units < UNITS {
+                if stage.normalization.is_some() || units < UNITS || !T::Kernels::VECTOR {
                     return None;
                 }
-                let mut packed = PackedWeights::new(units, inputs)?;
+                let mut packed = PackedWeights::new(units, inputs);
                 packed.fill(layer.weights.view());
                 Some(packed)
             })

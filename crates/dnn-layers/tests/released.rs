@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dnn_core::kernels::KernelPath;
+use dnn_kernels::KernelPath;
 use dnn_core::{Element, Features, Precision};
 use dnn_layers::{Activation, AnyNetwork, Layer, ModelFile, Network};
 use dnn_store::{Hasher, Scalar};

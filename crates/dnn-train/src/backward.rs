@@ -3,8 +3,8 @@
 //! Each function gives new arrays with all that a reader wants to look at. The trainer runs the
 //! same formulas over its own buffers.
 
-use dnn_core::kernels::{KernelPath, PlainLoop};
 use dnn_core::{Columns, CoreError, Element, Features, LayerParameters, Parameters, multiply};
+use dnn_kernels::{KernelPath, PlainLoop};
 use dnn_layers::{Activation, LayerCache};
 use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, ShapeBuilder};
 

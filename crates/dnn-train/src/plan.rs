@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use dnn_core::{Element, kernel_path, kernels};
+use dnn_core::{Element, kernel_path};
+use dnn_kernels::Kernels;
 use dnn_layers::Network;
 use ndarray::{Array2, ShapeBuilder};
 use serde::Serialize;
@@ -96,7 +97,7 @@ impl fmt::Display for Plan {
 
 /// Why the whole gradient is stored before parameters follow it, if it has to be.
 pub(crate) fn stored_because<T: Element>(trainer: &Trainer) -> Option<&'static str> {
-    if !kernels::exist_for::<T>() {
+    if !T::Kernels::VECTOR {
         return Some("there are no kernels for f64");
     }
     match (trainer.optimizer, trainer.clip) {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dnn_core::kernels::KernelPath;
+use dnn_core::kernel_path;
 use dnn_layers::{AnyNetwork, ModelFile, Network};
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ fn kept(name: &str) -> Value {
 
 /// Whether this processor's path is the one that the folders were made on: on another one last bits differ.
 fn same_path() -> bool {
-    let (made, now) = ("avx512f", KernelPath::best().to_string());
+    let (made, now) = ("dnn/avx512f", kernel_path());
     if now != made {
         dnn_testing::skipped(format_args!("the last bits: files were made on {made}, not {now}"));
     }

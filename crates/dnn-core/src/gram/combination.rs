@@ -3,14 +3,14 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 
+use dnn_kernels::gram::{PANEL, SumOfRows};
+use dnn_kernels::{CHUNK, ChunkOfRows, DenseRows, KernelPath, Kernels, NonZeroIndex, PlainLoop};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::iter::{
     IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
 };
 
 use crate::Element;
-use crate::kernels::gram::{PANEL, add_rows};
-use crate::kernels::{self, CHUNK, KernelPath, PlainLoop, Terms};
 
 /// Units whose sums stay near the processor.
 pub(super) const UNITS: usize = 128;
@@ -37,7 +37,7 @@ pub(super) struct Block<T> {
     columns: Range<usize>,
     /// The numbers, and which of them are not zero, where there are kernels for both.
     dense: Array2<T>,
-    terms: Terms,
+    index: NonZeroIndex<T>,
     /// For each unit, as many numbers as there are columns, of which the first count.
     numbers: Vec<T>,
     places: Vec<u32>,
@@ -53,10 +53,10 @@ impl<T: Element> Combination<T> {
         assert!(u32::try_from(examples).is_ok(), "{examples} examples");
         let block = |first: usize| {
             let columns = first..examples.min(first + PANEL);
-            let (dense, listed) = if kernels::exist_for::<T>() { (units, 0) } else { (0, units) };
+            let (dense, listed) = if T::Kernels::VECTOR { (units, 0) } else { (0, units) };
             Block {
                 dense: Array2::zeros((dense, columns.len())),
-                terms: Terms::with_capacity(dense, columns.len()),
+                index: NonZeroIndex::with_capacity(dense, columns.len()),
                 numbers: vec![T::zero(); listed * columns.len()],
                 places: vec![0; listed * columns.len()],
                 counts: vec![0; listed],
@@ -71,7 +71,7 @@ impl<T: Element> Combination<T> {
     pub fn bytes(units: usize, examples: usize) -> u128 {
         let numbers = (units as u128).saturating_mul(examples as u128);
         // Kernels list places with the numbers, and have these in their rows as well.
-        let listed = if kernels::exist_for::<T>() { size_of::<u64>() } else { size_of::<u32>() };
+        let listed = if T::Kernels::VECTOR { size_of::<u64>() } else { size_of::<u32>() };
         numbers.saturating_mul((T::PRECISION.bytes() + listed) as u128)
     }
 
@@ -82,7 +82,7 @@ impl<T: Element> Combination<T> {
     pub fn assign<U: Element>(&mut self, numbers: ArrayView2<'_, U>) {
         assert_eq!(numbers.dim(), (self.units, self.examples), "the shape of the factor");
         let Self { alive, order, blocks, .. } = self;
-        if kernels::exist_for::<T>() {
+        if T::Kernels::VECTOR {
             let rows = numbers.axis_iter(Axis(0)).into_par_iter();
             alive.par_iter_mut().zip(rows).for_each(|(alive, row)| {
                 *alive = row.iter().filter(|&&number| number != U::zero()).count();
@@ -102,7 +102,7 @@ impl<T: Element> Combination<T> {
     /// Adds the sums of some units, in the order of the blocks, to theirs.
     pub(super) fn add(
         &self,
-        sums: &mut [[f32; PANEL]; UNITS],
+        sums: &mut [[T; PANEL]; UNITS],
         units: &Range<usize>,
         to: ArrayViewMut2<'_, f64>,
     ) {
@@ -112,10 +112,10 @@ impl<T: Element> Combination<T> {
 }
 
 /// The sums of so many units.
-pub(super) fn view<'s>(
-    sums: &'s mut [[f32; PANEL]; UNITS],
+pub(super) fn view<'s, T>(
+    sums: &'s mut [[T; PANEL]; UNITS],
     units: &Range<usize>,
-) -> ArrayViewMut2<'s, f32> {
+) -> ArrayViewMut2<'s, T> {
     ArrayViewMut2::from(&mut sums[..units.len()])
 }
 
@@ -125,9 +125,7 @@ impl<T: Element> Block<T> {
             for (mut to, &unit) in self.dense.rows_mut().into_iter().zip(order) {
                 to.zip_mut_with(&numbers.row(unit), |to, &number| *to = T::from_f64(number.into()));
             }
-            if let Some(dense) = T::as_f32(self.dense.view()) {
-                self.terms.list(dense);
-            }
+            self.index.fill(self.dense.view());
             return;
         }
         let first = u32::try_from(self.columns.start).expect("checked in `new`");
@@ -158,15 +156,15 @@ impl<T: Element> Block<T> {
     pub(super) fn multiply(
         &self,
         units: &Range<usize>,
-        (rows, ahead): (ArrayView2<'_, f32>, [&[f32]; PANEL / CHUNK]),
-        mut products: ArrayViewMut2<'_, f32>,
+        (rows, ahead): (ArrayView2<'_, T>, [&[T]; PANEL / CHUNK]),
+        mut products: ArrayViewMut2<'_, T>,
     ) {
-        let dense = T::as_f32(self.dense.view()).expect("numbers that kernels take");
         let path = KernelPath::best();
         for (chunk, ahead) in (0..self.len().div_ceil(CHUNK)).zip(ahead) {
-            let part = rows.slice(s![chunk * CHUNK..self.len().min((chunk + 1) * CHUNK), ..]);
-            let place = (units.clone(), chunk);
-            self.terms.combine_chunk(path, dense, place, (part, ahead), products.view_mut());
+            let values = rows.slice(s![chunk * CHUNK..self.len().min((chunk + 1) * CHUNK), ..]);
+            let part = ChunkOfRows { rows: units.clone(), chunk };
+            let (dense, right) = (self.dense.view(), DenseRows { values, ahead });
+            self.index.multiply_sparse_chunk(path, dense, part, right, products.view_mut());
         }
     }
 
@@ -180,19 +178,20 @@ impl<T: Element> Block<T> {
         for (unit, sums) in units.zip(sums) {
             let first = unit * self.len();
             let used = first..first + self.counts[unit];
-            add_rows(&self.numbers[used.clone()], &self.places[used], panel, sums);
+            let (weights, places) = (&self.numbers[used.clone()], &self.places[used]);
+            T::Kernels::add_rows(KernelPath::best(), SumOfRows { weights, places, panel }, sums);
         }
     }
 }
 
 /// Adds numbers to those of higher precision in the rows that are named, which may be shorter.
-struct AddTo<'a> {
-    numbers: ArrayView2<'a, f32>,
+struct AddTo<'a, T> {
+    numbers: ArrayView2<'a, T>,
     rows: &'a [usize],
     to: ArrayViewMut2<'a, f64>,
 }
 
-impl PlainLoop for AddTo<'_> {
+impl<T: Element> PlainLoop for AddTo<'_, T> {
     type Output = ();
 
     #[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
@@ -204,10 +203,10 @@ impl PlainLoop for AddTo<'_> {
             let numbers = numbers.to_slice().expect("rows in one piece");
             if let Some(to) = to.as_slice_mut() {
                 for (sum, &number) in to.iter_mut().zip(numbers) {
-                    *sum += f64::from(number);
+                    *sum += number.into();
                 }
             } else {
-                to.iter_mut().zip(numbers).for_each(|(sum, &number)| *sum += f64::from(number));
+                to.iter_mut().zip(numbers).for_each(|(sum, &number)| *sum += number.into());
             }
         }
     }

@@ -7,14 +7,14 @@ mod combination;
 mod pixels;
 mod symmetric;
 
+use dnn_kernels::gram::PANEL;
+use dnn_kernels::{CHUNK, Kernels, aligned_zeros};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use self::combination::{UNITS, view};
 use self::pixels::{PixelPlan, Pixels, Scratch};
 use self::symmetric::Symmetric;
-use crate::kernels::gram::PANEL;
-use crate::kernels::{self, CHUNK, aligned_zeros};
 use crate::products::feature_blocks;
 use crate::{Columns, Element, Features, PixelScaling, multiply};
 
@@ -118,7 +118,7 @@ impl<T: Element> Gram<T> {
     }
 
     fn symmetric(examples: usize) -> Layout {
-        Layout { rows: examples, columns: examples, half: kernels::exist_for::<T>() }
+        Layout { rows: examples, columns: examples, half: T::Kernels::VECTOR }
     }
 
     /// Examples of `X`, `m`.
@@ -154,14 +154,14 @@ impl<T: Element> Gram<T> {
     /// The rows of a panel that belong to another panel's columns.
     ///
     /// # Panics
-    /// If they are not kept, or have no kernels.
-    fn block(&self, row: usize, panel: usize) -> ArrayView2<'_, f32> {
+    /// If they are not kept.
+    fn block(&self, row: usize, panel: usize) -> ArrayView2<'_, T> {
         let numbers = self.panel(panel);
         let rows = numbers.len() / PANEL;
         let numbers = ArrayView2::from_shape((rows, PANEL), numbers).expect("whole rows");
         let first = row * PANEL - self.layout.first_row(panel);
         let rows = first..rows.min(first + PANEL);
-        T::as_f32(numbers).expect("numbers that kernels take").slice_move(s![rows, ..])
+        numbers.slice_move(s![rows, ..])
     }
 
     /// All products, or those on and below the blocks of the diagonal, if `symmetric` says where they go.
@@ -249,12 +249,12 @@ impl<T: Element> Gram<T> {
     fn multiply_panel(&self, a: &Combination<T>, panel: usize, mut out: ArrayViewMut2<'_, f64>) {
         out.fill(0.0);
         for units in a.groups() {
-            if kernels::exist_for::<T>() {
+            if T::Kernels::VECTOR {
                 for (row, block) in a.blocks.iter().enumerate() {
                     let next = (row + 1 < a.blocks.len()).then(|| self.block(row + 1, panel));
                     let next = next.and_then(|next| next.to_slice()).unwrap_or_default();
                     let ahead = next.split_at(next.len().min(CHUNK * PANEL));
-                    let mut sums = [[0.0; PANEL]; UNITS];
+                    let mut sums = [[T::zero(); PANEL]; UNITS];
                     let rows = (self.block(row, panel), ahead.into());
                     block.multiply(&units, rows, view(&mut sums, &units));
                     a.add(&mut sums, &units, out.view_mut());

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
+use dnn_kernels::gram::{
+    BYTE_ROWS, BYTE_SHIFT, BYTES, ByteStep, PANEL, ROWS, STEP, Step, add_byte_products,
+    add_products, has_byte_products,
+};
 use ndarray::{ArrayView1, ArrayView2, Axis, s};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
-use crate::kernels::gram::{
-    BYTE_ROWS, BYTE_SHIFT, BYTES, ByteStep, PANEL, ROWS, STEP, Step, add_byte_products,
-    add_products, has_byte_products,
-};
 use crate::{Element, PixelScaling};
 
 /// Pixels of a row of whole numbers. Fewer than 33,026 of them fit into 32 bits whatever they are; rows that

@@ -7,13 +7,13 @@
 
 use std::ops::Range;
 
+use dnn_kernels::gram::PANEL;
+use dnn_kernels::{KernelPath, TransposeBuffer};
 use ndarray::{ArrayViewMut2, Axis, s};
 
 use super::combination::{UNITS, view};
 use super::{Combination, Gram};
 use crate::Element;
-use crate::kernels::gram::PANEL;
-use crate::kernels::{KernelPath, with_transposed};
 
 /// Panels on a side of a square that is one task: small enough to share, large enough to fetch ahead in.
 const TASK: usize = 3;
@@ -67,11 +67,10 @@ impl<T: Element> Symmetric<'_, T> {
     }
 
     /// All products within a panel.
-    #[expect(clippy::large_stack_arrays, reason = "sums near the processor, without an allocation")]
     fn diagonal(self, panel: usize, mut out: ArrayViewMut2<'_, f64>) {
         let rows = self.gram.block(panel, panel);
         for units in self.a.groups() {
-            let mut sums = [[0.0; PANEL]; UNITS];
+            let mut sums = [[T::zero(); PANEL]; UNITS];
             self.a.blocks[panel].multiply(&units, (rows, [&[]; 2]), view(&mut sums, &units));
             self.a.add(&mut sums, &units, out.view_mut());
         }
@@ -89,12 +88,12 @@ impl<T: Element> Symmetric<'_, T> {
     }
 
     /// The same for some units by one thread, block after block as they lie.
-    #[expect(clippy::large_stack_arrays, reason = "sums near the processor, without an allocation")]
     fn task(self, units: &Range<usize>, above: &mut Group<'_>, below: &mut Group<'_>) {
-        let mut sums = [[[0.0; PANEL]; UNITS]; TASK];
+        let mut sums = [[[T::zero(); PANEL]; UNITS]; TASK];
+        let mut transposed = TransposeBuffer::new();
         let rows = below.panels.clone();
         for panel in above.panels.clone() {
-            let mut of_panel = [[0.0; PANEL]; UNITS];
+            let mut of_panel = [[T::zero(); PANEL]; UNITS];
             for (row, of_row) in rows.clone().zip(&mut sums) {
                 let next =
                     if row + 1 < rows.end { (row + 1, panel) } else { (rows.start, panel + 1) };
@@ -107,11 +106,10 @@ impl<T: Element> Symmetric<'_, T> {
                 let (block, ahead) = (self.gram.block(row, panel), [quarter(0), quarter(1)]);
                 let of_panel = view(&mut of_panel, units);
                 self.a.blocks[row].multiply(units, (block, ahead), of_panel);
-                with_transposed(KernelPath::best(), block, |columns| {
-                    let ahead = [quarter(2), quarter(3)];
-                    let of_row = view(of_row, units).slice_move(s![.., ..columns.ncols()]);
-                    self.a.blocks[panel].multiply(units, (columns, ahead), of_row);
-                });
+                let columns = transposed.transpose(KernelPath::best(), block);
+                let ahead = [quarter(2), quarter(3)];
+                let of_row = view(of_row, units).slice_move(s![.., ..columns.ncols()]);
+                self.a.blocks[panel].multiply(units, (columns, ahead), of_row);
             }
             self.a.add(&mut of_panel, units, above.of_panel(panel));
         }

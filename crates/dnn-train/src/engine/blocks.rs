@@ -14,10 +14,11 @@
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dnn_core::kernels::{
-    CHUNK, KernelPath, PlainLoop, Terms, aligned, aligned_zeros, prefetch, transpose,
+use dnn_core::{Columns, Element};
+use dnn_kernels::{
+    CHUNK, ChunkOfRows, KernelPath, Kernels, NonZeroIndex, PlainLoop, aligned, aligned_zeros,
+    prefetch,
 };
-use dnn_core::{Columns, Element, kernels};
 use dnn_layers::Network;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 
@@ -45,10 +46,13 @@ pub(super) fn width(inputs: usize) -> usize {
 }
 
 /// Numbers that [`Blocks`] take for a network of these layers, `(units, inputs)`, and this batch.
-pub(super) fn numbers(layers: impl Iterator<Item = (usize, usize)>, batch: usize) -> u128 {
+pub(super) fn numbers<T: Element>(
+    layers: impl Iterator<Item = (usize, usize)>,
+    batch: usize,
+) -> u128 {
     let of = |(units, _)| {
         let row = (batch as u128).next_multiple_of(APART as u128) + APART as u128;
-        units as u128 * row + Terms::numbers(units, batch)
+        units as u128 * row + NonZeroIndex::<T>::numbers(units, batch)
     };
     let threads = rayon::current_num_threads() as u128;
     layers.map(of).sum::<u128>() + threads * ((EXAMPLES + UNITS) * (WIDE + APART)) as u128
@@ -170,7 +174,7 @@ pub(super) struct Gathered<T> {
     /// `dZ` for the whole batch.
     dz: Array2<T>,
     /// What of it is not zero.
-    lists: Terms,
+    non_zero: NonZeroIndex<T>,
     /// At least the lengths of `dZ`, and of `A_prev` unless that is the input: the roots of the sums of all
     /// squares.
     lengths: [f64; 2],
@@ -208,16 +212,16 @@ pub(super) struct Job<'j, 'e, T> {
 }
 
 impl<T: Element> Blocks<T> {
-    /// For steps on up to `batch` examples, if there are kernels for these numbers.
+    /// For steps on up to `batch` examples, if there are vector kernels for these numbers.
     pub(super) fn new(network: &Network<T>, batch: usize) -> Option<Self> {
-        if !kernels::exist_for::<T>() {
+        if !T::Kernels::VECTOR {
             return None;
         }
         let layer = |stage: &dnn_layers::Stage| {
             let units = if stage.normalization.is_none() { stage.units } else { 0 };
             Gathered {
                 dz: aligned_zeros((units, batch.next_multiple_of(APART) + APART)),
-                lists: Terms::with_capacity(units, batch),
+                non_zero: NonZeroIndex::with_capacity(units, batch),
                 lengths: [0.0; 2],
             }
         };
@@ -314,14 +318,12 @@ impl<T: Element> Blocks<T> {
         inputs: ArrayView2<'_, T>,
         mut sums: ArrayViewMut2<'_, T>,
     ) {
-        let Gathered { dz, lists, .. } = &self.layers[job.l];
+        let Gathered { dz, non_zero, .. } = &self.layers[job.l];
         let dz = dz.slice(s![.., ..job.columns.len()]);
-        let dz = T::as_f32(dz).expect("made for f32 alone");
-        let inputs = T::as_f32(inputs).expect("made for f32 alone");
-        let mut sums = T::as_f32_mut(sums.view_mut()).expect("made for f32 alone");
         for (index, chunk) in inputs.axis_chunks_iter(Axis(0), CHUNK).enumerate() {
-            let place = (units.clone(), start / CHUNK + index);
-            lists.combine_chunk(self.path, dz, place, (chunk, &[]), sums.view_mut());
+            let part = ChunkOfRows { rows: units.clone(), chunk: start / CHUNK + index };
+            let (path, sums) = (self.path, sums.view_mut());
+            non_zero.multiply_sparse_chunk(path, dz, part, chunk.into(), sums);
         }
     }
 
@@ -339,8 +341,7 @@ impl<T: Element> Gathered<T> {
     /// Takes over `dZ` of layer `l`, a dense one, from the tiles of `m` examples.
     pub(super) fn gather(&mut self, l: usize, (tiles, width): (&[Tile<T>], usize), m: usize) {
         let mut all = self.dz.slice_mut(s![.., ..m]);
-        let coefficients = T::as_f32_mut(all.view_mut()).expect("made for f32 alone");
-        self.lists.list_made(coefficients, |start, mut part| {
+        self.non_zero.fill_made(all.view_mut(), |start, mut part| {
             let mut done = 0;
             while done < part.ncols() {
                 let (tile, first) = ((start + done) / width, (start + done) % width);
@@ -348,8 +349,8 @@ impl<T: Element> Gathered<T> {
                 let some = first..dz.ncols().min(first + part.ncols() - done);
                 let to = part.slice_mut(s![.., done..done + some.len()]);
                 done += some.len();
-                let dz = T::as_f32(dz.slice_move(s![.., some])).expect("made for f32 alone");
-                transpose(KernelPath::best(), dz.reversed_axes(), to);
+                let dz = dz.slice_move(s![.., some]).reversed_axes();
+                T::Kernels::transpose(KernelPath::best(), dz, to);
             }
         });
         let squares = |tile: &Tile<T>| length(tile.caches.passed_on(l - 1)).powi(2);

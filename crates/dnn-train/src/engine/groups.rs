@@ -1,7 +1,8 @@
 //! Large batches in groups of examples, which go through both phases one after the other, so that the inputs
 //! of a group are still near the processor when phase 2 reads them again.
 
-use dnn_core::{Element, kernels};
+use dnn_core::Element;
+use dnn_kernels::Kernels;
 use dnn_layers::Network;
 
 use super::blocks::{Job, Sink};
@@ -26,7 +27,7 @@ pub(crate) fn group<T: Element>(network: &Network<T>, batch: usize) -> Option<us
     let examples = examples.min(MOST_NUMBERS / super::units(network).max(1) / TILE * TILE);
     let normalized = network.stages().iter().any(|stage| stage.normalization.is_some());
     let worthwhile = examples >= (4 * units).max(TILES * TILE) && batch > GROUPS * examples;
-    (kernels::exist_for::<T>() && worthwhile && !normalized).then_some(examples)
+    (T::Kernels::VECTOR && worthwhile && !normalized).then_some(examples)
 }
 
 impl<T: Element> Engine<T> {

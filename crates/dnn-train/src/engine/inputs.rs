@@ -6,7 +6,8 @@
 
 use std::ops::Range;
 
-use dnn_core::{Columns, Element, Features, PackedWeights, kernels};
+use dnn_core::{Columns, Element, Features};
+use dnn_kernels::{Kernels, PackedWeights};
 use dnn_layers::{LinearBy, Network};
 use ndarray::{Array2, Axis, ShapeBuilder, s};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
@@ -41,7 +42,7 @@ pub(crate) fn way<T: Element>(
     batch: usize,
     zeros: f64,
 ) -> Way {
-    if !kernels::exist_for::<T>() {
+    if !T::Kernels::VECTOR {
         return Way::InPlace;
     }
     if l == 0 && zeros >= ZEROS && batch >= EXAMPLES && units >= LEAST_UNITS {
@@ -89,7 +90,7 @@ impl<T: Element> Inputs<T> {
         match way::<T>(0, (units, inputs), batch, x.share_of_zeros()) {
             Way::InPlace => {}
             Way::ByUnits => made.given = Array2::zeros((units, batch).f()),
-            Way::WithoutZeros => made.packed = PackedWeights::new(units, inputs),
+            Way::WithoutZeros => made.packed = Some(PackedWeights::new(units, inputs)),
         }
         made
     }

@@ -14,7 +14,8 @@ mod tile;
 
 use std::ops::Range;
 
-use dnn_core::{Columns, Element, FEATURE_BLOCK, Features, LayerParameters, Parameters, kernels};
+use dnn_core::{Columns, Element, FEATURE_BLOCK, Features, LayerParameters, Parameters};
+use dnn_kernels::Kernels;
 use dnn_layers::{BatchStatistics, Network};
 use dnn_store::asking;
 use ndarray::{Array2, ArrayView2, s};
@@ -120,7 +121,7 @@ pub(crate) fn tile_width(parameters: usize, batch: usize) -> usize {
 
 /// The number of features per block of the gradient of a layer with so many inputs.
 pub(crate) fn block_width<T: Element>(inputs: usize) -> usize {
-    if kernels::exist_for::<T>() { blocks::width(inputs) } else { FEATURE_BLOCK }
+    if T::Kernels::VECTOR { blocks::width(inputs) } else { FEATURE_BLOCK }
 }
 
 /// Examples that are measured at a time: fewer where layers are wide, so that their `Z` and `A` stay
@@ -164,7 +165,7 @@ pub(crate) fn check_memory<T: Element>(
     } else {
         let layers = || network.parameters().layers.iter().map(|layer| layer.weights.dim());
         let ready = inputs::numbers::<T>(layers(), batch);
-        parameters as u128 + blocks::numbers(layers(), batch) + ready
+        parameters as u128 + blocks::numbers::<T>(layers(), batch) + ready
     };
     let all = gradient + kept + numbers(batch, 3) + numbers(pass(network, examples), 2);
     let needed = all * T::PRECISION.bytes() as u128 + more;

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use dnn_core::kernels::{KernelPath, Terms};
 use dnn_core::{Columns, Element};
+use dnn_kernels::{KernelPath, Kernels, NonZeroIndex};
 use dnn_layers::{BatchStatistics, ForwardCaches, Network};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
@@ -23,7 +23,7 @@ pub(super) struct Tile<T> {
     /// Two sums for each unit of a normalised layer.
     pub(super) sums: Vec<[f64; 2]>,
     /// What of a `dZ` is not zero.
-    lists: Terms,
+    non_zero: NonZeroIndex<T>,
 }
 
 /// What a tile's buffers are for.
@@ -54,13 +54,13 @@ impl<T: Element> Tile<T> {
             tally: Tally::new(network.outputs()),
             not_finite: None,
             sums: vec![[0.0; 2]; normalized.map(|stage| stage.units).max().unwrap_or(0)],
-            lists: match purpose {
+            non_zero: match purpose {
                 // Of all layers but the first, whose inputs have no gradient.
                 Use::Training => {
                     let units = stages.iter().skip(1).map(|stage| stage.units);
-                    Terms::with_capacity(width, units.max().unwrap_or(0))
+                    NonZeroIndex::with_capacity(width, units.max().unwrap_or(0))
                 }
-                Use::Measuring | Use::Slopes => Terms::default(),
+                Use::Measuring | Use::Slopes => NonZeroIndex::default(),
             },
         }
     }
@@ -136,7 +136,12 @@ impl<T: Element> Tile<T> {
             let (lower, upper) = self.dz.split_at_mut(l);
             let mut gradient = lower[l - 1].slice_mut(used);
             let weights = network.parameters().layers[l].weights.view();
-            propagate_listed(&mut self.lists, weights, upper[0].slice(used), gradient.view_mut());
+            propagate_sparse(
+                &mut self.non_zero,
+                weights,
+                upper[0].slice(used),
+                gradient.view_mut(),
+            );
             let stage = &network.stages()[l - 1];
             if stage.dropout > 0.0 {
                 gradient *= &self.caches.dropout_factors(l - 1);
@@ -158,19 +163,19 @@ impl<T: Element> Tile<T> {
     }
 }
 
-/// `dA_prev = W^T dZ`, by kernels where there are any.
-fn propagate_listed<T: Element>(
-    lists: &mut Terms,
+/// `dA_prev = W^T dZ`, on vector kernels where there are any.
+fn propagate_sparse<T: Element>(
+    non_zero: &mut NonZeroIndex<T>,
     weights: ArrayView2<'_, T>,
     dz: ArrayView2<'_, T>,
     mut da_prev: ArrayViewMut2<'_, T>,
 ) {
-    let arrays = (T::as_f32(weights), T::as_f32(dz), T::as_f32_mut(da_prev.view_mut()));
-    let (Some(weights), Some(dz), Some(mut da_prev)) = arrays else {
+    if !T::Kernels::VECTOR {
         return propagate(weights, dz, da_prev);
-    };
+    }
     let by_example = dz.reversed_axes();
-    da_prev.fill(0.0);
-    lists.list(by_example);
-    lists.combine(KernelPath::best(), by_example, weights, da_prev.reversed_axes());
+    da_prev.fill(T::zero());
+    non_zero.fill(by_example);
+    let path = KernelPath::best();
+    non_zero.multiply_sparse(path, by_example, weights, da_prev.reversed_axes());
 }

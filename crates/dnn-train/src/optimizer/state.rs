@@ -5,8 +5,8 @@
     reason = "the loops have to be a part of the function that is compiled for vectors"
 )]
 
-use dnn_core::kernels::{KernelPath, PlainLoop, prefetch};
 use dnn_core::{CoreError, Element, LayerParameters, Parameters};
+use dnn_kernels::{KernelPath, PlainLoop, prefetch};
 use dnn_layers::LayerParametersMut;
 use ndarray::{ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, s};
 

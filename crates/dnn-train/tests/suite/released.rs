@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::fits::{bits, build, size};
-use dnn_core::kernels::KernelPath;
+use dnn_kernels::KernelPath;
 use dnn_core::{Element, Precision};
 use dnn_data::ImageDataset;
 use dnn_layers::{Activation, InputShape, Layer, Network, NetworkBuilder};

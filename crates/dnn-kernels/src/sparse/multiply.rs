@@ -1,19 +1,92 @@
 //! `out += C S`, where the rows of `S` and `out` are in one piece: the gradient of the weights
 //! (`dZ X^T`), that of the activations (`dZ^T W`), and, with packed weights, the outputs (`X^T W^T`).
 //!
-//! Exact zeros of `C`, which `ReLU` leaves many of, are skipped: each row of `C` comes with a list of
-//! what is not zero. Where few are, a group of rows goes through a dense block in registers instead;
-//! which of the two is decided by counting, over groups that follow from the shape.
+//! Exact zeros of `C`, which `ReLU` leaves many of, are skipped: each row of `C` comes with the list of its
+//! non-zero entries. Where zeros are few, a group of rows goes through a dense block in registers instead; which
+//! of the two is decided by counting, over groups that follow from the shape.
+//!
+//! ```text
+//! for a panel of columns, up to 8 vectors wide:
+//!     for a group of rows of C:
+//!         more than 10/16 of the group non-zero:  for all terms, sums[rows] += c * S[term]
+//!         else, row by row:                       for its non-zero terms, sums += c * S[term]
+//!         out[rows] += sums
+//! ```
 
-use super::launch::Kernel;
-use super::lists::Entry;
-use super::simd::{LINE, Simd, fetch};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, NdFloat};
 
-/// The most terms of a sum that one list covers.
-pub const CHUNK: usize = 64;
+use crate::dispatch::{Kernel, dispatch};
+use crate::entry::{CHUNK, Entry, Lists};
+use crate::layout::row_stride;
+use crate::operands::{DenseRows, SparseRows};
+use crate::path::KernelPath;
+use crate::prefetch::{CACHE_LINE, prefetch_line};
+use crate::simd::Simd;
 
 /// Out of 16: a group of rows with more numbers that are not zero goes through the dense block.
 const DENSE_FROM: usize = 10;
+
+/// The formula as it stands.
+pub(crate) fn plain<T: NdFloat>(
+    left: SparseRows<'_, T>,
+    right: ArrayView2<'_, T>,
+    mut out: ArrayViewMut2<'_, T>,
+) {
+    for (row, mut out) in left.values.axis_iter(Axis(0)).zip(out.rows_mut()) {
+        for (&c, source) in row.iter().zip(right.rows()).filter(|(c, _)| !c.is_zero()) {
+            out.scaled_add(c, &source);
+        }
+    }
+}
+
+/// The same on vectors, for the terms of one chunk with lists, or for all terms without.
+///
+/// # Panics
+/// If shapes do not fit, or rows of the right side or of `out` are not in one piece.
+pub(crate) fn by_vectors(
+    path: KernelPath,
+    left: SparseRows<'_, f32>,
+    right: DenseRows<'_, f32>,
+    mut out: ArrayViewMut2<'_, f32>,
+) {
+    let SparseRows { values: coefficients, non_zero } = left;
+    let DenseRows { values: source, ahead } = right;
+    let ((rows, terms), width) = (coefficients.dim(), source.ncols());
+    assert_eq!(source.nrows(), terms, "one row for each term");
+    assert_eq!(out.dim(), (rows, width), "outputs of another shape");
+    let stride = row_stride(source.dim(), source.strides()).expect("rows in one piece");
+    let out_stride = row_stride(out.dim(), out.strides()).expect("rows in one piece");
+    let step = |axis: usize, length: usize| {
+        // A single number has no next one.
+        let stride = if length > 1 { coefficients.strides()[axis] } else { 0 };
+        usize::try_from(stride).expect("coefficients in rising order")
+    };
+    let (row, term) = (step(0, rows), step(1, terms));
+    let (counts, entries) =
+        non_zero.map_or((std::ptr::null(), std::ptr::null()), |Lists { counts, entries }| {
+            assert!(counts.len() == rows && entries.len() == rows * CHUNK, "lists of other rows");
+            (counts.as_ptr(), entries.as_ptr())
+        });
+    let (coefficients, source) = (coefficients.as_ptr(), source.as_ptr());
+    let out = out.as_mut_ptr();
+    let kernel = SparseProduct {
+        coefficients,
+        row,
+        term,
+        rows,
+        terms,
+        counts,
+        entries,
+        source,
+        stride,
+        width,
+        out,
+        out_stride,
+        ahead,
+    };
+    // SAFETY: the shapes were checked above, and lists name terms of their chunk alone.
+    unsafe { dispatch(path, kernel) }
+}
 
 /// `out += C S`; with lists for up to [`CHUNK`] terms.
 ///
@@ -22,24 +95,24 @@ const DENSE_FROM: usize = 10;
 /// for each row, or to nothing if zeros are few, and `entries` to so many entries of each row, rows [`CHUNK`] apart, all of terms that
 /// exist; `source` to `terms` rows of `width` numbers, `stride` apart, and `out` to `rows` of them,
 /// `out_stride` apart.
-pub(super) struct Combine<'a> {
-    pub(super) coefficients: *const f32,
-    pub(super) row: usize,
-    pub(super) term: usize,
-    pub(super) rows: usize,
-    pub(super) terms: usize,
-    pub(super) counts: *const u32,
-    pub(super) entries: *const Entry,
-    pub(super) source: *const f32,
-    pub(super) stride: usize,
-    pub(super) width: usize,
-    pub(super) out: *mut f32,
-    pub(super) out_stride: usize,
-    /// What is read next: of it a part is fetched with each row, as long as the row takes.
-    pub(super) ahead: &'a [f32],
+struct SparseProduct<'a> {
+    coefficients: *const f32,
+    row: usize,
+    term: usize,
+    rows: usize,
+    terms: usize,
+    counts: *const u32,
+    entries: *const Entry<f32>,
+    source: *const f32,
+    stride: usize,
+    width: usize,
+    out: *mut f32,
+    out_stride: usize,
+    /// What is read next: of it a part is prefetched with each row, as long as the row takes.
+    ahead: &'a [f32],
 }
 
-impl Kernel for Combine<'_> {
+impl Kernel for SparseProduct<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -74,7 +147,7 @@ impl Kernel for Combine<'_> {
     }
 }
 
-/// What is to be fetched while there is work, counted in terms.
+/// What is to be prefetched while there is work, counted in terms.
 struct Ahead {
     next: *const u8,
     lines: usize,
@@ -82,7 +155,7 @@ struct Ahead {
 }
 
 impl Ahead {
-    /// What is to be fetched beside a part of the work.
+    /// What is to be prefetched beside a part of the work.
     #[inline(always)]
     fn share(&mut self, work: usize) -> Self {
         let lines = match self.lines {
@@ -90,37 +163,37 @@ impl Ahead {
             lines => (lines * work).div_ceil(self.work.max(1)).min(lines),
         };
         let share = Self { next: self.next, lines, work };
-        self.next = self.next.wrapping_add(lines * LINE);
+        self.next = self.next.wrapping_add(lines * CACHE_LINE);
         self.lines -= lines;
         self.work = self.work.saturating_sub(work);
         share
     }
 
     #[inline(always)]
-    fn fetch(&mut self) {
+    fn prefetch(&mut self) {
         if self.lines > 0 {
-            fetch(self.next);
-            self.next = self.next.wrapping_add(LINE);
+            prefetch_line(self.next);
+            self.next = self.next.wrapping_add(CACHE_LINE);
             self.lines -= 1;
         }
     }
 
     #[inline(always)]
-    fn fetch_all(&mut self) {
+    fn prefetch_all(&mut self) {
         while self.lines > 0 {
-            self.fetch();
+            self.prefetch();
         }
     }
 }
 
-impl Combine<'_> {
-    /// What is fetched, if anything is.
+impl SparseProduct<'_> {
+    /// What is prefetched, if anything is.
     ///
     /// # Safety
     /// The counts exist.
     #[inline(always)]
     unsafe fn ahead<S: Simd>(&self, wanted: bool) -> Ahead {
-        let lines = if wanted { size_of_val(self.ahead) / LINE } else { 0 };
+        let lines = if wanted { size_of_val(self.ahead) / CACHE_LINE } else { 0 };
         let mut work = 0;
         let mut row = 0;
         while lines > 0 && row < self.rows {
@@ -143,9 +216,9 @@ impl Combine<'_> {
             return (all, true);
         }
         // SAFETY: as the caller says.
-        let alive: usize =
+        let non_zero: usize =
             unsafe { (row..row + group).map(|row| *self.counts.add(row) as usize).sum() };
-        if 16 * alive > DENSE_FROM * all { (all, true) } else { (alive, false) }
+        if 16 * non_zero > DENSE_FROM * all { (all, true) } else { (non_zero, false) }
     }
 
     /// All rows of `V` vectors of columns from `first` on; if `PART`, of `count` columns alone.
@@ -170,7 +243,7 @@ impl Combine<'_> {
                     self.dense::<S, V, PART>(row, group, (first, count), ahead.share(work));
                 } else {
                     for row in row..row + group {
-                        ahead.share(*self.counts.add(row) as usize).fetch_all();
+                        ahead.share(*self.counts.add(row) as usize).prefetch_all();
                         if V == 8 {
                             self.sparse_wide::<S>(row, first);
                         } else {
@@ -222,7 +295,7 @@ impl Combine<'_> {
             row += done;
             group -= done;
         }
-        ahead.fetch_all();
+        ahead.prefetch_all();
     }
 
     /// `R` rows of `V` vectors, kept in registers over all terms.
@@ -243,7 +316,7 @@ impl Combine<'_> {
             let coefficients = self.coefficients.add(row * self.row);
             let source = self.source.add(first);
             for term in 0..self.terms {
-                ahead.fetch();
+                ahead.prefetch();
                 let from = source.add(term * self.stride);
                 for v in 0..V {
                     s[v] = load::<S, PART>(from.add(v * S::LANES), count);
@@ -269,14 +342,14 @@ impl Combine<'_> {
     unsafe fn sparse_wide<S: Simd>(&self, row: usize, first: usize) {
         // SAFETY: the caller has this row and these columns, and each entry is of a term that exists.
         unsafe {
-            let alive = *self.counts.add(row) as usize;
-            if alive == 0 {
+            let non_zero = *self.counts.add(row) as usize;
+            if non_zero == 0 {
                 return;
             }
             let entries = self.entries.add(row * CHUNK);
             let source = self.source.add(first);
             let mut sums = [S::splat(0.0); 8];
-            for entry in 0..alive {
+            for entry in 0..non_zero {
                 let Entry { term, value } = *entries.add(entry);
                 let c = S::splat(value);
                 let from = source.add(term as usize * self.stride);
@@ -301,15 +374,15 @@ impl Combine<'_> {
     ) {
         // SAFETY: the caller has this row and these columns, and each entry is of a term that exists.
         unsafe {
-            let alive = *self.counts.add(row) as usize;
-            if alive == 0 {
+            let non_zero = *self.counts.add(row) as usize;
+            if non_zero == 0 {
                 return;
             }
             let entries = self.entries.add(row * CHUNK);
             let source = self.source.add(first);
             let (mut even, mut odd) = ([S::splat(0.0); V], [S::splat(0.0); V]);
             let mut entry = 0;
-            while entry + 2 <= alive {
+            while entry + 2 <= non_zero {
                 let (a, b) = (*entries.add(entry), *entries.add(entry + 1));
                 let (c, d) = (S::splat(a.value), S::splat(b.value));
                 let from = source.add(a.term as usize * self.stride);
@@ -324,7 +397,7 @@ impl Combine<'_> {
                 }
                 entry += 2;
             }
-            if entry < alive {
+            if entry < non_zero {
                 let a = *entries.add(entry);
                 let c = S::splat(a.value);
                 let from = source.add(a.term as usize * self.stride);
@@ -374,4 +447,20 @@ impl Combine<'_> {
 unsafe fn load<S: Simd, const PART: bool>(from: *const f32, count: usize) -> S::V {
     // SAFETY: the caller's promises are passed on.
     unsafe { if PART { S::load_part(from, count) } else { S::load(from) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+
+    use super::*;
+
+    #[test]
+    fn the_plain_formula_is_the_formula_and_skips_zeros() {
+        // 1 + 2 * 3 + 0 * NaN, and 1 - 1 * 4 + 0 * NaN.
+        let (c, source) = (array![[2.0, 0.0]], array![[3.0, -2.0], [f64::NAN, f64::NAN]]);
+        let mut out = Array2::ones((1, 2));
+        plain(SparseRows { values: c.view(), non_zero: None }, source.view(), out.view_mut());
+        assert_eq!(out, array![[7.0, -3.0]]);
+    }
 }

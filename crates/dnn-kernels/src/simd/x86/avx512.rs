@@ -1,104 +1,23 @@
-//! The vectors of x86-64 processors.
+//! AVX-512 Foundation.
 
 use std::arch::x86_64::{
-    __m256, __m512, __m512i, _CMP_NEQ_UQ, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadl_epi64,
-    _mm_loadu_si128, _mm_movehl_ps, _mm_shuffle_ps, _mm256_add_ps, _mm256_castpd_ps,
-    _mm256_castps256_ps128, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_extractf128_ps,
-    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps,
-    _mm256_set1_ps, _mm256_storeu_ps, _mm512_add_epi32, _mm512_add_ps, _mm512_castpd_ps,
-    _mm512_castps_pd, _mm512_castps_si512, _mm512_castps512_ps256, _mm512_cmp_ps_mask,
-    _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_extractf64x4_pd, _mm512_fmadd_ps,
-    _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_compress_epi32, _mm512_maskz_compress_ps,
-    _mm512_maskz_loadu_ps, _mm512_permutex2var_epi32, _mm512_set1_epi32, _mm512_set1_ps,
-    _mm512_setr_epi32, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_storeu_ps,
-    _mm512_storeu_si512, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
-    _mm512_unpacklo_ps,
+    __m512, __m512i, _CMP_NEQ_UQ, _mm_loadu_si128, _mm256_add_ps, _mm256_castpd_ps,
+    _mm512_add_epi32, _mm512_add_ps, _mm512_castpd_ps, _mm512_castps_pd, _mm512_castps_si512,
+    _mm512_castps512_ps256, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32,
+    _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps,
+    _mm512_maskz_compress_epi32, _mm512_maskz_compress_ps, _mm512_maskz_loadu_ps,
+    _mm512_permutex2var_epi32, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
+    _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_storeu_ps, _mm512_storeu_si512,
+    _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
 };
 
-use super::lists::Entry;
-use super::simd::Simd;
-
-/// AVX2 with fused multiply-add: 16 registers of 8 numbers.
-#[derive(Clone, Copy)]
-pub(super) struct Avx2;
-
-/// For each count, as many lanes switched on from here: `MASKS[8 - count..]`.
-static MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
-
-impl Simd for Avx2 {
-    type V = __m256;
-    const LANES: usize = 8;
-    const ROWS: usize = 3;
-    const EXAMPLES: usize = 3;
-
-    #[inline(always)]
-    unsafe fn splat(value: f32) -> Self::V {
-        // SAFETY: the caller has AVX.
-        unsafe { _mm256_set1_ps(value) }
-    }
-
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self::V {
-        // SAFETY: the caller has AVX, and 8 numbers there.
-        unsafe { _mm256_loadu_ps(from) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_part(from: *const f32, count: usize) -> Self::V {
-        // SAFETY: the caller has AVX, and `count` numbers there, up to 8: the others are not touched.
-        unsafe {
-            let mask = _mm256_loadu_si256(MASKS.as_ptr().add(8 - count.min(8)).cast());
-            _mm256_maskload_ps(from, mask)
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn load_bytes(from: *const u8) -> Self::V {
-        // SAFETY: the caller has AVX2, and 8 bytes there.
-        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast()))) }
-    }
-
-    #[inline(always)]
-    unsafe fn store(to: *mut f32, v: Self::V) {
-        // SAFETY: the caller has AVX, and room for 8 numbers there.
-        unsafe { _mm256_storeu_ps(to, v) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_part(to: *mut f32, v: Self::V, count: usize) {
-        // SAFETY: the caller has AVX, and room for `count` numbers there: the others are not touched.
-        unsafe {
-            let mask = _mm256_loadu_si256(MASKS.as_ptr().add(8 - count.min(8)).cast());
-            _mm256_maskstore_ps(to, mask, v);
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn multiply_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-        // SAFETY: the caller has FMA.
-        unsafe { _mm256_fmadd_ps(a, b, c) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
-        // SAFETY: the caller has AVX.
-        unsafe { _mm256_add_ps(a, b) }
-    }
-
-    #[inline(always)]
-    unsafe fn sum(v: Self::V) -> f32 {
-        // SAFETY: the caller has AVX.
-        unsafe {
-            let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
-            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-            _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
-        }
-    }
-}
+use super::avx2::Avx2;
+use crate::entry::Entry;
+use crate::simd::vectors::Simd;
 
 /// AVX-512: 32 registers of 16 numbers.
 #[derive(Clone, Copy)]
-pub(super) struct Avx512;
+pub(crate) struct Avx512;
 
 /// The first `count` of 16 lanes.
 #[inline(always)]
@@ -208,21 +127,21 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn list(from: *const f32, first: u32, to: *mut Entry) -> usize {
+    unsafe fn list_non_zero(from: *const f32, first: u32, to: *mut Entry<f32>) -> usize {
         // SAFETY: the caller has AVX-512, 16 numbers, and room for 16 entries, each a term and its number.
         unsafe {
             let values = _mm512_loadu_ps(from);
-            let alive = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(values, _mm512_setzero_ps());
+            let non_zero = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(values, _mm512_setzero_ps());
             let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
             let terms = _mm512_add_epi32(lanes, _mm512_set1_epi32(first.cast_signed()));
-            let terms = _mm512_maskz_compress_epi32(alive, terms);
-            let values = _mm512_castps_si512(_mm512_maskz_compress_ps(alive, values));
+            let terms = _mm512_maskz_compress_epi32(non_zero, terms);
+            let values = _mm512_castps_si512(_mm512_maskz_compress_ps(non_zero, values));
             let low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
             let high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
             let to: *mut __m512i = to.cast();
             _mm512_storeu_si512(to, _mm512_permutex2var_epi32(terms, low, values));
             _mm512_storeu_si512(to.add(1), _mm512_permutex2var_epi32(terms, high, values));
-            alive.count_ones() as usize
+            non_zero.count_ones() as usize
         }
     }
 }

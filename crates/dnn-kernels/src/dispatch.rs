@@ -1,66 +1,23 @@
-//! Which instruction set runs a kernel.
+//! Runs a kernel on an instruction set.
+//!
+//! A kernel is written once, over [`Simd`]. Each instruction set has one function here that the compiler makes
+//! vectors of that set in, and a kernel is inlined into each of them:
+//!
+//! ```text
+//! dispatch(path, kernel):
+//!     refuse a path that the processor does not have
+//!     AVX-512:  run::<Avx512> in a function compiled for avx512f, avx2, fma
+//!     AVX2:     run::<Avx2>   in a function compiled for avx2, fma
+//!     else:     run::<Portable>
+//! ```
 
-use std::fmt;
-
-use super::simd::{Portable, Simd};
+use crate::path::KernelPath;
 #[cfg(target_arch = "x86_64")]
-use super::x86::{Avx2, Avx512};
-
-/// The instruction sets that kernels are compiled for. The same bits are promised on one of them, not
-/// across them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum KernelPath {
-    /// AVX-512 of x86-64.
-    Avx512,
-    /// AVX2 with fused multiply-add of x86-64.
-    Avx2,
-    /// Whatever the compiler takes for granted.
-    Portable,
-}
-
-impl KernelPath {
-    /// Whether this processor has it.
-    pub fn exists(self) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        {
-            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            match self {
-                Self::Avx512 => avx2 && is_x86_feature_detected!("avx512f"),
-                Self::Avx2 => avx2,
-                Self::Portable => true,
-            }
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        {
-            self == Self::Portable
-        }
-    }
-
-    /// The fastest one that this processor has.
-    pub fn best() -> Self {
-        let all = [Self::Avx512, Self::Avx2];
-        all.into_iter().find(|path| path.exists()).unwrap_or(Self::Portable)
-    }
-
-    /// All that this processor has.
-    pub fn all() -> impl Iterator<Item = Self> {
-        [Self::Avx512, Self::Avx2, Self::Portable].into_iter().filter(|path| path.exists())
-    }
-}
-
-impl fmt::Display for KernelPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Avx512 => "avx512f",
-            Self::Avx2 => "avx2+fma",
-            Self::Portable => "portable",
-        })
-    }
-}
+use crate::simd::{Avx2, Avx512};
+use crate::simd::{Portable, Simd};
 
 /// A loop that is compiled once for each instruction set.
-pub(super) trait Kernel {
+pub(crate) trait Kernel {
     /// What it gives.
     type Output;
 
@@ -79,7 +36,7 @@ pub(super) trait Kernel {
 /// # Panics
 /// If the processor has no such instructions.
 #[inline]
-pub(super) unsafe fn launch<K: Kernel>(path: KernelPath, kernel: K) -> K::Output {
+pub(crate) unsafe fn dispatch<K: Kernel>(path: KernelPath, kernel: K) -> K::Output {
     // Cheap beside any kernel: the standard library remembers what it found.
     assert!(path.exists(), "kernels for instructions that this processor does not have");
     // SAFETY: the instructions exist, and the caller vouches for the pointers.
@@ -140,6 +97,6 @@ impl KernelPath {
     #[inline]
     pub fn vectorized<L: PlainLoop>(self, work: L) -> L::Output {
         // SAFETY: there are no pointers.
-        unsafe { launch(self, Plain(work)) }
+        unsafe { dispatch(self, Plain(work)) }
     }
 }

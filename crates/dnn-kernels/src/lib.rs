@@ -1,0 +1,61 @@
+//! The inner loops of dnn: products of `f32`, `f64` and 8-bit numbers at the speed of the processor, and the one
+//! place of `unsafe` in its mathematics.
+//!
+//! A kernel is written once, over what the vectors of an instruction set can do ([`simd`]), and compiled for
+//! AVX-512, AVX2 and any other processor; which one runs is found out at run time ([`KernelPath`]). Everything that
+//! is public here is safe: shapes are checked before a pointer is made. Beside each kernel stands its formula in
+//! plain Rust, which it is tested against, and which types without vectors run on.
+//!
+//! | you want to | use |
+//! |---|---|
+//! | `W X + b` for few units or few examples, read as they lie | [`Kernels::linear`], [`Kernels::linear_bytes`] |
+//! | `W X + b` for many examples | [`PackedWeights`] |
+//! | `C S` without the exact zeros of `C`, as in `dZ X^T` and `W^T dZ` | [`NonZeroIndex`] |
+//! | `X^T Y` of pixels, and products with it | [`gram`] |
+//! | a matrix with rows and columns exchanged | [`Kernels::transpose`], [`TransposeBuffer`] |
+//! | a loop of your own, compiled for each instruction set | [`PlainLoop`], [`KernelPath::vectorized`] |
+//! | arrays that begin at a line of the cache | [`aligned_zeros`], [`into_aligned`], [`aligned`] |
+//!
+//! Which kernels a number type has is [`Number::Kernels`]. The bits of a result depend on the path, and never on
+//! the number of threads.
+//!
+//! What it leaves out on purpose: blocking over whole matrices, whatever knows of layers, and arrays that do not
+//! lie in one piece.
+
+#![allow(unsafe_code, reason = "pointers and vector instructions; every block says why it may")]
+#![allow(
+    clippy::inline_always,
+    clippy::needless_range_loop,
+    reason = "loops over registers have to be unrolled inside of a caller with the instructions"
+)]
+
+mod aligned;
+mod dispatch;
+mod dot;
+mod entry;
+mod finite;
+pub mod gram;
+mod kernels;
+mod layout;
+mod non_zero;
+mod operands;
+mod packed;
+mod path;
+mod prefetch;
+mod simd;
+mod sparse;
+#[cfg(test)]
+mod test_support;
+mod transpose;
+
+pub use aligned::{TransposeBuffer, aligned, aligned_zeros, into_aligned};
+pub use dispatch::PlainLoop;
+pub use entry::{CHUNK, Entry, Lists, ListsMut};
+pub use finite::all_finite;
+pub use kernels::{F32Kernels, F64Kernels, Kernels, Number};
+pub use layout::has_contiguous_rows;
+pub use non_zero::{ChunkOfRows, NonZeroIndex, is_sparse, multiply_dense};
+pub use operands::{DenseRows, Linear, SparseRows};
+pub use packed::{PackedScratch, PackedWeights};
+pub use path::KernelPath;
+pub use prefetch::prefetch;

@@ -1,0 +1,96 @@
+//! What the tests of this crate share: made-up numbers from a seed, arrays inside of larger ones, and how near a sum
+//! has to be to what it should be.
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt as _, SeedableRng as _};
+
+/// Made-up numbers.
+pub(crate) struct Draws(ChaCha8Rng);
+
+impl Draws {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    /// A number from 0 to `most`.
+    pub(crate) fn up_to(&mut self, most: u32) -> u32 {
+        self.0.random_range(0..=most)
+    }
+
+    pub(crate) fn byte(&mut self) -> u8 {
+        self.0.random()
+    }
+
+    /// About normally distributed: the sum of 12 uniform numbers less 6.
+    pub(crate) fn normal(&mut self) -> f32 {
+        (0..12).map(|_| self.0.random::<f32>()).sum::<f32>() - 6.0
+    }
+
+    pub(crate) fn matrix(&mut self, shape: (usize, usize)) -> Array2<f32> {
+        Array2::from_shape_simple_fn(shape, || self.normal())
+    }
+}
+
+/// In `f64`, in which the plain formulas are the oracle.
+pub(crate) fn wide(values: ArrayView2<'_, f32>) -> Array2<f64> {
+    values.mapv(f64::from)
+}
+
+/// Equal up to the rounding of sums of so many terms of such sizes.
+#[track_caller]
+pub(crate) fn assert_close(
+    found: ArrayView2<'_, f32>,
+    expected: &Array2<f64>,
+    size: f64,
+    what: &str,
+) {
+    assert_eq!(found.dim(), expected.dim());
+    for (index, &expected) in expected.indexed_iter() {
+        let apart = (f64::from(found[index]) - expected).abs();
+        assert!(apart <= 1e-5 * (1.0 + size), "{what}: {apart:e} at {index:?}");
+    }
+}
+
+/// A larger array of NaN with these values inside, at an odd place and stride.
+pub(crate) fn amid(values: &Array2<f32>) -> Array2<f32> {
+    let (rows, columns) = values.dim();
+    let mut all = Array2::from_elem((rows + 2, columns + 3), f32::NAN);
+    inner_mut(&mut all).assign(values);
+    all
+}
+
+/// The values of [`amid`].
+pub(crate) fn inner(all: &Array2<f32>) -> ArrayView2<'_, f32> {
+    let (rows, columns) = all.dim();
+    all.slice(s![1..rows - 1, 1..columns - 2])
+}
+
+pub(crate) fn inner_mut(all: &mut Array2<f32>) -> ArrayViewMut2<'_, f32> {
+    let (rows, columns) = all.dim();
+    all.slice_mut(s![1..rows - 1, 1..columns - 2])
+}
+
+/// Nothing but the inner part was written.
+#[track_caller]
+pub(crate) fn assert_untouched(all: &Array2<f32>) {
+    let (rows, columns) = all.dim();
+    for ((i, j), value) in all.indexed_iter() {
+        let inside = (1..rows - 1).contains(&i) && (1..columns - 2).contains(&j);
+        assert!(inside || value.is_nan(), "written at {i}, {j}");
+    }
+}
+
+/// Cases of a property test; under Miri, which takes minutes for each of many, a few.
+pub(crate) fn cases(count: u32) -> proptest::test_runner::Config {
+    let count = if cfg!(miri) { 4 } else { count };
+    proptest::test_runner::Config {
+        failure_persistence: None,
+        ..proptest::test_runner::Config::with_cases(count)
+    }
+}
+
+/// Whether `work` panics, as on shapes that do not fit.
+pub(crate) fn panics(work: impl FnOnce()) -> bool {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err()
+}
