@@ -1,14 +1,14 @@
 //! `cargo xtask`: the chores of this workspace.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
-use clap::{Parser, Subcommand};
-use dnn_fetch::command::{self, FetchArguments};
-use xtask::bench::{self, BenchOptions};
-use xtask::workloads::{self, Choice, Options, Stage, bits, growth, loaded, workloads};
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use xtask::cargo::cargo;
+use xtask::ci::{self, CiOptions};
+use xtask::counts::Counts;
 
 /// Chores of the dnn workspace.
 #[derive(Parser)]
@@ -20,63 +20,46 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Fetch public data sets into datasets/, verify and unpack them.
-    #[command(name = "fetch-data", after_help = command::EXAMPLES.replace("PROGRAM", "cargo xtask fetch-data"))]
-    FetchData(FetchArguments),
+    /// Fetch public data sets into datasets/, verify and unpack them: what `dnn fetch` does.
+    #[command(name = "fetch-data", disable_help_flag = true)]
+    FetchData(Passed),
     /// Measure: the benchmarks of every crate, and whole workloads beside other software.
+    #[command(disable_help_flag = true)]
+    Bench(Passed),
+    /// Check everything that must hold before a change lands, step by step, with the time of each.
     ///
-    /// Tables are printed and also written to `bench` in the target folder, together with the machine,
-    /// all versions and the commit: bench.md and bench.json for benchmarks, report.md, report.json and
-    /// report.svg for workloads, growth.md, growth.json and growth.svg for growth curves, bits.md and
-    /// bits.json, loaded.md and loaded.json.
-    ///
-    /// Pictures are real where the folder `DNN_TEST_DATA` has them (cats-vs-dogs-small.tar.gz, mnist/,
-    /// `train_catvnoncat.h5`), else made up.
-    #[command(after_help = WORDS)]
-    Bench {
-        /// Measure workloads beside other software: `NumPy`, `PyTorch`, JAX, scikit-learn, onnxruntime,
-        /// Pillow and `OpenCV`, as far as they install into target/bench/python. `DNN_PYTHON` names
-        /// another Python, which is used as it is.
-        #[arg(long)]
-        peers: bool,
-        /// The folder of pictures to load, in place of photographs that are made.
-        #[arg(long, value_name = "DIR")]
-        data: Option<PathBuf>,
-        /// Small shapes and few samples: whether it runs, not how fast.
+    /// What cannot be checked here, because its tool is missing, is said at its place and again at the end.
+    Ci {
+        /// For a change in progress: formatting, counts, clippy, the unit tests of all crates, and the
+        /// integration tests of the packages with a file that differs from the base.
         #[arg(long)]
         quick: bool,
-        /// What to measure; benchmarks and workloads if there is no word, without benchmarks if there
-        /// are peers.
-        #[arg(value_name = "WORKLOAD")]
-        words: Vec<String>,
+        /// What a quick check compares with: a commit, or a branch, whose last common commit is taken.
+        #[arg(long, value_name = "COMMIT", default_value = "origin/main", requires = "quick")]
+        base: String,
+    },
+    /// Count what the house rules are about: long functions and files, tuples as parameters, files in
+    /// circles, files that match on kinds of layers, public items, lines of the README.
+    Counts {
+        /// The workspace to count, in place of this one.
+        #[arg(long, value_name = "PATH")]
+        root: Option<PathBuf>,
+        /// Name every place, of what is within its limit too.
+        #[arg(long)]
+        all: bool,
     },
 }
 
-const WORDS: &str = "\
-Words:
-  w1a w1b                  full-batch steps on 6,002 pictures
-  w1a-run-2500 w1a-run-300 w1b-run-2500   whole full-batch runs
-  w2-64-sgd w2-64-adam w2-256-sgd w2-256-adam   an epoch in mini-batches
-  w3-momentum w3-adam      an epoch of 60,000 digits
-  w4-big-1 w4-mnist-1 w4-big-256 w4-mnist-256   predictions
-  w5 (loading)             JPEG files to 64x64
-  w6-step w6-predict       whole processes
-  w7                       the course's run
-  w1 w2 w2-64 ...          all whose names begin so
-  growth                   time and memory against examples, width, depth, batch, threads
-  bits                     whether equal runs end in equal bits on 1, 2, 3, 4 and 8 threads, and
-                           beside busy processes; an error if not. Of all workloads that train or
-                           predict, or of those named with it: bits w2 w3
-  loaded                   time beside a busy process for each processor, against one thread on the
-                           idle machine; of the same workloads
-  criterion                all benchmarks of all crates
-  any other                the benchmarks whose `crate/bench/name` contains it";
+/// The arguments of another program, as they are.
+#[derive(Args)]
+struct Passed {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    words: Vec<String>,
+}
 
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
-        // Whoever read the output has seen enough.
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // For people: the causes, and no stack.
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
@@ -85,50 +68,35 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
+fn run(command: Command) -> Result<ExitCode> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let workspace = here.parent().context("the folder of xtask has one above it")?;
     match command {
-        Command::FetchData(arguments) => command::run(&arguments)?,
-        Command::Bench { peers, data, quick, words } => {
-            measure(&Options { quick, peers, data, words })?;
+        Command::FetchData(passed) => pass(&["dnn-cli", "fetch"], &passed.words),
+        Command::Bench(passed) => pass(&["dnn-bench"], &passed.words),
+        Command::Ci { quick, base } => {
+            let passed = ci::run(workspace, &CiOptions { quick, base })?;
+            Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Counts { root, all } => {
+            let counts = Counts::of(root.as_deref().unwrap_or(workspace))?;
+            write!(std::io::stdout(), "{}", counts.table(all))?;
+            Ok(ExitCode::SUCCESS)
         }
     }
-    Ok(())
 }
 
-/// Measures what the words ask for; costs that disagree and bits that differ are errors, after the report.
-fn measure(options: &Options) -> Result<()> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let choice = Choice::of(options, workloads(options.quick, threads));
-    if let Some(filters) = choice.filters {
-        let report = bench::run(&BenchOptions { quick: options.quick, filters })?;
-        writeln!(std::io::stdout(), "{}", report.markdown())?;
-    }
-    if !choice.workloads.is_empty() {
-        let report = workloads::measure(options, &choice.workloads)?;
-        writeln!(std::io::stdout(), "{}", report.markdown())?;
-        let wrong = report.disagreements();
-        ensure!(wrong.is_empty(), "costs disagree: {}", wrong.join("; "));
-    }
-    if choice.growth {
-        writeln!(std::io::stdout(), "{}", growth::grow(options)?.markdown())?;
-    }
-    let stage = || Stage::set(&Options { peers: false, ..options.clone() });
-    if !choice.loaded.is_empty() {
-        let loaded = loaded::load(&stage()?, options, &choice.loaded)?;
-        writeln!(std::io::stdout(), "{}", loaded.markdown())?;
-    }
-    if !choice.bits.is_empty() {
-        let report = bits::compare(&stage()?, options, &choice.bits)?;
-        writeln!(std::io::stdout(), "{}", report.markdown())?;
-        let wrong = report.differences();
-        ensure!(wrong.is_empty(), "bits differ: {}", wrong.join("; "));
-    }
-    Ok(())
-}
-
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
-        .any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+/// Builds a package of this workspace for release and runs its program with `words`, in the current folder.
+fn pass(package: &[&str], words: &[String]) -> Result<ExitCode> {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let status = cargo()
+        .args(["run", "--quiet", "--release", "--manifest-path", manifest, "--package"])
+        .arg(package[0])
+        .arg("--")
+        .args(&package[1..])
+        .args(words)
+        .status()
+        .context("cannot start cargo")?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }

@@ -6,9 +6,9 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use xtask::bench::Workspace;
-use xtask::worker::{Job, Kind};
-use xtask::workloads::{Body, Busy, Options, Source, Stage, Store, Workload, bits, loaded};
+use dnn_bench::bench::Workspace;
+use dnn_bench::worker::{Job, Kind};
+use dnn_bench::workloads::{Body, Busy, Options, Source, Stage, Store, Workload, bits, loaded};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_bench-worker");
 

@@ -8,7 +8,7 @@ const UNITS: [&str; 4] = ["ns", "µs", "ms", "s"];
 ///
 /// # Examples
 /// ```
-/// assert_eq!(xtask::bench::scaled(1_234_000.0), "1.234 ms");
+/// assert_eq!(dnn_bench::bench::scaled(1_234_000.0), "1.234 ms");
 /// ```
 pub fn scaled(nanoseconds: f64) -> String {
     let (mut value, mut unit) = (nanoseconds, 0);

@@ -10,12 +10,13 @@ use super::entrants::{Opened, Process, Program, Worker};
 use super::prepare::Store;
 use super::python::Python;
 use super::turns::Plan;
-use crate::bench::{Workspace, quoted};
+use crate::bench::Workspace;
 use crate::worker::Job;
+use xtask::cargo::quoted;
 
 /// How this program is called, built as it is.
 const PROGRAM: &str = if cfg!(feature = "turbojpeg") {
-    "cargo run --release -p xtask --features turbojpeg -- bench"
+    "cargo run --release -p dnn-bench --features turbojpeg --"
 } else {
     "cargo xtask bench"
 };
@@ -84,7 +85,7 @@ impl Stage {
         let workspace = Workspace::here()?;
         let store = Store::new(&workspace.target)?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let worker = workspace.build("xtask", "bin", "bench-worker")?;
+        let worker = workspace.build("dnn-bench", "bin", "bench-worker")?;
         let python =
             if options.peers { Some(Python::ready(&store.folder, threads)?) } else { None };
         let missing = python.iter().flat_map(|python| &python.missing);
@@ -112,7 +113,7 @@ impl Stage {
         let python = self.python.as_ref()?;
         let (_, package) = PEERS.iter().find(|(peer, _)| *peer == name)?;
         python.versions.get(*package)?;
-        let script = self.workspace.root.join("xtask/peers/serve.py");
+        let script = self.workspace.root.join("xtask/bench/peers/serve.py");
         let arguments = [&[Path::new(name)], arguments].concat();
         Some(python.driver(name, &script, &arguments))
     }
@@ -152,7 +153,7 @@ impl Stage {
         let decoded = if cfg!(feature = "turbojpeg") { "dnn, libjpeg-turbo" } else { "dnn" };
         let mut all = vec![own(decoded, &[folder]), own("dnn, from its cache", &[folder, &cache])];
         let Some(python) = &self.python else { return Ok(all) };
-        let script = self.workspace.root.join("xtask/peers/loading.py");
+        let script = self.workspace.root.join("xtask/bench/peers/loading.py");
         let threads = self.threads.to_string();
         for peer in peers {
             let package =

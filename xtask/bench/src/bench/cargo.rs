@@ -1,12 +1,12 @@
 //! What cargo knows about the benches, and how it runs them.
 
-use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
+use xtask::cargo::{cargo, quoted};
 
 /// A bench of the workspace: one program with any number of benchmarks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,35 +52,6 @@ pub struct Workspace {
     pub target: PathBuf,
     /// Every bench of every member, by crate and name.
     pub benches: Vec<Bench>,
-}
-
-/// The cargo that runs this program, else the one on the path.
-///
-/// It is not told which package that cargo runs: build scripts that ask for it, as ring's does, would run
-/// again, and all that stands on them would be built again, at every start of this program.
-fn cargo() -> Command {
-    let mut command =
-        Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| describes_package(name)) {
-        command.env_remove(name);
-    }
-    command
-}
-
-/// Whether cargo gives a program this variable to say which package it is of.
-fn describes_package(name: &OsStr) -> bool {
-    let name = name.to_string_lossy();
-    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
-}
-
-/// A word as a shell takes it: in single quotes where it has more than plain characters.
-pub(crate) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 impl Workspace {
@@ -229,7 +200,7 @@ mod tests {
     fn every_bench_file_of_the_workspace_is_found() {
         let workspace = Workspace::here().unwrap();
         let mut files = 0;
-        let mut folders = vec![workspace.root.join("xtask")];
+        let mut folders = vec![workspace.root.join("xtask"), workspace.root.join("xtask/bench")];
         for group in ["crates", "datasets"] {
             let members = fs::read_dir(workspace.root.join(group)).unwrap();
             folders.extend(members.map(|member| member.unwrap().path()));
@@ -254,31 +225,9 @@ mod tests {
     }
 
     #[test]
-    fn cargo_is_not_told_which_package_this_is_and_all_else_that_it_is_told() {
-        let told = |name: &str| !describes_package(OsStr::new(name));
-        assert!(!told("CARGO_MANIFEST_DIR") && !told("CARGO_PKG_VERSION_MAJOR"));
-        assert!(told("CARGO_TARGET_DIR") && told("CARGO_INCREMENTAL") && told("RUSTFLAGS"));
-        // This test is run by a cargo that says it.
-        let removed: Vec<OsString> = cargo()
-            .get_envs()
-            .filter(|(_, value)| value.is_none())
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        assert!(removed.contains(&OsString::from("CARGO_MANIFEST_DIR")), "{removed:?}");
-    }
-
-    #[test]
     fn names_are_read_from_the_list_whatever_is_in_them() {
         let list = "predict big batch 1: benchmark\ngroup/a: b: benchmark\n\n2 benchmarks\n";
         assert_eq!(parse_list(list), ["predict big batch 1", "group/a: b"]);
         assert!(parse_list("0 tests, 0 benchmarks\n").is_empty());
-    }
-
-    #[test]
-    fn words_with_blanks_and_quotes_are_quoted() {
-        assert_eq!(quoted("--quick"), "--quick");
-        assert_eq!(quoted("batch 1"), "'batch 1'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
     }
 }

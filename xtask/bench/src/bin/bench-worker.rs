@@ -1,4 +1,4 @@
-//! Our side of a measurement, as a process: see `xtask::worker`.
+//! Our side of a measurement, as a process: see `dnn_bench::worker`.
 //!
 //! Without arguments it obeys the lines on its standard input. `bench-worker once JOB` does the job in that
 //! file once and says in one line of JSON what that took; `bench-worker bits JOB` says which bits it ended
@@ -8,8 +8,8 @@ use std::io::{BufReader, Write, stdin, stdout};
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use dnn_bench::worker::{Job, Link, bits, once, serve, spin};
 use serde::Serialize;
-use xtask::worker::{Job, Link, bits, once, serve, spin};
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();

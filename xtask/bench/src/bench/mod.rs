@@ -14,8 +14,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use xtask::cargo::quoted;
 
-pub(crate) use cargo::quoted;
 pub use cargo::{Bench, Workspace};
 pub use estimates::{Estimates, Interval};
 pub use machine::Machine;
@@ -43,7 +43,7 @@ impl BenchOptions {
         let mut words = vec!["cargo xtask bench".to_owned()];
         words.extend(self.quick.then(|| "--quick".to_owned()));
         words.extend(self.filters.is_empty().then(|| "criterion".to_owned()));
-        words.extend(self.filters.iter().map(|filter| cargo::quoted(filter)));
+        words.extend(self.filters.iter().map(|filter| quoted(filter)));
         words.join(" ")
     }
 }

@@ -12,8 +12,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::bench::quoted;
 use crate::worker::Turn;
+use xtask::cargo::quoted;
 
 /// A program and what it is started with.
 #[derive(Debug, Clone, PartialEq)]

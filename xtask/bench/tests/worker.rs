@@ -5,10 +5,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use xtask::worker::{CHECKED_STEPS, Job, Kind};
-use xtask::workloads::entrants::{Opened, Process, Program, Worker};
-use xtask::workloads::statistics::apart;
-use xtask::workloads::{Entrant, Plan, Source, Store, play};
+use dnn_bench::worker::{CHECKED_STEPS, Job, Kind};
+use dnn_bench::workloads::entrants::{Opened, Process, Program, Worker};
+use dnn_bench::workloads::statistics::apart;
+use dnn_bench::workloads::{Entrant, Plan, Source, Store, play};
 
 fn program(arguments: &[&Path]) -> Program {
     Program {

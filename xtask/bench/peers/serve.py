@@ -1,4 +1,4 @@
-"""A peer's side of a measurement: the same lines as `xtask::worker` (see there).
+"""A peer's side of a measurement: the same lines as `dnn_bench::worker` (see there).
 
 usage: serve.py PEER            obeys the lines on standard input
        serve.py PEER once JOB   does the job in that file once, as a whole process

@@ -1,7 +1,7 @@
 //! Our side of a measurement: a program that does one job whenever it is told to.
 //!
 //! The one idea: a worker lives as long as the measurement, so that all workers can take turns; it speaks
-//! lines. Every peer's driver in `xtask/peers` speaks the same:
+//! lines. Every peer's driver in `xtask/bench/peers` speaks the same:
 //!
 //! | line it is given | what it does | line it answers |
 //! |---|---|---|
