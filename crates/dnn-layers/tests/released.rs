@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use dnn_kernels::KernelPath;
 use dnn_core::{Element, Features, Precision};
+use dnn_kernels::KernelPath;
 use dnn_layers::{Activation, AnyNetwork, Layer, ModelFile, Network};
 use dnn_store::{Hasher, Scalar};
 use ndarray::Array2;

@@ -101,14 +101,14 @@ fn present(counts: &[usize]) -> usize {
 }
 
 /// Sums over examples, from which an [`Evaluation`] is made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tally {
-    examples: usize,
+    pub(crate) examples: usize,
     /// The sum of the weights of the examples: their number if none was given one.
-    weight: f64,
-    cost: f64,
-    counts: Classification,
-    classified: bool,
+    pub(crate) weight: f64,
+    pub(crate) cost: f64,
+    pub(crate) counts: Classification,
+    pub(crate) classified: bool,
 }
 
 impl Tally {

@@ -112,13 +112,12 @@ pub struct BestEpoch {
 }
 
 /// What has been best so far.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Comparison {
     pub(crate) best: Option<BestEpoch>,
     /// Epochs in a row that were not better than the reference by more than the margin.
     pub(crate) waited: u64,
     /// What has to be beaten by more than the margin, where that is not the best value: smaller gains came since.
-    #[serde(skip)]
     pub(crate) reference: Option<f64>,
 }
 
@@ -127,6 +126,15 @@ impl Comparison {
     pub(crate) fn check(&self, records: u64, steps: u64) -> Result<(), String> {
         if self.waited > records {
             return Err(format!("{} epochs without improvement in {records}", self.waited));
+        }
+        match (self.best, self.reference) {
+            (None, Some(reference)) => {
+                return Err(format!("{reference} to be beaten, and no best epoch"));
+            }
+            (_, Some(reference)) if !reference.is_finite() => {
+                return Err(format!("{reference} to be beaten"));
+            }
+            _ => {}
         }
         let possible = |best: BestEpoch| {
             (1..=records).contains(&best.epoch) && best.step <= steps && best.value.is_finite()
@@ -161,10 +169,10 @@ impl Comparison {
 }
 
 /// How far a plateau schedule has lowered the rate.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Plateau {
-    best: Option<f64>,
-    waited: u64,
+    pub(crate) best: Option<f64>,
+    pub(crate) waited: u64,
     pub(crate) scale: f64,
 }
 
@@ -253,6 +261,16 @@ mod tests {
         assert!(found.note(Monitor::Accuracy, 0.1, &record(3, 0.6)));
         assert_eq!(found.waited, 2, "a gain of a tenth is not more than a tenth");
         assert!(!found.note(Monitor::ValidationCost, 0.0, &record(4, 0.0)), "not measured");
+    }
+
+    #[test]
+    fn nothing_is_to_be_beaten_before_there_is_a_best_epoch() {
+        let best = Some(BestEpoch { epoch: 1, step: 3, value: 0.5 });
+        let check = |best, reference| Comparison { best, waited: 0, reference }.check(2, 6);
+        assert_eq!(check(best, Some(0.7)), Ok(()));
+        assert_eq!(check(None, None), Ok(()));
+        assert_eq!(check(None, Some(0.7)).unwrap_err(), "0.7 to be beaten, and no best epoch");
+        assert_eq!(check(best, Some(f64::NAN)).unwrap_err(), "NaN to be beaten");
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! What the steps of a run add up to.
 
-use serde::{Deserialize, Serialize};
-
 use crate::evaluation::Tally;
 use crate::examples::class_count;
 use crate::{EpochRecord, Evaluation, Warning};
@@ -12,17 +10,17 @@ const STUCK_EPOCHS: u64 = 10;
 const STUCK_STEPS: u64 = 100;
 
 /// The steps of a run so far, and the examples of the epoch in progress.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Totals {
-    steps: u64,
-    epoch: Tally,
-    answers: Answers,
+    pub(crate) steps: u64,
+    pub(crate) epoch: Tally,
+    pub(crate) answers: Answers,
 }
 
 /// Which classes the batches of an epoch were given; a batch of one class tells nothing, so that
 /// with batches of one example the whole epoch has to.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-enum Answers {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Answers {
     /// No batch has told.
     Unknown,
     /// In every batch a single class, in the last one this.
@@ -100,11 +98,11 @@ impl Totals {
 }
 
 /// Looks out for a network that does not learn.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Watch {
     /// Epochs in a row in which every batch was given one class.
-    stuck: u64,
-    warned: bool,
+    pub(crate) stuck: u64,
+    pub(crate) warned: bool,
 }
 
 impl Watch {

@@ -1,18 +1,15 @@
 //! The first layer in the Gram form as arrays of a checkpoint. Their names are a part of the format.
 
 use dnn_core::Element;
-use dnn_store::{Scalar, StoredTensor, Values};
+use dnn_store::{Scalar, StoredTensor};
 use ndarray::Array2;
 
 use super::{Best, Combined, GramState};
 use crate::TrainError;
-use crate::checkpoint::unfit;
-
-/// An array with its name, on its way into a container.
-type Named<'a> = (String, Vec<usize>, Values<'a>);
+use crate::checkpoint::{NamedArray, unfit};
 
 impl Combined {
-    fn save<'a>(&'a self, name: &str, to: &mut Vec<Named<'a>>) {
+    fn save<'a>(&'a self, name: &str, to: &mut Vec<NamedArray<'a>>) {
         for (part, array) in ["share", "sums", "z"].into_iter().zip(self.arrays()) {
             to.push(named(&format!("gram.{name}.{part}"), array));
         }
@@ -21,7 +18,7 @@ impl Combined {
 
 impl<T: Element + Scalar> GramState<T> {
     /// Adds everything to the arrays of a checkpoint.
-    pub(crate) fn save<'a>(&'a self, to: &mut Vec<Named<'a>>) {
+    pub(crate) fn save<'a>(&'a self, to: &mut Vec<NamedArray<'a>>) {
         to.push(named("gram.base", &self.base));
         self.place.save("place", to);
         if let Some(direction) = &self.direction {
@@ -73,9 +70,9 @@ impl<T: Element + Scalar> GramState<T> {
     }
 }
 
-fn named<'a, T: Element + Scalar>(name: &str, array: &'a Array2<T>) -> Named<'a> {
+fn named<'a, T: Element + Scalar>(name: &str, array: &'a Array2<T>) -> NamedArray<'a> {
     let values = array.as_slice().expect("made in the standard layout");
-    (name.to_owned(), vec![array.nrows(), array.ncols()], Values::new(values))
+    NamedArray::new(name, vec![array.nrows(), array.ncols()], values)
 }
 
 /// The array of this name and shape, if there is one of that name.

@@ -344,3 +344,53 @@ fn counts_that_no_run_comes_to_are_refused_by_name() {
         assert_eq!(message(position, number), expected);
     }
 }
+
+/// Arrays by other names, in another order or of a later version, each in a file that is whole otherwise.
+#[test]
+fn arrays_and_numbers_that_do_not_belong_are_refused_by_name() {
+    let labels = labels(3, 20, 2);
+    let run = &runs()[0];
+    let (examples, mut saved) = (run.examples(&labels), Vec::new());
+    run.trainer
+        .fit(&mut run.first.clone(), &examples, None, &mut |event| {
+            if let Event::State(state) = event {
+                saved.push(state.checkpoint().unwrap());
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    // Within the first epoch: there is no best one.
+    let file = &saved[0];
+    let length = lengths(file).0;
+    let metadata = &file[HEADER..HEADER + length];
+    let data = &file[(HEADER + length).next_multiple_of(64)..];
+    let message = |metadata: &[u8]| {
+        Checkpoint::<f32>::from_bytes(&rebuilt(file, metadata, data)).unwrap_err().to_string()
+    };
+    let renamed = |from: &str, to: &str| {
+        let mut changed = metadata.to_vec();
+        let at = changed.windows(from.len()).position(|it| it == from.as_bytes()).unwrap();
+        changed[at..at + from.len()].copy_from_slice(to.as_bytes());
+        message(&changed)
+    };
+    let unfit = "checkpoint: expected arrays and counts that fit its network, found";
+    assert_eq!(renamed("network", "netwerk"), format!("{unfit} `netwerk` for `network`"));
+    let other = renamed("memory.0.", "memory.7.");
+    assert!(other.starts_with(&format!("{unfit} `memory.7.")), "{other}");
+    assert!(other.contains(" for `memory.0."), "{other}");
+    // The end: nothing for patience to beat, 1 step of the optimiser, its 2 memories, no best network.
+    let (start, end) = metadata.split_at(length - 4);
+    assert_eq!(end, [0, 1, 2, 0]);
+    let with = |end: &[&[u8]]| message(&[start, &end.concat()].concat());
+    let beaten = with(&[&[1], &0.5_f64.to_le_bytes(), &[1, 2, 0]]);
+    assert_eq!(beaten, format!("{unfit} 0.5 to be beaten, and no best epoch"));
+    assert_eq!(with(&[&[0, 1, 3, 0]]), format!("{unfit} fewer arrays"));
+    assert_eq!(with(&[&[0, 1, 1, 0]]), format!("{unfit} more arrays"));
+    let best = with(&[&[0, 1, 2, 1]]);
+    assert!(best.ends_with(" for `best`"), "{best}");
+    let mut later = file.clone();
+    later[8] = 3;
+    repair(&mut later);
+    let later = Checkpoint::<f32>::from_bytes(&later).unwrap_err().to_string();
+    assert!(later.contains("found 3.0; a newer version of dnn wrote it"), "{later}");
+}

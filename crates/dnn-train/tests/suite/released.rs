@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::fits::{bits, build, size};
-use dnn_kernels::KernelPath;
 use dnn_core::{Element, Precision};
 use dnn_data::ImageDataset;
+use dnn_kernels::KernelPath;
 use dnn_layers::{Activation, InputShape, Layer, Network, NetworkBuilder};
 use dnn_store::{Hasher, Scalar};
 use dnn_train::{

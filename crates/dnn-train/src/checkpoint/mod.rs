@@ -1,0 +1,433 @@
+//! A run on its way: all that it takes to go on with it to the same bits.
+//!
+//! Each major version of the file has its layout in a module of its own, as structs that never change. [`v2`] is
+//! written; all are read. What a file says comes to one form, [`Contents`], before anything is made of it.
+
+mod progress;
+mod v1;
+mod v2;
+
+use std::path::Path;
+
+use dnn_core::{Element, Features, LayerParameters, Parameters};
+use dnn_layers::Network;
+use dnn_store::{Scalar, StoredTensor, Tensor, Values};
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+use crate::gram::{GramState, put};
+use crate::{GramChoice, Optimizer, OptimizerState, TrainError, Trainer};
+
+pub(crate) use progress::Progress;
+
+/// The first bytes of a checkpoint of any version, and what messages call it.
+const MAGIC: [u8; 8] = *b"dnncheck";
+const NAME: &str = "checkpoint";
+
+/// No checkpoint is larger: a network, its best state and ten times its parameters in memory.
+const LARGEST_FILE: u64 = 256 << 30;
+
+/// The state of a run, beside its network.
+#[derive(Debug, Clone)]
+pub(crate) struct RunState<T> {
+    pub(crate) progress: Progress,
+    pub(crate) optimizer: OptimizerState<T>,
+    /// The network after the best epoch, if it is kept.
+    pub(crate) best: Option<Network<T>>,
+    /// The first layer, in a run in the Gram form once it has begun; the weights of the first layer of the
+    /// network and of the best one are meaningless then.
+    pub(crate) gram: Option<GramState<T>>,
+}
+
+impl<T: Element> RunState<T> {
+    pub(crate) fn start(optimizer: Optimizer, network: &Network<T>) -> Self {
+        let progress = Progress::start(network.outputs());
+        Self { progress, optimizer: optimizer.start(network.parameters()), best: None, gram: None }
+    }
+}
+
+/// A setting that a run follows from, by name. Its layout is a part of all versions of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Setting {
+    name: String,
+    value: String,
+}
+
+/// What a file says, whatever its version.
+struct Contents<'a> {
+    settings: Vec<Setting>,
+    /// How this version writes the settings of a trainer with so many examples.
+    settings_of: fn(&Trainer, usize) -> Vec<Setting>,
+    progress: Progress,
+    optimizer_steps: u64,
+    /// How many times the optimiser remembers an array for each parameter.
+    memories: u64,
+    has_best: bool,
+    /// What the version calls one of these arrays.
+    memory_name: fn(MemoryOf<'_>) -> String,
+    /// Networks, memory, and the first layer in the dual form.
+    tensors: Vec<StoredTensor<'a>>,
+}
+
+/// An array that the optimiser remembers.
+struct MemoryOf<'n> {
+    /// Its position among all of them, from 0 on.
+    position: usize,
+    /// Which memory of the parameter it is, from 0 on.
+    memory: usize,
+    parameter: &'n str,
+}
+
+/// An array with its name, on its way into a file.
+pub(crate) struct NamedArray<'a> {
+    name: String,
+    dims: Vec<usize>,
+    values: Values<'a>,
+}
+
+impl<'a> NamedArray<'a> {
+    pub(crate) fn new<T: Scalar>(name: &str, dims: Vec<usize>, values: &'a [T]) -> Self {
+        Self { name: name.to_owned(), dims, values: Values::new(values) }
+    }
+
+    fn as_tensor(&self) -> Tensor<'_> {
+        Tensor { name: &self.name, dims: &self.dims, values: self.values }
+    }
+}
+
+/// What an optimiser has memory for.
+struct Parameter {
+    name: String,
+    shape: (usize, usize),
+}
+
+/// The arrays that an optimiser has memory for, in order.
+fn parameters<T: Element>(network: &Network<T>) -> Vec<Parameter> {
+    let layers = network.parameters().layers.iter().enumerate();
+    let of = layers.flat_map(|(l, layer)| {
+        [("weights", layer.weights.dim()), ("bias", layer.bias.dim())]
+            .map(|(name, shape)| Parameter { name: format!("layers.{}.{name}", l + 1), shape })
+    });
+    of.collect()
+}
+
+/// One memory, in the order of the parameters.
+fn arrays<T: Element>(memory: &Parameters<T>) -> impl Iterator<Item = &Array2<T>> {
+    memory.layers.iter().flat_map(|layer| [&layer.weights, &layer.bias])
+}
+
+/// What a run that can be saved shows of itself.
+pub(crate) struct Saved<'s, 'x, T> {
+    pub(crate) trainer: &'s Trainer,
+    /// The training examples.
+    pub(crate) training: &'s Features<'x, T>,
+    pub(crate) network: &'s Network<T>,
+    pub(crate) state: &'s RunState<T>,
+}
+
+/// The same, whatever the numbers are.
+trait Save {
+    fn progress(&self) -> &Progress;
+    fn checkpoint(&self) -> Result<Vec<u8>, TrainError>;
+    fn network(&self) -> Result<Vec<u8>, TrainError>;
+}
+
+/// A moment of a run, to be saved by whoever wants to: nothing is copied before it is asked for.
+#[derive(Clone, Copy)]
+pub struct Snapshot<'a> {
+    saved: &'a dyn Save,
+    is_best: bool,
+    ends: bool,
+}
+
+impl std::fmt::Debug for Snapshot<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").field("progress", self.saved.progress()).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Snapshot<'a> {
+    pub(crate) fn new<T: Element + Scalar>(
+        saved: &'a Saved<'_, '_, T>,
+        is_best: bool,
+        ends: bool,
+    ) -> Self {
+        Self { saved, is_best, ends }
+    }
+
+    /// Steps since the start of the run.
+    pub fn step(&self) -> u64 {
+        self.saved.progress().totals.steps()
+    }
+
+    /// Epochs that have been recorded since the start of the run.
+    pub fn epochs(&self) -> u64 {
+        self.saved.progress().records
+    }
+
+    /// Whether an epoch is just over, and was the best so far.
+    pub fn is_best(&self) -> bool {
+        self.is_best
+    }
+
+    /// Whether the last epoch is over, or early stopping ends the run here.
+    pub fn ends(&self) -> bool {
+        self.ends
+    }
+
+    /// The run as the bytes of a checkpoint, for [`Checkpoint::from_bytes`].
+    ///
+    /// # Errors
+    /// [`TrainError`] if a number is not finite, or there are too many of them for the format.
+    pub fn checkpoint(&self) -> Result<Vec<u8>, TrainError> {
+        self.saved.checkpoint()
+    }
+
+    /// The network as the bytes of a model file.
+    ///
+    /// # Errors
+    /// As [`Network::to_bytes`].
+    pub fn network(&self) -> Result<Vec<u8>, TrainError> {
+        self.saved.network()
+    }
+}
+
+impl<T: Element + Scalar> Save for Saved<'_, '_, T> {
+    fn progress(&self) -> &Progress {
+        &self.state.progress
+    }
+
+    fn network(&self) -> Result<Vec<u8>, TrainError> {
+        let bytes = match &self.state.gram {
+            Some(gram) => gram.applied(self.network, self.training).to_bytes(),
+            None => self.network.to_bytes(),
+        };
+        Ok(bytes?)
+    }
+
+    fn checkpoint(&self) -> Result<Vec<u8>, TrainError> {
+        let RunState { best, gram, .. } = self.state;
+        let mut networks = vec![self.network()?];
+        if let Some(best) = best {
+            let weights = gram.as_ref().and_then(|gram| gram.best_weights(self.training));
+            networks.push(match weights {
+                Some(weights) => {
+                    let mut best = best.clone();
+                    put(&mut best, &weights);
+                    best.to_bytes()?
+                }
+                None => best.to_bytes()?,
+            });
+        }
+        v2::write(self, &networks)
+    }
+}
+
+/// A run as it was saved, for [`Trainer::resume`].
+#[derive(Debug, Clone)]
+pub struct Checkpoint<T> {
+    network: Network<T>,
+    settings: Vec<Setting>,
+    /// How the version of the file writes the settings of a trainer.
+    settings_of: fn(&Trainer, usize) -> Vec<Setting>,
+    state: RunState<T>,
+    /// Whether somebody may have changed the network.
+    changed: bool,
+}
+
+impl<T: Element + Scalar> Checkpoint<T> {
+    /// The run in the bytes of a checkpoint.
+    ///
+    /// # Errors
+    /// [`TrainError::Store`] or [`TrainError::Network`] if they are not a whole, undamaged checkpoint of
+    /// these numbers.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, TrainError> {
+        let contents = match v2::FORMAT.version_of(bytes)?.major {
+            1 => v1::read(bytes)?,
+            _ => v2::read(bytes)?,
+        };
+        Self::of(contents)
+    }
+
+    /// The run that a file says, if all parts of it fit one another.
+    fn of(contents: Contents<'_>) -> Result<Self, TrainError> {
+        let Contents { settings, settings_of, progress, optimizer_steps: steps, .. } = contents;
+        let mut tensors = contents.tensors.iter();
+        let network = read_network::<T>("network", tensors.next())?;
+        let best = if contents.has_best {
+            Some(read_network::<T>("best", tensors.next())?)
+        } else {
+            None
+        };
+        let mut memories = Memories {
+            parameters: parameters(&network),
+            name: contents.memory_name,
+            tensors,
+            position: 0,
+        };
+        let memory = (0..contents.memories).map(|_| memories.next()).collect::<Result<_, _>>()?;
+        let rest = memories.tensors.as_slice();
+        let gram = GramState::load(rest, memories.parameters[0].shape)?;
+        if gram.is_none() && !rest.is_empty() {
+            return Err(unfit("more arrays".to_owned()));
+        }
+        progress.check(network.outputs()).map_err(unfit)?;
+        if steps != progress.totals.steps() {
+            let made = progress.totals.steps();
+            return Err(unfit(format!("{steps} steps of the optimiser in {made} of the run")));
+        }
+        if best.as_ref().is_some_and(|best| !are_alike(best, &network)) {
+            return Err(unfit("another network as best".to_owned()));
+        }
+        let optimizer = OptimizerState { steps, memory };
+        let state = RunState { progress, optimizer, best, gram };
+        Ok(Self { network, settings, settings_of, changed: false, state })
+    }
+
+    /// Reads a checkpoint from `path`.
+    ///
+    /// # Errors
+    /// As [`from_bytes`](Self::from_bytes), with the path, and [`TrainError::Store`] if the file cannot be
+    /// read.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, TrainError> {
+        let path = path.as_ref();
+        let bytes = dnn_store::read_file(path, LARGEST_FILE)?;
+        Self::from_bytes(&bytes).map_err(|reason| TrainError::InCheckpoint {
+            path: path.to_owned(),
+            reason: Box::new(reason),
+        })
+    }
+
+    /// The network as it was.
+    pub fn network(&self) -> &Network<T> {
+        &self.network
+    }
+
+    /// The same, to be changed in place: what goes on from there is another run. In the
+    /// [Gram form](crate::GramPlan) the first layer begins anew there: what momentum remembers of its weights
+    /// is forgotten.
+    pub fn network_mut(&mut self) -> &mut Network<T> {
+        self.changed = true;
+        &mut self.network
+    }
+
+    /// Steps since the start of the run.
+    pub fn step(&self) -> u64 {
+        self.state.progress.totals.steps()
+    }
+
+    /// Epochs that had been recorded since the start of the run.
+    pub fn epochs(&self) -> u64 {
+        self.state.progress.records
+    }
+
+    /// The state of a run by these settings, and whether it is in the Gram form; `network` becomes the
+    /// checkpoint's.
+    pub(crate) fn open(
+        mut self,
+        trainer: &Trainer,
+        examples: usize,
+        network: &mut Network<T>,
+    ) -> Result<(RunState<T>, bool), TrainError> {
+        let other = |what: String, expected: String, found: String| {
+            Err(TrainError::OtherRun { what, expected, found })
+        };
+        let present = (self.settings_of)(trainer, examples);
+        let pairs = || self.settings.iter().zip(&present);
+        if let Some((kept, now)) = pairs().find(|(kept, now)| kept.value != now.value) {
+            return other(kept.name.clone(), kept.value.clone(), now.value.clone());
+        }
+        let names = |settings: &[Setting]| {
+            settings.iter().map(|setting| &setting.name[..]).collect::<Vec<_>>().join(", ")
+        };
+        if names(&self.settings) != names(&present) {
+            return other("settings".to_owned(), names(&self.settings), names(&present));
+        }
+        let (batch, progress) = (trainer.batch_len(examples), &self.state.progress);
+        progress.check_place(examples, batch).map_err(unfit)?;
+        if self.state.best.is_some() != (trainer.keeps_best() && progress.comparison.best.is_some())
+        {
+            let kept = if self.state.best.is_some() { "a best network" } else { "no best network" };
+            return Err(unfit(format!("{kept} beside {:?}", progress.comparison.best)));
+        }
+        let (kept, now) = (self.network.summary(), network.summary());
+        if kept != now || self.network.input() != network.input() {
+            return other("network".to_owned(), format!("\n{kept}"), format!("\n{now}"));
+        }
+        self.state.optimizer.check(trainer.optimizer, self.network.parameters())?;
+        let in_gram_form = self.state.gram.is_some();
+        let refused = if in_gram_form { GramChoice::Never } else { GramChoice::Always };
+        if trainer.gram == refused {
+            let kept = if in_gram_form { "always" } else { "never" };
+            return other("Gram form".to_owned(), kept.to_owned(), refused.to_string());
+        }
+        if self.changed {
+            self.state.gram = None;
+        } else if let Some(gram) = &self.state.gram {
+            gram.check(examples, trainer.optimizer)?;
+        }
+        *network = self.network;
+        Ok((self.state, in_gram_form))
+    }
+}
+
+/// Whether both are networks of the same layers for the same inputs and classes.
+fn are_alike<T: Element>(one: &Network<T>, other: &Network<T>) -> bool {
+    let parts = |it: &Network<T>| (it.input(), it.head(), it.scaling(), it.outputs());
+    parts(one) == parts(other) && one.hidden() == other.hidden() && one.classes() == other.classes()
+}
+
+/// The network in the tensor, which has to have this name.
+fn read_network<T: Element + Scalar>(
+    expected: &str,
+    tensor: Option<&StoredTensor<'_>>,
+) -> Result<Network<T>, TrainError> {
+    match tensor {
+        Some(tensor) if tensor.name() == expected => Ok(Network::from_bytes(tensor.bytes())?),
+        Some(tensor) => Err(unfit(format!("`{}` for `{expected}`", tensor.name()))),
+        None => Err(unfit(format!("no `{expected}`"))),
+    }
+}
+
+/// What an optimiser remembers, on its way out of a file.
+struct Memories<'t, 'a> {
+    parameters: Vec<Parameter>,
+    name: fn(MemoryOf<'_>) -> String,
+    tensors: std::slice::Iter<'t, StoredTensor<'a>>,
+    /// Arrays that are read.
+    position: usize,
+}
+
+impl Memories<'_, '_> {
+    /// The next array for each parameter.
+    fn next<T: Element + Scalar>(&mut self) -> Result<Parameters<T>, TrainError> {
+        let memory = self.position / self.parameters.len();
+        let mut arrays = Vec::with_capacity(self.parameters.len());
+        for Parameter { name, shape } in &self.parameters {
+            let of = MemoryOf { position: self.position, memory, parameter: name };
+            let expected = (self.name)(of);
+            let tensor = self.tensors.next().ok_or_else(|| unfit("fewer arrays".to_owned()))?;
+            if tensor.name() != expected {
+                return Err(unfit(format!("`{}` for `{expected}`", tensor.name())));
+            }
+            if *tensor.dims() != [shape.0, shape.1] {
+                return Err(unfit(format!("{:?} for {shape:?} in `{expected}`", tensor.dims())));
+            }
+            let array = Array2::from_shape_vec(*shape, tensor.to_vec::<T>()?);
+            arrays.push(array.map_err(|error| unfit(error.to_string()))?);
+            self.position += 1;
+        }
+        let mut arrays = arrays.into_iter();
+        let pairs = std::iter::from_fn(|| {
+            arrays
+                .next()
+                .zip(arrays.next())
+                .map(|(weights, bias)| LayerParameters { weights, bias })
+        });
+        Ok(Parameters { layers: pairs.collect() })
+    }
+}
+
+pub(crate) fn unfit(found: String) -> TrainError {
+    TrainError::Checkpoint { found }
+}
