@@ -3,7 +3,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "made-up data")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use dnn_core::{Combination, Element, Features, Gram, PixelScaling, Purpose, RandomStream};
+use dnn_core::{Element, Features, Gram, PixelScaling, Purpose, RandomStream, SparseLeft};
 use ndarray::{Array2, ShapeBuilder};
 
 /// What the first layer of cats against dogs has.
@@ -40,7 +40,7 @@ fn products<T: Element>(c: &mut Criterion) {
         let dz = Array2::from_shape_simple_fn((20, EXAMPLES).f(), || {
             T::from_f64(if stream.uniform() < alive { stream.normal() } else { 0.0 })
         });
-        let mut a = Combination::new(20, EXAMPLES);
+        let mut a = SparseLeft::new(20, EXAMPLES);
         a.assign(dz.view());
         let mut out = Array2::zeros((20, EXAMPLES));
         group.bench_function(name, |b| b.iter(|| gram.multiply_into(&a, out.view_mut())));

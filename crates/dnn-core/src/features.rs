@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{CoreError, Element};
 
-/// Examples that are fetched before it is their turn.
+/// How many examples ahead of their turn examples are prefetched.
 const AHEAD: usize = 32;
 
 /// A borrowed matrix of inputs, one example per column.
@@ -81,7 +81,7 @@ impl<T: Element> Features<'_, T> {
     /// Writes rows `rows` of the examples `columns` as numbers, one example after the other.
     ///
     /// # Shapes
-    /// `out` is `(columns, rows)`, each row of it in one piece.
+    /// `out` is `(columns, rows)`, each row of it contiguous.
     ///
     /// # Panics
     /// If the shapes do not fit, or a row or column does not exist.
@@ -98,21 +98,21 @@ impl<T: Element> Features<'_, T> {
                 write(*values, rows, columns, out, copy);
             }
             Self::Pixels { values, scaling } if scaling.channels == 1 => {
-                let line = scaling.factor_and_offset(0);
+                let affine = scaling.affine(0);
                 let convert = |_, pixels: &[u8], out: &mut [T]| {
-                    out.iter_mut().zip(pixels).for_each(|(out, &pixel)| *out = scaled(pixel, line));
+                    out.iter_mut().zip(pixels).for_each(|(out, &pixel)| *out = affine.of(pixel));
                 };
                 write(*values, rows, columns, out, convert);
             }
             Self::Pixels { values, scaling } => {
-                let lines = scaling.lines();
+                let repeated = scaling.repeated();
                 let channels = scaling.channels;
                 let convert = |first: usize, pixels: &[u8], out: &mut [T]| {
-                    let lines = &lines[first % channels..][..LINES * channels];
-                    let parts = out.chunks_mut(lines.len()).zip(pixels.chunks(lines.len()));
+                    let affines = &repeated[first % channels..][..REPEATS * channels];
+                    let parts = out.chunks_mut(affines.len()).zip(pixels.chunks(affines.len()));
                     for (out, pixels) in parts {
-                        let numbers = out.iter_mut().zip(pixels).zip(lines);
-                        numbers.for_each(|((out, &pixel), &line)| *out = scaled(pixel, line));
+                        let numbers = out.iter_mut().zip(pixels).zip(affines);
+                        numbers.for_each(|((out, &pixel), affine)| *out = affine.of(pixel));
                     }
                 };
                 write(*values, rows, columns, out, convert);
@@ -126,8 +126,8 @@ impl<T: Element> Features<'_, T> {
             Self::Real(values) => values.fold(0.0, |largest: f64, &x| largest.max(x.abs().into())),
             Self::Pixels { scaling, .. } => (0..scaling.channels())
                 .flat_map(|channel| {
-                    let line = scaling.factor_and_offset::<T>(channel);
-                    [u8::MIN, u8::MAX].map(|pixel| scaled(pixel, line).abs().into())
+                    let affine: Affine<T> = scaling.affine(channel);
+                    [u8::MIN, u8::MAX].map(|pixel| affine.of(pixel).abs().into())
                 })
                 .fold(0.0, f64::max),
         }
@@ -146,8 +146,8 @@ impl<T: Element> Features<'_, T> {
                 let some = values.slice(s![.., ..;step]);
                 let channels = scaling.channels();
                 let zero_of = |channel| {
-                    let line = scaling.factor_and_offset::<T>(channel);
-                    (0..=u8::MAX).find(|&pixel| scaled(pixel, line).is_zero())
+                    let affine: Affine<T> = scaling.affine(channel);
+                    (0..=u8::MAX).find(|&pixel| affine.of(pixel).is_zero())
                 };
                 let zeros: Vec<Option<u8>> = (0..channels).map(zero_of).collect();
                 let of = |column: ArrayView1<'_, u8>| -> usize {
@@ -206,7 +206,7 @@ fn write<E: Copy, T>(
     for (position, out) in out.rows_mut().into_iter().enumerate() {
         line.clear();
         line.extend(values.slice(s![rows.clone(), columns.at(position)]));
-        convert(rows.start, &line, out.into_slice().expect("rows in one piece"));
+        convert(rows.start, &line, out.into_slice().expect("contiguous rows"));
     }
 }
 
@@ -237,7 +237,7 @@ impl<E: Copy, T, F: Fn(usize, &[E], &mut [T])> PlainLoop for Write<'_, E, T, F> 
             if position + AHEAD < self.columns.len() {
                 prefetch(line(position + AHEAD));
             }
-            let out = out.into_slice().expect("rows in one piece");
+            let out = out.into_slice().expect("contiguous rows");
             (self.convert)(self.rows.start, line(position), out);
         }
     }
@@ -317,7 +317,7 @@ impl Columns<'_> {
     }
 }
 
-/// How an 8-bit pixel becomes the number a network sees: `(pixel / 255 - mean) / deviation`, with
+/// How an 8-bit pixel becomes the number a network sees: `(pixel / 255 - mean) / std_dev`, with
 /// one mean and one standard deviation per channel, in units of the full range.
 ///
 /// A model carries its scaling, so that nobody can forget it.
@@ -335,45 +335,46 @@ impl Columns<'_> {
 #[serde(try_from = "ScalingParts", into = "ScalingParts")]
 pub struct PixelScaling {
     channels: usize,
-    mean: [f64; MOST_CHANNELS],
-    deviation: [f64; MOST_CHANNELS],
+    mean: [f64; MAX_CHANNELS],
+    std_dev: [f64; MAX_CHANNELS],
 }
 
 /// The most channels that can have a scaling of their own.
-const MOST_CHANNELS: usize = 8;
+const MAX_CHANNELS: usize = 8;
 
 /// The serialised form, checked on the way in.
 #[derive(Serialize, Deserialize)]
 struct ScalingParts {
     mean: Vec<f64>,
-    deviation: Vec<f64>,
+    #[serde(rename = "deviation")]
+    std_dev: Vec<f64>,
 }
 
 impl TryFrom<ScalingParts> for PixelScaling {
     type Error = CoreError;
 
     fn try_from(parts: ScalingParts) -> Result<Self, CoreError> {
-        Self::per_channel(&parts.mean, &parts.deviation)
+        Self::per_channel(&parts.mean, &parts.std_dev)
     }
 }
 
 impl From<PixelScaling> for ScalingParts {
     fn from(scaling: PixelScaling) -> Self {
-        Self { mean: scaling.mean().to_vec(), deviation: scaling.deviation().to_vec() }
+        Self { mean: scaling.mean().to_vec(), std_dev: scaling.std_dev().to_vec() }
     }
 }
 
 impl Default for PixelScaling {
     /// Pixels divided by 255, whatever the channel.
     fn default() -> Self {
-        Self { channels: 1, mean: [0.0; MOST_CHANNELS], deviation: [1.0; MOST_CHANNELS] }
+        Self { channels: 1, mean: [0.0; MAX_CHANNELS], std_dev: [1.0; MAX_CHANNELS] }
     }
 }
 
 impl fmt::Debug for PixelScaling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = f.debug_struct("PixelScaling");
-        parts.field("mean", &self.mean()).field("deviation", &self.deviation()).finish()
+        parts.field("mean", &self.mean()).field("std_dev", &self.std_dev()).finish()
     }
 }
 
@@ -383,7 +384,7 @@ impl fmt::Display for PixelScaling {
             let texts: Vec<String> = numbers.iter().map(f64::to_string).collect();
             texts.join(" ")
         };
-        write!(f, "mean {}, deviation {}", list(self.mean()), list(self.deviation()))
+        write!(f, "mean {}, deviation {}", list(self.mean()), list(self.std_dev()))
     }
 }
 
@@ -393,24 +394,24 @@ impl PixelScaling {
     /// # Errors
     /// [`CoreError::Invalid`] unless both have the same number of channels, from 1 to 8, every mean
     /// is finite and every deviation finite and above 0.
-    pub fn per_channel(mean: &[f64], deviation: &[f64]) -> Result<Self, CoreError> {
+    pub fn per_channel(mean: &[f64], std_dev: &[f64]) -> Result<Self, CoreError> {
         let invalid = |what, expected, found: String| CoreError::Invalid { what, expected, found };
-        if !(1..=MOST_CHANNELS).contains(&mean.len()) || mean.len() != deviation.len() {
+        if !(1..=MAX_CHANNELS).contains(&mean.len()) || mean.len() != std_dev.len() {
             return Err(invalid(
                 "pixel scaling",
                 "as many means as deviations, from 1 to 8",
-                format!("{} means, {} deviations", mean.len(), deviation.len()),
+                format!("{} means, {} deviations", mean.len(), std_dev.len()),
             ));
         }
         if let Some(bad) = mean.iter().find(|mean| !mean.is_finite()) {
             return Err(invalid("pixel mean", "a finite number", bad.to_string()));
         }
-        if let Some(bad) = deviation.iter().find(|&&d| !(d.is_finite() && d > 0.0)) {
+        if let Some(bad) = std_dev.iter().find(|&&d| !(d.is_finite() && d > 0.0)) {
             return Err(invalid("pixel deviation", "a finite number above 0", bad.to_string()));
         }
         let mut scaling = Self { channels: mean.len(), ..Self::default() };
         scaling.mean[..mean.len()].copy_from_slice(mean);
-        scaling.deviation[..mean.len()].copy_from_slice(deviation);
+        scaling.std_dev[..mean.len()].copy_from_slice(std_dev);
         Ok(scaling)
     }
 
@@ -425,8 +426,8 @@ impl PixelScaling {
     }
 
     /// The standard deviation of each channel, in units of the full range.
-    pub fn deviation(&self) -> &[f64] {
-        &self.deviation[..self.channels]
+    pub fn std_dev(&self) -> &[f64] {
+        &self.std_dev[..self.channels]
     }
 
     /// Checks that `width` features are whole pixels, and that `T` can hold them scaled.
@@ -439,38 +440,48 @@ impl PixelScaling {
             return invalid(expected, format!("{channels} channels for {width} features"));
         }
         for channel in 0..channels {
-            let (factor, offset) = self.factor_and_offset::<T>(channel);
-            let largest = scaled(u8::MAX, (factor, offset));
-            if !(factor.is_normal() && offset.is_finite() && largest.is_finite()) {
-                let (mean, deviation) = (self.mean[channel], self.deviation[channel]);
+            let affine: Affine<T> = self.affine(channel);
+            let largest = affine.of(u8::MAX);
+            if !(affine.factor.is_normal() && affine.offset.is_finite() && largest.is_finite()) {
+                let (mean, std_dev) = (self.mean[channel], self.std_dev[channel]);
                 let expected = "means and deviations that leave numbers of the network's precision";
-                return invalid(expected, format!("mean {mean}, deviation {deviation}"));
+                return invalid(expected, format!("mean {mean}, deviation {std_dev}"));
             }
         }
         Ok(())
     }
 
-    /// `(pixel / 255 - mean) / deviation = pixel * factor + offset`.
-    pub(crate) fn factor_and_offset<T: Element>(&self, channel: usize) -> (T, T) {
-        let deviation = self.deviation[channel];
-        (T::from_f64(1.0 / (255.0 * deviation)), T::from_f64(-self.mean[channel] / deviation))
+    /// `(pixel / 255 - mean) / std_dev` as a factor and an offset.
+    pub(crate) fn affine<T: Element>(&self, channel: usize) -> Affine<T> {
+        let std_dev = self.std_dev[channel];
+        Affine {
+            factor: T::from_f64(1.0 / (255.0 * std_dev)),
+            offset: T::from_f64(-self.mean[channel] / std_dev),
+        }
     }
 
-    /// Factor and offset of one pixel after the other: those of [`LINES`] pixels of all channels from any
-    /// channel on.
-    fn lines<T: Element>(&self) -> [(T, T); (LINES + 1) * MOST_CHANNELS] {
-        std::array::from_fn(|pixel| self.factor_and_offset(pixel % self.channels))
+    /// What becomes of one pixel after the other: of [`REPEATS`] pixels of all channels from any channel on.
+    fn repeated<T: Element>(&self) -> [Affine<T>; (REPEATS + 1) * MAX_CHANNELS] {
+        std::array::from_fn(|pixel| self.affine(pixel % self.channels))
     }
 }
 
 /// Pixels of all channels that are converted at a time, so that vectors are long whatever the channels.
-const LINES: usize = 16;
+const REPEATS: usize = 16;
 
-/// `pixel * factor + offset`.
-#[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
-#[inline(always)]
-fn scaled<T: Element>(pixel: u8, (factor, offset): (T, T)) -> T {
-    <T as From<u8>>::from(pixel) * factor + offset
+/// The map `pixel -> pixel * factor + offset`.
+#[derive(Clone, Copy)]
+pub(crate) struct Affine<T> {
+    pub(crate) factor: T,
+    pub(crate) offset: T,
+}
+
+impl<T: Element> Affine<T> {
+    #[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
+    #[inline(always)]
+    fn of(self, pixel: u8) -> T {
+        <T as From<u8>>::from(pixel) * self.factor + self.offset
+    }
 }
 
 #[cfg(test)]

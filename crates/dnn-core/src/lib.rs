@@ -15,22 +15,21 @@
 //!
 //! What it leaves out on purpose: layers, costs, files, clocks, printing, and any global generator.
 
-mod combined;
 mod element;
 mod error;
 mod features;
 mod gram;
 mod init;
-mod listing;
 mod mt19937;
 mod parameters;
 mod products;
 mod random;
+mod test_support;
 
 pub use element::{Element, Precision};
 pub use error::CoreError;
 pub use features::{Columns, Features, PixelScaling};
-pub use gram::{Combination, Gram};
+pub use gram::{Gram, SparseLeft};
 pub use init::{Initializer, initialize_parameters, initialize_parameters_deep};
 pub use mt19937::Mt19937;
 pub use parameters::{LayerParameters, Parameters};

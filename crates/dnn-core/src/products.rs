@@ -1,4 +1,4 @@
-//! Matrix products: on the vector kernels of [`dnn_kernels`] for `f32` that lie in one piece, else on
+//! Matrix products: on the vector kernels of [`dnn_kernels`] for contiguous `f32`, else on
 //! ndarray's `general_mat_mul` (the matrixmultiply kernels).
 //!
 //! Every product here is cut into blocks by shape alone, and each block is summed in one fixed
@@ -10,6 +10,7 @@ use dnn_kernels::{KernelPath, Kernels, Linear, PackedScratch, PackedWeights, has
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 
+use crate::features::Affine;
 use crate::{Columns, Element, Features};
 
 /// Features per block: a product over more features is the sum of the products over such blocks,
@@ -154,12 +155,12 @@ impl<T: Element> Features<'_, T> {
         let (path, map) = (KernelPath::best(), |scale| Linear { weights, scale, bias });
         match *self {
             Self::Real(values) => {
-                let example = |j| in_piece(values, columns.at(j));
+                let example = |j| contiguous(values, columns.at(j));
                 T::Kernels::linear(path, map(T::one()), &example, out);
             }
             Self::Pixels { values, scaling } => {
-                let (factor, _) = scaling.factor_and_offset(0);
-                let example = |j| in_piece(values, columns.at(j));
+                let Affine { factor, .. } = scaling.affine(0);
+                let example = |j| contiguous(values, columns.at(j));
                 T::Kernels::linear_bytes(path, map(factor), &example, out);
             }
         }
@@ -226,9 +227,9 @@ impl<T: Element> Features<'_, T> {
     }
 }
 
-/// A column that lies in one piece.
-fn in_piece<E>(values: ArrayView2<'_, E>, column: usize) -> &[E] {
-    values.index_axis_move(Axis(1), column).to_slice().expect("columns in one piece")
+/// A column that is contiguous.
+fn contiguous<E>(values: ArrayView2<'_, E>, column: usize) -> &[E] {
+    values.index_axis_move(Axis(1), column).to_slice().expect("contiguous columns")
 }
 
 #[cfg(test)]

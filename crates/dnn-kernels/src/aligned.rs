@@ -8,12 +8,12 @@ use crate::path::KernelPath;
 use crate::prefetch::CACHE_LINE;
 
 /// Zeros that begin at a line of the cache.
-pub fn aligned_zeros<T: Number>((rows, columns): (usize, usize)) -> Array2<T> {
-    let count = rows * columns;
+pub fn aligned_zeros<T: Number>(shape: (usize, usize)) -> Array2<T> {
+    let count = shape.0 * shape.1;
     let all: Array1<T> = Array1::zeros(count + CACHE_LINE / size_of::<T>());
     let offset = all.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<T>());
     let begins_at_a_line = all.slice_move(ndarray::s![offset..offset + count]);
-    begins_at_a_line.into_shape_with_order((rows, columns)).expect("as many numbers")
+    begins_at_a_line.into_shape_with_order(shape).expect("as many numbers")
 }
 
 /// The same numbers row after row, from a line of the cache on; without a copy where they lie so already.
@@ -55,7 +55,7 @@ impl<T: Number> TransposeBuffer<T> {
     /// `values` with rows and columns exchanged.
     ///
     /// # Panics
-    /// If there are more than [`PANEL`] rows or columns, or rows are not in one piece.
+    /// If there are more than [`PANEL`] rows or columns, or rows are not contiguous.
     pub fn transpose(&mut self, path: KernelPath, values: ArrayView2<'_, T>) -> ArrayView2<'_, T> {
         let (rows, columns) = values.dim();
         let numbers = &mut self.0.as_flattened_mut()[..rows * columns];

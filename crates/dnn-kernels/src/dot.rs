@@ -1,4 +1,4 @@
-//! `Z = scale W X + b` by dot products of rows of weights with examples, each in one piece.
+//! `Z = scale W X + b` by dot products of rows of weights with examples, each contiguous.
 //!
 //! The fastest way where there are few units or few examples: neither side is packed. Weights of a chunk of
 //! features stay near the processor while all examples go by; bytes become numbers once a chunk, for all units.
@@ -84,7 +84,7 @@ pub(crate) fn shared_out<'x, E: Input + Sync + 'x>(
 /// `out = scale W X + b` on one thread.
 ///
 /// # Panics
-/// If the rows of the weights or the columns of `out` are not each in one piece, or shapes do not fit.
+/// If the rows of the weights or the columns of `out` are not each contiguous, or shapes do not fit.
 pub(crate) fn by_vectors<'x, E: Input + 'x>(
     path: KernelPath,
     map: Linear<'_, f32>,
@@ -95,13 +95,13 @@ pub(crate) fn by_vectors<'x, E: Input + 'x>(
     let (units, features) = weights.dim();
     let m = out.ncols();
     assert_eq!(out.nrows(), units, "one row of outputs for each unit");
-    let row = row_stride(weights.dim(), weights.strides()).expect("weights of rows in one piece");
+    let row = row_stride(weights.dim(), weights.strides()).expect("weights of contiguous rows");
     let by_example = out.view().reversed_axes();
     let column = row_stride(by_example.dim(), by_example.strides());
-    let column = column.expect("outputs of columns in one piece");
+    let column = column.expect("outputs of contiguous columns");
     let bias = bias.map(|bias| {
         assert_eq!(bias.len(), units, "one bias for each unit");
-        bias.to_slice().expect("a bias in one piece").as_ptr()
+        bias.to_slice().expect("a contiguous bias").as_ptr()
     });
     // Of a single example there is nothing to keep near.
     let at_a_time = if m == 1 { features.max(1) } else { FEATURES };

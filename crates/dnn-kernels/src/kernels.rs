@@ -51,7 +51,7 @@ pub trait Kernels<T: Number>: Copy + fmt::Debug + Send + Sync + 'static {
     /// # Shapes
     /// | `W` | an example | `b` | `out` |
     /// |---|---|---|---|
-    /// | `(units, features)` | `features` | `units` | `(units, examples)`, each column in one piece |
+    /// | `(units, features)` | `features` | `units` | `(units, examples)`, each column contiguous |
     ///
     /// # Panics
     /// If the shapes do not fit, or arrays do not lie as they should.
@@ -82,7 +82,7 @@ pub trait Kernels<T: Number>: Copy + fmt::Debug + Send + Sync + 'static {
     /// # Shapes
     /// | `C` | `S` | `out` |
     /// |---|---|---|
-    /// | `(rows, terms)` | `(terms, width)` | `(rows, width)`, each row in one piece |
+    /// | `(rows, terms)` | `(terms, width)` | `(rows, width)`, each row contiguous |
     ///
     /// # Panics
     /// If the shapes do not fit, or arrays do not lie as they should.
@@ -107,7 +107,7 @@ pub trait Kernels<T: Number>: Copy + fmt::Debug + Send + Sync + 'static {
     /// Writes `values` with rows and columns exchanged.
     ///
     /// # Panics
-    /// If `out` is not of that shape, or rows of either are not each in one piece.
+    /// If `out` is not of that shape, or rows of either are not each contiguous.
     fn transpose(_: KernelPath, values: ArrayView2<'_, T>, out: ArrayViewMut2<'_, T>) {
         transpose::plain(values, out);
     }

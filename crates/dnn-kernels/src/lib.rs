@@ -19,8 +19,8 @@
 //! Which kernels a number type has is [`Number::Kernels`]. The bits of a result depend on the path, and never on
 //! the number of threads.
 //!
-//! What it leaves out on purpose: blocking over whole matrices, whatever knows of layers, and arrays that do not
-//! lie in one piece.
+//! What it leaves out on purpose: blocking over whole matrices, whatever knows of layers, and arrays that are
+//! not contiguous.
 
 #![allow(unsafe_code, reason = "pointers and vector instructions; every block says why it may")]
 #![allow(

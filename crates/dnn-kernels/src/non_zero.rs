@@ -103,7 +103,7 @@ impl<T: Number> NonZeroIndex<T> {
     /// |---|---|---|
     /// | `(all rows, terms)` | `(terms of the chunk, width)` | `(rows, width)` |
     ///
-    /// The rows of `source` and of `out` are each in one piece.
+    /// The rows of `source` and of `out` are each contiguous.
     ///
     /// # Panics
     /// If the shapes do not fit.
@@ -153,7 +153,7 @@ fn chunk_of(chunk: usize, terms: usize) -> Range<usize> {
 /// `out += C S` where zeros are few, all terms through the dense block.
 ///
 /// # Panics
-/// If shapes do not fit, or rows of `source` or `out` are not in one piece.
+/// If shapes do not fit, or rows of `source` or `out` are not contiguous.
 pub fn multiply_dense<T: Number>(
     path: KernelPath,
     c: ArrayView2<'_, T>,

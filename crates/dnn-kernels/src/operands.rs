@@ -7,11 +7,11 @@ use crate::entry::Lists;
 /// The map `x -> scale W x + b` of [`Kernels::linear`](crate::Kernels::linear).
 #[derive(Debug, Clone, Copy)]
 pub struct Linear<'a, T> {
-    /// `W`, one row for each unit, each in one piece.
+    /// `W`, one row for each unit, each contiguous.
     pub weights: ArrayView2<'a, T>,
     /// The number that every product is multiplied with.
     pub scale: T,
-    /// `b`, one number for each unit, in one piece; `None` for 0.
+    /// `b`, one number for each unit, contiguous; `None` for 0.
     pub bias: Option<ArrayView1<'a, T>>,
 }
 
@@ -27,7 +27,7 @@ pub struct SparseRows<'a, T> {
 /// The right side `S` of a product with [`SparseRows`].
 #[derive(Debug, Clone, Copy)]
 pub struct DenseRows<'a, T> {
-    /// `(terms, width)`, each row in one piece.
+    /// `(terms, width)`, each row contiguous.
     pub values: ArrayView2<'a, T>,
     /// What will be read next, if that lies where the processor does not guess it: it is prefetched meanwhile.
     pub ahead: &'a [T],

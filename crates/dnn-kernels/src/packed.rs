@@ -63,7 +63,7 @@ impl<T: Number> PackedWeights<T> {
     /// Takes over `weights`, `(units, inputs)`; in parallel over inputs.
     ///
     /// # Panics
-    /// If the shapes do not fit, or rows of `weights` are not each in one piece.
+    /// If the shapes do not fit, or rows of `weights` are not each contiguous.
     pub fn fill(&mut self, weights: ArrayView2<'_, T>) {
         assert_eq!(weights.dim(), (self.units, self.inputs()), "weights of another shape");
         let mut all = self.transposed.slice_mut(s![.., ..self.units]);

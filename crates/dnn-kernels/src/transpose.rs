@@ -23,7 +23,7 @@ pub(crate) fn plain<T: NdFloat>(values: ArrayView2<'_, T>, mut out: ArrayViewMut
 /// The same on vectors.
 ///
 /// # Panics
-/// If `out` is not of that shape, or rows of either are not in one piece.
+/// If `out` is not of that shape, or rows of either are not contiguous.
 pub(crate) fn by_vectors(
     path: KernelPath,
     values: ArrayView2<'_, f32>,
@@ -31,8 +31,8 @@ pub(crate) fn by_vectors(
 ) {
     let (rows, columns) = values.dim();
     assert_eq!(out.dim(), (columns, rows), "room for another shape");
-    let stride = row_stride(values.dim(), values.strides()).expect("rows in one piece");
-    let to_stride = row_stride(out.dim(), out.strides()).expect("rows in one piece");
+    let stride = row_stride(values.dim(), values.strides()).expect("contiguous rows");
+    let to_stride = row_stride(out.dim(), out.strides()).expect("contiguous rows");
     let (from, to) = (values.as_ptr(), out.as_mut_ptr());
     let kernel = Transpose { from, stride, rows, columns, to, to_stride };
     // SAFETY: the shapes were checked above.

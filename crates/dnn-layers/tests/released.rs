@@ -92,7 +92,7 @@ fn described<T: Element + Scalar>(network: &Network<T>) -> Value {
         "layers": layers(network),
         "head": network.head().to_string(),
         "classes": network.classes(),
-        "scaling": [bits(scaling.mean()), bits(scaling.deviation())],
+        "scaling": [bits(scaling.mean()), bits(scaling.std_dev())],
         "provenance": network.provenance(),
         "parameters_sha256": parameters_sha256(network),
         "outputs_of_numbers": outputs(network, false),

@@ -1,24 +1,35 @@
-//! Gram matrices, and products with them.
+//! Gram matrices, and products with them: the dual form of a linear layer.
 //!
-//! The one idea: what gradient descent on fixed examples needs of them is how each lies to each, which is one
-//! number for every pair, whatever the number of features.
+//! The one idea: gradient descent on fixed examples changes weights by sums of these examples, `W + S X^T`. What
+//! the layer gives for them, `W X + S (X^T X)`, needs the products of the examples with each other alone: one number
+//! for every pair, whatever the number of features.
+//!
+//! ```text
+//! once:          K = X^T X
+//! in each step:  Z = W X + S K,  S -= learning_rate dZ / m
+//! at the end:    W + S X^T
+//! ```
+//!
+//! The dual form of ridge regression and of kernel methods: Saunders, Gammerman and Vovk, "Ridge regression
+//! learning algorithm in dual variables" (1998).
 
-mod combination;
 mod pixels;
+mod sparse_left;
 mod symmetric;
+mod weights;
 
 use dnn_kernels::gram::PANEL;
 use dnn_kernels::{CHUNK, Kernels, aligned_zeros};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-use self::combination::{UNITS, view};
-use self::pixels::{PixelPlan, Pixels, Scratch};
+use self::pixels::{Corner, PixelProducts, PixelSide, Scratch};
+use self::sparse_left::{Rows, UNITS, view};
 use self::symmetric::Symmetric;
 use crate::products::feature_blocks;
 use crate::{Columns, Element, Features, PixelScaling, multiply};
 
-pub use self::combination::Combination;
+pub use self::sparse_left::SparseLeft;
 
 /// Rows of real numbers that are multiplied at a time.
 const REAL_ROWS: usize = 256;
@@ -39,14 +50,14 @@ const REAL_ROWS: usize = 256;
 ///
 /// # Examples
 /// ```
-/// use dnn_core::{Combination, Features, Gram};
+/// use dnn_core::{SparseLeft, Features, Gram};
 /// use ndarray::{Array2, array};
 ///
 /// let x = array![[1.0, 2.0], [0.0, 3.0]];
 /// let gram = Gram::of(&Features::Real(x.view()));
 /// assert_eq!([gram.at(0, 0), gram.at(0, 1), gram.at(1, 1)], [1.0, 2.0, 13.0]);
 ///
-/// let mut dz = Combination::new(1, 2);
+/// let mut dz = SparseLeft::new(1, 2);
 /// dz.assign(array![[1.0, -1.0]].view());
 /// let mut out = Array2::zeros((1, 2));
 /// gram.multiply_into(&dz, out.view_mut());
@@ -185,17 +196,18 @@ impl<T: Element> Gram<T> {
             (&Features::Pixels { values, scaling }, &Features::Pixels { values: right, .. })
                 if has_scaling(y, scaling) =>
             {
-                let plan = PixelPlan::new::<T>(values, scaling);
-                let left = Pixels::new(&plan, values);
-                let right = Pixels::new(&plan, right);
+                let products = PixelProducts::new::<T>(values, scaling);
+                let left = PixelSide::new(&products, values);
+                let right = PixelSide::new(&products, right);
                 tasks.for_each_init(Scratch::default, |scratch, (index, (from, panel))| {
-                    plan.panel([&left, &right], (from, index * PANEL), scratch, panel);
+                    let corner = Corner { row: from, column: index * PANEL };
+                    products.panel([&left, &right], corner, scratch, panel);
                 });
             }
             _ => tasks.for_each_init(Default::default, |scratch, (index, (from, panel))| {
                 let first = index * PANEL;
                 let right = Columns::Run { start: first, len: PANEL.min(columns - first) };
-                real_panel((x, from), (y, right), scratch, panel);
+                real_panel(x, from, y, right, scratch, panel);
             }),
         }
         Self { numbers, layout }
@@ -234,7 +246,7 @@ impl<T: Element> Gram<T> {
     ///
     /// # Panics
     /// If the shapes do not fit.
-    pub fn multiply_into(&self, a: &Combination<T>, mut out: ArrayViewMut2<'_, f64>) {
+    pub fn multiply_into(&self, a: &SparseLeft<T>, mut out: ArrayViewMut2<'_, f64>) {
         assert_eq!(out.dim(), (a.units, self.columns()), "a place for each sum");
         assert_eq!(a.examples, self.rows(), "a number for each row");
         if self.layout.half {
@@ -246,7 +258,7 @@ impl<T: Element> Gram<T> {
 
     /// The columns of a panel of `A K`.
     #[expect(clippy::large_stack_arrays, reason = "sums near the processor, without an allocation")]
-    fn multiply_panel(&self, a: &Combination<T>, panel: usize, mut out: ArrayViewMut2<'_, f64>) {
+    fn multiply_panel(&self, a: &SparseLeft<T>, panel: usize, mut out: ArrayViewMut2<'_, f64>) {
         out.fill(0.0);
         for units in a.groups() {
             if T::Kernels::VECTOR {
@@ -255,7 +267,7 @@ impl<T: Element> Gram<T> {
                     let next = next.and_then(|next| next.to_slice()).unwrap_or_default();
                     let ahead = next.split_at(next.len().min(CHUNK * PANEL));
                     let mut sums = [[T::zero(); PANEL]; UNITS];
-                    let rows = (self.block(row, panel), ahead.into());
+                    let rows = Rows { values: self.block(row, panel), ahead: ahead.into() };
                     block.multiply(&units, rows, view(&mut sums, &units));
                     a.add(&mut sums, &units, out.view_mut());
                 }
@@ -263,7 +275,7 @@ impl<T: Element> Gram<T> {
             }
             let mut sums = [[0.0; PANEL]; UNITS];
             for block in &a.blocks {
-                block.multiply_plainly(units.clone(), self.panel(panel), &mut sums);
+                block.multiply_listed(units.clone(), self.panel(panel), &mut sums);
             }
             for (unit, sums) in units.zip(&sums) {
                 out.row_mut(unit).iter_mut().zip(sums).for_each(|(out, sum)| *out = *sum);
@@ -280,9 +292,11 @@ fn has_scaling<T>(x: &Features<'_, T>, expected: PixelScaling) -> bool {
 /// The products of the examples from `from` on of the one side with those of a panel on the other; `panel`
 /// begins with these rows.
 fn real_panel<T: Element>(
-    (x, from): (&Features<'_, T>, usize),
-    (y, right): (&Features<'_, T>, Columns<'_>),
-    (left_scratch, right_scratch): &mut (Vec<T>, Vec<T>),
+    x: &Features<'_, T>,
+    from: usize,
+    y: &Features<'_, T>,
+    right: Columns<'_>,
+    [left_scratch, right_scratch]: &mut [Vec<T>; 2],
     panel: &mut [T],
 ) {
     let (rows, width) = (x.len(), right.len());
@@ -340,7 +354,7 @@ mod tests {
         Array2::from_shape_fn(bytes.dim(), |(i, j)| {
             let channel = i % scaling.channels();
             let value = f64::from(bytes[(i, j)]) / 255.0 - scaling.mean()[channel];
-            value / scaling.deviation()[channel]
+            value / scaling.std_dev()[channel]
         })
     }
 
@@ -399,7 +413,7 @@ mod tests {
             let dz = Array2::from_shape_simple_fn((3, 900), || f32::from_f64(stream.normal()));
             let run = || {
                 let gram = Gram::of(&features);
-                let mut a = Combination::new(3, 900);
+                let mut a = SparseLeft::new(3, 900);
                 a.assign(dz.view());
                 let mut out = Array2::zeros((3, 900));
                 gram.multiply_into(&a, out.view_mut());
@@ -415,11 +429,17 @@ mod tests {
         }
     }
 
+    /// `A` is `(n, m)`, `K` `(m, m_y)`.
+    #[derive(Debug, Clone, Copy)]
+    struct Sizes {
+        n: usize,
+        m: usize,
+        m_y: usize,
+    }
+
     /// `A` with zeros, `K` and what should come of them, of numbers that are what they are in `f32`.
-    fn problem<T: Element>(
-        (n, m, m_y): (usize, usize, usize),
-        seed: u64,
-    ) -> (Array2<T>, [Array2<T>; 2]) {
+    fn problem<T: Element>(sizes: Sizes, seed: u64) -> (Array2<T>, [Array2<T>; 2]) {
+        let Sizes { n, m, m_y } = sizes;
         let mut stream = RandomStream::new(seed, Purpose::Data, 0);
         let mut normal = |shape| {
             Array2::from_shape_simple_fn(shape, || T::from_f64((8.0 * stream.normal()).round()))
@@ -434,10 +454,10 @@ mod tests {
         (numbers, [x, y])
     }
 
-    fn products_are_right<T: Element>(sizes: (usize, usize, usize), seed: u64, close: f64) {
+    fn products_are_right<T: Element>(sizes: Sizes, seed: u64, close: f64) {
         let (numbers, [x, y]) = problem::<T>(sizes, seed);
-        let (n, m, m_y) = sizes;
-        let mut a = Combination::new(n, m);
+        let Sizes { n, m, m_y } = sizes;
+        let mut a = SparseLeft::new(n, m);
         // What was there before does not stay.
         a.assign(Array2::<T>::from_elem((n, m), T::one()).view());
         a.assign(numbers.view());
@@ -458,8 +478,8 @@ mod tests {
     #[test]
     fn products_with_many_panels() {
         for m in [PANEL, 3 * PANEL + 1, 7 * PANEL, 9 * PANEL - 5] {
-            products_are_right::<f32>((7, m, 1), 1, 1e-5);
-            products_are_right::<f64>((7, m, 1), 1, 1e-12);
+            products_are_right::<f32>(Sizes { n: 7, m, m_y: 1 }, 1, 1e-5);
+            products_are_right::<f64>(Sizes { n: 7, m, m_y: 1 }, 1, 1e-12);
         }
     }
 
@@ -469,16 +489,17 @@ mod tests {
         #[test]
         fn products_leave_out_zeros_and_nothing_else(
             n in prop_oneof![0..3_usize, 30..70_usize],
-            (m, m_y) in (0..600_usize, 0..150_usize),
+            m in 0..600_usize,
+            m_y in 0..150_usize,
             seed in 0..1000_u64,
         ) {
-            products_are_right::<f32>((n, m, m_y), seed, 1e-5);
-            products_are_right::<f64>((n, m, m_y), seed, 1e-12);
-            let (numbers, _) = problem::<f64>((n, m, m_y), seed);
-            let mut a = Combination::<f64>::new(n, m);
+            let sizes = Sizes { n, m, m_y };
+            products_are_right::<f32>(sizes, seed, 1e-5);
+            products_are_right::<f64>(sizes, seed, 1e-12);
+            let (numbers, _) = problem::<f64>(sizes, seed);
+            let mut a = SparseLeft::<f64>::new(n, m);
             a.assign(numbers.view());
-            let count: usize = a.blocks.iter().flat_map(|block| &block.counts).sum();
-            prop_assert_eq!(count, numbers.iter().filter(|&&value| value != 0.0).count());
+            prop_assert_eq!(a.listed(), numbers.iter().filter(|&&value| value != 0.0).count());
         }
     }
 }

@@ -1,4 +1,13 @@
 //! Products of pixels, as whole numbers.
+//!
+//! With `x = f p + o` for the pixels `p` of a channel, the product of two examples is a sum over channels of
+//! `f^2 p q + f o p + f o q + o^2`, of which only the first needs all pairs:
+//!
+//! ```text
+//! for a panel of 128 examples of the right side, for examples of the left side:
+//!     sums of p q, exactly, for pixels that have one factor (of bytes: p (q - 128) and 128 times the sum of p)
+//!     f^2 times these sums, and the shifts of both examples, and the constant, in f64
+//! ```
 
 use std::ops::Range;
 
@@ -10,6 +19,7 @@ use ndarray::{ArrayView1, ArrayView2, Axis, s};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
+use crate::features::Affine;
 use crate::{Element, PixelScaling};
 
 /// Pixels of a row of whole numbers. Fewer than 33,026 of them fit into 32 bits whatever they are; rows that
@@ -35,24 +45,24 @@ pub(super) struct Scratch {
 }
 
 /// One side of a product of pixels.
-pub(super) struct Pixels<'a> {
+pub(super) struct PixelSide<'a> {
     pub(super) values: ArrayView2<'a, u8>,
     /// For each example, the sum over its pixels of factor times offset times pixel.
     pub(super) shifts: Vec<f64>,
-    /// The sums of the pixels of each example, where all have one factor and lie in one piece, and there are
+    /// The sums of the pixels of each example, where all have one factor and are contiguous, and there are
     /// products of bytes.
     pub(super) sums: Option<Vec<i64>>,
 }
 
-impl<'a> Pixels<'a> {
-    pub(super) fn new(plan: &PixelPlan, values: ArrayView2<'a, u8>) -> Self {
-        let in_pieces = values.nrows() <= 1 || values.strides()[0] == 1;
-        let of_bytes = has_byte_products() && plan.planes.len() == 1 && in_pieces;
+impl<'a> PixelSide<'a> {
+    pub(super) fn new(products: &PixelProducts, values: ArrayView2<'a, u8>) -> Self {
+        let is_contiguous = values.nrows() <= 1 || values.strides()[0] == 1;
+        let of_bytes = has_byte_products() && products.planes.len() == 1 && is_contiguous;
         let sums = of_bytes.then(|| {
             let sum = |example: ArrayView1<'_, u8>| example.iter().map(|&x| i64::from(x)).sum();
             values.axis_iter(Axis(1)).into_par_iter().map(sum).collect()
         });
-        Self { values, shifts: plan.shifts(values), sums }
+        Self { values, shifts: products.shifts(values), sums }
     }
 
     /// Copies some pixels of each of some examples, with zeros up to a whole step, and rows of anything up to
@@ -68,7 +78,7 @@ impl<'a> Pixels<'a> {
         out.resize(count * steps, ByteStep([0; BYTES]));
         for (example, row) in examples.zip(out.chunks_exact_mut(steps)) {
             let pixels = self.values.slice(s![pixels.clone(), example]);
-            let pixels = pixels.to_slice().expect("pixels in one piece");
+            let pixels = pixels.to_slice().expect("contiguous pixels");
             for (to, pixels) in row.iter_mut().zip(pixels.chunks(BYTES)) {
                 to.0[..pixels.len()].copy_from_slice(pixels);
                 to.0[pixels.len()..].fill(0);
@@ -86,52 +96,64 @@ struct Plane {
     factor: f64,
 }
 
+/// Some pixels of a plane.
+#[derive(Clone)]
+struct PlaneChunk {
+    plane: Plane,
+    chunk: Range<usize>,
+}
+
+/// The first example of the left side, and the first of the right side, of some products.
+#[derive(Clone, Copy)]
+pub(super) struct Corner {
+    pub(super) row: usize,
+    pub(super) column: usize,
+}
+
 /// How products of scaled pixels come of products of pixels: with `x = f p + o` for the pixels `p` of each
 /// channel, `x y = f^2 p q + f o p + f o q + o^2`.
-pub(super) struct PixelPlan {
+pub(super) struct PixelProducts {
     planes: Vec<Plane>,
-    /// Factor and offset of each channel.
-    lines: Vec<(f64, f64)>,
+    /// How the pixels of each channel are scaled.
+    affines: Vec<Affine<f64>>,
     /// The sum of the squared offsets over all features.
     constant: f64,
 }
 
-impl PixelPlan {
+impl PixelProducts {
     pub(super) fn new<T: Element>(values: ArrayView2<'_, u8>, scaling: PixelScaling) -> Self {
         let channels = scaling.channels();
         // What the plain products use, rounding included.
-        let line = |channel: usize| {
-            let (factor, offset) = scaling.factor_and_offset::<T>(channel);
-            (factor.into(), offset.into())
+        let affine = |channel: usize| {
+            let Affine { factor, offset }: Affine<T> = scaling.affine(channel);
+            Affine { factor: factor.into(), offset: offset.into() }
         };
-        let lines: Vec<(f64, f64)> = (0..channels).map(line).collect();
+        let affines: Vec<Affine<f64>> = (0..channels).map(affine).collect();
         let features = values.nrows();
         let of_channel = |first: usize| features.saturating_sub(first).div_ceil(channels);
-        let planes = if lines.iter().all(|line| line.0 == lines[0].0) {
-            vec![Plane { first: 0, step: 1, pixels: features, factor: lines[0].0 }]
+        let factor = affines[0].factor;
+        let planes = if affines.iter().all(|affine| affine.factor == factor) {
+            vec![Plane { first: 0, step: 1, pixels: features, factor }]
         } else {
-            let plane = |(first, line): (usize, &(f64, f64))| Plane {
-                first,
-                step: channels,
-                pixels: of_channel(first),
-                factor: line.0,
-            };
-            lines.iter().enumerate().map(plane).collect()
+            let factors = affines.iter().map(|affine| affine.factor).enumerate();
+            let plane =
+                |first, factor| Plane { first, step: channels, pixels: of_channel(first), factor };
+            factors.map(|(first, factor)| plane(first, factor)).collect()
         };
-        let square =
-            |(channel, line): (usize, &(f64, f64))| of_channel(channel) as f64 * line.1 * line.1;
-        let constant = lines.iter().enumerate().map(square).sum();
-        Self { planes, lines, constant }
+        let offsets = affines.iter().map(|affine| affine.offset).enumerate();
+        let squares = offsets.map(|(channel, offset)| of_channel(channel) as f64 * offset * offset);
+        let constant = squares.sum();
+        Self { planes, affines, constant }
     }
 
-    /// [`Pixels::shifts`] of these pixels.
+    /// [`PixelSide::shifts`] of these pixels.
     pub(super) fn shifts(&self, values: ArrayView2<'_, u8>) -> Vec<f64> {
         let mut shifts = vec![0.0; values.ncols()];
-        if self.lines.iter().any(|line| line.1 != 0.0) {
+        if self.affines.iter().any(|affine| affine.offset != 0.0) {
             let examples = values.axis_iter(Axis(1)).into_par_iter();
             shifts.par_chunks_mut(1).zip(examples).for_each(|(shift, example)| {
-                for (channel, (factor, offset)) in self.lines.iter().enumerate() {
-                    let pixels = example.iter().skip(channel).step_by(self.lines.len());
+                for (channel, Affine { factor, offset }) in self.affines.iter().enumerate() {
+                    let pixels = example.iter().skip(channel).step_by(self.affines.len());
                     let sum: u64 = pixels.map(|&pixel| u64::from(pixel)).sum();
                     shift[0] += factor * offset * sum as f64;
                 }
@@ -141,25 +163,27 @@ impl PixelPlan {
     }
 
     /// The pieces of each plane, none of them empty.
-    fn chunks(&self) -> impl Iterator<Item = (Plane, Range<usize>)> {
+    fn chunks(&self) -> impl Iterator<Item = PlaneChunk> {
         self.planes.iter().flat_map(|&plane| {
             let starts = (0..plane.pixels).step_by(CHUNK);
-            starts.map(move |start| (plane, start..plane.pixels.min(start + CHUNK)))
+            let end = move |start| plane.pixels.min(start + CHUNK);
+            starts.map(move |start| PlaneChunk { plane, chunk: start..end(start) })
         })
     }
 
-    /// The products of the examples from `from` on, whose rows `panel` begins with, with those of a panel,
-    /// which begins at `first`.
+    /// The products of the examples from `corner` on: rows of the left side with one panel's columns of the right
+    /// side. `panel` begins with the first of these rows.
     pub(super) fn panel<T: Element>(
         &self,
-        [left, right]: [&Pixels<'_>; 2],
-        (from, first): (usize, usize),
+        [left, right]: [&PixelSide<'_>; 2],
+        corner: Corner,
         scratch: &mut Scratch,
         panel: &mut [T],
     ) {
         if let (Some(sums), Some(_)) = (&left.sums, &right.sums) {
-            return self.panel_of_bytes([left, right], sums, (from, first), scratch, panel);
+            return self.panel_of_bytes([left, right], sums, corner, scratch, panel);
         }
+        let Corner { row: from, column: first } = corner;
         let Scratch { left: a, right: b, products, sums, totals, .. } = scratch;
         let columns = first..right.values.ncols().min(first + PANEL);
         let rows = left.values.ncols();
@@ -167,13 +191,14 @@ impl PixelPlan {
         sums.resize((rows - from).next_multiple_of(ROWS) * PANEL, 0);
         totals.clear();
         totals.resize(sums.len(), 0.0);
-        for (plane, chunk) in self.chunks() {
-            pack(right.values, columns.clone(), PANEL, (plane, chunk.clone()), b);
+        for pixels in self.chunks() {
+            let PlaneChunk { plane, chunk } = pixels.clone();
+            pack(right.values, columns.clone(), PANEL, pixels.clone(), b);
             let blocks = (from..rows).step_by(PANEL).zip(sums.chunks_mut(PANEL * PANEL));
             for (start, sums) in blocks {
                 let examples = start..rows.min(start + PANEL);
                 let count = sums.len() / PANEL;
-                pack(left.values, examples, count, (plane, chunk.clone()), a);
+                pack(left.values, examples, count, pixels.clone(), a);
                 products.clear();
                 products.resize(sums.len(), 0);
                 add_products(a, b, chunk.len().div_ceil(STEP), products);
@@ -199,12 +224,13 @@ impl PixelPlan {
     /// The same by products of bytes; `left_sums` are those of the left side.
     fn panel_of_bytes<T: Element>(
         &self,
-        [left, right]: [&Pixels<'_>; 2],
+        [left, right]: [&PixelSide<'_>; 2],
         left_sums: &[i64],
-        (from, first): (usize, usize),
+        corner: Corner,
         scratch: &mut Scratch,
         panel: &mut [T],
     ) {
+        let Corner { row: from, column: first } = corner;
         let Scratch { left_bytes: a, right_bytes: b, products, sums, .. } = scratch;
         let columns = first..right.values.ncols().min(first + PANEL);
         let (rows, features) = (left.values.ncols(), left.values.nrows());
@@ -245,9 +271,10 @@ fn pack(
     values: ArrayView2<'_, u8>,
     columns: Range<usize>,
     count: usize,
-    (plane, chunk): (Plane, Range<usize>),
+    pixels: PlaneChunk,
     out: &mut Vec<Step>,
 ) {
+    let PlaneChunk { plane, chunk } = pixels;
     let steps = chunk.len().div_ceil(STEP);
     out.resize(count * steps, Step([0; STEP]));
     let mut rows = out.chunks_exact_mut(steps);

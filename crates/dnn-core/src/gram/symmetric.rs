@@ -11,8 +11,8 @@ use dnn_kernels::gram::PANEL;
 use dnn_kernels::{KernelPath, TransposeBuffer};
 use ndarray::{ArrayViewMut2, Axis, s};
 
-use super::combination::{UNITS, view};
-use super::{Combination, Gram};
+use super::Gram;
+use super::sparse_left::{Rows, SparseLeft, UNITS, view};
 use crate::Element;
 
 /// Panels on a side of a square that is one task: small enough to share, large enough to fetch ahead in.
@@ -22,7 +22,7 @@ const TASK: usize = 3;
 #[derive(Clone, Copy)]
 pub(super) struct Symmetric<'k, T> {
     pub(super) gram: &'k Gram<T>,
-    pub(super) a: &'k Combination<T>,
+    pub(super) a: &'k SparseLeft<T>,
 }
 
 /// Columns of the result, those of some panels.
@@ -71,7 +71,8 @@ impl<T: Element> Symmetric<'_, T> {
         let rows = self.gram.block(panel, panel);
         for units in self.a.groups() {
             let mut sums = [[T::zero(); PANEL]; UNITS];
-            self.a.blocks[panel].multiply(&units, (rows, [&[]; 2]), view(&mut sums, &units));
+            let rows = Rows { values: rows, ahead: [&[]; 2] };
+            self.a.blocks[panel].multiply(&units, rows, view(&mut sums, &units));
             self.a.add(&mut sums, &units, out.view_mut());
         }
     }
@@ -103,13 +104,13 @@ impl<T: Element> Symmetric<'_, T> {
                     let of = |part: usize| ahead.len() * part / 4;
                     &ahead[of(part)..of(part + 1)]
                 };
-                let (block, ahead) = (self.gram.block(row, panel), [quarter(0), quarter(1)]);
-                let of_panel = view(&mut of_panel, units);
-                self.a.blocks[row].multiply(units, (block, ahead), of_panel);
+                let block = self.gram.block(row, panel);
+                let rows = Rows { values: block, ahead: [quarter(0), quarter(1)] };
+                self.a.blocks[row].multiply(units, rows, view(&mut of_panel, units));
                 let columns = transposed.transpose(KernelPath::best(), block);
-                let ahead = [quarter(2), quarter(3)];
+                let rows = Rows { values: columns, ahead: [quarter(2), quarter(3)] };
                 let of_row = view(of_row, units).slice_move(s![.., ..columns.ncols()]);
-                self.a.blocks[panel].multiply(units, (columns, ahead), of_row);
+                self.a.blocks[panel].multiply(units, rows, of_row);
             }
             self.a.add(&mut of_panel, units, above.of_panel(panel));
         }

@@ -26,7 +26,7 @@ pub(crate) fn plain<T: NdFloat>(values: ArrayView2<'_, T>, lists: ListsMut<'_, T
     }
 }
 
-/// The same on vectors, where rows are in one piece.
+/// The same on vectors, where rows are contiguous.
 pub(crate) fn by_vectors(path: KernelPath, values: ArrayView2<'_, f32>, lists: ListsMut<'_, f32>) {
     let Some(stride) = row_stride(values.dim(), values.strides()) else {
         return plain(values, lists);

@@ -1,4 +1,4 @@
-//! `out += C S`, where the rows of `S` and `out` are in one piece: the gradient of the weights
+//! `out += C S`, where the rows of `S` and `out` are contiguous: the gradient of the weights
 //! (`dZ X^T`), that of the activations (`dZ^T W`), and, with packed weights, the outputs (`X^T W^T`).
 //!
 //! Exact zeros of `C`, which `ReLU` leaves many of, are skipped: each row of `C` comes with the list of its
@@ -42,7 +42,7 @@ pub(crate) fn plain<T: NdFloat>(
 /// The same on vectors, for the terms of one chunk with lists, or for all terms without.
 ///
 /// # Panics
-/// If shapes do not fit, or rows of the right side or of `out` are not in one piece.
+/// If shapes do not fit, or rows of the right side or of `out` are not contiguous.
 pub(crate) fn by_vectors(
     path: KernelPath,
     left: SparseRows<'_, f32>,
@@ -54,8 +54,8 @@ pub(crate) fn by_vectors(
     let ((rows, terms), width) = (coefficients.dim(), source.ncols());
     assert_eq!(source.nrows(), terms, "one row for each term");
     assert_eq!(out.dim(), (rows, width), "outputs of another shape");
-    let stride = row_stride(source.dim(), source.strides()).expect("rows in one piece");
-    let out_stride = row_stride(out.dim(), out.strides()).expect("rows in one piece");
+    let stride = row_stride(source.dim(), source.strides()).expect("contiguous rows");
+    let out_stride = row_stride(out.dim(), out.strides()).expect("contiguous rows");
     let step = |axis: usize, length: usize| {
         // A single number has no next one.
         let stride = if length > 1 { coefficients.strides()[axis] } else { 0 };
@@ -237,10 +237,10 @@ impl SparseProduct<'_> {
                 if is_dense && V == 8 {
                     // More would not stay in registers.
                     let (left, right) = (ahead.share(work / 2), ahead.share(work - work / 2));
-                    self.dense::<S, 4, PART>(row, group, (first, count), left);
-                    self.dense::<S, 4, PART>(row, group, (first + 4 * S::LANES, count), right);
+                    self.dense::<S, 4, PART>(row, group, first, count, left);
+                    self.dense::<S, 4, PART>(row, group, first + 4 * S::LANES, count, right);
                 } else if is_dense {
-                    self.dense::<S, V, PART>(row, group, (first, count), ahead.share(work));
+                    self.dense::<S, V, PART>(row, group, first, count, ahead.share(work));
                 } else {
                     for row in row..row + group {
                         ahead.share(*self.counts.add(row) as usize).prefetch_all();
@@ -256,6 +256,8 @@ impl SparseProduct<'_> {
         }
     }
 
+    /// `group` rows of `V` vectors, through blocks of up to 6 rows.
+    ///
     /// # Safety
     /// As of [`panel`](Self::panel), and `group` rows from `row` on.
     #[inline(always)]
@@ -263,7 +265,8 @@ impl SparseProduct<'_> {
         &self,
         mut row: usize,
         mut group: usize,
-        columns: (usize, usize),
+        first: usize,
+        count: usize,
         mut ahead: Ahead,
     ) {
         while group > 0 {
@@ -271,23 +274,23 @@ impl SparseProduct<'_> {
             let done = unsafe {
                 match group {
                     6.. => {
-                        self.block::<S, 6, V, PART>(row, columns, &mut ahead);
+                        self.block::<S, 6, V, PART>(row, first, count, &mut ahead);
                         6
                     }
                     4 | 5 => {
-                        self.block::<S, 4, V, PART>(row, columns, &mut ahead);
+                        self.block::<S, 4, V, PART>(row, first, count, &mut ahead);
                         4
                     }
                     3 => {
-                        self.block::<S, 3, V, PART>(row, columns, &mut ahead);
+                        self.block::<S, 3, V, PART>(row, first, count, &mut ahead);
                         3
                     }
                     2 => {
-                        self.block::<S, 2, V, PART>(row, columns, &mut ahead);
+                        self.block::<S, 2, V, PART>(row, first, count, &mut ahead);
                         2
                     }
                     _ => {
-                        self.block::<S, 1, V, PART>(row, columns, &mut ahead);
+                        self.block::<S, 1, V, PART>(row, first, count, &mut ahead);
                         1
                     }
                 }
@@ -306,7 +309,8 @@ impl SparseProduct<'_> {
     unsafe fn block<S: Simd, const R: usize, const V: usize, const PART: bool>(
         &self,
         row: usize,
-        (first, count): (usize, usize),
+        first: usize,
+        count: usize,
         ahead: &mut Ahead,
     ) {
         // SAFETY: the caller has these rows and columns, and each term is one of `terms`.
@@ -334,7 +338,7 @@ impl SparseProduct<'_> {
         }
     }
 
-    /// One row of 8 vectors, by the list of what is not zero.
+    /// One row of 8 vectors, by the list of its non-zero entries.
     ///
     /// # Safety
     /// As of [`panel`](Self::panel), and the row exists.
@@ -361,7 +365,7 @@ impl SparseProduct<'_> {
         }
     }
 
-    /// One row of `V` vectors, by the list of what is not zero, two terms at a time.
+    /// One row of `V` vectors, by the list of its non-zero entries, two terms at a time.
     ///
     /// # Safety
     /// As of [`panel`](Self::panel), and the row exists.

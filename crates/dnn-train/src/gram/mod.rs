@@ -11,7 +11,7 @@
 mod plan;
 mod saved;
 
-use dnn_core::{Combination, Element, Features, Gram};
+use dnn_core::{Element, Features, Gram, SparseLeft};
 use dnn_layers::Network;
 use ndarray::{Array2, ArrayView2, Axis, Zip};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
@@ -30,7 +30,7 @@ use crate::{Optimizer, TrainError};
 /// |---|---|---|
 /// | `(1, 1)` | `(n_1, m)` | `(n_1, m)` |
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Combined {
+pub(crate) struct DualWeights {
     /// `a`.
     pub(crate) share: Array2<f64>,
     /// `S`.
@@ -39,7 +39,7 @@ pub(crate) struct Combined {
     pub(crate) z: Array2<f64>,
 }
 
-impl Combined {
+impl DualWeights {
     /// Nothing.
     pub(crate) fn zeros(units: usize, examples: usize) -> Self {
         let zeros = || Array2::zeros((units, examples));
@@ -61,9 +61,9 @@ pub(crate) struct GramState<T> {
     /// The weights that the run began with.
     pub(crate) base: Array2<T>,
     /// The weights as they are.
-    pub(crate) place: Combined,
+    pub(crate) place: DualWeights,
     /// What momentum remembers.
-    pub(crate) direction: Option<Combined>,
+    pub(crate) direction: Option<DualWeights>,
     /// The weights after the best epoch, if they are kept.
     pub(crate) best: Option<Best>,
 }
@@ -79,11 +79,11 @@ impl<T: Element> GramState<T> {
     /// The state before the first step of `network` on the examples `x`.
     pub(crate) fn start(optimizer: Optimizer, network: &Network<T>, x: &Features<'_, T>) -> Self {
         let base = network.parameters().layers[0].weights.clone();
-        let mut place = Combined::zeros(base.nrows(), x.len());
+        let mut place = DualWeights::zeros(base.nrows(), x.len());
         place.share.fill(1.0);
-        place.z = x.product(base.view());
+        place.z = x.product_in_f64(base.view());
         let remembers = !optimizer.memory_names().is_empty();
-        let direction = remembers.then(|| Combined::zeros(base.nrows(), x.len()));
+        let direction = remembers.then(|| DualWeights::zeros(base.nrows(), x.len()));
         Self { base, place, direction, best: None }
     }
 
@@ -99,14 +99,14 @@ impl<T: Element> GramState<T> {
 
     /// The weights of the first layer as they are.
     pub(crate) fn weights(&self, x: &Features<'_, T>) -> Array2<T> {
-        let Combined { share, sums, .. } = &self.place;
-        x.combination(share[(0, 0)], self.base.view(), sums.view())
+        let DualWeights { share, sums, .. } = &self.place;
+        x.weights_of_dual(share[(0, 0)], self.base.view(), sums.view())
     }
 
     /// The same as they were after the best epoch.
     pub(crate) fn best_weights(&self, x: &Features<'_, T>) -> Option<Array2<T>> {
         let Best { share, sums } = self.best.as_ref()?;
-        Some(x.combination(share[(0, 0)], self.base.view(), sums.view()))
+        Some(x.weights_of_dual(share[(0, 0)], self.base.view(), sums.view()))
     }
 
     /// The network with the weights of its first layer as they are.
@@ -118,7 +118,7 @@ impl<T: Element> GramState<T> {
 
     /// Keeps the present weights as the best.
     pub(crate) fn keep_best(&mut self) {
-        let Combined { share, sums, .. } = &self.place;
+        let DualWeights { share, sums, .. } = &self.place;
         match &mut self.best {
             Some(best) => {
                 best.share.assign(share);
@@ -138,8 +138,8 @@ pub(crate) fn put<T: Element>(network: &mut Network<T>, weights: &Array2<T>) {
 /// What the steps of a run in the Gram form work in, beside its state.
 pub(crate) struct GramWork<T> {
     gram: Gram<T>,
-    dz: Combination<T>,
-    gradient: Combined,
+    dz: SparseLeft<T>,
+    gradient: DualWeights,
     /// `W X` of the weights that the run began with, and the sum of their squares, if L2 asks for it.
     started: Option<(Array2<f64>, f64)>,
     validation: Option<ValidationWork<T>>,
@@ -149,7 +149,7 @@ pub(crate) struct GramWork<T> {
 struct ValidationWork<T> {
     /// `X^T Y` of the training examples `X` and the validation part `Y`.
     gram: Gram<T>,
-    sums: Combination<T>,
+    sums: SparseLeft<T>,
     /// `W Y` of the weights that the run began with.
     started: Array2<f64>,
     z: Array2<f64>,
@@ -170,14 +170,15 @@ impl<T: Element> GramWork<T> {
         };
         Self {
             gram: Gram::of(x),
-            dz: Combination::new(units, m),
-            gradient: Combined::zeros(units, m),
-            started: (l2 > 0.0)
-                .then(|| (x.product(state.base.view()), state.base.iter().fold(0.0, square))),
+            dz: SparseLeft::new(units, m),
+            gradient: DualWeights::zeros(units, m),
+            started: (l2 > 0.0).then(|| {
+                (x.product_in_f64(state.base.view()), state.base.iter().fold(0.0, square))
+            }),
             validation: validation.map(|y| ValidationWork {
                 gram: Gram::between(x, y),
-                sums: Combination::new(units, m),
-                started: y.product(state.base.view()),
+                sums: SparseLeft::new(units, m),
+                started: y.product_in_f64(state.base.view()),
                 z: Array2::zeros((units, y.len())),
             }),
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use dnn_core::{Combination, CoreError, Element, Gram};
+use dnn_core::{CoreError, Element, Gram, SparseLeft};
 use dnn_layers::Network;
 use serde::Serialize;
 
@@ -179,7 +179,7 @@ impl Trainer {
         let arrays = product([9, units as u128, all, size_of::<f64>() as u128]);
         let bytes = Gram::<T>::bytes_of(training)
             .saturating_add(Gram::<T>::bytes_between(training, validation))
-            .saturating_add(Combination::<T>::bytes(units, training).saturating_mul(2))
+            .saturating_add(SparseLeft::<T>::bytes(units, training).saturating_mul(2))
             .saturating_add(arrays);
         let obstacle = self.gram_obstacle();
         let (taken, reason) = match (self.gram, obstacle) {

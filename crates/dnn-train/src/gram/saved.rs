@@ -4,11 +4,11 @@ use dnn_core::Element;
 use dnn_store::{Scalar, StoredTensor};
 use ndarray::Array2;
 
-use super::{Best, Combined, GramState};
+use super::{Best, DualWeights, GramState};
 use crate::TrainError;
 use crate::checkpoint::{NamedArray, unfit};
 
-impl Combined {
+impl DualWeights {
     fn save<'a>(&'a self, name: &str, to: &mut Vec<NamedArray<'a>>) {
         for (part, array) in ["share", "sums", "z"].into_iter().zip(self.arrays()) {
             to.push(named(&format!("gram.{name}.{part}"), array));
@@ -43,11 +43,11 @@ impl<T: Element + Scalar> GramState<T> {
             return Ok(None);
         };
         let pairs = (shape.0, place.dims().get(1).copied().unwrap_or(0));
-        let combined = |name: &str| -> Result<Option<Combined>, TrainError> {
+        let dual = |name: &str| -> Result<Option<DualWeights>, TrainError> {
             let part = |part: &str, dims| array(tensors, &format!("gram.{name}.{part}"), dims);
             let parts = (part("share", (1, 1))?, part("sums", pairs)?, part("z", pairs)?);
             Ok(match parts {
-                (Some(share), Some(sums), Some(z)) => Some(Combined { share, sums, z }),
+                (Some(share), Some(sums), Some(z)) => Some(DualWeights { share, sums, z }),
                 _ => None,
             })
         };
@@ -59,7 +59,7 @@ impl<T: Element + Scalar> GramState<T> {
             _ => None,
         };
         let base = array(tensors, "gram.base", shape)?;
-        let (place, direction) = (combined("place")?, combined("direction")?);
+        let (place, direction) = (dual("place")?, dual("direction")?);
         let used = 4 + 3 * usize::from(direction.is_some()) + 2 * usize::from(best.is_some());
         match (base, place) {
             (Some(base), Some(place)) if used == tensors.len() => {

@@ -1,5 +1,10 @@
-//! Products with examples that are added up in `f64`, whatever the numbers are: for what is computed once and
-//! built upon for a whole run.
+//! Between weights and their dual form: products with examples that are added up in `f64`, whatever the numbers
+//! are, since they are computed once and built upon for a whole run.
+//!
+//! ```text
+//! W X:          for 256 examples: for a block of features: out += the product, in the numbers' precision
+//! a W + S X^T:  for a block of features: for 256 examples: total += the product, in the numbers' precision
+//! ```
 
 use ndarray::{Array2, ArrayView2, Axis, ShapeBuilder, s};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
@@ -20,7 +25,7 @@ impl<T: Element> Features<'_, T> {
     ///
     /// # Panics
     /// If the shapes do not fit.
-    pub fn product(&self, weights: ArrayView2<'_, T>) -> Array2<f64> {
+    pub fn product_in_f64(&self, weights: ArrayView2<'_, T>) -> Array2<f64> {
         assert_eq!(weights.ncols(), self.width(), "weights take another number of features");
         let mut out = Array2::zeros((weights.nrows(), self.len()));
         let tiles = out.axis_chunks_iter_mut(Axis(1), TILE);
@@ -37,7 +42,8 @@ impl<T: Element> Features<'_, T> {
         out
     }
 
-    /// `a W + S X^T`, parallel over features; blocks of examples are added up in `f64`.
+    /// The weights `a W + S X^T` that a share `a` of the weights `W` and the dual weights `S` stand for, parallel over
+    /// features; blocks of examples are added up in `f64`.
     ///
     /// # Shapes
     /// | `W` | `S` | `X` | result |
@@ -46,7 +52,7 @@ impl<T: Element> Features<'_, T> {
     ///
     /// # Panics
     /// If the shapes do not fit.
-    pub fn combination(
+    pub fn weights_of_dual(
         &self,
         a: f64,
         weights: ArrayView2<'_, T>,
@@ -93,9 +99,9 @@ mod tests {
             let scaling = PixelScaling::default();
             let of_pixels = Features::Pixels { values: pixels.view(), scaling };
             for features in [of_pixels, Features::Real(x.view())] {
-                let apart = features.product(weights.view()) - weights.dot(&x);
+                let apart = features.product_in_f64(weights.view()) - weights.dot(&x);
                 assert!(apart.iter().all(|apart| apart.abs() < 1e-11));
-                let found = features.combination(0.5, weights.view(), sums.view());
+                let found = features.weights_of_dual(0.5, weights.view(), sums.view());
                 let apart = found - (&weights * 0.5 + sums.dot(&x.t()));
                 assert!(apart.iter().all(|apart| apart.abs() < 1e-11));
             }

@@ -1,4 +1,4 @@
-//! For the unit tests of this and other crates: a list of variants that leaves none out.
+//! For the unit tests of this and other crates: the check that a list of variants leaves none out.
 
 /// Panics unless `$all` has an item of each of these patterns. As they are the arms of one `match`, a variant
 /// that is new does not compile before it is named here, and fails before it is in the list.
