@@ -10,6 +10,7 @@
 //! | repeat a run seeded with `numpy.random.seed` | [`RandomStream::numpy_legacy`] |
 //! | hand over inputs, as numbers or as 8-bit pixels | [`Features`], [`PixelScaling`] |
 //! | multiply all examples with each other | [`Gram`] |
+//! | say which shape an example has | [`Shape`] |
 //! | compute in `f32` or `f64` | [`Element`] |
 //! | know which instructions do it | [`kernel_path`] |
 //!
@@ -24,6 +25,7 @@ mod mt19937;
 mod parameters;
 mod products;
 mod random;
+mod shape;
 mod test_support;
 
 pub use element::{Element, Precision};
@@ -35,6 +37,7 @@ pub use mt19937::Mt19937;
 pub use parameters::{LayerParameters, Parameters};
 pub use products::{FEATURE_BLOCK, kernel_path, multiply};
 pub use random::{Purpose, RandomStream};
+pub use shape::Shape;
 
 // The arrays in every signature, in the version that they are in.
 pub use ndarray;

@@ -54,6 +54,16 @@ impl<T: Element> Parameters<T> {
         self.layers.iter().map(LayerParameters::count).sum()
     }
 
+    /// All arrays: `W1, b1, W2, b2, …`.
+    pub fn arrays(&self) -> impl Iterator<Item = &Array2<T>> {
+        self.layers.iter().flat_map(|layer| [&layer.weights, &layer.bias])
+    }
+
+    /// The same, to be changed in place.
+    pub fn arrays_mut(&mut self) -> impl Iterator<Item = &mut Array2<T>> {
+        self.layers.iter_mut().flat_map(|layer| [&mut layer.weights, &mut layer.bias])
+    }
+
     /// The widths of the layers, input first: `[n_x, n_1, …, n_L]`.
     ///
     /// # Errors
