@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::ArgMatches;
-use dnn_core::Element;
+use dnn_core::{Element, Shape};
 use dnn_data::picture::Preprocessing;
 use dnn_data::{DataError, Dataset, ImageDataset, ImageShape, LoadOptions};
-use dnn_layers::{InputShape, Network, Provenance};
+use dnn_layers::{Network, Provenance};
 use dnn_store::Scalar;
 use serde_json::{Map, Value};
 
@@ -172,7 +172,7 @@ fn load(path: Option<&Path>, options: &LoadOptions) -> Result<Found, DataError> 
 
 /// How the model's pictures were brought to its input; stretched, if it does not say.
 pub(crate) fn preprocessing_of<T: Element>(network: &Network<T>) -> anyhow::Result<Preprocessing> {
-    let InputShape { height, width, channels } = network.input();
+    let Shape { height, width, channels } = network.input();
     let recorded = network.provenance().and_then(|it| it.settings.get("preprocessing"));
     match recorded {
         Some(text) => text.parse().context("what the model says of its pictures"),

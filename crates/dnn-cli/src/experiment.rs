@@ -2,16 +2,20 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use dnn_core::{CoreError, Element, PixelScaling, Purpose, RandomStream, kernel_path};
+use dnn_core::{CoreError, Element, PixelScaling, Purpose, RandomStream, Shape, kernel_path};
 use dnn_data::augment::Augmenter;
 use dnn_data::picture::Preprocessing;
 use dnn_data::{DataError, Dataset, ImageDataset, ImageShape, LoadReport};
 use dnn_layers::{
-    Activation, AnyNetwork, Head, InputShape, Layer, Network, NetworkBuilder, Provenance,
+    Activation, AnyNetwork, BatchNorm, Dense, Dropout, Head, Layer, Network, NetworkBuilder,
+    Provenance,
 };
 use dnn_store::Scalar;
-use dnn_train::{Augment, ClassWeights, Clip, EarlyStopping, Monitor, TrainError, Trainer};
+use dnn_train::{
+    Augment, ClassWeights, Clip, EarlyStopping, Monitor, SystemClock, TrainError, Trainer,
+};
 
 use crate::args::effect::{self, NOTHING_LEFT_OUT, Needs, no_picture_files};
 use crate::args::{Policy, Scaling, TrainArguments};
@@ -178,7 +182,7 @@ fn size(arguments: &TrainArguments) -> anyhow::Result<((usize, usize), Option<&'
     })
 }
 
-fn input_of(model: &Path) -> anyhow::Result<InputShape> {
+fn input_of(model: &Path) -> anyhow::Result<Shape> {
     Ok(match dnn_layers::ModelFile::read(model)?.network {
         AnyNetwork::F32(network) => network.input(),
         AnyNetwork::F64(network) => network.input(),
@@ -261,16 +265,17 @@ fn divide(data: Dataset, plan: Plan) -> anyhow::Result<Parts> {
 
 /// The layers that were asked for.
 fn layers(arguments: &TrainArguments) -> Vec<Layer> {
-    let (mut layers, rate) = (Vec::new(), settings::dropout(arguments));
+    let (mut layers, rate): (Vec<Layer>, _) = (Vec::new(), settings::dropout(arguments));
     for &units in &arguments.hidden.0 {
+        layers.push(Dense { units }.into());
         if arguments.batch_norm {
-            layers.push(Layer::Dense { units, activation: Activation::Identity });
-            layers.push(Layer::batch_norm(arguments.activation));
-        } else {
-            layers.push(Layer::Dense { units, activation: arguments.activation });
+            layers.push(BatchNorm::default().into());
+        }
+        if arguments.activation != Activation::Identity {
+            layers.push(arguments.activation.into());
         }
         if rate > 0.0 {
-            layers.push(Layer::Dropout { rate });
+            layers.push(Dropout { rate }.into());
         }
     }
     layers
@@ -281,7 +286,7 @@ fn build<T: Element>(
     train: &ImageDataset,
 ) -> anyhow::Result<Network<T>> {
     let shape = train.shape();
-    let input = InputShape::picture(shape.height, shape.width, shape.channels);
+    let input = Shape::picture(shape.height, shape.width, shape.channels);
     let mut stream = RandomStream::new(arguments.seed, Purpose::Initialization, 0);
     let builder = Network::<T>::builder(input);
     let builder = (layers(arguments).into_iter()).fold(builder, NetworkBuilder::layer);
@@ -328,19 +333,21 @@ fn start_from<T: Element>(
     }
     let mut stream = RandomStream::new(arguments.seed, Purpose::Initialization, 0);
     let builder = Network::<T>::builder(input).scaling(model.scaling());
-    let builder = model.hidden().iter().copied().fold(builder, NetworkBuilder::layer);
+    // The last layer comes with the answers.
+    let hidden = model.layers().split_last().map_or(&[][..], |(_, hidden)| hidden);
+    let builder = hidden.iter().cloned().fold(builder, NetworkBuilder::layer);
     let mut network = answers(builder, train).build(&mut stream)?;
     let gives = |network: &Network<T>| (network.head(), network.outputs());
     let same_answers = model.classes() == train.class_names() && gives(model) == gives(&network);
     if !same_answers {
         note("note: the model has other classes: its last layer starts anew");
     }
-    let kept = network.parameters().layers.len() - usize::from(!same_answers);
-    for (mut to, from) in network.layers_mut().zip(&model.parameters().layers).take(kept) {
-        to.weights.assign(&from.weights);
-        to.bias.assign(&from.bias);
+    let last = network.layers().len() - 1;
+    for (to, from) in network.tensors_mut().iter_mut().zip(model.tensors()) {
+        if same_answers || to.layer() < last {
+            to.values_mut().assign(&from.values());
+        }
     }
-    network.statistics_mut().clone_from_slice(model.statistics());
     if let Some(scales) = TargetScales::of(train).filter(|_| same_answers) {
         scales.enter(&mut network)?;
     }
@@ -370,6 +377,7 @@ pub(crate) fn trainer<T: Element>(arguments: &TrainArguments) -> Result<Trainer,
         batch: settings::batch(arguments),
         epochs: arguments.epochs,
         seed: arguments.seed,
+        clock: Some(Arc::new(SystemClock::start())),
         ..Trainer::default()
     };
     trainer.check::<T>()?;

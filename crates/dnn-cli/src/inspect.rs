@@ -29,7 +29,7 @@ impl WithModel for Inspect<'_> {
             return output::print_json(&json!({
                 "input": network.input(),
                 "widths": network.widths(),
-                "hidden": network.hidden(),
+                "layers": network.layers(),
                 "head": network.head().to_string(),
                 "classes": network.classes(),
                 "precision": T::PRECISION,

@@ -75,7 +75,7 @@ pub(crate) fn of(
 
 /// The rate that was asked for, else the optimiser's usual one.
 pub(crate) fn learning_rate(arguments: &TrainArguments) -> f64 {
-    arguments.learning_rate.unwrap_or_else(|| arguments.optimizer.usual_learning_rate())
+    arguments.learning_rate.unwrap_or_else(|| arguments.optimizer.default_learning_rate())
 }
 
 // Each step of L-BFGS looks along a line, over which the cost has to stay the same function.

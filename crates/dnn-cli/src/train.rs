@@ -334,7 +334,7 @@ pub(crate) fn calibrate<T: Element>(
     };
     match fit_temperature(network, &parts::examples(network, part, None))? {
         Some(temperature) => {
-            network.cool(temperature)?;
+            network.apply_temperature(temperature)?;
             note(&format!("calibrated: the logits are divided by {temperature:.4}"));
         }
         None => note(&format!(

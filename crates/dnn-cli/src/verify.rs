@@ -225,20 +225,19 @@ fn reasons<T: Element>(
     reasons
 }
 
-/// The first layer that differs, and by how much.
+/// The first array that differs, and by how much.
 fn difference<T: Element>(model: &Network<T>, again: &Network<T>) -> String {
-    let pairs = model.parameters().layers.iter().zip(&again.parameters().layers);
-    for (l, (one, other)) in pairs.enumerate() {
-        if one.weights.dim() != other.weights.dim() {
+    for (one, other) in model.tensors().iter().zip(again.tensors()) {
+        let (name, one, other) = (one.name(), one.values(), other.values());
+        if one.dim() != other.dim() {
             let shape = |(rows, columns)| format!("{rows}x{columns}");
-            let (one, other) = (shape(one.weights.dim()), shape(other.weights.dim()));
-            return format!("layer {}: weights of {one}, and of {other} when trained again", l + 1);
+            let (one, other) = (shape(one.dim()), shape(other.dim()));
+            return format!("{name}: {one} numbers, and {other} when trained again");
         }
-        let arrays = [(&one.weights, &other.weights), (&one.bias, &other.bias)];
-        let numbers = arrays.into_iter().flat_map(|(one, other)| one.iter().zip(other));
-        let largest = numbers.map(|(&a, &b)| (a - b).abs()).fold(T::zero(), T::max);
+        let apart = one.iter().zip(other).map(|(&a, &b)| (a - b).abs());
+        let largest = apart.fold(T::zero(), T::max);
         if largest > T::zero() {
-            return format!("layer {}: parameters differ by up to {largest:.1e}", l + 1);
+            return format!("{name}: numbers differ by up to {largest:.1e}");
         }
     }
     "the parameters are equal, but not what else the model has".to_owned()
@@ -246,19 +245,18 @@ fn difference<T: Element>(model: &Network<T>, again: &Network<T>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dnn_core::{Purpose, RandomStream};
-    use dnn_layers::InputShape;
+    use dnn_core::{Purpose, RandomStream, Shape};
 
     use super::*;
 
     #[test]
     fn other_kernels_are_named_as_an_explanation() {
-        let network = Network::<f32>::builder(InputShape::picture(2, 2, 1))
+        let network = Network::<f32>::builder(Shape::picture(2, 2, 1))
             .classes(["a", "b"])
             .build(&mut RandomStream::new(1, Purpose::Initialization, 0))
             .unwrap();
         let mut other = network.clone();
-        other.layers_mut().next().unwrap().bias[(0, 0)] += 0.5;
+        other.tensor_mut("dense1.bias").unwrap()[(0, 0)] += 0.5;
         let mut provenance = Provenance {
             software: "dnn 0.0.1".to_owned(),
             kernel_path: "abacus".to_owned(),
@@ -267,7 +265,7 @@ mod tests {
             settings: std::collections::BTreeMap::new(),
         };
         let told = reasons(&network, &other, &provenance);
-        assert_eq!(told[0], "layer 1: parameters differ by up to 5.0e-1");
+        assert_eq!(told[0], "dense1.bias: numbers differ by up to 5.0e-1");
         assert!(told[1].contains("abacus") && told[1].contains("may explain it"), "{told:?}");
         assert!(told[2].contains("made by dnn 0.0.1"), "{told:?}");
         provenance.kernel_path = kernel_path().to_owned();

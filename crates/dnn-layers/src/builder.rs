@@ -2,44 +2,48 @@
 
 use std::marker::PhantomData;
 
-use dnn_core::{
-    Element, Initializer, LayerParameters, Parameters, PixelScaling, RandomStream,
-    initialize_parameters_deep,
-};
+use dnn_core::{CoreError, Element, Initializer, Parameters, PixelScaling, RandomStream, Shape};
+use dnn_kernels::aligned_zeros;
 use ndarray::Array2;
 use rand::Rng;
 
-use crate::architecture::Architecture;
-use crate::{Activation, Head, InputShape, Layer, Network, NetworkError};
+use crate::architecture::{Architecture, Place};
+use crate::layer::{Initial, ParameterSpec};
+use crate::{Activation, Dense, Head, Layer, Network, NetworkError};
 
 /// Collects what a new network is made of; start with [`Network::builder`].
 ///
 /// Of [`classes`](Self::classes), [`softmax`](Self::softmax) and [`outputs`](Self::outputs), one has to
-/// be called; the last call counts.
+/// be called; the last call counts. The dense layer that gives the logits is added by itself.
 #[derive(Debug, Clone)]
 pub struct NetworkBuilder<T> {
     architecture: Architecture,
+    outputs: usize,
     initializer: Initializer,
     element: PhantomData<T>,
 }
 
 impl<T: Element> NetworkBuilder<T> {
-    pub(crate) fn new(input: InputShape) -> Self {
+    pub(crate) fn new(input: Shape) -> Self {
         let architecture = Architecture {
             input,
-            hidden: Vec::new(),
-            outputs: 0,
+            layers: Vec::new(),
             head: Head::Identity,
             classes: Vec::new(),
             scaling: PixelScaling::default(),
         };
-        Self { architecture, initializer: Initializer::HeNormal, element: PhantomData }
+        let initializer = Initializer::HeNormal;
+        Self { architecture, outputs: 0, initializer, element: PhantomData }
     }
 
-    /// Adds a dense layer for each width, all with one activation.
+    /// Adds a dense layer for each width, each with this activation after it.
     pub fn hidden(mut self, widths: &[usize], activation: Activation) -> Self {
-        let dense = |&units| Layer::Dense { units, activation };
-        self.architecture.hidden.extend(widths.iter().map(dense));
+        for &units in widths {
+            self.architecture.layers.push(Dense { units }.into());
+            if activation != Activation::Identity {
+                self.architecture.layers.push(activation.into());
+            }
+        }
         self
     }
 
@@ -47,21 +51,21 @@ impl<T: Element> NetworkBuilder<T> {
     ///
     /// # Examples
     /// ```
-    /// use dnn_core::{Purpose, RandomStream};
-    /// use dnn_layers::{Activation, InputShape, Layer, Network};
+    /// use dnn_core::{Purpose, RandomStream, Shape};
+    /// use dnn_layers::{Activation, BatchNorm, Dense, Dropout, Network};
     ///
-    /// let network = Network::<f32>::builder(InputShape::flat(4))
-    ///     .layer(Layer::Dense { units: 8, activation: Activation::Identity })
-    ///     .layer(Layer::batch_norm(Activation::Relu))
-    ///     .layer(Layer::Dropout { rate: 0.2 })
+    /// let network = Network::<f32>::builder(Shape::flat(4))
+    ///     .layer(Dense { units: 8 })
+    ///     .layer(BatchNorm::default())
+    ///     .layer(Activation::Relu)
+    ///     .layer(Dropout { rate: 0.2 })
     ///     .classes(["no", "yes"])
     ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
-    /// // Two dense layers, and the scale and shift of eight units.
-    /// assert_eq!(network.parameters().count(), (4 * 8 + 8) + (8 + 8) + (8 + 1));
+    /// assert_eq!(network.parameter_count(), (4 * 8 + 8) + (8 + 8) + (8 + 1));
     /// # Ok::<(), dnn_layers::NetworkError>(())
     /// ```
-    pub fn layer(mut self, layer: Layer) -> Self {
-        self.architecture.hidden.push(layer);
+    pub fn layer(mut self, layer: impl Into<Layer>) -> Self {
+        self.architecture.layers.push(layer.into());
         self
     }
 
@@ -69,7 +73,7 @@ impl<T: Element> NetworkBuilder<T> {
     /// one sigmoid output (the probability of the second), more a softmax.
     pub fn classes<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         let classes: Vec<String> = names.into_iter().map(Into::into).collect();
-        (self.architecture.head, self.architecture.outputs) =
+        (self.architecture.head, self.outputs) =
             if classes.len() == 2 { (Head::Sigmoid, 1) } else { (Head::Softmax, classes.len()) };
         self.architecture.classes = classes;
         self
@@ -79,14 +83,14 @@ impl<T: Element> NetworkBuilder<T> {
     /// regression, with [`Head::Sigmoid`] for probabilities that are independent of one another.
     pub fn outputs(mut self, outputs: usize, head: Head) -> Self {
         self.architecture.classes.clear();
-        (self.architecture.outputs, self.architecture.head) = (outputs, head);
+        (self.outputs, self.architecture.head) = (outputs, head);
         self
     }
 
     /// Ends the network in a softmax over these classes, even if they are two.
     pub fn softmax<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.architecture.classes = names.into_iter().map(Into::into).collect();
-        self.architecture.outputs = self.architecture.classes.len();
+        self.outputs = self.architecture.classes.len();
         self.architecture.head = Head::Softmax;
         self
     }
@@ -111,29 +115,59 @@ impl<T: Element> NetworkBuilder<T> {
     /// number of an activation or of the initialiser cannot be used, a drawn weight is not finite, or
     /// there is no memory for the weights.
     pub fn build<R: Rng>(self, stream: &mut RandomStream<R>) -> Result<Network<T>, NetworkError> {
-        let widths = self.architecture.check()?;
-        let dense = initialize_parameters_deep(&widths, self.initializer, stream)?.layers;
-        let mut dense = dense.into_iter();
-        let stages = self.architecture.stages();
-        let layers = stages
-            .iter()
-            .filter_map(|stage| match stage.normalization {
-                // Normalised numbers stay as they are to begin with.
-                Some(_) => Some(LayerParameters {
-                    weights: Array2::ones((stage.units, 1)),
-                    bias: Array2::zeros((stage.units, 1)),
-                }),
-                None => dense.next(),
-            })
-            .collect();
-        Network::assemble(self.architecture, Parameters { layers }, None, None)
+        let initializer = self.initializer;
+        let architecture = self.finished()?;
+        let places = architecture.check::<T>()?;
+        let specs = places.iter().flat_map(|place| &place.parameters);
+        let arrays = specs.map(|spec| match spec.initial {
+            Initial::Drawn => initializer.weights(spec.rows, spec.columns, stream),
+            Initial::Zeros | Initial::Ones => Ok(constant(spec)),
+        });
+        let arrays = arrays.collect::<Result<_, CoreError>>()?;
+        Network::assemble(architecture, arrays, None)
     }
 
-    /// Gives the network with these parameters instead of drawn ones.
+    /// Gives the network with these weights and biases of its dense layers instead of drawn ones.
     ///
     /// # Errors
-    /// As [`build`](Self::build), and [`NetworkError`] with the layer if the parameters do not fit.
+    /// As [`build`](Self::build), and [`NetworkError`] with the array if the parameters do not fit.
     pub fn build_with(self, parameters: Parameters<T>) -> Result<Network<T>, NetworkError> {
-        Network::assemble(self.architecture, parameters, None, None)
+        let architecture = self.finished()?;
+        let places = architecture.check::<T>()?;
+        let is_dense =
+            |place: &&Place| place.parameters.iter().any(|it| it.initial == Initial::Drawn);
+        let (expected, found) = (places.iter().filter(is_dense).count(), parameters.layers.len());
+        if expected != found {
+            return Err(NetworkError::LayerCount { expected, found });
+        }
+        let mut dense = parameters.layers.into_iter();
+        let mut arrays: Vec<Array2<T>> = Vec::new();
+        for place in &places {
+            if is_dense(&place) {
+                arrays.extend(dense.next().into_iter().flat_map(|it| [it.weights, it.bias]));
+            } else {
+                arrays.extend(place.parameters.iter().map(constant));
+            }
+        }
+        Network::assemble(architecture, arrays, None)
     }
+
+    /// With the layer that gives the logits.
+    fn finished(self) -> Result<Architecture, NetworkError> {
+        let Self { mut architecture, outputs, .. } = self;
+        if outputs == 0 {
+            return Err(NetworkError::NoOutputs);
+        }
+        architecture.layers.push(Dense { units: outputs }.into());
+        Ok(architecture)
+    }
+}
+
+/// An array that is not drawn.
+fn constant<T: Element>(spec: &ParameterSpec) -> Array2<T> {
+    let mut values = aligned_zeros((spec.rows, spec.columns));
+    if spec.initial == Initial::Ones {
+        values.fill(T::one());
+    }
+    values
 }

@@ -6,7 +6,7 @@ use dnn_core::{CoreError, PixelScaling, Precision};
 use dnn_store::StoreError;
 use thiserror::Error;
 
-use crate::{Head, Layer};
+use crate::Head;
 
 /// The answer to whoever asks a network without classes for them.
 pub(crate) const NO_CLASSES: NetworkError =
@@ -22,18 +22,6 @@ pub enum NetworkError {
     /// The file could not be read or written, or is damaged.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The input has no size, or one that cannot be.
-    #[error(
-        "input shape {height} x {width} x {channels}; expected at least 1 in each direction and at most 2^48 values"
-    )]
-    InputShape {
-        /// Rows of pixels.
-        height: usize,
-        /// Columns of pixels.
-        width: usize,
-        /// Channels of a pixel.
-        channels: usize,
-    },
     /// The network does not end in anything.
     #[error("the network has no outputs; expected classes, or a number of outputs and their head")]
     NoOutputs,
@@ -105,50 +93,52 @@ pub enum NetworkError {
         reason: Box<NetworkError>,
     },
     /// A layer stands where it cannot be, or has a number that cannot be.
-    #[error("hidden layer {position}, {layer:?}: expected it {expected}")]
-    LayerOrder {
-        /// Its place among the hidden layers, counted from 1.
+    #[error("layer {position}, {kind}: {reason}")]
+    LayerPlace {
+        /// Its place among all layers, counted from 1.
         position: usize,
-        /// The layer.
-        layer: Layer,
-        /// How it could be.
-        expected: &'static str,
+        /// What kind of layer it is.
+        kind: &'static str,
+        /// What is wrong.
+        reason: CoreError,
     },
-    /// A layer's parameters do not fit the architecture.
-    #[error("layer {layer}: {what}: expected shape {expected:?}, found {found:?}")]
-    Layer {
-        /// 1 is the first weight layer.
-        layer: usize,
-        /// Weights or bias.
-        what: &'static str,
-        /// The shape the architecture asks for.
+    /// An array has another shape than its layer asks for.
+    #[error("{name}: expected shape {expected:?}, found {found:?}")]
+    ArrayShape {
+        /// The name of the array.
+        name: String,
+        /// The shape that the layer asks for.
         expected: (usize, usize),
         /// The shape that is there.
         found: (usize, usize),
     },
-    /// The running statistics of batch normalisation do not fit the architecture.
-    #[error(
-        "expected a finite mean and a variance of at least 0 for each normalised unit, found {found}"
-    )]
-    Statistics {
-        /// What is there.
-        found: String,
+    /// Another number of arrays than the layers have.
+    #[error("expected {expected} arrays for the layers, found {found}")]
+    ArrayCount {
+        /// Arrays of all layers.
+        expected: usize,
+        /// Arrays that are there.
+        found: usize,
     },
-    /// Another number of weight layers than the architecture has.
+    /// Parameters of another number of dense layers than the network has.
     #[error("expected parameters for {expected} layers, found {found}")]
     LayerCount {
-        /// Layers of the architecture.
+        /// Dense layers of the network.
         expected: usize,
         /// Layers of the parameters.
         found: usize,
     },
-    /// A parameter is NaN or infinite.
-    #[error("layer {layer}: {what} hold numbers that are not finite")]
+    /// A number of an array is NaN or infinite.
+    #[error("{name} holds numbers that are not finite")]
     NotFinite {
-        /// 1 is the first weight layer.
-        layer: usize,
-        /// Weights or bias.
-        what: &'static str,
+        /// The name of the array.
+        name: String,
+    },
+    /// A number of an array is below 0, and cannot be.
+    #[error("{name} holds numbers below 0; expected a variance")]
+    Negative {
+        /// The name of the array.
+        name: String,
     },
     /// The model was saved in the other precision.
     #[error("expected a model in {expected}, found one in {found}")]

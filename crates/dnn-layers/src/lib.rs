@@ -9,38 +9,39 @@
 //! |---|---|
 //! | take the forward pass one step at a time | [`linear_forward`], [`linear_activation_forward`], [`model_forward`] |
 //! | build a network | [`Network::builder`] |
+//! | choose its layers | [`Layer`] and its kinds: [`Dense`], [`BatchNorm`], [`Activation`], [`Dropout`], [`Flatten`] |
+//! | see or set its named arrays | [`Network::tensors`], [`Network::tensor`], [`Tensor`] |
 //! | classify | [`Network::predict`], [`Network::predict_probabilities`] |
-//! | classify again and again | [`Network::predictor`] |
+//! | classify again and again | [`Predictor`] |
 //! | look at it | [`Network::summary`] |
 //! | keep it | [`Network::save`], [`Network::load`], [`Network::to_bytes`], [`Network::from_bytes`], [`ModelFile`] |
 //!
 //! What it leaves out on purpose: costs and everything that learns (`dnn-train`), and reading
 //! pictures (`dnn-data`).
 
-mod activation;
 mod architecture;
 mod builder;
+mod caches;
 mod error;
 mod forward;
 mod head;
+mod layer;
 mod model_file;
 mod network;
 mod predictor;
 mod provenance;
-mod statistics;
 mod summary;
+mod tensor;
 
-pub use activation::Activation;
-pub use architecture::{InputShape, Layer, Normalization, Stage};
 pub use builder::NetworkBuilder;
+pub use caches::ForwardCaches;
 pub use error::NetworkError;
-pub use forward::{
-    ForwardCaches, LayerCache, LinearBy, linear_activation_forward, linear_forward, model_forward,
-};
+pub use forward::{LayerCache, linear_activation_forward, linear_forward, model_forward};
 pub use head::Head;
+pub use layer::*;
 pub use model_file::{AnyNetwork, ModelFile};
-pub use network::{LayerParametersMut, Network, most_probable};
+pub use network::{ForwardInputs, Network, OutputScale, most_probable};
 pub use predictor::Predictor;
 pub use provenance::Provenance;
-pub use statistics::BatchStatistics;
 pub use summary::Summary;
+pub use tensor::Tensor;

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
-use dnn_core::{Element, LayerParameters, Parameters, Precision};
+use dnn_core::{Element, PixelScaling, Precision, Shape};
 use dnn_kernels::aligned_zeros;
-use dnn_store::{Container, DType, Format, Scalar, StoredTensor, Tensor, Values};
-use ndarray::{Array2, ArrayView2, Axis};
+use dnn_store::{Container, DType, Format, Scalar, StoredTensor, Tensor as StoreTensor, Values};
+use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::Architecture;
-use crate::{BatchStatistics, Network, NetworkError, Provenance};
+use crate::{
+    Activation, BatchNorm, Dense, Dropout, Flatten, Head, Layer, Network, NetworkError, Provenance,
+    Tensor,
+};
 
 /// What marks a model file. Files of major version 1 are read for ever.
 /// Minor version 1 added batch normalisation and dropout.
@@ -22,8 +25,86 @@ const LARGEST_FILE: u64 = (16 << 30) + (1 << 26);
 /// it, are part of the format.
 #[derive(Serialize, Deserialize)]
 struct Content {
-    architecture: Architecture,
+    architecture: Layout,
     provenance: Option<Provenance>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Layout {
+    input: Shape,
+    hidden: Vec<HiddenLayer>,
+    outputs: usize,
+    head: Head,
+    classes: Vec<String>,
+    scaling: PixelScaling,
+}
+
+#[derive(Serialize, Deserialize)]
+enum HiddenLayer {
+    Dense { units: usize, activation: Activation },
+    BatchNorm { activation: Activation, momentum: f64, epsilon: f64 },
+    Dropout { rate: f64 },
+    Flatten,
+}
+
+impl Layout {
+    fn of(architecture: &Architecture) -> Self {
+        let mut hidden = Vec::new();
+        let identity = Activation::Identity;
+        for layer in &architecture.layers {
+            match (layer, hidden.last_mut()) {
+                (Layer::Dense(it), _) => {
+                    hidden.push(HiddenLayer::Dense { units: it.units, activation: identity });
+                }
+                (&Layer::BatchNorm(BatchNorm { momentum, epsilon }), _) => {
+                    hidden.push(HiddenLayer::BatchNorm { activation: identity, momentum, epsilon });
+                }
+                (Layer::Flatten(_), _) => hidden.push(HiddenLayer::Flatten),
+                (Layer::Dropout(it), _) => hidden.push(HiddenLayer::Dropout { rate: it.rate }),
+                (
+                    Layer::Activation(it),
+                    Some(
+                        HiddenLayer::Dense { activation, .. }
+                        | HiddenLayer::BatchNorm { activation, .. },
+                    ),
+                ) => *activation = *it,
+                _ => {}
+            }
+        }
+        hidden.pop();
+        let Architecture { input, head, classes, scaling, .. } = architecture.clone();
+        Self { input, hidden, outputs: architecture.outputs(), head, classes, scaling }
+    }
+
+    fn architecture(self) -> Architecture {
+        let Self { input, hidden, outputs, head, classes, scaling } = self;
+        let mut layers: Vec<Layer> = Vec::new();
+        for layer in hidden {
+            let activation = match layer {
+                HiddenLayer::Dense { units, activation } => {
+                    layers.push(Dense { units }.into());
+                    activation
+                }
+                HiddenLayer::BatchNorm { activation, momentum, epsilon } => {
+                    layers.push(BatchNorm { momentum, epsilon }.into());
+                    activation
+                }
+                HiddenLayer::Flatten => {
+                    layers.push(Flatten {}.into());
+                    Activation::Identity
+                }
+                HiddenLayer::Dropout { rate } => {
+                    layers.push(Dropout { rate }.into());
+                    Activation::Identity
+                }
+            };
+            if activation != Activation::Identity {
+                layers.push(activation.into());
+            }
+        }
+        layers.push(Dense { units: outputs }.into());
+        Architecture { input, layers, head, classes, scaling }
+    }
 }
 
 /// What the container calls `T`.
@@ -39,6 +120,25 @@ fn tensor_name(layer: usize, array: &str) -> String {
     format!("layers.{layer}.{array}")
 }
 
+/// What the layout calls an array of this name.
+fn old_name(name: &str) -> &str {
+    match name {
+        "scale" => "weights",
+        "shift" => "bias",
+        name => name,
+    }
+}
+
+fn old_names<T: Element>(tensors: &[Tensor<T>]) -> impl Iterator<Item = String> {
+    let (mut layer, mut last) = (0, None);
+    tensors.iter().map(move |tensor| {
+        if last != Some(tensor.layer()) {
+            (layer, last) = (layer + 1, Some(tensor.layer()));
+        }
+        tensor_name(layer, old_name(tensor.spec().name))
+    })
+}
+
 impl<T: Element + Scalar> Network<T> {
     /// The network as the bytes of a model file. Equal networks give equal bytes.
     ///
@@ -47,31 +147,20 @@ impl<T: Element + Scalar> Network<T> {
     /// format.
     pub fn to_bytes(&self) -> Result<Vec<u8>, NetworkError> {
         let content = Content {
-            architecture: self.architecture().clone(),
+            architecture: Layout::of(self.architecture()),
             provenance: self.provenance().cloned(),
         };
-        let mut arrays = Vec::new();
-        let mut statistics = self.statistics().iter();
-        for (l, (layer, stage)) in self.parameters().layers.iter().zip(self.stages()).enumerate() {
-            let mut add = |array, values: ArrayView2<'_, T>| {
-                let dims = [values.nrows(), values.ncols()];
+        let arrays: Vec<(String, [usize; 2], Vec<T>)> = old_names(self.tensors())
+            .zip(self.tensors())
+            .map(|(name, tensor)| {
+                let values = tensor.values();
                 // In row-major order, whatever order a caller's parameters came in.
-                arrays.push((tensor_name(l + 1, array), dims, values.iter().copied().collect()));
-            };
-            add("weights", layer.weights.view());
-            add("bias", layer.bias.view());
-            if let Some(running) = stage.normalization.and_then(|_| statistics.next()) {
-                add("mean", running.mean.view().insert_axis(Axis(1)));
-                add("variance", running.variance.view().insert_axis(Axis(1)));
-            }
-        }
-        let tensors: Vec<Tensor<'_>> = arrays
-            .iter()
-            .map(|(name, dims, values): &(_, _, Vec<T>)| Tensor {
-                name,
-                dims,
-                values: Values::new(values),
+                (name, [values.nrows(), values.ncols()], values.iter().copied().collect())
             })
+            .collect();
+        let tensors: Vec<StoreTensor<'_>> = arrays
+            .iter()
+            .map(|(name, dims, values)| StoreTensor { name, dims, values: Values::new(values) })
             .collect();
         Ok(dnn_store::encode(&FORMAT, &content, &tensors)?)
     }
@@ -91,24 +180,22 @@ impl<T: Element + Scalar> Network<T> {
         if found != T::PRECISION {
             return Err(NetworkError::Precision { expected: T::PRECISION, found });
         }
-        let mut tensors = container.tensors().iter();
-        container.content.architecture.check()?;
-        let (mut layers, mut statistics) = (Vec::new(), Vec::new());
-        for (l, stage) in container.content.architecture.stages().iter().enumerate() {
-            let mut read = |array| read_array::<T>(l + 1, array, tensors.next());
-            layers.push(LayerParameters { weights: read("weights")?, bias: read("bias")? });
-            if stage.normalization.is_some() {
-                let mut flat = |array| Ok::<_, NetworkError>(read(array)?.into_iter().collect());
-                statistics
-                    .push(BatchStatistics { mean: flat("mean")?, variance: flat("variance")? });
+        let mut tensors = container.tensors().to_vec().into_iter();
+        let Content { architecture, provenance } = container.content;
+        let architecture = architecture.architecture();
+        let places = architecture.check::<T>()?;
+        let (mut arrays, mut layer) = (Vec::new(), 0);
+        for place in &places {
+            layer += usize::from(!place.parameters.is_empty());
+            for spec in &place.parameters {
+                arrays.push(read_array::<T>(layer, old_name(spec.name), tensors.next().as_ref())?);
             }
         }
         if let Some(more) = tensors.next() {
             let found = format!("`{}`", more.name());
             return Err(NetworkError::Tensor { expected: "no more".to_owned(), found });
         }
-        let Content { architecture, provenance } = container.content;
-        Self::assemble(architecture, Parameters { layers }, Some(statistics), provenance)
+        Self::assemble(architecture, arrays, provenance)
     }
 
     /// Writes the network to `path`: the old file stays whole until the new one is.
@@ -119,12 +206,12 @@ impl<T: Element + Scalar> Network<T> {
     ///
     /// # Examples
     /// ```
-    /// use dnn_core::{Purpose, RandomStream};
-    /// use dnn_layers::{InputShape, Network};
+    /// use dnn_core::{Purpose, RandomStream, Shape};
+    /// use dnn_layers::Network;
     ///
     /// # let folder = tempfile::tempdir().unwrap();
     /// # let path = folder.path().join("model.dnn");
-    /// let network = Network::<f32>::builder(InputShape::picture(8, 8, 1))
+    /// let network = Network::<f32>::builder(Shape::picture(8, 8, 1))
     ///     .classes(["cat", "dog"])
     ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
     /// network.save(&path)?;
@@ -160,12 +247,12 @@ pub enum AnyNetwork {
 ///
 /// # Examples
 /// ```
-/// use dnn_core::{Purpose, RandomStream};
-/// use dnn_layers::{AnyNetwork, InputShape, ModelFile, Network};
+/// use dnn_core::{Purpose, RandomStream, Shape};
+/// use dnn_layers::{AnyNetwork, ModelFile, Network};
 ///
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("model.dnn");
-/// # Network::<f32>::builder(InputShape::picture(8, 8, 1))
+/// # Network::<f32>::builder(Shape::picture(8, 8, 1))
 /// #     .classes(["cat", "dog"])
 /// #     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?
 /// #     .save(&path)?;

@@ -1,6 +1,6 @@
 //! Prediction in memory that is used again.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dnn_core::{Columns, Element, Features};
 use dnn_kernels::{Kernels, PackedWeights};
@@ -10,7 +10,9 @@ use rayon::iter::{
 };
 
 use crate::error::NO_CLASSES;
-use crate::{ForwardCaches, LinearBy, Network, NetworkError, most_probable};
+use crate::{
+    DenseBy, ForwardCaches, ForwardInputs, Given, Layer, Network, NetworkError, most_probable,
+};
 
 /// Examples that a task takes through all layers at a time; packed weights are worth it from half as many
 /// on.
@@ -32,15 +34,17 @@ const UNITS: usize = 24;
 ///
 /// # Examples
 /// ```
-/// use dnn_core::{Features, Purpose, RandomStream};
-/// use dnn_layers::{Activation, InputShape, Network};
+/// use std::sync::Arc;
+///
+/// use dnn_core::{Features, Purpose, RandomStream, Shape};
+/// use dnn_layers::{Activation, Network, Predictor};
 /// use ndarray::array;
 ///
-/// let network = Network::<f32>::builder(InputShape::flat(2))
+/// let network = Network::<f32>::builder(Shape::flat(2))
 ///     .hidden(&[8], Activation::Tanh)
 ///     .classes(["left", "right"])
 ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
-/// let mut predictor = network.predictor()?;
+/// let mut predictor = Predictor::new(Arc::new(network))?;
 /// for point in [array![[0.5], [0.1]], array![[-2.0], [0.3]]] {
 ///     let probabilities = predictor.probabilities(&Features::Real(point.view()))?;
 ///     assert_eq!(probabilities.dim(), (2, 1));
@@ -48,29 +52,34 @@ const UNITS: usize = 24;
 /// # Ok::<(), dnn_layers::NetworkError>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Predictor<'n, T> {
-    network: &'n Network<T>,
+pub struct Predictor<T> {
+    network: Arc<Network<T>>,
     /// The same function in dense layers alone, if the network has others: nothing to work out per call.
     folded: Option<Network<T>>,
-    workshop: Workshop<T>,
+    buffers: PredictBuffers<T>,
     probabilities: Array2<T>,
     classes: Vec<usize>,
 }
 
-impl<'n, T: Element> Predictor<'n, T> {
-    pub(crate) fn new(network: &'n Network<T>) -> Result<Self, NetworkError> {
+impl<T: Element> Predictor<T> {
+    /// A predictor of this network, which others may share.
+    ///
+    /// # Errors
+    /// [`NetworkError::NoClasses`] for a network without classes.
+    pub fn new(network: Arc<Network<T>>) -> Result<Self, NetworkError> {
         if network.classes().is_empty() {
             return Err(NO_CLASSES);
         }
         let probabilities = Array2::zeros((network.classes().len(), 1).f());
-        let folded = (!network.statistics().is_empty()).then(|| network.folded());
-        let workshop = Workshop::new(folded.as_ref().unwrap_or(network));
-        Ok(Self { network, folded, workshop, probabilities, classes: Vec::new() })
+        let has_batches = network.layers().iter().any(Layer::needs_whole_batch);
+        let folded = has_batches.then(|| network.folded());
+        let buffers = PredictBuffers::new(folded.as_ref().unwrap_or(&network));
+        Ok(Self { network, folded, buffers, probabilities, classes: Vec::new() })
     }
 
     /// The network.
-    pub fn network(&self) -> &'n Network<T> {
-        self.network
+    pub fn network(&self) -> &Network<T> {
+        &self.network
     }
 
     /// The probability of every class, for every example, as
@@ -90,8 +99,8 @@ impl<'n, T: Element> Predictor<'n, T> {
             self.probabilities = Array2::zeros((self.probabilities.nrows(), x.len()).f());
         }
         let mut used = self.probabilities.slice_mut(s![.., ..x.len()]);
-        let network = self.folded.as_ref().unwrap_or(self.network);
-        self.workshop.run(network, x, used.view_mut())?;
+        let network = self.folded.as_ref().unwrap_or(&self.network);
+        self.buffers.run(network, x, used.view_mut())?;
         Ok(self.probabilities.slice(s![.., ..x.len()]))
     }
 
@@ -108,9 +117,9 @@ impl<'n, T: Element> Predictor<'n, T> {
     }
 }
 
-/// What predictions work in.
+/// What predictions are made in.
 #[derive(Debug, Clone)]
-pub(crate) struct Workshop<T> {
+pub(crate) struct PredictBuffers<T> {
     /// Examples of a tile.
     tile: usize,
     tiles: Vec<ForwardCaches<T>>,
@@ -118,9 +127,9 @@ pub(crate) struct Workshop<T> {
     packed: Vec<Option<PackedWeights<T>>>,
 }
 
-impl<T: Element> Workshop<T> {
+impl<T: Element> PredictBuffers<T> {
     pub(crate) fn new(network: &Network<T>) -> Self {
-        let units: usize = network.stages().iter().map(|stage| stage.units).sum();
+        let units = crate::network::units(network);
         let tile = (MOST_NUMBERS / TILES / units.max(1)).clamp(1, TILE);
         Self { tile, tiles: Vec::new(), packed: Vec::new() }
     }
@@ -142,7 +151,7 @@ impl<T: Element> Workshop<T> {
             let work = |(index, (caches, out)): (usize, (&mut ForwardCaches<T>, _))| {
                 let out: ArrayViewMut2<'_, T> = out;
                 let columns = Columns::Run { start: start + index * tile, len: out.ncols() };
-                forward(network, packed, x, columns, caches);
+                forward(network, packed, ForwardInputs { x, columns }, caches);
                 Network::class_probabilities(caches.output(), out);
             };
             if m <= tile {
@@ -178,18 +187,21 @@ impl<T: Element> Workshop<T> {
         if 2 * m < TILE || !self.packed.is_empty() {
             return;
         }
-        let layers = network.stages().iter().zip(&network.parameters().layers);
-        self.packed = layers
-            .map(|(stage, layer)| {
-                let (units, inputs) = layer.weights.dim();
-                if stage.normalization.is_some() || units < UNITS || !T::Kernels::VECTOR {
-                    return None;
-                }
-                let mut packed = PackedWeights::new(units, inputs);
-                packed.fill(layer.weights.view());
-                Some(packed)
-            })
-            .collect();
+        let packed = |layer: usize| {
+            let (Layer::Dense(_), [weights, _]) =
+                (&network.layers()[layer], network.layer_tensors(layer))
+            else {
+                return None;
+            };
+            let (units, inputs) = weights.values().dim();
+            if units < UNITS || !T::Kernels::VECTOR {
+                return None;
+            }
+            let mut packed = PackedWeights::new(units, inputs);
+            packed.fill(weights.values());
+            Some(packed)
+        };
+        self.packed = (0..network.layers().len()).map(packed).collect();
     }
 }
 
@@ -219,15 +231,12 @@ where
 fn forward<T: Element>(
     network: &Network<T>,
     packed: &[Option<PackedWeights<T>>],
-    x: &Features<'_, T>,
-    columns: Columns<'_>,
+    inputs: ForwardInputs<'_, '_, T>,
     caches: &mut ForwardCaches<T>,
 ) {
-    let mut statistics = network.statistics().iter();
-    for (layer, stage) in network.stages().iter().enumerate() {
-        let running = stage.normalization.and_then(|_| statistics.next());
-        let by = packed.get(layer).and_then(Option::as_ref);
-        let by = by.map_or(LinearBy::Weights, LinearBy::Packed);
-        network.forward_layer_by((layer, by), x, columns, running, caches);
+    for layer in 0..network.layers().len() {
+        let packed = packed.get(layer).and_then(Option::as_ref);
+        let dense = packed.map_or(DenseBy::Weights, DenseBy::Packed);
+        network.forward_layer(layer, inputs, Given { dense, ..Given::default() }, caches);
     }
 }

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use dnn_core::Element;
+use dnn_core::{Element, Shape};
 
-use crate::Network;
-use crate::forward::LayerFunction;
+use crate::{Layer, Network, Tensor};
 
 /// A table of a network's layers; print it with `{}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,43 +25,42 @@ struct Row {
     bytes: usize,
 }
 
+impl Row {
+    fn of(layer: &str, output: Shape) -> Self {
+        let (layer, output) = (layer.to_owned(), output.to_string());
+        Self { layer, output, function: String::new(), parameters: 0, bytes: 0 }
+    }
+}
+
 impl Summary {
     pub(crate) fn new<T: Element>(network: &Network<T>) -> Self {
-        let input = network.input();
-        let mut rows = vec![Row {
-            layer: "input".to_owned(),
-            output: match (input.height, input.channels) {
-                (1, 1) => input.width.to_string(),
-                _ => format!("{} x {} x {}", input.height, input.width, input.channels),
-            },
-            function: String::new(),
-            parameters: 0,
-            bytes: 0,
-        }];
-        let layers = &network.parameters().layers;
-        for (l, (layer, stage)) in layers.iter().zip(network.stages()).enumerate() {
-            let kind = if stage.normalization.is_some() { "norm" } else { "dense" };
-            rows.push(Row {
-                layer: format!("{kind} {}", l + 1),
-                output: stage.units.to_string(),
-                function: match stage.function {
-                    LayerFunction::Hidden(activation) => activation.to_string(),
-                    LayerFunction::Head(head) => head.to_string(),
-                },
-                parameters: layer.count(),
-                bytes: layer.count() * T::PRECISION.bytes(),
-            });
-            if stage.dropout > 0.0 {
-                rows.push(Row {
-                    layer: "dropout".to_owned(),
-                    output: stage.units.to_string(),
-                    function: stage.dropout.to_string(),
-                    parameters: 0,
-                    bytes: 0,
-                });
+        let mut rows = vec![Row::of("input", network.input())];
+        for (l, layer) in network.layers().iter().enumerate() {
+            let last = rows.len() - 1;
+            match layer {
+                // Beside the layer that it follows, if that has parameters.
+                Layer::Activation(it) if l > 0 && rows[last].parameters > 0 => {
+                    rows[last].function = it.to_string();
+                    continue;
+                }
+                _ => {}
             }
+            let count = |tensor: &Tensor<T>| tensor.values().len();
+            let trained = network.layer_tensors(l).iter().filter(|it| it.spec().is_trained);
+            let parameters = trained.map(count).sum();
+            let function = match layer {
+                Layer::Activation(it) => it.to_string(),
+                Layer::Dropout(it) => it.rate.to_string(),
+                _ => String::new(),
+            };
+            let bytes = parameters * T::PRECISION.bytes();
+            let row = Row::of(network.layer_name(l), network.layer_output(l));
+            rows.push(Row { function, parameters, bytes, ..row });
         }
-        let parameters = network.parameters().count();
+        if let Some(last) = rows.last_mut() {
+            last.function = network.head().to_string();
+        }
+        let parameters = network.parameter_count();
         Self { rows, parameters, bytes: parameters * T::PRECISION.bytes() }
     }
 
@@ -93,7 +91,7 @@ fn grouped(number: usize) -> String {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = |layer: &str, output: &str, function: &str, count: &str, bytes: &str| {
-            writeln!(f, "{layer:<10}  {output:<14}  {function:<15}  {count:>13}  {bytes:>14}")
+            writeln!(f, "{layer:<12}  {output:<14}  {function:<15}  {count:>13}  {bytes:>14}")
         };
         line("layer", "output", "function", "parameters", "bytes")?;
         for row in &self.rows {
@@ -106,12 +104,12 @@ impl fmt::Display for Summary {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Activation, InputShape, Network};
-    use dnn_core::{Purpose, RandomStream};
+    use crate::{Activation, Network};
+    use dnn_core::{Purpose, RandomStream, Shape};
 
     #[test]
     fn counts_and_bytes_of_a_small_network_by_hand() {
-        let network = Network::<f32>::builder(InputShape::picture(8, 8, 3))
+        let network = Network::<f32>::builder(Shape::picture(8, 8, 3))
             .hidden(&[20], Activation::LeakyRelu(0.01))
             .classes(["a", "b", "c"])
             .build(&mut RandomStream::new(0, Purpose::Initialization, 0))
@@ -120,8 +118,8 @@ mod tests {
         let text = network.summary().to_string();
         let lines: Vec<Vec<&str>> = text.lines().map(|l| l.split_whitespace().collect()).collect();
         assert_eq!(lines[1], ["input", "8", "x", "8", "x", "3", "0", "0"]);
-        assert_eq!(lines[2], ["dense", "1", "20", "leaky-relu:0.01", "3,860", "15,440"]);
-        assert_eq!(lines[3], ["dense", "2", "3", "softmax", "63", "252"]);
+        assert_eq!(lines[2], ["dense1", "20", "leaky-relu:0.01", "3,860", "15,440"]);
+        assert_eq!(lines[3], ["dense2", "3", "softmax", "63", "252"]);
         assert_eq!(lines[4], ["total", "3,923", "15,692"]);
         assert_eq!(network.summary().parameters(), 3923);
         assert_eq!(network.summary().bytes(), 15_692);

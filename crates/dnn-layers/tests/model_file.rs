@@ -4,16 +4,14 @@
 use std::collections::BTreeMap;
 use std::panic::catch_unwind;
 
-use dnn_core::{Features, PixelScaling, Purpose, RandomStream};
-use dnn_layers::{
-    Activation, AnyNetwork, InputShape, Layer, ModelFile, Network, NetworkError, Provenance,
-};
+use dnn_core::{Features, PixelScaling, Purpose, RandomStream, Shape};
+use dnn_layers::{Activation, AnyNetwork, ModelFile, Network, NetworkError, Provenance};
 use dnn_store::Hasher;
 use ndarray::Array2;
 
 fn network() -> Network<f32> {
-    let mut network = Network::<f32>::builder(InputShape::picture(2, 1, 3))
-        .layer(Layer::Dense { units: 2, activation: Activation::LeakyRelu(0.1) })
+    let mut network = Network::<f32>::builder(Shape::picture(2, 1, 3))
+        .hidden(&[2], Activation::LeakyRelu(0.1))
         .classes(["cat", "dog", "übrig"])
         .scaling(PixelScaling::per_channel(&[0.4, 0.5, 0.6], &[0.2, 0.3, 0.25]).unwrap())
         .build(&mut RandomStream::new(1, Purpose::Initialization, 0))
@@ -39,13 +37,13 @@ fn repair(bytes: &mut [u8]) {
 #[test]
 fn what_goes_in_comes_out_to_the_last_bit() {
     let mut network = network();
-    network.layers_mut().next().unwrap().weights[(0, 0)] = -0.0;
-    network.layers_mut().next().unwrap().weights[(0, 1)] = f32::MIN_POSITIVE / 2.0;
+    let mut weights = network.tensor_mut("dense1.weights").unwrap();
+    (weights[(0, 0)], weights[(0, 1)]) = (-0.0, f32::MIN_POSITIVE / 2.0);
     let bytes = network.to_bytes().unwrap();
     let read = Network::<f32>::from_bytes(&bytes).unwrap();
     assert_eq!(read, network);
     assert_eq!(read.to_bytes().unwrap(), bytes);
-    assert_eq!(read.parameters().layers[0].weights[(0, 0)].to_bits(), (-0.0_f32).to_bits());
+    assert_eq!(read.tensor("dense1.weights").unwrap()[(0, 0)].to_bits(), (-0.0_f32).to_bits());
     let x = Array2::from_elem((6, 2), 0.5);
     let features = Features::Real(x.view());
     assert_eq!(
@@ -104,8 +102,8 @@ fn a_file_with_any_bit_flipped_is_refused_and_never_a_panic_even_with_its_hash_r
             .unwrap_or_else(|_| panic!("panic: bit {bit} with the hash repaired"));
         if let Ok(network) = outcome {
             accepted += 1;
-            let numbers = &network.parameters().layers;
-            assert!(numbers.iter().all(|layer| layer.weights.iter().all(|w| w.is_finite())));
+            let numbers = network.tensors().iter().flat_map(|it| it.values().to_owned());
+            assert!(numbers.into_iter().all(f32::is_finite));
         }
     }
     // With a right hash a changed weight, letter or seed is a valid network of its own.
@@ -151,7 +149,7 @@ fn parts_that_do_not_fit_one_another_name_the_layer() {
             }
         }
     }
-    let expected = "layer 1: weights: expected shape (3, 6), found (2, 6)";
+    let expected = "dense1.weights: expected shape (3, 6), found (2, 6)";
     assert!(errors.iter().any(|error| error == expected), "{errors:#?}");
 }
 

@@ -3,10 +3,11 @@
 
 use dnn_core::{
     Columns, Features, Initializer, LayerParameters, Parameters, PixelScaling, Purpose,
-    RandomStream,
+    RandomStream, Shape,
 };
 use dnn_layers::{
-    Activation, Head, InputShape, Layer, Network, NetworkBuilder, linear_forward, model_forward,
+    Activation, BatchNorm, Dense, Dropout, ForwardInputs, Head, Network, NetworkBuilder,
+    linear_forward, model_forward,
 };
 use ndarray::{Array2, Axis, ShapeBuilder, array};
 use proptest::prelude::*;
@@ -16,7 +17,7 @@ fn stream(seed: u64) -> RandomStream {
 }
 
 fn builder(features: usize) -> NetworkBuilder<f64> {
-    Network::<f64>::builder(InputShape::flat(features))
+    Network::<f64>::builder(Shape::flat(features))
 }
 
 #[test]
@@ -38,8 +39,8 @@ fn a_network_by_hand() {
         .unwrap();
     let x = array![[1.0, 0.0], [2.0, 0.0]];
     let caches = network.forward(&Features::Real(x.view())).unwrap();
-    assert_eq!(caches.z(0), array![[-1.0, 0.0], [5.0, 1.0]]);
-    assert_eq!(caches.a(0), array![[0.0, 0.0], [5.0, 1.0]]);
+    assert_eq!(caches.layer_output(0), array![[-1.0, 0.0], [5.0, 1.0]]);
+    assert_eq!(caches.layer_output(1), array![[0.0, 0.0], [5.0, 1.0]]);
     assert_eq!(caches.logits(), array![[2.0, -2.0]]);
     let p = 1.0 / (1.0 + (-2.0_f64).exp());
     let probabilities = network.predict_probabilities(&Features::Real(x.view())).unwrap();
@@ -47,7 +48,8 @@ fn a_network_by_hand() {
     assert_eq!(network.predict(&Features::Real(x.view())).unwrap(), [1, 0]);
     // The step-by-step functions are the same computation.
     let steps = model_forward(x.view(), &parameters, Activation::Relu, Head::Sigmoid).unwrap();
-    assert_eq!(steps[0].z, caches.z(0));
+    assert_eq!(steps[0].z, caches.layer_output(0));
+    assert_eq!(steps[0].a, caches.layer_output(1));
     assert_eq!(steps[1].a, caches.output());
 }
 
@@ -64,7 +66,7 @@ fn exactly_one_half_is_the_first_class() {
 #[test]
 fn pixels_and_their_scaled_numbers_predict_alike() {
     let scaling = PixelScaling::per_channel(&[0.4, 0.5, 0.6], &[0.2, 0.3, 0.25]).unwrap();
-    let network = Network::<f64>::builder(InputShape::picture(11, 10, 3))
+    let network = Network::<f64>::builder(Shape::picture(11, 10, 3))
         .hidden(&[9], Activation::Gelu)
         .classes(["x", "y", "z"])
         .scaling(scaling)
@@ -101,19 +103,44 @@ fn heads_follow_from_the_classes() {
 
 #[test]
 fn every_wrong_network_says_expected_and_found() {
-    let dense = |units| Layer::Dense { units, activation: Activation::Relu };
+    let dense = |units| Dense { units };
     let classes = ["a", "b"];
     for (wrong, message) in [
-        (builder(0).classes(classes), "input shape 1 x 0 x 1; expected at least 1"),
+        (
+            builder(0).classes(classes),
+            "expected at least 1 in each direction and at most 2^48 values, found 1 x 0 x 1",
+        ),
         (builder(usize::MAX).classes(classes), "at most 2^48 values"),
-        (builder(2).layer(dense(4)).layer(dense(0)).classes(classes), "layer 2 has width 0"),
+        (
+            builder(2).layer(dense(4)).layer(dense(0)).classes(classes),
+            "layer 2, dense: units of a dense layer: expected at least 1, found 0",
+        ),
         (
             builder(2).layer(dense(50_000)).layer(dense(50_000)).classes(classes),
             "a network of 2500250001 parameters; expected at most 2147483648",
         ),
         (
-            builder(2).layer(dense(usize::MAX)).layer(dense(usize::MAX)).classes(classes),
+            builder(2).layer(dense(1 << 47)).layer(dense(1 << 47)).classes(classes),
             "parameters; expected at most 2147483648",
+        ),
+        (
+            builder(2).layer(dense(usize::MAX)).classes(classes),
+            "layer 1, dense: shape: expected at least 1 in each direction and at most 2^48 values",
+        ),
+        (
+            builder(2).layer(Activation::Relu).layer(dense(3)).classes(classes),
+            "layer 1, activation: its place: expected one after a dense layer",
+        ),
+        (
+            builder(2).layer(dense(3)).layer(Dropout { rate: 1.0 }).classes(classes),
+            "layer 2, dropout: rate of dropout: expected a number from 0 and below 1, found 1",
+        ),
+        (
+            builder(2)
+                .layer(dense(3))
+                .layer(BatchNorm { momentum: 0.1, epsilon: 0.0 })
+                .classes(classes),
+            "layer 2, batch_norm: epsilon of batch normalisation: expected a number above 0 and at most 1",
         ),
         (
             builder(2).hidden(&[3], Activation::Elu(f64::NAN)).classes(classes),
@@ -141,18 +168,20 @@ fn every_wrong_network_says_expected_and_found() {
 
 #[test]
 fn an_activation_number_that_only_f64_holds_is_refused_in_f32() {
-    let error = Network::<f32>::builder(InputShape::flat(1))
+    let error = Network::<f32>::builder(Shape::flat(1))
         .hidden(&[1], Activation::LeakyRelu(1e300))
         .classes(["a", "b"])
         .build(&mut stream(0))
         .unwrap_err();
-    assert!(error.to_string().starts_with("number of the activation"), "{error}");
+    let message =
+        "layer 2, activation: number of the activation: expected a finite number, found 1";
+    assert!(error.to_string().starts_with(message), "{error}");
 }
 
 /// Finite weights and inputs whose product is not.
 #[test]
 fn outputs_that_overflow_are_an_error_that_names_the_example() {
-    let network = Network::<f32>::builder(InputShape::flat(2))
+    let network = Network::<f32>::builder(Shape::flat(2))
         .classes(["a", "b", "c"])
         .initializer(Initializer::Constant(1e30))
         .build(&mut stream(0))
@@ -188,7 +217,8 @@ fn caches_of_another_network_are_not_filled() {
         .unwrap();
     let x = array![[1.0]];
     let all = Columns::Run { start: 0, len: 1 };
-    shallow.forward_into(&Features::Real(x.view()), all, &mut deep.caches(1));
+    let x = Features::Real(x.view());
+    shallow.forward_into(ForwardInputs { x: &x, columns: all }, &mut deep.caches(1));
 }
 
 #[test]
@@ -203,12 +233,12 @@ fn parameters_that_do_not_fit_name_the_layer() {
     };
     assert_eq!(
         build(vec![layer(3, 2), layer(1, 4)]),
-        "layer 2: weights: expected shape (1, 3), found (1, 4)"
+        "dense2.weights: expected shape (1, 3), found (1, 4)"
     );
     assert_eq!(build(vec![layer(3, 2)]), "expected parameters for 2 layers, found 1");
     let mut bad = layer(1, 3);
     bad.bias[(0, 0)] = f64::NAN;
-    assert_eq!(build(vec![layer(3, 2), bad]), "layer 2: bias hold numbers that are not finite");
+    assert_eq!(build(vec![layer(3, 2), bad]), "dense2.bias holds numbers that are not finite");
 }
 
 #[test]
@@ -250,11 +280,12 @@ proptest! {
         let whole = network.forward(&features).unwrap();
         let order = draws.permutation(m);
         let mut caches = network.caches(m);
-        network.forward_into(&features, Columns::Listed(&order), &mut caches);
+        let inputs = |columns| ForwardInputs { x: &features, columns };
+        network.forward_into(inputs(Columns::Listed(&order)), &mut caches);
         let permuted = whole.output().select(Axis(1), &order);
         prop_assert!((&caches.output() - &permuted).iter().all(|d: &f64| d.abs() < 1e-12));
         // A smaller batch in the same buffers.
-        network.forward_into(&features, Columns::Run { start: m - 1, len: 1 }, &mut caches);
+        network.forward_into(inputs(Columns::Run { start: m - 1, len: 1 }), &mut caches);
         prop_assert_eq!(caches.examples(), 1);
         let last = whole.output().slice(ndarray::s![.., m - 1..]).to_owned();
         prop_assert!((&caches.output() - &last).iter().all(|d: &f64| d.abs() < 1e-12));

@@ -7,10 +7,11 @@
 #![allow(unsafe_code, reason = "an allocator that counts is an unsafe trait to implement")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use dnn_core::{Element, Features, Purpose, RandomStream};
-use dnn_layers::{Activation, InputShape, Layer, Network, NetworkError};
+use dnn_core::{Element, Features, Purpose, RandomStream, Shape};
+use dnn_layers::{Activation, BatchNorm, Dropout, Network, NetworkError, Predictor};
 use ndarray::{Array2, ShapeBuilder, s};
 
 struct Counting;
@@ -35,11 +36,12 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 fn network<T: Element + dnn_store::Scalar>(features: usize, classes: usize) -> Network<T> {
-    Network::<T>::builder(InputShape::flat(features))
-        .layer(Layer::Dense { units: 100, activation: Activation::Relu })
-        .layer(Layer::Dropout { rate: 0.2 })
-        .layer(Layer::Dense { units: 30, activation: Activation::Identity })
-        .layer(Layer::batch_norm(Activation::Relu))
+    Network::<T>::builder(Shape::flat(features))
+        .hidden(&[100], Activation::Relu)
+        .layer(Dropout { rate: 0.2 })
+        .hidden(&[30], Activation::Identity)
+        .layer(BatchNorm::default())
+        .layer(Activation::Relu)
         .classes((0..classes).map(|class| class.to_string()))
         .build(&mut RandomStream::new(2, Purpose::Initialization, 0))
         .unwrap()
@@ -55,7 +57,7 @@ fn answers_are_the_same_in_any_batch<T: Element + dnn_store::Scalar>(classes: us
     let pixels = pixels(300, 700);
     let numbers = pixels.mapv(|pixel| T::from_f64(f64::from(pixel) / 255.0));
     let expected = network.predict_probabilities(&network.pixels(pixels.view())).unwrap();
-    let mut predictor = network.predictor().unwrap();
+    let mut predictor = Predictor::new(Arc::new(network.clone())).unwrap();
     assert_eq!(predictor.network().outputs(), if classes == 2 { 1 } else { classes });
     for m in [1, 5, 16, 1, 33, 700, 0, 64, 31] {
         let part = s![.., 700 - m..];
@@ -78,7 +80,7 @@ fn nothing_is_allocated_after_the_first_call() {
     let numbers = pixels.mapv(f32::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     pool.broadcast(|_| {});
-    let mut predictor = network.predictor().unwrap();
+    let mut predictor = Predictor::new(Arc::new(network.clone())).unwrap();
     for m in [1, 7, 256] {
         let used = s![.., ..m];
         pool.install(|| {
@@ -103,7 +105,7 @@ fn many_threads_predict_with_one_network() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let mut predictor = network.predictor().unwrap();
+                let mut predictor = Predictor::new(Arc::new(network.clone())).unwrap();
                 for (example, &class) in expected.iter().enumerate() {
                     let picture = network.pixels(pixels.slice(s![.., example..=example]));
                     assert_eq!(predictor.predict(&picture).unwrap(), [class]);
@@ -114,13 +116,13 @@ fn many_threads_predict_with_one_network() {
 }
 
 fn what_cannot_be_predicted_is_refused() {
-    let numbers = Network::<f32>::builder(InputShape::flat(2))
+    let numbers = Network::<f32>::builder(Shape::flat(2))
         .outputs(1, dnn_layers::Head::Identity)
         .build(&mut RandomStream::new(1, Purpose::Initialization, 0))
         .unwrap();
     let x = ndarray::array![[1.0_f32], [2.0]];
     let errors = [
-        numbers.predictor().err(),
+        Predictor::new(Arc::new(numbers.clone())).err(),
         numbers.predict(&Features::Real(x.view())).err(),
         numbers.predict_probabilities(&Features::Real(x.view())).err(),
     ];
@@ -132,7 +134,7 @@ fn what_cannot_be_predicted_is_refused() {
         }
     }
     let network = network::<f32>(2, 3);
-    let mut predictor = network.predictor().unwrap();
+    let mut predictor = Predictor::new(Arc::new(network.clone())).unwrap();
     for (m, bad) in [(1, f32::NAN), (40, f32::INFINITY)] {
         let mut x = Array2::ones((2, m).f());
         x[(1, m - 1)] = bad;

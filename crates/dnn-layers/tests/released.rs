@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use dnn_core::{Element, Features, Precision};
 use dnn_kernels::KernelPath;
-use dnn_layers::{Activation, AnyNetwork, Layer, ModelFile, Network};
+use dnn_layers::{AnyNetwork, BatchNorm, Dense, Dropout, Layer, ModelFile, Network};
 use dnn_store::{Hasher, Scalar};
 use ndarray::Array2;
 use serde_json::{Value, json};
@@ -19,34 +19,22 @@ fn folder() -> PathBuf {
 
 /// All layers in order, the last dense one included: activations are layers of their own, and the identity is none.
 fn layers<T: Element>(network: &Network<T>) -> Vec<String> {
-    let mut layers = Vec::new();
-    for layer in network.hidden() {
-        match layer {
-            Layer::Dense { units, .. } => layers.push(format!("dense {units}")),
-            Layer::BatchNorm { momentum, epsilon, .. } => {
-                layers.push(format!("batch-norm {momentum} {epsilon}"));
-            }
-            Layer::Dropout { rate } => layers.push(format!("dropout {rate}")),
-            _ => unreachable!("no other kind in 0.1"),
+    let of = |layer: &Layer| match layer {
+        Layer::Dense(Dense { units }) => format!("dense {units}"),
+        Layer::BatchNorm(BatchNorm { momentum, epsilon }) => {
+            format!("batch-norm {momentum} {epsilon}")
         }
-        let activation = layer.activation().filter(|&it| it != Activation::Identity);
-        layers.extend(activation.map(|activation| activation.to_string()));
-    }
-    layers.push(format!("dense {}", network.outputs()));
-    layers
+        Layer::Dropout(Dropout { rate }) => format!("dropout {rate}"),
+        Layer::Activation(activation) => activation.to_string(),
+        Layer::Flatten(_) => unreachable!("no such kind in 0.1"),
+    };
+    network.layers().iter().map(of).collect()
 }
 
 /// SHA-256 over every number, little endian: layer by layer weights in rows, bias, and for batch normalisation
 /// running means and variances.
 fn parameters_sha256<T: Element + Scalar>(network: &Network<T>) -> String {
-    let (mut numbers, mut statistics) = (Vec::<T>::new(), network.statistics().iter());
-    for (layer, stage) in network.parameters().layers.iter().zip(network.stages()) {
-        numbers.extend(layer.weights.iter().chain(&layer.bias));
-        if stage.normalization.is_some() {
-            let running = statistics.next().unwrap();
-            numbers.extend(running.mean.iter().chain(&running.variance));
-        }
-    }
+    let numbers = network.tensors().iter().flat_map(|tensor| tensor.values().to_owned());
     let mut hasher = Hasher::new();
     for number in numbers {
         hasher.update(&little_endian(number));

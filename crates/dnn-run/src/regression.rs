@@ -2,7 +2,7 @@
 
 use dnn_core::Element;
 use dnn_data::ImageDataset;
-use dnn_layers::{Network, NetworkError};
+use dnn_layers::{Network, NetworkError, OutputScale};
 use dnn_store::Scalar;
 use ndarray::Array2;
 
@@ -45,14 +45,17 @@ impl TargetScales {
 
     /// From the unit of the data to that of training.
     pub fn enter<T: Element>(&self, network: &mut Network<T>) -> Result<(), NetworkError> {
-        let inverse = |scale: &Scale| (1.0 / scale.deviation, -scale.mean / scale.deviation);
+        let inverse = |scale: &Scale| OutputScale {
+            scale: 1.0 / scale.deviation,
+            shift: -scale.mean / scale.deviation,
+        };
         network.scale_outputs(&self.0.iter().map(inverse).collect::<Vec<_>>())
     }
 
     /// From the unit of training to that of the data.
     pub fn leave<T: Element>(&self, network: &mut Network<T>) -> Result<(), NetworkError> {
-        let scales = self.0.iter().map(|scale| (scale.deviation, scale.mean));
-        network.scale_outputs(&scales.collect::<Vec<_>>())
+        let own = |it: &Scale| OutputScale { scale: it.deviation, shift: it.mean };
+        network.scale_outputs(&self.0.iter().map(own).collect::<Vec<_>>())
     }
 
     /// The same for a model file.

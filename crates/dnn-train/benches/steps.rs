@@ -5,8 +5,8 @@
 use std::num::NonZeroUsize;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use dnn_core::{Purpose, RandomStream};
-use dnn_layers::{Activation, InputShape, Network};
+use dnn_core::{Purpose, RandomStream, Shape};
+use dnn_layers::{Activation, Network};
 use dnn_train::{Batch, Examples, Trainer, unobserved};
 use ndarray::{Array2, ShapeBuilder};
 
@@ -18,7 +18,7 @@ fn epochs(c: &mut Criterion) {
         ("mnist 784-256-128-10 batch 128", 28, 1, &[256, 128], 10, 1280, Some(128)),
         ("wide 12288-512-128-1 batch 64", 64, 3, &[512, 128], 2, 128, Some(64)),
     ] {
-        let input = InputShape::picture(side, side, channels);
+        let input = Shape::picture(side, side, channels);
         let network = Network::<f32>::builder(input)
             .hidden(hidden, Activation::Relu)
             .classes((0..classes).map(|class| class.to_string()))

@@ -29,9 +29,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use cat_non_cat::{TEST, TRAIN, read};
-use dnn_core::{Features, Initializer, PixelScaling, RandomStream};
+use dnn_core::{Features, Initializer, PixelScaling, RandomStream, Shape};
 use dnn_data::ImageDataset;
-use dnn_layers::{Activation, InputShape, Network};
+use dnn_layers::{Activation, Network};
 use dnn_train::{Batch, Cost, Event, Examples, History, Trainer, evaluate};
 
 const ITERATIONS: u64 = 2500;
@@ -103,7 +103,7 @@ fn run(
     initializer: Initializer,
     [train, test]: [&ImageDataset; 2],
 ) -> Result<Vec<f64>, Box<dyn Error>> {
-    let mut network = Network::<f64>::builder(InputShape::picture(64, 64, 3))
+    let mut network = Network::<f64>::builder(Shape::picture(64, 64, 3))
         .hidden(hidden, Activation::Relu)
         .classes(["not a cat", "cat"])
         .initializer(initializer)

@@ -17,8 +17,8 @@ mod say;
 
 use std::error::Error;
 
-use dnn_core::{Element, Features, Purpose, RandomStream};
-use dnn_layers::{Activation, InputShape, Network};
+use dnn_core::{Element, Features, Purpose, RandomStream, Shape};
+use dnn_layers::{Activation, Network};
 use dnn_train::{
     Cost, Examples, GradientCheck, TrainError, check_gradients, compare_gradients, gradients,
 };
@@ -45,12 +45,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     report("The gradient that training uses", &check);
 
     let (_, mut gradient) = gradients(&network, &examples, COST)?;
-    gradient.layers[1].weights[(2, 3)] *= -1.0;
+    // The arrays of the gradient are those of the network: dense1.weights, dense1.bias, dense2.weights, …
+    gradient[2][(2, 3)] *= -1.0;
     let check = compare_gradients(&network, &examples, COST, EPSILON, &gradient)?;
     report("The sign of one weight's gradient, dW2 [2, 3], turned", &check);
 
     let (_, mut gradient) = gradients(&network, &examples, COST)?;
-    gradient.layers[0].bias *= examples.len() as f64;
+    gradient[1] *= examples.len() as f64;
     let check = compare_gradients(&network, &examples, COST, EPSILON, &gradient)?;
     report("db1 summed over the examples, not averaged", &check);
 
@@ -71,13 +72,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The network, the same in both precisions but for rounding.
 fn network<T: Element>() -> Result<Network<T>, TrainError> {
     let mut stream = RandomStream::new(1, Purpose::Initialization, 0);
-    let mut network = Network::<T>::builder(InputShape::flat(FEATURES))
+    let mut network = Network::<T>::builder(Shape::flat(FEATURES))
         .hidden(&HIDDEN, Activation::Tanh)
         .classes(CLASSES)
         .build(&mut stream)?;
     // A bias of 0 would hide mistakes that multiply it.
-    for mut layer in network.layers_mut() {
-        layer.bias.mapv_inplace(|_| T::from_f64(0.3 * stream.normal()));
+    for bias in network.tensors_mut().iter_mut().filter(|tensor| tensor.spec().name == "bias") {
+        bias.values_mut().mapv_inplace(|_| T::from_f64(0.3 * stream.normal()));
     }
     Ok(network)
 }
@@ -109,10 +110,9 @@ fn report(title: &str, check: &GradientCheck) {
     }
     let worst = &check.worst;
     say!(
-        "  furthest apart: {} {:?} of layer {}: gradient {:.10}, slope {:.10}",
-        worst.array,
+        "  furthest apart: {} {:?}: gradient {:.10}, slope {:.10}",
+        worst.tensor,
         worst.index,
-        worst.layer,
         worst.analytic,
         worst.numeric
     );

@@ -22,9 +22,10 @@
 //! logits, where nothing divides by 0 and no logarithm of 0 is taken.
 
 use dnn_core::{
-    CoreError, Element, Features, Initializer, Parameters, RandomStream, initialize_parameters_deep,
+    CoreError, Element, Features, Initializer, Parameters, RandomStream, Shape,
+    initialize_parameters_deep,
 };
-use dnn_layers::{Activation, Head, InputShape, LayerCache, Network, model_forward};
+use dnn_layers::{Activation, Head, LayerCache, Network, model_forward};
 use dnn_store::Scalar;
 use ndarray::{Array2, ArrayView2, Zip};
 use rand::Rng;
@@ -139,7 +140,7 @@ pub fn l_layer_model<'a, T: Element + Scalar, R: Rng>(
         Trainer { learning_rate, epochs: iterations, batch: Batch::Full, ..Trainer::default() };
     let examples = Examples::classes(*x, labels);
     let history = trainer.fit(&mut network, &examples, None, &mut unobserved)?;
-    Ok((network.parameters().clone(), history.costs().collect()))
+    Ok((network.dense_parameters(), history.costs().collect()))
 }
 
 /// The course's network with these parameters: `ReLU` hidden layers, one sigmoid output, classes
@@ -149,7 +150,7 @@ pub fn l_layer_model<'a, T: Element + Scalar, R: Rng>(
 /// [`TrainError`] if the parameters do not chain or do not end in one output.
 pub fn network_of<T: Element>(parameters: Parameters<T>) -> Result<Network<T>, TrainError> {
     let widths = parameters.widths()?;
-    let builder = Network::<T>::builder(InputShape::flat(widths[0]))
+    let builder = Network::<T>::builder(Shape::flat(widths[0]))
         .hidden(&widths[1..widths.len() - 1], Activation::Relu)
         .classes(["0", "1"]);
     Ok(builder.build_with(parameters)?)

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use dnn_core::{Element, Purpose, RandomStream};
+use dnn_core::{Element, Purpose, RandomStream, Shape};
 use dnn_layers::Network;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Zip, s};
 
@@ -147,14 +147,10 @@ impl MaskPlan {
     /// For batches of up to `batch` examples.
     pub(crate) fn new<T: Element>(network: &Network<T>) -> Self {
         let mut stride = 0;
-        let offsets = network
-            .stages()
-            .iter()
-            .map(|stage| {
+        let offsets = (0..network.layers().len())
+            .map(|l| {
                 let offset = stride;
-                if stage.dropout > 0.0 {
-                    stride += stage.units as u64;
-                }
+                stride += dropped_units(network, l) as u64;
                 offset
             })
             .collect();
@@ -171,16 +167,24 @@ impl MaskPlan {
         let Some(given) = draws.given else {
             return Masks::Drawn { draws, offsets: &self.offsets, stride: self.stride };
         };
-        let stages = network.stages();
-        self.given.resize(stages.len(), Array2::default((0, 0)));
-        for (l, (stage, mask)) in stages.iter().zip(&mut self.given).enumerate() {
-            if stage.dropout > 0.0 {
+        self.given.resize(network.layers().len(), Array2::default((0, 0)));
+        let mut dropped_from = 0;
+        for (l, mask) in self.given.iter_mut().enumerate() {
+            dropped_from += usize::from(!network.layer_tensors(l).is_empty());
+            let units = dropped_units(network, l);
+            if units > 0 {
                 if mask.ncols() < m {
-                    *mask = Array2::default((stage.units, m));
+                    *mask = Array2::default((units, m));
                 }
-                (given.0)(draws.step, l + 1, mask.slice_mut(s![.., ..m]));
+                (given.0)(draws.step, dropped_from, mask.slice_mut(s![.., ..m]));
             }
         }
         Masks::Given(&self.given)
     }
+}
+
+/// Numbers per example that a layer draws for.
+fn dropped_units<T: Element>(network: &Network<T>, layer: usize) -> usize {
+    let Shape { height, width, channels } = network.layer_output(layer);
+    if network.layers()[layer].drop_rate() > 0.0 { height * width * channels } else { 0 }
 }

@@ -111,14 +111,14 @@ pub enum TrainError {
     },
     /// A number stopped being finite.
     #[error(
-        "{what} of layer {layer} stopped being finite at step {step} (epoch {epoch}, batch {batch}); \
+        "the {what} of {layer} stopped being finite at step {step} (epoch {epoch}, batch {batch}); \
          {}", cure(*step)
     )]
     NotFinite {
         /// Which numbers.
         what: &'static str,
-        /// 1 is the first weight layer.
-        layer: usize,
+        /// The name of the layer, as `dense1`.
+        layer: String,
         /// Steps since the start, this one included.
         step: u64,
         /// The epoch, counted from 1.
@@ -127,12 +127,12 @@ pub enum TrainError {
         batch: usize,
     },
     /// A number is not finite where a network is only measured.
-    #[error("{what} of layer {layer} is not finite for the examples {first} to {last}")]
+    #[error("the {what} of {layer} is not finite for the examples {first} to {last}")]
     NotFiniteHere {
         /// Which numbers.
         what: &'static str,
-        /// 1 is the first weight layer.
-        layer: usize,
+        /// The name of the layer, as `dense1`.
+        layer: String,
         /// The first column of those measured together.
         first: usize,
         /// The last of them.

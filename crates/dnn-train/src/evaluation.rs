@@ -6,7 +6,8 @@ use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 use crate::cost::{CostSum, Objective};
-use crate::engine::{Engine, Pass, check_memory};
+use crate::engine::plan::check_memory;
+use crate::engine::{Engine, StepContext};
 use crate::examples::class_count;
 use crate::{Cost, Examples, LabelSets, Regression, Targets, TrainError};
 
@@ -237,12 +238,12 @@ impl Tally {
 ///
 /// # Examples
 /// ```
-/// use dnn_core::{Features, Initializer, Purpose, RandomStream};
-/// use dnn_layers::{InputShape, Network};
+/// use dnn_core::{Features, Initializer, Purpose, RandomStream, Shape};
+/// use dnn_layers::Network;
 /// use dnn_train::{Cost, Examples, evaluate};
 /// use ndarray::array;
 ///
-/// let network = Network::<f64>::builder(InputShape::flat(1))
+/// let network = Network::<f64>::builder(Shape::flat(1))
 ///     .classes(["low", "high"])
 ///     .initializer(Initializer::Constant(1.0)) // z = x: the second class where x > 0
 ///     .build(&mut RandomStream::new(0, Purpose::Initialization, 0))?;
@@ -256,13 +257,13 @@ impl Tally {
 ///
 /// Numbers, and labels of which several can hold:
 /// ```
-/// use dnn_core::{Features, Initializer, Purpose, RandomStream};
-/// use dnn_layers::{Head, InputShape, Network};
+/// use dnn_core::{Features, Initializer, Purpose, RandomStream, Shape};
+/// use dnn_layers::{Head, Network};
 /// use dnn_train::{Cost, Examples, evaluate};
 /// use ndarray::array;
 ///
 /// let built = |outputs, head| {
-///     Network::<f64>::builder(InputShape::flat(1))
+///     Network::<f64>::builder(Shape::flat(1))
 ///         .outputs(outputs, head)
 ///         .initializer(Initializer::Constant(1.0))
 ///         .build(&mut RandomStream::new(0, Purpose::Initialization, 0))
@@ -322,8 +323,8 @@ pub(crate) fn tally<T: Element>(
         let len = capacity.min(m - start);
         let columns = Columns::Run { start, len };
         let part = engine
-            .forward(Pass { network, objective, examples, columns, product, draws: None })
-            .map_err(|found| found.among(start..start + len))?;
+            .forward(StepContext { network, objective, examples, columns, product, draws: None })
+            .map_err(|found| found.among(network, start..start + len))?;
         total.add(part);
     }
     Ok(total)

@@ -1,10 +1,11 @@
 //! Proof that a gradient is the slope of its cost.
 
-use dnn_core::{Columns, CoreError, Element, Parameters};
+use dnn_core::{Columns, CoreError, Element};
 use dnn_layers::Network;
+use ndarray::Array2;
 
 use crate::cost::Objective;
-use crate::engine::{Engine, FIRST_DRAWS, Pass, gradients};
+use crate::engine::{Engine, FIRST_DRAWS, StepContext, gradients};
 use crate::{Cost, Examples, TrainError};
 
 /// How far a gradient is from the slopes of its cost.
@@ -24,10 +25,8 @@ pub struct GradientCheck {
 /// One entry of a gradient, beside the slope of the cost there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorstEntry {
-    /// 1 is the first weight layer.
-    pub layer: usize,
-    /// `weights` or `bias`.
-    pub array: &'static str,
+    /// The name of its array in the network, as `dense1.weights`.
+    pub tensor: String,
     /// Row and column in that array.
     pub index: (usize, usize),
     /// The gradient.
@@ -60,12 +59,12 @@ pub fn relative_difference(analytic: &[f64], numeric: &[f64]) -> f64 {
 ///
 /// # Examples
 /// ```
-/// use dnn_core::{Features, Purpose, RandomStream};
-/// use dnn_layers::{Activation, InputShape, Network};
+/// use dnn_core::{Features, Purpose, RandomStream, Shape};
+/// use dnn_layers::{Activation, Network};
 /// use dnn_train::{Cost, Examples, check_gradients};
 /// use ndarray::array;
 ///
-/// let network = Network::<f64>::builder(InputShape::flat(2))
+/// let network = Network::<f64>::builder(Shape::flat(2))
 ///     .hidden(&[3], Activation::Tanh)
 ///     .classes(["a", "b"])
 ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
@@ -95,38 +94,49 @@ pub fn compare_gradients<T: Element>(
     examples: &Examples<'_, T>,
     cost: Cost,
     epsilon: f64,
-    gradient: &Parameters<T>,
+    gradient: &[Array2<T>],
 ) -> Result<GradientCheck, TrainError> {
     examples.check(network, cost)?;
     check_epsilon(epsilon)?;
-    check_shapes(network.parameters(), gradient)?;
-    check_finite(gradient)?;
+    check_shapes(network, gradient)?;
+    check_finite(network, gradient)?;
     let mut slopes = Slopes::new(network.clone(), examples, cost, epsilon);
     let (mut analytic, mut numeric, mut layers) = (Vec::new(), Vec::new(), Vec::new());
     let mut worst: Option<WorstEntry> = None;
-    for (l, layer) in gradient.layers.iter().enumerate() {
+    for layer in 0..network.layers().len() {
         let start = analytic.len();
-        for (array, values) in [("weights", &layer.weights), ("bias", &layer.bias)] {
-            for (index, &entry) in values.indexed_iter() {
-                let (entry, slope) = (entry.into(), slopes.at(l, array, index)?);
+        for position in network.tensor_range(layer) {
+            let tensor = || network.tensors()[position].name().to_owned();
+            for (index, &entry) in gradient[position].indexed_iter() {
+                let (entry, slope) = (entry.into(), slopes.at(position, index)?);
                 analytic.push(entry);
                 numeric.push(slope);
                 let apart = (entry - slope).abs();
                 if worst.as_ref().is_none_or(|w| apart > (w.analytic - w.numeric).abs()) {
-                    let layer = l + 1;
-                    worst =
-                        Some(WorstEntry { layer, array, index, analytic: entry, numeric: slope });
+                    let tensor = tensor();
+                    worst = Some(WorstEntry { tensor, index, analytic: entry, numeric: slope });
                 }
             }
         }
-        layers.push(relative_difference(&analytic[start..], &numeric[start..]));
+        if analytic.len() > start {
+            layers.push(relative_difference(&analytic[start..], &numeric[start..]));
+        }
     }
+    let Some(worst) = worst else { return Err(nothing_trained().into()) };
     Ok(GradientCheck {
         difference: relative_difference(&analytic, &numeric),
         layers,
-        worst: worst.expect("a network has at least one weight"),
+        worst,
         parameters: analytic.len(),
     })
+}
+
+fn nothing_trained() -> CoreError {
+    CoreError::Invalid {
+        what: "network",
+        expected: "an array that is trained",
+        found: "frozen ones alone".to_owned(),
+    }
 }
 
 fn check_epsilon(epsilon: f64) -> Result<(), CoreError> {
@@ -140,34 +150,27 @@ fn check_epsilon(epsilon: f64) -> Result<(), CoreError> {
     })
 }
 
-fn check_shapes<T: Element>(
-    parameters: &Parameters<T>,
-    gradient: &Parameters<T>,
-) -> Result<(), CoreError> {
-    let shapes = |of: &Parameters<T>| -> Vec<_> {
-        of.layers.iter().map(|layer| (layer.weights.dim(), layer.bias.dim())).collect()
-    };
-    let (expected, found) = (shapes(parameters), shapes(gradient));
+fn check_shapes<T: Element>(network: &Network<T>, gradient: &[Array2<T>]) -> Result<(), CoreError> {
+    let expected: Vec<_> = network.zeros().iter().map(Array2::dim).collect();
+    let found: Vec<_> = gradient.iter().map(Array2::dim).collect();
     if expected == found {
         return Ok(());
     }
     Err(CoreError::Invalid {
         what: "gradient",
-        expected: "the shapes of the network's parameters",
+        expected: "the shapes of the network's arrays that are trained",
         found: format!("{found:?} for {expected:?}"),
     })
 }
 
-fn check_finite<T: Element>(gradient: &Parameters<T>) -> Result<(), CoreError> {
-    for (l, layer) in gradient.layers.iter().enumerate() {
-        for (array, values) in [("weights", &layer.weights), ("bias", &layer.bias)] {
-            if let Some(entry) = values.iter().find(|entry| !entry.is_finite()) {
-                return Err(CoreError::Invalid {
-                    what: "gradient",
-                    expected: "finite numbers",
-                    found: format!("{entry} in the {array} of layer {}", l + 1),
-                });
-            }
+fn check_finite<T: Element>(network: &Network<T>, gradient: &[Array2<T>]) -> Result<(), CoreError> {
+    for (tensor, values) in network.tensors().iter().zip(gradient) {
+        if let Some(entry) = values.iter().find(|entry| !entry.is_finite()) {
+            return Err(CoreError::Invalid {
+                what: "gradient",
+                expected: "finite numbers",
+                found: format!("{entry} in {}", tensor.name()),
+            });
         }
     }
     Ok(())
@@ -188,13 +191,9 @@ impl<'e, 'a, T: Element> Slopes<'e, 'a, T> {
         Self { network, examples, cost, engine, epsilon: T::from_f64(epsilon) }
     }
 
-    fn at(
-        &mut self,
-        layer: usize,
-        array: &'static str,
-        index: (usize, usize),
-    ) -> Result<f64, TrainError> {
-        let value = self.set(layer, array, index, None);
+    /// The slope of the mean cost along one number of an array, which is left as it was.
+    fn at(&mut self, tensor: usize, index: (usize, usize)) -> Result<f64, TrainError> {
+        let value = *self.entry(tensor, index);
         let (above, below) = (value + self.epsilon, value - self.epsilon);
         // The step that is really taken, after rounding.
         let step: f64 = (above - below).into();
@@ -206,29 +205,16 @@ impl<'e, 'a, T: Element> Slopes<'e, 'a, T> {
             }
             .into());
         }
-        self.set(layer, array, index, Some(above));
+        *self.entry(tensor, index) = above;
         let cost_above = self.mean_cost()?;
-        self.set(layer, array, index, Some(below));
+        *self.entry(tensor, index) = below;
         let cost_below = self.mean_cost()?;
-        self.set(layer, array, index, Some(value));
+        *self.entry(tensor, index) = value;
         Ok((cost_above - cost_below) / step)
     }
 
-    /// The parameter, after setting it if there is something to set.
-    fn set(
-        &mut self,
-        layer: usize,
-        array: &'static str,
-        index: (usize, usize),
-        value: Option<T>,
-    ) -> T {
-        let layer = self.network.layers_mut().nth(layer).expect("the gradient has the same layers");
-        let mut values = if array == "weights" { layer.weights } else { layer.bias };
-        let entry = &mut values[index];
-        if let Some(value) = value {
-            *entry = value;
-        }
-        *entry
+    fn entry(&mut self, tensor: usize, index: (usize, usize)) -> &mut T {
+        self.network.tensors_mut()[tensor].entry_mut(index)
     }
 
     /// As training has it, with the same draws each time.
@@ -237,8 +223,8 @@ impl<'e, 'a, T: Element> Slopes<'e, 'a, T> {
         let columns = Columns::Run { start: 0, len: examples.len() };
         let (objective, draws) = (Objective::plain(*cost), Some(FIRST_DRAWS));
         let tally = engine
-            .forward(Pass { network, objective, examples, columns, product: None, draws })
-            .map_err(|found| found.among(0..examples.len()))?;
+            .forward(StepContext { network, objective, examples, columns, product: None, draws })
+            .map_err(|found| found.among(network, 0..examples.len()))?;
         Ok(tally.mean_cost())
     }
 }

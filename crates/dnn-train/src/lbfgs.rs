@@ -1,11 +1,15 @@
 //! L-BFGS: full-batch steps along a direction that remembers how the gradient has been changing.
 
-use dnn_core::{CoreError, Element, LayerParameters, Parameters};
-use dnn_layers::{BatchStatistics, Network};
+use dnn_core::{CoreError, Element};
+use dnn_layers::{BatchStatistics, Network, Tensor};
+use ndarray::Array2;
 
 use crate::engine::{Engine, NotFinite};
 use crate::evaluation::Tally;
 use crate::settings::Setting;
+
+/// One array for each of a network.
+type Arrays<T> = Vec<Array2<T>>;
 
 /// The limited-memory method of Broyden, Fletcher, Goldfarb and Shanno, with a line search for the strong
 /// Wolfe conditions; one step is one direction and its search, which looks at the whole training part a
@@ -68,7 +72,7 @@ const LEAST_CURVATURE: f64 = 1e-10;
 pub(crate) struct Evaluated<T> {
     pub(crate) tally: Tally,
     pub(crate) penalty: f64,
-    gradient: Parameters<T>,
+    gradient: Arrays<T>,
     /// Of each batch normalisation.
     pub(crate) statistics: Vec<BatchStatistics<T>>,
 }
@@ -104,7 +108,7 @@ impl<T: Element> Driver<'_, '_, T> {
     /// Cost and gradient at the present parameters.
     pub(crate) fn here(&mut self) -> Result<Evaluated<T>, NotFinite> {
         let penalty = (self.evaluate)(self.network, self.engine)?;
-        let (tally, gradient) = (self.engine.tally().clone(), self.engine.gradient().clone());
+        let (tally, gradient) = (self.engine.tally().clone(), self.engine.gradient().to_vec());
         let statistics = self.engine.statistics().to_vec();
         Ok(Evaluated { tally, penalty, gradient, statistics })
     }
@@ -113,12 +117,13 @@ impl<T: Element> Driver<'_, '_, T> {
     /// a step and the change of the gradient over it, oldest first.
     pub(crate) fn step(
         mut self,
-        memory: &mut Vec<Parameters<T>>,
+        memory: &mut Vec<Arrays<T>>,
         start: Evaluated<T>,
     ) -> Result<Evaluated<T>, NotFinite> {
         let direction = direction(memory, &start.gradient);
-        if let Some(layer) = direction.layers.iter().position(|layer| !all_finite(layer)) {
-            return Err(NotFinite { what: "the direction", layer: layer + 1 });
+        if let Some(index) = direction.iter().position(|array| !all_finite(array)) {
+            let layer = self.network.tensors()[index].layer();
+            return Err(NotFinite { what: "direction", layer });
         }
         let slope = dot(&direction, &start.gradient);
         if slope > -LEAST_CHANGE {
@@ -130,7 +135,7 @@ impl<T: Element> Driver<'_, '_, T> {
         } else {
             self.rate
         };
-        let from = self.network.parameters().clone();
+        let from = trained(self.network);
         let end = self.search(&from, &direction, (start.cost(), slope), t);
         self.move_to(&from, &direction, end.t);
         // Without anything found the search ended where it began.
@@ -146,19 +151,20 @@ impl<T: Element> Driver<'_, '_, T> {
         Ok(end_found)
     }
 
-    fn move_to(&mut self, from: &Parameters<T>, direction: &Parameters<T>, t: f64) {
+    fn move_to(&mut self, from: &[Array2<T>], direction: &[Array2<T>], t: f64) {
         let t = T::from_f64(t);
-        let layers = from.layers.iter().zip(&direction.layers);
-        for (mut to, (from, direction)) in self.network.layers_mut().zip(layers) {
-            to.weights.assign(&from.weights);
-            to.weights.scaled_add(t, &direction.weights);
-            to.bias.assign(&from.bias);
-            to.bias.scaled_add(t, &direction.bias);
+        let arrays = from.iter().zip(direction);
+        for (tensor, (from, direction)) in self.network.tensors_mut().iter_mut().zip(arrays) {
+            if tensor.is_trained() {
+                let mut to = tensor.values_mut();
+                to.assign(from);
+                to.scaled_add(t, direction);
+            }
         }
     }
 
     /// What is at `t`; far out the cost may be no number, which is as bad as can be.
-    fn look(&mut self, from: &Parameters<T>, direction: &Parameters<T>, t: f64) -> Point<T> {
+    fn look(&mut self, from: &[Array2<T>], direction: &[Array2<T>], t: f64) -> Point<T> {
         self.move_to(from, direction, t);
         match self.here() {
             Ok(found) => {
@@ -172,8 +178,8 @@ impl<T: Element> Driver<'_, '_, T> {
     /// A place that satisfies the strong Wolfe conditions, or the best that was found.
     fn search(
         &mut self,
-        from: &Parameters<T>,
-        direction: &Parameters<T>,
+        from: &[Array2<T>],
+        direction: &[Array2<T>],
         (cost_0, slope_0): (f64, f64),
         mut t: f64,
     ) -> Point<T> {
@@ -264,10 +270,10 @@ fn inside(t: f64, (a, b): (f64, f64), stalled: &mut bool) -> f64 {
 }
 
 /// Minus the gradient times what the memory says of the inverse of the second derivatives.
-fn direction<T: Element>(memory: &[Parameters<T>], gradient: &Parameters<T>) -> Parameters<T> {
-    let mut q = scaled(gradient.clone(), -1.0);
-    let pairs: Vec<(&Parameters<T>, &Parameters<T>)> =
-        memory.chunks_exact(2).map(|pair| (&pair[0], &pair[1])).collect();
+fn direction<T: Element>(memory: &[Arrays<T>], gradient: &[Array2<T>]) -> Arrays<T> {
+    let mut q = scaled(gradient.to_vec(), -1.0);
+    let pairs: Vec<(&[Array2<T>], &[Array2<T>])> =
+        memory.chunks_exact(2).map(|pair| (&pair[0][..], &pair[1][..])).collect();
     let inverse: Vec<f64> = pairs.iter().map(|(s, y)| 1.0 / dot(y, s)).collect();
     let mut shares = vec![0.0; pairs.len()];
     for (k, (s, y)) in pairs.iter().enumerate().rev() {
@@ -284,57 +290,60 @@ fn direction<T: Element>(memory: &[Parameters<T>], gradient: &Parameters<T>) -> 
     q
 }
 
-fn all_finite<T: Element>(layer: &LayerParameters<T>) -> bool {
-    layer.weights.iter().chain(&layer.bias).all(|value| value.is_finite())
+/// Copies of what training changes; empty arrays in the place of all others.
+fn trained<T: Element>(network: &Network<T>) -> Arrays<T> {
+    let of = |(tensor, mut copy): (&Tensor<T>, Array2<T>)| {
+        if tensor.is_trained() {
+            copy.assign(&tensor.values());
+        }
+        copy
+    };
+    network.tensors().iter().zip(network.zeros()).map(of).collect()
+}
+
+fn all_finite<T: Element>(array: &Array2<T>) -> bool {
+    array.iter().all(|value| value.is_finite())
 }
 
 /// The sum over all numbers of two gradients, or one, in their order.
-fn fold<T: Element>(
-    a: &Parameters<T>,
-    b: &Parameters<T>,
-    of: impl Fn(f64, f64, f64) -> f64,
-) -> f64 {
+fn fold<T: Element>(a: &[Array2<T>], b: &[Array2<T>], of: impl Fn(f64, f64, f64) -> f64) -> f64 {
     let mut sum = 0.0;
-    for (a, b) in a.layers.iter().zip(&b.layers) {
-        for (a, b) in [(&a.weights, &b.weights), (&a.bias, &b.bias)] {
-            sum = a.iter().zip(b).fold(sum, |sum, (&a, &b)| of(sum, a.into(), b.into()));
-        }
+    for (a, b) in a.iter().zip(b) {
+        sum = a.iter().zip(b).fold(sum, |sum, (&a, &b)| of(sum, a.into(), b.into()));
     }
     sum
 }
 
-fn dot<T: Element>(a: &Parameters<T>, b: &Parameters<T>) -> f64 {
+fn dot<T: Element>(a: &[Array2<T>], b: &[Array2<T>]) -> f64 {
     fold(a, b, |sum, a, b| sum + a * b)
 }
 
-fn sum_of_sizes<T: Element>(a: &Parameters<T>) -> f64 {
+fn sum_of_sizes<T: Element>(a: &[Array2<T>]) -> f64 {
     fold(a, a, |sum, a, _| sum + a.abs())
 }
 
-fn largest_size<T: Element>(a: &Parameters<T>) -> f64 {
+fn largest_size<T: Element>(a: &[Array2<T>]) -> f64 {
     fold(a, a, |largest, a, _| largest.max(a.abs()))
 }
 
-fn scaled<T: Element>(mut values: Parameters<T>, by: f64) -> Parameters<T> {
+fn scaled<T: Element>(mut values: Arrays<T>, by: f64) -> Arrays<T> {
     let by = T::from_f64(by);
-    for layer in &mut values.layers {
-        layer.weights.mapv_inplace(|value| value * by);
-        layer.bias.mapv_inplace(|value| value * by);
+    for array in &mut values {
+        array.mapv_inplace(|value| value * by);
     }
     values
 }
 
 /// Adds `by` times `values`.
-fn add<T: Element>(to: &mut Parameters<T>, by: f64, values: &Parameters<T>) {
+fn add<T: Element>(to: &mut [Array2<T>], by: f64, values: &[Array2<T>]) {
     let by = T::from_f64(by);
-    for (to, values) in to.layers.iter_mut().zip(&values.layers) {
-        to.weights.scaled_add(by, &values.weights);
-        to.bias.scaled_add(by, &values.bias);
+    for (to, values) in to.iter_mut().zip(values) {
+        to.scaled_add(by, values);
     }
 }
 
-fn difference<T: Element>(a: &Parameters<T>, b: &Parameters<T>) -> Parameters<T> {
-    let mut change = a.clone();
+fn difference<T: Element>(a: &[Array2<T>], b: &[Array2<T>]) -> Arrays<T> {
+    let mut change = a.to_vec();
     add(&mut change, -1.0, b);
     change
 }

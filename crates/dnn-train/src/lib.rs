@@ -19,13 +19,11 @@
 //! what becomes of them is the caller's choice.
 
 mod augment;
-mod awake;
 mod backward;
 mod checkpoint;
 mod class_weights;
 mod cost;
 pub mod course;
-mod crew;
 mod dropout;
 mod engine;
 mod error;
@@ -46,6 +44,7 @@ mod schedule;
 mod settings;
 mod stopping;
 mod temperature;
+mod threads;
 mod totals;
 mod trainer;
 
@@ -80,6 +79,7 @@ pub use regularization::{add_l2, clip_by_norm, clip_by_value, l2_cost};
 pub use schedule::{Moment, Schedule};
 pub use stopping::{BestEpoch, EarlyStopping, Monitor};
 pub use temperature::fit_temperature;
+pub use threads::{StepClock, SystemClock};
 pub use trainer::{Batch, BatchOrder, Clip, Trainer};
 
 /// Compiles what is generic for both precisions as a part of this crate: a debug build then does not compile it

@@ -4,23 +4,24 @@ use std::fmt;
 
 use dnn_core::{Element, kernel_path};
 use dnn_kernels::Kernels;
-use dnn_layers::Network;
+use dnn_layers::{Initial, Network, Tensor};
 use ndarray::{Array2, ShapeBuilder};
 use serde::Serialize;
 
-use crate::engine::{GROUP_TILE, Way, block_width, group, tile_width, way};
+use crate::engine::plan::FirstLayerBy::{NonZeroInputs, Units, Weights};
+use crate::engine::plan::{GROUP_TILE, block_width, first_layer_by, group, tile_width};
 use crate::{Clip, Examples, Optimizer, Trainer};
 
 /// How the engine goes about the steps of a run: a function of shapes and settings, not of threads.
 ///
 /// # Examples
 /// ```
-/// use dnn_core::{Features, Purpose, RandomStream};
-/// use dnn_layers::{Activation, InputShape, Network};
+/// use dnn_core::{Features, Purpose, RandomStream, Shape};
+/// use dnn_layers::{Activation, Network};
 /// use dnn_train::{Examples, Trainer};
 /// use ndarray::Array2;
 ///
-/// let network = Network::<f32>::builder(InputShape::flat(100))
+/// let network = Network::<f32>::builder(Shape::flat(100))
 ///     .hidden(&[8], Activation::Relu)
 ///     .classes(["a", "b", "c"])
 ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
@@ -129,14 +130,15 @@ impl Trainer {
     ) -> Plan {
         let batch = self.batch_len(examples);
         let group = group(network, batch);
-        let layers = network.stages().iter().zip(&network.parameters().layers).enumerate();
-        let layers = layers.filter(|(_, (stage, _))| stage.normalization.is_none());
-        let layers = layers.map(|(l, (_, layer))| {
-            let (units, inputs) = layer.weights.dim();
-            let forward = match way::<T>(l, (units, inputs), batch, zeros) {
-                Way::WithoutZeros => "by weights laid out for each step, without inputs that are 0",
-                Way::ByUnits if in_place => "by units, before the tiles",
-                Way::InPlace | Way::ByUnits => "by the weights as they lie",
+        let drawn = |tensor: &&Tensor<T>| tensor.spec().initial == Initial::Drawn;
+        let layers = network.tensors().iter().filter(drawn).map(|tensor| {
+            let weights @ (units, inputs) = tensor.values().dim();
+            let first = first_layer_by::<T>(weights, batch, zeros);
+            let first = if tensor.layer() == network.first_layer() { first } else { Weights };
+            let forward = match first {
+                NonZeroInputs => "by weights laid out for each step, without inputs that are 0",
+                Units if in_place => "by units, before the tiles",
+                Weights | Units => "by the weights as they lie",
             };
             LayerPlan { units, inputs, forward, block: block_width::<T>(inputs) }
         });
@@ -145,7 +147,7 @@ impl Trainer {
             batch,
             tile: match group {
                 Some(_) => GROUP_TILE,
-                None => tile_width(network.parameters().count(), batch),
+                None => tile_width(network.parameter_count(), batch),
             },
             group,
             stored_because: stored_because::<T>(self)

@@ -51,14 +51,14 @@ pub struct RatePoint {
 ///
 /// # Examples
 /// ```
-/// use dnn_core::{Features, Purpose, RandomStream};
-/// use dnn_layers::{Activation, InputShape, Network};
+/// use dnn_core::{Features, Purpose, RandomStream, Shape};
+/// use dnn_layers::{Activation, Network};
 /// use dnn_train::{Examples, Trainer, find_learning_rate};
 /// use ndarray::array;
 ///
 /// let x = array![[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]];
 /// let xor = Examples::classes(Features::Real(x.view()), &[0, 1, 1, 0]);
-/// let network = Network::<f64>::builder(InputShape::flat(2))
+/// let network = Network::<f64>::builder(Shape::flat(2))
 ///     .hidden(&[8], Activation::Tanh)
 ///     .classes(["equal", "different"])
 ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;

@@ -1,7 +1,9 @@
 //! L2 regularisation and the clipping of gradients.
 
+use std::ops::Range;
+
 use dnn_core::{Element, LayerParameters, Parameters};
-use ndarray::{ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 
 use crate::optimizer::each;
 
@@ -21,17 +23,16 @@ const RUN: usize = 1 << 14;
 /// assert!((cost - 0.4 / 20.0 * 5.0).abs() < 1e-15);
 /// ```
 pub fn l2_cost<T: Element>(parameters: &Parameters<T>, lambda: f64, m: usize) -> f64 {
-    l2_cost_of(parameters.layers.iter(), lambda, m as f64)
+    l2_cost_of(parameters.layers.iter().map(|layer| layer.weights.view()), lambda, m as f64)
 }
 
-/// [`l2_cost`] of some layers, where all examples together weigh `m`.
-pub(crate) fn l2_cost_of<'l, T: Element>(
-    layers: impl Iterator<Item = &'l LayerParameters<T>>,
+/// [`l2_cost`] of some weights, where all examples together weigh `m`.
+pub(crate) fn l2_cost_of<'w, T: Element>(
+    weights: impl Iterator<Item = ArrayView2<'w, T>>,
     lambda: f64,
     m: f64,
 ) -> f64 {
-    let squares = layers.map(|layer| sum_of_squares(layer.weights.view()));
-    l2_cost_of_squares(squares.sum(), lambda, m)
+    l2_cost_of_squares(weights.map(sum_of_squares).sum(), lambda, m)
 }
 
 /// [`l2_cost`] of weights whose squares have this sum.
@@ -50,20 +51,21 @@ pub fn add_l2<T: Element>(
     m: usize,
 ) {
     assert_eq!(gradients.layers.len(), parameters.layers.len(), "a gradient for each layer");
-    add_l2_of(gradients.layers.iter_mut().zip(&parameters.layers), lambda, m as f64);
+    for (gradient, layer) in gradients.layers.iter_mut().zip(&parameters.layers) {
+        add_l2_to(gradient.weights.view_mut(), layer.weights.view(), lambda, m as f64);
+    }
 }
 
-/// [`add_l2`] to some layers' gradients, where all examples together weigh `m`.
-pub(crate) fn add_l2_of<'l, T: Element>(
-    layers: impl Iterator<Item = (&'l mut LayerParameters<T>, &'l LayerParameters<T>)>,
+/// [`add_l2`] for some weights, where all examples together weigh `m`.
+pub(crate) fn add_l2_to<T: Element>(
+    gradient: ArrayViewMut2<'_, T>,
+    weights: ArrayView2<'_, T>,
     lambda: f64,
     m: f64,
 ) {
     let share = T::from_f64(lambda / m);
-    for (gradient, layer) in layers {
-        // What is not finite here will not be after the update either, which looks.
-        each(gradient.weights.view_mut(), layer.weights.view(), |dw, w| dw + share * w);
-    }
+    // What is not finite here will not be after the update either, which looks.
+    each(gradient, weights, |dw, w| dw + share * w);
 }
 
 /// Brings every number of a gradient to between `-limit` and `limit`.
@@ -80,12 +82,13 @@ pub(crate) fn add_l2_of<'l, T: Element>(
 /// assert_eq!(gradients.layers[0].bias, array![[2.0]]);
 /// ```
 pub fn clip_by_value<T: Element>(gradients: &mut Parameters<T>, limit: f64) {
+    gradients.arrays_mut().for_each(|array| clip_array(array, limit));
+}
+
+/// [`clip_by_value`] for one array.
+pub(crate) fn clip_array<T: Element>(gradient: &mut Array2<T>, limit: f64) {
     let limit = T::from_f64(limit);
-    for layer in &mut gradients.layers {
-        let clip = |value: T| value.max(-limit).min(limit);
-        layer.weights.par_mapv_inplace(clip);
-        layer.bias.mapv_inplace(clip);
-    }
+    change(gradient, |value| value.max(-limit).min(limit));
 }
 
 /// Scales a gradient down to the Euclidean norm `limit` if it is longer, all layers as one vector; gives
@@ -109,14 +112,43 @@ pub fn clip_by_norm<T: Element>(gradients: &mut Parameters<T>, limit: f64) -> f6
         sum_of_squares(layer.weights.view()) + sum_of_squares(layer.bias.view())
     };
     let norm = gradients.layers.iter().map(of_layer).sum::<f64>().sqrt();
+    scale_to(gradients.arrays_mut(), norm, limit);
+    norm
+}
+
+/// [`clip_by_norm`] for the arrays of layers, whose squares are summed layer by layer; `layers` says where
+/// those of each are.
+pub(crate) fn clip_layers_by_norm<T: Element>(
+    gradient: &mut [Array2<T>],
+    layers: impl Iterator<Item = Range<usize>>,
+    limit: f64,
+) {
+    let of_layer = |range: Range<usize>| -> f64 {
+        gradient[range].iter().map(|array| sum_of_squares(array.view())).sum()
+    };
+    let norm = layers.map(of_layer).sum::<f64>().sqrt();
+    scale_to(gradient.iter_mut(), norm, limit);
+}
+
+/// Multiplies arrays of this norm until it is the limit, if it is larger.
+fn scale_to<'a, T: Element>(
+    arrays: impl Iterator<Item = &'a mut Array2<T>>,
+    norm: f64,
+    limit: f64,
+) {
     if norm > limit {
         let scale = T::from_f64(limit / norm);
-        for layer in &mut gradients.layers {
-            layer.weights.par_mapv_inplace(|value| value * scale);
-            layer.bias.mapv_inplace(|value| value * scale);
-        }
+        arrays.for_each(|array| change(array, |value| value * scale));
     }
-    norm
+}
+
+/// Changes every number of an array; in parallel if it is a matrix.
+fn change<T: Element>(array: &mut Array2<T>, of: impl Fn(T) -> T + Sync + Send) {
+    if array.ncols() > 1 {
+        array.par_mapv_inplace(of);
+    } else {
+        array.mapv_inplace(of);
+    }
 }
 
 /// In `f64`, in an order that follows from the shape alone.
@@ -138,7 +170,7 @@ fn sum_of_squares<T: Element>(values: ArrayView2<'_, T>) -> f64 {
 #[cfg(test)]
 mod tests {
     use dnn_core::LayerParameters;
-    use ndarray::{Array2, array};
+    use ndarray::array;
 
     use super::*;
 

@@ -3,25 +3,24 @@
 use std::ops::ControlFlow;
 
 use dnn_core::{Columns, Element};
-use dnn_layers::{BatchStatistics, Network};
+use dnn_layers::{BatchStatistics, Network, Tensor};
 use dnn_store::Scalar;
 
 use crate::augment::Augmented;
-use crate::awake::awake;
 use crate::backward::share_of_weight;
 use crate::checkpoint::{RunState, Saved, Snapshot};
 use crate::cost::Objective;
-use crate::crew::{Crew, Pace};
 use crate::dropout::Draws;
-use crate::engine::{Engine, NotFinite, Pass, Rule};
+use crate::engine::{Engine, NotFinite, Rule, StepContext};
 use crate::evaluation::tally;
 use crate::gram::{self, GramState, GramWork};
 use crate::lbfgs;
 use crate::optimizer::Step;
 use crate::plan;
 use crate::regularization::{
-    add_l2_of, clip_by_norm, clip_by_value, l2_cost_of, l2_cost_of_squares,
+    add_l2_to, clip_array, clip_layers_by_norm, l2_cost_of, l2_cost_of_squares,
 };
+use crate::threads::{AdaptiveThreads, StepTimer, with_spinning_workers};
 use crate::trainer::Observer;
 use crate::{
     Batch, Clip, Cost, Evaluation, Event, Examples, GramPlan, History, Moment, Monitor, Optimizer,
@@ -137,14 +136,14 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         &self,
         network: &mut Network<T>,
         mut state: RunState<T>,
-        crew: Crew,
+        threads: AdaptiveThreads<'_>,
         observer: &mut Observer<'_>,
     ) -> Result<History, TrainError> {
         if observer(Event::Plan(&self.plan)).is_break() {
             return Ok(History::default());
         }
         let mut work = self.work(network, &mut state)?;
-        let result = self.epochs(network, &mut state, &mut work, (crew, observer));
+        let result = self.epochs(network, &mut state, &mut work, (threads, observer));
         let x = &self.training.features;
         if let Some(gram) = &state.gram {
             gram::put(network, &gram.weights(x));
@@ -167,15 +166,15 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         network: &mut Network<T>,
         state: &mut RunState<T>,
         work: &mut Work<'_, T>,
-        (mut crew, observer): (Crew, &mut Observer<'_>),
+        (mut threads, observer): (AdaptiveThreads<'_>, &mut Observer<'_>),
     ) -> Result<History, TrainError> {
         let m = self.training.len();
         let mut order = Order { columns: (0..m).collect(), seen: vec![false; m], epoch: 0 };
         let mut history = History::for_epochs(self.trainer.epochs);
-        let mut part = |pace: &mut Pace| {
-            self.some_epochs(network, state, work, (&mut order, &mut history), (pace, observer))
+        let mut part = |timer: &mut StepTimer<'_>| {
+            self.some_epochs(network, state, work, (&mut order, &mut history), (timer, observer))
         };
-        while crew.run(&mut part)? == Pause::OtherThreads {}
+        while threads.run(&mut part)? == Pause::OtherThreads {}
         Ok(history)
     }
 
@@ -186,7 +185,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         state: &mut RunState<T>,
         work: &mut Work<'_, T>,
         (order, history): (&mut Order, &mut History),
-        (pace, observer): (&mut Pace, &mut Observer<'_>),
+        (timer, observer): (&mut StepTimer<'_>, &mut Observer<'_>),
     ) -> Result<Pause, TrainError> {
         let trainer = self.trainer;
         while state.progress.epoch <= trainer.epochs && !self.has_stopped(state) {
@@ -195,7 +194,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
                 *epoch = state.progress.epoch;
                 trainer.arrange(*epoch, columns, seen)?;
             }
-            let flow = self.epoch(network, state, work, columns, (pace, observer))?;
+            let flow = self.epoch(network, state, work, columns, (timer, observer))?;
             if let ControlFlow::Break(pause) = flow {
                 return Ok(pause);
             }
@@ -220,7 +219,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         state: &mut RunState<T>,
         work: &mut Work<'_, T>,
         columns: &[usize],
-        (pace, observer): (&mut Pace, &mut Observer<'_>),
+        (timer, observer): (&mut StepTimer<'_>, &mut Observer<'_>),
     ) -> Result<ControlFlow<Pause>, TrainError> {
         let (epoch, done) = (state.progress.epoch, state.progress.batches);
         if done == 0 {
@@ -232,8 +231,8 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             let least = T::min_positive_value().to_f64().unwrap_or(f64::MIN_POSITIVE);
             let rate = self.learning_rate(step, state).max(least);
             let made = || self.step(network, state, work, (epoch, step, batch), rate);
-            let (cost, others) = pace.step(|| awake(made));
-            let cost = cost.map_err(|found| found.at(step, epoch, index + 1))?;
+            let (cost, others) = timer.step(|| with_spinning_workers(made));
+            let cost = cost.map_err(|found| found.at(network, step, epoch, index + 1))?;
             state.progress.batches = index + 1;
             let flow = observer(Event::Step { epoch, step, batch: index + 1, cost });
             if flow.is_break() || self.offer(network, state, false, observer).is_break() {
@@ -380,7 +379,14 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         if let Optimizer::Lbfgs(rule) = trainer.optimizer {
             let mut evaluate = |network: &Network<T>, engine: &mut Engine<T>| {
                 let product = None;
-                engine.backward(Pass { network, objective, examples, columns, product, draws })?;
+                engine.gradient_of(StepContext {
+                    network,
+                    objective,
+                    examples,
+                    columns,
+                    product,
+                    draws,
+                })?;
                 Ok(self.regularize(network, engine, None))
             };
             let memory = &mut state.optimizer.memory;
@@ -394,25 +400,25 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             let end = evaluated.insert(driver.step(memory, start)?);
             state.progress.totals.add(&tally, penalty);
             // Not those of the last place that the search looked at.
-            follow_statistics(network, &end.statistics, batch.len());
+            update_running(network, &end.statistics, batch.len());
             return Ok(tally.mean_cost() + penalty);
         }
         let product = state.gram.as_ref().map(|gram| gram.place.z.view());
-        let pass = Pass { network, objective, examples, columns, product, draws };
-        engine.back_to_every_dz(pass)?;
-        let in_range = self.largest.is_some_and(|largest| engine.stays_in_range(pass, largest));
+        let context = StepContext { network, objective, examples, columns, product, draws };
+        engine.forward_backward(context)?;
+        let in_range = self.largest.is_some_and(|largest| engine.stays_in_range(context, largest));
         let penalty = if in_range {
             let (memory, penalty) = (&mut state.optimizer, self.penalty(network, None));
             memory.steps += 1;
             let rule = self.rule(memory.step(trainer.optimizer, rate));
-            engine.apply(network, (examples, columns), rule, memory)?;
+            engine.apply(network, examples, columns, rule, memory)?;
             penalty
         } else {
-            engine.store_gradient(pass)?;
+            engine.store_gradient(context)?;
             self.follow_gradient(network, (engine, gram.as_mut()), state, rate)?
         };
         state.progress.totals.add(engine.tally(), penalty);
-        follow_statistics(network, engine.statistics(), batch.len());
+        update_running(network, engine.statistics(), batch.len());
         Ok(engine.tally().mean_cost() + penalty)
     }
 
@@ -439,25 +445,32 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         let penalty = self.regularize(network, engine, squares);
         match trainer.clip {
             Clip::Never => {}
-            Clip::Value(limit) => clip_by_value(engine.gradient_mut(), limit),
+            Clip::Value(limit) => {
+                engine.gradient_mut().iter_mut().for_each(|array| clip_array(array, limit));
+            }
             Clip::Norm(limit) => {
-                clip_by_norm(engine.gradient_mut(), limit);
+                let layers = (0..network.layers().len()).map(|l| network.tensor_range(l));
+                clip_layers_by_norm(engine.gradient_mut(), layers, limit);
             }
         }
         if let Some((work, state)) = &mut form {
             let share = share_of_weight(engine.tally().weight());
+            let layer = network.first_layer();
             let linear = (share, trainer.l2 / self.weight);
-            work.step(state, engine, linear, (optimizer, rate))
-                .map_err(|what| NotFinite { what, layer: 1 })?;
+            work.step(state, engine, layer, linear, (optimizer, rate))
+                .map_err(|what| NotFinite { what, layer })?;
         }
         let memory = &mut state.optimizer;
         memory.steps += 1;
-        for (l, gradient) in engine.gradient().layers.iter().enumerate() {
-            let decays = network.stages()[l].normalization.is_none();
-            let layer = network.layers_mut().nth(l).expect("a gradient has a layer");
-            let update = memory.update_layer((optimizer, decays), l, layer, gradient, rate);
-            if let Some(what) = update {
-                return Err(NotFinite { what, layer: l + 1 });
+        let step = memory.step(optimizer, rate);
+        let arrays = network.tensors_mut().iter_mut().zip(engine.gradient());
+        for ((tensor, gradient), memory) in arrays.zip(memory.arrays_mut()) {
+            if gradient.is_empty() {
+                continue;
+            }
+            let (layer, spec) = (tensor.layer(), *tensor.spec());
+            if !step.update(tensor.values_mut(), gradient.view(), memory, spec.decays) {
+                return Err(NotFinite { what: spec.name, layer });
             }
         }
         Ok(penalty)
@@ -470,11 +483,11 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         if l2 == 0.0 {
             return 0.0;
         }
-        let layers = &network.parameters().layers;
-        let counts = |l: usize| counts_in_l2(network, l, first);
-        let gradients = engine.gradient_mut().layers.iter_mut().zip(layers).enumerate();
-        let pairs = gradients.filter_map(|(l, pair)| counts(l).then_some(pair));
-        add_l2_of(pairs, l2, self.weight);
+        for (gradient, tensor) in engine.gradient_mut().iter_mut().zip(network.tensors()) {
+            if counts_in_l2(network, tensor, first) {
+                add_l2_to(gradient.view_mut(), tensor.values(), l2, self.weight);
+            }
+        }
         self.penalty(network, first)
     }
 
@@ -484,37 +497,47 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         if l2 == 0.0 {
             return 0.0;
         }
-        let counts = |l: usize| counts_in_l2(network, l, first);
-        let layers = network.parameters().layers.iter().enumerate();
-        let layers = layers.filter_map(|(l, layer)| counts(l).then_some(layer));
+        let weights = network.tensors().iter().filter(|it| counts_in_l2(network, it, first));
         let first = first.map_or(0.0, |squares| l2_cost_of_squares(squares, l2, self.weight));
-        first + l2_cost_of(layers, l2, self.weight)
+        first + l2_cost_of(weights.map(Tensor::values), l2, self.weight)
     }
 }
 
 /// The running statistics follow those of a batch of `m` examples.
-fn follow_statistics<T: Element>(network: &mut Network<T>, batch: &[BatchStatistics<T>], m: usize) {
-    let mut position = 0;
-    for l in 0..network.stages().len() {
-        let Some(normalization) = network.stages()[l].normalization else { continue };
-        network.statistics_mut()[position].follow(&batch[position], m, normalization.momentum);
-        position += 1;
+fn update_running<T: Element>(network: &mut Network<T>, batch: &[BatchStatistics<T>], m: usize) {
+    let mut batch = batch.iter();
+    for layer in 0..network.layers().len() {
+        if network.layers()[layer].needs_whole_batch()
+            && let Some(statistics) = batch.next()
+        {
+            network.update_running(layer, statistics, m);
+        }
     }
 }
 
-/// Whether L2 looks at the weights of layer `l`, counted from 0: not at those of normalisation, nor at the
-/// first ones where the sum of their squares is known.
-fn counts_in_l2<T: Element>(network: &Network<T>, l: usize, first: Option<f64>) -> bool {
-    network.stages()[l].normalization.is_none() && (l > 0 || first.is_none())
+/// Whether L2 looks at an array: at weights that decay and are trained, but not at the first ones where the sum of
+/// their squares is known.
+fn counts_in_l2<T: Element>(network: &Network<T>, array: &Tensor<T>, first: Option<f64>) -> bool {
+    let is_known = first.is_some() && array.layer() == network.first_layer();
+    array.spec().decays && array.is_trained() && !is_known
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dnn_core::{Features, Purpose, RandomStream};
-    use dnn_layers::{Activation, InputShape};
+    use crate::SystemClock;
+    use dnn_core::{Features, Purpose, RandomStream, Shape};
+    use dnn_layers::Activation;
     use ndarray::Array2;
     use std::num::NonZeroUsize;
+
+    fn all() -> AdaptiveThreads<'static> {
+        AdaptiveThreads::new(None)
+    }
+
+    fn restless() -> AdaptiveThreads<'static> {
+        AdaptiveThreads::restless(Box::leak(Box::new(SystemClock::start())))
+    }
 
     #[test]
     fn a_run_that_changes_its_threads_within_an_epoch_is_the_same_run() {
@@ -522,7 +545,7 @@ mod tests {
         let x = Array2::from_shape_simple_fn((40, 90), || draws.normal());
         let labels: Vec<u32> = (0..90).map(|j| j % 3).collect();
         let examples = Examples::classes(Features::Real(x.view()), &labels);
-        let first: Network<f64> = Network::<f64>::builder(InputShape::flat(40))
+        let first: Network<f64> = Network::<f64>::builder(Shape::flat(40))
             .hidden(&[9], Activation::Relu)
             .classes(["a", "b", "c"])
             .build(&mut draws)
@@ -530,27 +553,27 @@ mod tests {
         let batch = Batch::Size(NonZeroUsize::new(16).unwrap());
         let trainer = Trainer { batch, epochs: 3, ..Trainer::default() };
         let plan = trainer.gram_plan(&first, 90, 0).unwrap();
-        let trained = |crew: fn() -> Crew| {
+        let trained = |threads: fn() -> AdaptiveThreads<'static>| {
             let (mut network, mut seen) = (first.clone(), Vec::new());
             let run =
                 Run::new(&trainer, (Cost::CategoricalCrossEntropy, plan), &first, &examples, None);
             let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
             let history = pool.install(|| {
                 let state = RunState::start(trainer.optimizer, &first);
-                run.unwrap().all_epochs(&mut network, state, crew(), &mut |event| {
+                run.unwrap().all_epochs(&mut network, state, threads(), &mut |event| {
                     if let Event::Step { step, .. } = event {
                         seen.push((step, rayon::current_num_threads()));
                     }
                     ControlFlow::Continue(())
                 })
             });
-            (network.parameters().clone(), history.unwrap(), seen)
+            (network, history.unwrap(), seen)
         };
-        let (expected, restless) = (trained(Crew::new), trained(Crew::restless));
+        let (expected, restless) = (trained(all), trained(restless));
         let steps = |seen: &[(u64, usize)]| seen.iter().map(|it| it.0).collect::<Vec<_>>();
         assert_eq!(steps(&restless.2), (1..=18).collect::<Vec<_>>());
         assert_eq!(restless.2[..2], [(1, 1), (2, 3)], "one thread, and then all");
         assert_eq!((&restless.0, &restless.1), (&expected.0, &expected.1));
-        assert_ne!(&expected.0, first.parameters());
+        assert_ne!(expected.0, first);
     }
 }

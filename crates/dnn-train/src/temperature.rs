@@ -1,7 +1,7 @@
 //! Probabilities that are as sure as they are right.
 
 use dnn_core::{CoreError, Element, Features};
-use dnn_layers::{Head, Network};
+use dnn_layers::{ForwardInputs, Head, Network};
 use ndarray::{ArrayView1, Axis};
 
 use crate::{Cost, Examples, Targets, TrainError};
@@ -47,13 +47,13 @@ const FIRMNESS: f64 = 25.0;
 ///
 /// # Examples
 /// ```
-/// use dnn_core::{Features, Initializer, Purpose, RandomStream};
-/// use dnn_layers::{InputShape, Network};
+/// use dnn_core::{Features, Initializer, Purpose, RandomStream, Shape};
+/// use dnn_layers::Network;
 /// use dnn_train::{Examples, fit_temperature};
 /// use ndarray::Array2;
 ///
 /// // Logits of 5 and -5, which are right three times out of four: ln 3 would be as sure as that.
-/// let network = Network::<f64>::builder(InputShape::flat(1))
+/// let network = Network::<f64>::builder(Shape::flat(1))
 ///     .classes(["no", "yes"])
 ///     .initializer(Initializer::Constant(5.0))
 ///     .build(&mut RandomStream::new(0, Purpose::Initialization, 0))?;
@@ -109,7 +109,8 @@ fn logits<T: Element>(network: &Network<T>, x: &Features<'_, T>) -> Vec<Vec<f64>
     let of_first = (network.outputs() == 1).then_some(0.0);
     for start in (0..x.len()).step_by(PASS) {
         let len = PASS.min(x.len() - start);
-        network.forward_into(x, dnn_core::Columns::Run { start, len }, &mut caches);
+        let columns = dnn_core::Columns::Run { start, len };
+        network.forward_into(ForwardInputs { x, columns }, &mut caches);
         let numbers = |z: ArrayView1<'_, T>| {
             of_first.into_iter().chain(z.iter().map(|&z| z.into())).collect()
         };

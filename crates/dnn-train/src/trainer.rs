@@ -7,19 +7,19 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use dnn_core::{CoreError, Element, Purpose, RandomStream};
-use dnn_layers::Network;
+use dnn_layers::{Layer, Network};
 use dnn_store::Scalar;
 
 use crate::augment;
 use crate::checkpoint::RunState;
-use crate::crew::Crew;
-use crate::engine;
+use crate::engine::plan::check_memory;
 use crate::optimizer::check_learning_rate;
 use crate::run::Run;
 use crate::settings::{Rules as _, Setting};
+use crate::threads::AdaptiveThreads;
 use crate::{
     Augment, Checkpoint, ClassWeights, Cost, DropoutMasks, EarlyStopping, Event, Examples,
-    GramChoice, History, Monitor, Optimizer, Schedule, Targets, TrainError,
+    GramChoice, History, Monitor, Optimizer, Schedule, StepClock, Targets, TrainError,
 };
 
 /// How many examples a step looks at.
@@ -97,14 +97,14 @@ impl fmt::Debug for BatchOrder {
 ///
 /// # Examples
 /// ```
-/// use dnn_core::{Features, Purpose, RandomStream};
-/// use dnn_layers::{Activation, InputShape, Network};
+/// use dnn_core::{Features, Purpose, RandomStream, Shape};
+/// use dnn_layers::{Activation, Network};
 /// use dnn_train::{Batch, Examples, Trainer, unobserved};
 /// use ndarray::array;
 ///
 /// let x = array![[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]];
 /// let xor = Examples::classes(Features::Real(x.view()), &[0, 1, 1, 0]);
-/// let mut network = Network::<f64>::builder(InputShape::flat(2))
+/// let mut network = Network::<f64>::builder(Shape::flat(2))
 ///     .hidden(&[8], Activation::Tanh)
 ///     .classes(["equal", "different"])
 ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
@@ -119,14 +119,14 @@ impl fmt::Debug for BatchOrder {
 /// ```
 /// use std::ops::ControlFlow;
 ///
-/// use dnn_core::{Features, Purpose, RandomStream};
-/// use dnn_layers::{Activation, Head, InputShape, Network};
+/// use dnn_core::{Features, Purpose, RandomStream, Shape};
+/// use dnn_layers::{Activation, Head, Network};
 /// use dnn_train::{Event, Examples, Trainer};
 /// use ndarray::array;
 ///
 /// let (x, y) = (array![[0.0, 0.5, 1.0, 1.5]], array![[0.0, 0.25, 1.0, 2.25]]);
 /// let squares = Examples::values(Features::Real(x.view()), y.view());
-/// let mut network = Network::<f64>::builder(InputShape::flat(1))
+/// let mut network = Network::<f64>::builder(Shape::flat(1))
 ///     .hidden(&[16], Activation::Tanh)
 ///     .outputs(1, Head::Identity)
 ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
@@ -187,6 +187,9 @@ pub struct Trainer {
     pub gram: GramChoice,
     /// Threads to run on; those of the surrounding pool if `None`. The result is the same.
     pub threads: Option<NonZeroUsize>,
+    /// The time, by which a run beside other busy programs finds out whether a single thread is faster; without
+    /// it, all threads make every step. No bit of the result depends on it.
+    pub clock: Option<Arc<dyn StepClock>>,
 }
 
 impl Default for Trainer {
@@ -213,6 +216,7 @@ impl Default for Trainer {
             dropout_masks: None,
             gram: GramChoice::Auto,
             threads: None,
+            clock: None,
         }
     }
 }
@@ -262,11 +266,11 @@ impl Trainer {
         let bytes = T::PRECISION.bytes() as u128;
         let best = u128::from(self.keeps_best());
         let remembered = (self.optimizer.memory_arrays() as u128 + best)
-            * network.parameters().count() as u128
+            * network.parameter_count() as u128
             * bytes;
         let gram = self.gram_plan(network, training, 0)?;
         let gram = if gram.taken { gram.bytes.min(1 << 100) } else { 0 };
-        engine::check_memory(network, batch, measured, changed + remembered + gram)
+        check_memory(network, batch, measured, changed + remembered + gram)
     }
 
     /// Whether the best weights so far have to be kept.
@@ -320,14 +324,14 @@ impl Trainer {
     /// ```
     /// use std::ops::ControlFlow;
     ///
-    /// use dnn_core::{Features, Purpose, RandomStream};
-    /// use dnn_layers::{Activation, InputShape, Network};
+    /// use dnn_core::{Features, Purpose, RandomStream, Shape};
+    /// use dnn_layers::{Activation, Network};
     /// use dnn_train::{Checkpoint, Event, Examples, Trainer, unobserved};
     /// use ndarray::array;
     ///
     /// let x = array![[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]];
     /// let xor = Examples::classes(Features::Real(x.view()), &[0, 1, 1, 0]);
-    /// let first = Network::<f64>::builder(InputShape::flat(2))
+    /// let first = Network::<f64>::builder(Shape::flat(2))
     ///     .hidden(&[8], Activation::Tanh)
     ///     .classes(["equal", "different"])
     ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
@@ -383,7 +387,8 @@ impl Trainer {
             plan = plan.resumed(form);
         }
         let run = Run::new(self, (cost, plan), network, training, validation)?;
-        let work = || run.all_epochs(network, state, Crew::new(), observer);
+        let clock = self.clock.as_deref();
+        let work = || run.all_epochs(network, state, AdaptiveThreads::new(clock), observer);
         match self.threads {
             // Enters the surrounding pool once, for the whole run.
             None => rayon::scope(|_| work()),
@@ -424,7 +429,7 @@ impl Trainer {
             }
             .into());
         }
-        let normalized = network.stages().iter().any(|stage| stage.normalization.is_some());
+        let normalized = network.layers().iter().any(Layer::needs_whole_batch);
         if normalized && self.batch_len(training.len()) == 1 {
             return Err(CoreError::Invalid {
                 what: "batch",
@@ -434,7 +439,7 @@ impl Trainer {
             .into());
         }
         if let Optimizer::Lbfgs(_) = self.optimizer {
-            let drops = network.stages().iter().any(|stage| stage.dropout > 0.0);
+            let drops = network.layers().iter().any(|layer| layer.drop_rate() > 0.0);
             let reason = if self.batch != Batch::Full {
                 Some("mini-batches (full batches go with it)")
             } else if drops {

@@ -12,8 +12,8 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use dnn_core::{Element, Precision, Purpose, RandomStream};
-use dnn_layers::{Activation, InputShape, Network};
+use dnn_core::{Element, Precision, Purpose, RandomStream, Shape};
+use dnn_layers::{Activation, Network};
 use dnn_train::{Augment, Batch, Clip, Event, Examples, GramChoice, Trainer};
 use ndarray::{Array2, ShapeBuilder};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -107,7 +107,7 @@ fn train<T: Element + dnn_store::Scalar>(
     from: u64,
 ) -> (Counts, Counts) {
     let mut draws = RandomStream::new(1, Purpose::Data, 0);
-    let input = InputShape::picture(case.side, case.side, 3);
+    let input = Shape::picture(case.side, case.side, 3);
     let mut network: Network<T> = Network::<T>::builder(input)
         .hidden(case.hidden, Activation::Relu)
         .classes(["a", "b", "c"])

@@ -143,7 +143,7 @@ impl Search {
             } else if arguments.train.hidden.0.is_empty() {
                 fixed.push("dropout".to_owned());
             }
-            Try::usual(arguments.train.optimizer.usual_learning_rate(), &fixed)
+            Try::usual(arguments.train.optimizer.default_learning_rate(), &fixed)
         };
         let plan = Plan {
             software: SOFTWARE.to_owned(),

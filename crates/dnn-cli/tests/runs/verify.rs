@@ -60,14 +60,14 @@ fn a_model_that_was_changed_is_found_out() {
     let path = folder.path();
     succeeds(path, &["train", "--hidden=8", "--epochs=2", "--out=run"]);
     let mut network = Network::<f32>::load(path.join("run/model.dnn")).unwrap();
-    let bias = &mut network.layers_mut().nth(1).unwrap().bias[(3, 0)];
+    let bias = network.tensors_mut()[3].entry_mut((3, 0));
     *bias = f32::from_bits(bias.to_bits() ^ 1);
     network.save(path.join("changed.dnn")).unwrap();
     let output = run(path, &["verify", "changed.dnn"]);
     assert_eq!(output.status.code(), Some(8), "{}", text(&output.stderr));
     let said = text(&output.stdout);
     assert!(said.starts_with("different: training again gave another model"), "{said}");
-    assert!(said.contains("layer 2: parameters differ by up to "), "{said}");
+    assert!(said.contains("dense2.bias: numbers differ by up to "), "{said}");
     assert!(said.contains("the kernels are the same"), "{said}");
     // Other kernels may be the reason.
     let mut provenance = network.provenance().unwrap().clone();

@@ -9,12 +9,13 @@ mod v2;
 
 use std::path::Path;
 
-use dnn_core::{Element, Features, LayerParameters, Parameters};
+use dnn_core::{Element, Features};
 use dnn_layers::Network;
 use dnn_store::{Scalar, StoredTensor, Tensor, Values};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::plan::first_weights;
 use crate::gram::{GramState, put};
 use crate::{GramChoice, Optimizer, OptimizerState, TrainError, Trainer};
 
@@ -42,7 +43,12 @@ pub(crate) struct RunState<T> {
 impl<T: Element> RunState<T> {
     pub(crate) fn start(optimizer: Optimizer, network: &Network<T>) -> Self {
         let progress = Progress::start(network.outputs());
-        Self { progress, optimizer: optimizer.start(network.parameters()), best: None, gram: None }
+        Self {
+            progress,
+            optimizer: optimizer.start_with(|| network.zeros()),
+            best: None,
+            gram: None,
+        }
     }
 }
 
@@ -103,17 +109,17 @@ struct Parameter {
 
 /// The arrays that an optimiser has memory for, in order.
 fn parameters<T: Element>(network: &Network<T>) -> Vec<Parameter> {
-    let layers = network.parameters().layers.iter().enumerate();
-    let of = layers.flat_map(|(l, layer)| {
-        [("weights", layer.weights.dim()), ("bias", layer.bias.dim())]
-            .map(|(name, shape)| Parameter { name: format!("layers.{}.{name}", l + 1), shape })
-    });
-    of.collect()
+    let trained = network.tensors().iter().filter(|tensor| tensor.is_trained());
+    let of = |tensor: &dnn_layers::Tensor<T>| Parameter {
+        name: tensor.name().to_owned(),
+        shape: tensor.values().dim(),
+    };
+    trained.map(of).collect()
 }
 
 /// One memory, in the order of the parameters.
-fn arrays<T: Element>(memory: &Parameters<T>) -> impl Iterator<Item = &Array2<T>> {
-    memory.layers.iter().flat_map(|layer| [&layer.weights, &layer.bias])
+fn arrays<T: Element>(memory: &[Array2<T>]) -> impl Iterator<Item = &Array2<T>> {
+    memory.iter().filter(|array| !array.is_empty())
 }
 
 /// What a run that can be saved shows of itself.
@@ -254,20 +260,19 @@ impl<T: Element + Scalar> Checkpoint<T> {
         let Contents { settings, settings_of, progress, optimizer_steps: steps, .. } = contents;
         let mut tensors = contents.tensors.iter();
         let network = read_network::<T>("network", tensors.next())?;
-        let best = if contents.has_best {
-            Some(read_network::<T>("best", tensors.next())?)
-        } else {
-            None
-        };
+        let best =
+            if contents.has_best { Some(read_network::<T>("best", tensors.next())?) } else { None };
         let mut memories = Memories {
             parameters: parameters(&network),
             name: contents.memory_name,
             tensors,
             position: 0,
         };
-        let memory = (0..contents.memories).map(|_| memories.next()).collect::<Result<_, _>>()?;
+        let memory = (0..contents.memories)
+            .map(|_| memories.next(&network))
+            .collect::<Result<_, TrainError>>()?;
         let rest = memories.tensors.as_slice();
-        let gram = GramState::load(rest, memories.parameters[0].shape)?;
+        let gram = GramState::load(rest, first_weights(&network))?;
         if gram.is_none() && !rest.is_empty() {
             return Err(unfit("more arrays".to_owned()));
         }
@@ -354,7 +359,8 @@ impl<T: Element + Scalar> Checkpoint<T> {
         if kept != now || self.network.input() != network.input() {
             return other("network".to_owned(), format!("\n{kept}"), format!("\n{now}"));
         }
-        self.state.optimizer.check(trainer.optimizer, self.network.parameters())?;
+        let zeros = self.network.zeros();
+        self.state.optimizer.check(trainer.optimizer, zeros.iter().map(Array2::dim))?;
         let in_gram_form = self.state.gram.is_some();
         let refused = if in_gram_form { GramChoice::Never } else { GramChoice::Always };
         if trainer.gram == refused {
@@ -374,7 +380,7 @@ impl<T: Element + Scalar> Checkpoint<T> {
 /// Whether both are networks of the same layers for the same inputs and classes.
 fn are_alike<T: Element>(one: &Network<T>, other: &Network<T>) -> bool {
     let parts = |it: &Network<T>| (it.input(), it.head(), it.scaling(), it.outputs());
-    parts(one) == parts(other) && one.hidden() == other.hidden() && one.classes() == other.classes()
+    parts(one) == parts(other) && one.layers() == other.layers() && one.classes() == other.classes()
 }
 
 /// The network in the tensor, which has to have this name.
@@ -399,9 +405,12 @@ struct Memories<'t, 'a> {
 }
 
 impl Memories<'_, '_> {
-    /// The next array for each parameter.
-    fn next<T: Element + Scalar>(&mut self) -> Result<Parameters<T>, TrainError> {
-        let memory = self.position / self.parameters.len();
+    /// The next array for each parameter; an empty one for every other array of the network.
+    fn next<T: Element + Scalar>(
+        &mut self,
+        network: &Network<T>,
+    ) -> Result<Vec<Array2<T>>, TrainError> {
+        let memory = self.position / self.parameters.len().max(1);
         let mut arrays = Vec::with_capacity(self.parameters.len());
         for Parameter { name, shape } in &self.parameters {
             let of = MemoryOf { position: self.position, memory, parameter: name };
@@ -418,13 +427,9 @@ impl Memories<'_, '_> {
             self.position += 1;
         }
         let mut arrays = arrays.into_iter();
-        let pairs = std::iter::from_fn(|| {
-            arrays
-                .next()
-                .zip(arrays.next())
-                .map(|(weights, bias)| LayerParameters { weights, bias })
-        });
-        Ok(Parameters { layers: pairs.collect() })
+        let trained = network.tensors().iter().map(dnn_layers::Tensor::is_trained);
+        let all = trained.map(|is_trained| if is_trained { arrays.next() } else { None });
+        Ok(all.map(Option::unwrap_or_default).collect())
     }
 }
 

@@ -1,8 +1,8 @@
-//! Phase 2 by kernels: the gradient of the weights, block by block, each block straight to its sink.
+//! The gradient of weights by kernels, block by block, each block straight to its target.
 //!
 //! A block is some features of one layer. Its task sums `dZ A_prev^T` over all examples of the batch, a
 //! chunk of them at a time, in memory of its thread that stays in cache, and gives the whole to one
-//! [`Sink`]: there it is stored, or the parameters follow it at once, so that the gradient never goes to
+//! [`GradientTarget`]: there it is stored, or the parameters follow it at once, so that the gradient never goes to
 //! main memory. Blocks and chunks follow from shapes alone.
 
 #![allow(
@@ -17,14 +17,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use dnn_core::{Columns, Element};
 use dnn_kernels::{
     CHUNK, ChunkOfRows, KernelPath, Kernels, NonZeroIndex, PlainLoop, aligned, aligned_zeros,
-    prefetch,
 };
 use dnn_layers::Network;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 
+use super::plan::{self, Part};
+use super::target::GradientTarget;
 use super::tile::Tile;
 use crate::Examples;
-use crate::optimizer::{Memory, Step, split_memory};
 
 /// Features of a block, by how many there are: few blocks are shared out more evenly if they are small.
 const WIDE: usize = 256;
@@ -58,126 +58,24 @@ pub(super) fn numbers<T: Element>(
     layers.map(of).sum::<u128>() + threads * ((EXAMPLES + UNITS) * (WIDE + APART)) as u128
 }
 
-/// Where a block of a gradient goes.
-pub(crate) enum Sink<'a, T> {
-    /// Into the gradient.
-    Store(ArrayViewMut2<'a, T>),
-    /// To what is in the gradient.
-    Add(ArrayViewMut2<'a, T>),
-    /// Into the weights, which follow it.
-    Apply { weights: ArrayViewMut2<'a, T>, memory: Memory<'a, T>, rule: Rule<T> },
-}
-
-/// What is made of a gradient before the parameters follow it, and how they do.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rule<T> {
-    pub(crate) step: Step,
-    /// This share of the weights is added to their gradient.
-    pub(crate) l2: T,
-    /// The gradient is brought to between this number and its negative.
-    pub(crate) clip: Option<T>,
-}
-
-impl<T: Element> Sink<'_, T> {
-    /// Cuts it in two, by features.
-    fn split_at(self, feature: usize) -> (Self, Self) {
-        let axis = Axis(1);
-        match self {
-            Self::Store(gradient) => {
-                let (left, right) = gradient.split_at(axis, feature);
-                (Self::Store(left), Self::Store(right))
-            }
-            Self::Add(gradient) => {
-                let (left, right) = gradient.split_at(axis, feature);
-                (Self::Add(left), Self::Add(right))
-            }
-            Self::Apply { weights, memory, rule } => {
-                let (left, right) = weights.split_at(axis, feature);
-                let [left_memory, right_memory] = split_memory(memory, axis, feature);
-                (
-                    Self::Apply { weights: left, memory: left_memory, rule },
-                    Self::Apply { weights: right, memory: right_memory, rule },
-                )
-            }
-        }
-    }
-
-    /// Has the processor fetch what the gradient of these units will change.
-    fn fetch(&self, units: Range<usize>) {
-        let rows = s![units, ..];
-        let fetch = |values: ArrayView2<'_, T>| {
-            values.rows().into_iter().filter_map(|row| row.to_slice()).for_each(prefetch);
-        };
-        if let Self::Apply { weights, memory, .. } = self {
-            fetch(weights.slice(rows));
-            memory.iter().flatten().for_each(|memory| fetch(memory.slice(rows)));
-        }
-    }
-
-    /// Takes the gradient of some units; false if what came of it is not finite.
-    fn take(&mut self, units: Range<usize>, mut gradient: ArrayViewMut2<'_, T>) -> bool {
-        let rows = s![units, ..];
-        match self {
-            Self::Store(to) => {
-                to.slice_mut(rows).assign(&gradient);
-                super::all_finite(gradient.view())
-            }
-            Self::Add(to) => {
-                let (to, gradient) = (to.slice_mut(rows), gradient.view());
-                KernelPath::best().vectorized(Add { to, gradient });
-                true
-            }
-            Self::Apply { weights, memory, rule } => {
-                let weights = weights.slice_mut(rows);
-                rule.prepare(&mut gradient, weights.view());
-                let [first, second] = memory;
-                let memory = [first, second].map(|it| it.as_mut().map(|it| it.slice_mut(rows)));
-                rule.step.update_block(weights, gradient.view(), memory, true)
-            }
-        }
-    }
-}
-
-impl<T: Element> Rule<T> {
-    /// L2 and clipping of the gradient of some weights.
-    fn prepare(&self, gradient: &mut ArrayViewMut2<'_, T>, weights: ArrayView2<'_, T>) {
-        let lines = gradient.rows_mut().into_iter().zip(weights.rows());
-        if self.l2 == T::zero() && self.clip.is_none() {
-            return;
-        }
-        for (mut gradient, weights) in lines {
-            if self.l2 != T::zero() {
-                gradient.zip_mut_with(&weights, |dw, &w| *dw += self.l2 * w);
-            }
-            self.clip(&mut gradient.view_mut().insert_axis(Axis(0)));
-        }
-    }
-
-    /// Clipping alone, as of a bias.
-    pub(super) fn clip(&self, gradient: &mut ArrayViewMut2<'_, T>) {
-        if let Some(limit) = self.clip {
-            gradient.map_inplace(|value| *value = value.max(-limit).min(limit));
-        }
-    }
-}
-
-/// The buffers of phase 2.
+/// The buffers of gradients by block.
 pub(super) struct Blocks<T> {
     path: KernelPath,
-    pub(super) layers: Vec<Gathered<T>>,
+    pub(super) tensors: Vec<LayerGradient<T>>,
     /// One for each thread.
     scratch: Vec<Mutex<Scratch<T>>>,
 }
 
 /// What is known of a dense layer between the phases.
-pub(super) struct Gathered<T> {
+pub(super) struct LayerGradient<T> {
     /// `dZ` for the whole batch.
     dz: Array2<T>,
     /// What of it is not zero.
     non_zero: NonZeroIndex<T>,
-    /// At least the lengths of `dZ`, and of `A_prev` unless that is the input: the roots of the sums of all
-    /// squares.
-    lengths: [f64; 2],
+    /// At least the length of `dZ`, the root of the sum of all squares.
+    of_gradient: f64,
+    /// The same of `A_prev`, unless that are the inputs of the network.
+    of_input: Option<f64>,
 }
 
 /// What a task works in.
@@ -202,8 +100,10 @@ fn matrix<T: Element>(memory: &mut Vec<T>, rows: usize) -> ArrayViewMut2<'_, T> 
 }
 
 /// What the gradient of a layer's weights is made of.
-pub(super) struct Job<'j, 'e, T> {
-    pub(super) l: usize,
+pub(super) struct BlockJob<'j, 'e, T> {
+    pub(super) layer: usize,
+    /// The position of the weights among the arrays of the network.
+    pub(super) tensor: usize,
     pub(super) share: T,
     pub(super) tiles: &'j [Tile<T>],
     pub(super) tile_width: usize,
@@ -212,62 +112,64 @@ pub(super) struct Job<'j, 'e, T> {
 }
 
 impl<T: Element> Blocks<T> {
-    /// For steps on up to `batch` examples, if there are vector kernels for these numbers.
+    /// For steps on up to `batch` examples, if there are kernels for these numbers.
     pub(super) fn new(network: &Network<T>, batch: usize) -> Option<Self> {
         if !T::Kernels::VECTOR {
             return None;
         }
-        let layer = |stage: &dnn_layers::Stage| {
-            let units = if stage.normalization.is_none() { stage.units } else { 0 };
-            Gathered {
+        let of = |tensor: usize| {
+            let is_weights = plan::part(network, tensor) == Part::Weights;
+            let units = if is_weights { network.tensors()[tensor].values().nrows() } else { 0 };
+            LayerGradient {
                 dz: aligned_zeros((units, batch.next_multiple_of(APART) + APART)),
                 non_zero: NonZeroIndex::with_capacity(units, batch),
-                lengths: [0.0; 2],
+                of_gradient: 0.0,
+                of_input: None,
             }
         };
         let scratch = || Mutex::new(Scratch { panel: lines(EXAMPLES), sums: lines(UNITS) });
         Some(Self {
             path: KernelPath::best(),
-            layers: network.stages().iter().map(layer).collect(),
+            tensors: (0..network.tensors().len()).map(of).collect(),
             scratch: (0..rayon::current_num_threads().max(1)).map(|_| scratch()).collect(),
         })
     }
 
     /// Whether no number of the gradient of layer `l` on `m` examples can stop being finite, nor any sum on
     /// the way: by Cauchy and Schwarz none is larger than the lengths of `dZ` and `A_prev` multiplied.
-    pub(super) fn stays_in_range(&self, l: usize, m: usize, largest: f64) -> bool {
-        let [dz, a] = self.layers[l].lengths;
-        let a = if l == 0 { largest * (m as f64).sqrt() } else { a };
+    pub(super) fn stays_in_range(&self, tensor: usize, m: usize, largest: f64) -> bool {
+        let LayerGradient { of_gradient: dz, of_input, .. } = &self.tensors[tensor];
+        let a = of_input.unwrap_or(largest * (m as f64).sqrt());
         // With room for rounding. Not with a NaN.
         dz * a < f64::from(f32::MAX) / 4.0
     }
 
-    /// Sums the gradient and gives it to `sink`; false if what came of it is not finite.
-    pub(super) fn run(&self, job: &Job<'_, '_, T>, sink: Sink<'_, T>) -> bool {
-        let (units, inputs) = match &sink {
-            Sink::Store(to) | Sink::Add(to) => to.dim(),
-            Sink::Apply { weights, .. } => weights.dim(),
+    /// Sums the gradient and gives it to `target`; false if what came of it is not finite.
+    pub(super) fn run(&self, job: &BlockJob<'_, '_, T>, target: GradientTarget<'_, T>) -> bool {
+        let (units, inputs) = match &target {
+            GradientTarget::Store(to) | GradientTarget::Add(to) => to.dim(),
+            GradientTarget::Apply { weights, .. } => weights.dim(),
         };
         let blocks = inputs.div_ceil(width(inputs));
         let alone = units * inputs * job.columns.len() < LEAST_WORK;
-        self.part(job, (0..blocks, inputs), alone, sink)
+        self.part(job, (0..blocks, inputs), alone, target)
     }
 
     /// Some blocks, halved until a task has one; `inputs` are those of the layer.
     fn part(
         &self,
-        job: &Job<'_, '_, T>,
+        job: &BlockJob<'_, '_, T>,
         (blocks, inputs): (Range<usize>, usize),
         alone: bool,
-        sink: Sink<'_, T>,
+        target: GradientTarget<'_, T>,
     ) -> bool {
         let width = width(inputs);
         if blocks.len() < 2 {
             let rows = blocks.start * width..inputs.min(blocks.end * width);
-            return self.block(job, rows, sink);
+            return self.block(job, rows, target);
         }
         let middle = usize::midpoint(blocks.start, blocks.end);
-        let (left, right) = sink.split_at((middle - blocks.start) * width);
+        let (left, right) = target.split_at((middle - blocks.start) * width);
         let (first, second) = (blocks.start..middle, middle..blocks.end);
         let first = || self.part(job, (first.clone(), inputs), alone, left);
         let second = || self.part(job, (second.clone(), inputs), alone, right);
@@ -276,7 +178,12 @@ impl<T: Element> Blocks<T> {
     }
 
     /// The block of the features `rows`.
-    fn block(&self, job: &Job<'_, '_, T>, rows: Range<usize>, mut sink: Sink<'_, T>) -> bool {
+    fn block(
+        &self,
+        job: &BlockJob<'_, '_, T>,
+        rows: Range<usize>,
+        mut target: GradientTarget<'_, T>,
+    ) -> bool {
         let m = job.columns.len();
         let mut scratch = self.scratch();
         let Scratch { panel, sums } = &mut *scratch;
@@ -284,10 +191,10 @@ impl<T: Element> Blocks<T> {
         // Inputs that fit are made ready once, for a few units at a time; else as often as there are parts.
         let fits = m <= EXAMPLES;
         let at_a_time = if fits { FEW_UNITS } else { UNITS };
-        let (units, mut finite) = (self.layers[job.l].dz.nrows(), true);
+        let (units, mut finite) = (self.tensors[job.tensor].dz.nrows(), true);
         for first in (0..units).step_by(at_a_time) {
             let part = first..units.min(first + at_a_time);
-            sink.fetch(part.end..units.min(part.end + FEW_UNITS));
+            target.prefetch(part.end..units.min(part.end + FEW_UNITS));
             let mut sums = sums.slice_mut(s![..part.len(), ..rows.len()]);
             for row in sums.rows_mut() {
                 row.into_slice().expect("rows in one piece").fill(T::zero());
@@ -295,30 +202,30 @@ impl<T: Element> Blocks<T> {
             for start in (0..m).step_by(EXAMPLES) {
                 let positions = start..m.min(start + EXAMPLES);
                 if let Some(inputs) = job.in_place(positions.clone(), rows.clone()) {
-                    self.combine(job, (part.clone(), start), inputs, sums.view_mut());
+                    self.multiply_sparse(job, (part.clone(), start), inputs, sums.view_mut());
                     continue;
                 }
                 let mut panel = panel.slice_mut(s![..positions.len(), ..rows.len()]);
                 if first == 0 || !fits {
                     job.fill(positions.clone(), rows.clone(), panel.view_mut());
                 }
-                self.combine(job, (part.clone(), start), panel.view(), sums.view_mut());
+                self.multiply_sparse(job, (part.clone(), start), panel.view(), sums.view_mut());
             }
             self.path.vectorized(Multiply { values: sums.view_mut(), by: job.share });
-            finite &= sink.take(part, sums);
+            finite &= target.take(part, sums);
         }
         finite
     }
 
     /// `sums += dZ A_prev^T` for some units and the examples from `start` on, whose inputs are given.
-    fn combine(
+    fn multiply_sparse(
         &self,
-        job: &Job<'_, '_, T>,
+        job: &BlockJob<'_, '_, T>,
         (units, start): (Range<usize>, usize),
         inputs: ArrayView2<'_, T>,
         mut sums: ArrayViewMut2<'_, T>,
     ) {
-        let Gathered { dz, non_zero, .. } = &self.layers[job.l];
+        let LayerGradient { dz, non_zero, .. } = &self.tensors[job.tensor];
         let dz = dz.slice(s![.., ..job.columns.len()]);
         for (index, chunk) in inputs.axis_chunks_iter(Axis(0), CHUNK).enumerate() {
             let part = ChunkOfRows { rows: units.clone(), chunk: start / CHUNK + index };
@@ -337,15 +244,15 @@ impl<T: Element> Blocks<T> {
     }
 }
 
-impl<T: Element> Gathered<T> {
+impl<T: Element> LayerGradient<T> {
     /// Takes over `dZ` of layer `l`, a dense one, from the tiles of `m` examples.
-    pub(super) fn gather(&mut self, l: usize, (tiles, width): (&[Tile<T>], usize), m: usize) {
+    pub(super) fn gather(&mut self, l: usize, tiles: &[Tile<T>], width: usize, m: usize) {
         let mut all = self.dz.slice_mut(s![.., ..m]);
         self.non_zero.fill_made(all.view_mut(), |start, mut part| {
             let mut done = 0;
             while done < part.ncols() {
                 let (tile, first) = ((start + done) / width, (start + done) % width);
-                let dz = tiles[tile].dz(l);
+                let dz = tiles[tile].gradient(l);
                 let some = first..dz.ncols().min(first + part.ncols() - done);
                 let to = part.slice_mut(s![.., done..done + some.len()]);
                 done += some.len();
@@ -353,9 +260,10 @@ impl<T: Element> Gathered<T> {
                 T::Kernels::transpose(KernelPath::best(), dz, to);
             }
         });
-        let squares = |tile: &Tile<T>| length(tile.caches.passed_on(l - 1)).powi(2);
-        let a = if l == 0 { 0.0 } else { tiles.iter().map(squares).sum::<f64>().sqrt() };
-        self.lengths = [length(all.reversed_axes().view()), a];
+        self.of_gradient = length(all.reversed_axes().view());
+        let squares =
+            |tile: &Tile<T>| tile.caches.layer_input(l).map(|input| length(input).powi(2));
+        self.of_input = tiles.iter().map(squares).sum::<Option<f64>>().map(f64::sqrt);
     }
 }
 
@@ -391,26 +299,6 @@ impl<T: Element> PlainLoop for Multiply<'_, T> {
     }
 }
 
-/// Adds rows, each in one piece.
-struct Add<'a, T> {
-    to: ArrayViewMut2<'a, T>,
-    gradient: ArrayView2<'a, T>,
-}
-
-impl<T: Element> PlainLoop for Add<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(mut self) {
-        for (to, row) in self.to.rows_mut().into_iter().zip(self.gradient.rows()) {
-            let to = to.into_slice().expect("rows in one piece");
-            for (to, &dw) in to.iter_mut().zip(row.to_slice().expect("rows in one piece")) {
-                *to += dw;
-            }
-        }
-    }
-}
-
 struct SumOfSquares<'a, T>(&'a [T]);
 
 impl<T: Element> PlainLoop for SumOfSquares<'_, T> {
@@ -434,15 +322,15 @@ impl<T: Element> PlainLoop for SumOfSquares<'_, T> {
     }
 }
 
-impl<T: Element> Job<'_, '_, T> {
+impl<T: Element> BlockJob<'_, '_, T> {
     /// `A_prev^T` of the examples at `positions` of the batch and the features `rows` where it is, if one tile has
     /// all of it near together.
     fn in_place(&self, positions: Range<usize>, rows: Range<usize>) -> Option<ArrayView2<'_, T>> {
         let tile = positions.start / self.tile_width;
-        if self.l == 0 || positions.end > (tile + 1) * self.tile_width {
+        if positions.end > (tile + 1) * self.tile_width {
             return None;
         }
-        let a = self.tiles[tile].caches.passed_on(self.l - 1);
+        let a = self.tiles[tile].caches.layer_input(self.layer)?;
         let first = positions.start % self.tile_width;
         let fits = rows.len() == a.nrows() && rows.len() <= NARROW && a.strides()[0] == 1;
         fits.then(|| a.reversed_axes().slice_move(s![first..first + positions.len(), ..]))
@@ -450,14 +338,14 @@ impl<T: Element> Job<'_, '_, T> {
 
     /// Writes `A_prev^T` of the examples at `positions` of the batch and the features `rows`.
     fn fill(&self, positions: Range<usize>, rows: Range<usize>, mut panel: ArrayViewMut2<'_, T>) {
-        if self.l == 0 {
+        if self.tiles[0].caches.source(self.layer).is_none() {
             let columns = self.columns.part(positions);
             self.examples.features.write_examples(rows, columns, panel);
             return;
         }
         for (position, mut to) in positions.zip(panel.rows_mut()) {
             let tile = &self.tiles[position / self.tile_width];
-            let a = tile.caches.passed_on(self.l - 1);
+            let a = tile.input(self.layer);
             to.assign(&a.slice(s![rows.clone(), position % self.tile_width]));
         }
     }

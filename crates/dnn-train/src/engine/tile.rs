@@ -1,28 +1,65 @@
-//! A tile of examples on its way through all layers.
+//! The buffers of some examples on their way through all layers.
 
-use std::ops::Range;
+use std::sync::Arc;
 
-use dnn_core::{Columns, Element};
-use dnn_kernels::{KernelPath, Kernels, NonZeroIndex};
-use dnn_layers::{BatchStatistics, ForwardCaches, Network};
+use dnn_core::{Element, Shape};
+use dnn_kernels::NonZeroIndex;
+use dnn_layers::{ForwardCaches, Network};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
-use super::inputs::Inputs;
-use super::{NotFinite, Pass, all_finite};
-use crate::backward::propagate;
-use crate::dropout::Masks;
 use crate::evaluation::Tally;
 
+/// Something stopped being finite: which numbers, and of which layer, counted from 0 among all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotFinite {
+    pub(crate) what: &'static str,
+    pub(crate) layer: usize,
+}
+
+/// Where the gradients of what the layers give are kept, and how those of their arrays are summed.
+#[derive(Debug)]
+pub(super) struct GradientPlaces {
+    /// For each layer the one whose place it is: its own, or that of the last one before it that does not work in
+    /// place. None before the first of those.
+    pub(super) of: Vec<Option<usize>>,
+    /// Layers whose arrays' gradient is summed by groups of examples.
+    pub(super) by_group: Vec<usize>,
+}
+
+impl GradientPlaces {
+    fn of(&self, layer: usize) -> Option<usize> {
+        self.of[layer]
+    }
+}
+
+/// What the way back through a layer reads and writes, for the examples of a tile.
+pub(super) struct WayBack<'w, T> {
+    pub(super) caches: &'w ForwardCaches<T>,
+    pub(super) gradient: ArrayViewMut2<'w, T>,
+    /// If the layer does not work in place, and one before it has a gradient.
+    pub(super) input_gradient: Option<ArrayViewMut2<'w, T>>,
+    pub(super) non_zero: &'w mut NonZeroIndex<T>,
+    pub(super) sums_of_gradients: &'w mut [Array2<T>],
+}
+
+/// Numbers of an example of this shape.
+pub(super) fn size(shape: Shape) -> usize {
+    shape.height * shape.width * shape.channels
+}
+
 /// The buffers of a tile.
-pub(super) struct Tile<T> {
-    pub(super) caches: ForwardCaches<T>,
-    /// `dZ` of each layer, after phase 1.
-    dz: Vec<Array2<T>>,
+pub(crate) struct Tile<T> {
+    pub(crate) caches: ForwardCaches<T>,
+    /// The gradients of the outputs of layers; those in the middle share a place.
+    gradients: Vec<Array2<T>>,
+    places: Arc<GradientPlaces>,
+    /// What these examples add to the gradients that are summed by groups, one array for each of the network.
+    pub(super) sums_of_gradients: Vec<Array2<T>>,
     pub(super) tally: Tally,
     pub(super) not_finite: Option<NotFinite>,
-    /// Two sums for each unit of a normalised layer.
+    /// Two sums for each unit of a layer that needs the whole batch.
     pub(super) sums: Vec<[f64; 2]>,
-    /// What of a `dZ` is not zero.
+    /// Memory for what of a gradient is not zero.
     non_zero: NonZeroIndex<T>,
 }
 
@@ -37,145 +74,96 @@ pub(super) enum Use {
 
 impl<T: Element> Tile<T> {
     /// Buffers for `width` examples.
-    pub(super) fn new(network: &Network<T>, width: usize, purpose: Use) -> Self {
-        let stages = network.stages();
-        let dz = |l: usize| {
+    pub(super) fn new(
+        network: &Network<T>,
+        width: usize,
+        purpose: Use,
+        places: &Arc<GradientPlaces>,
+    ) -> Self {
+        let layers = network.layers();
+        let gradient = |l: usize| {
             // Without a backward pass that of the last layer alone is needed, which the cost writes.
-            let wanted = purpose == Use::Training || l + 1 == stages.len();
-            Array2::zeros((stages[l].units, if wanted { width } else { 0 }).f())
+            let is_used = purpose == Use::Training || l + 1 == layers.len();
+            let is_wanted = is_used && places.of(l) == Some(l);
+            let units = if is_wanted { size(network.layer_output(l)) } else { 0 };
+            Array2::zeros((units, if is_wanted { width } else { 0 }).f())
         };
-        let normalized = stages.iter().filter(|stage| stage.normalization.is_some());
+        let whole = (0..layers.len()).filter(|&l| layers[l].needs_whole_batch());
+        let whole = whole.map(|l| size(network.layer_output(l))).max().unwrap_or(0);
+        let widest = (1..layers.len()).map(|l| size(network.layer_output(l))).max().unwrap_or(0);
+        let by_group = |l: usize| places.by_group.contains(&l);
+        let zeros = network.zeros().into_iter().zip(network.tensors());
+        let sums = zeros.map(
+            |(zeros, tensor)| {
+                if by_group(tensor.layer()) { zeros } else { Array2::zeros((0, 0)) }
+            },
+        );
         Self {
             caches: match purpose {
                 Use::Measuring => network.caches(width),
                 Use::Slopes | Use::Training => network.training_caches(width),
             },
-            dz: (0..stages.len()).map(dz).collect(),
+            gradients: (0..layers.len()).map(gradient).collect(),
+            places: Arc::clone(places),
+            sums_of_gradients: if purpose == Use::Training { sums.collect() } else { Vec::new() },
             tally: Tally::new(network.outputs()),
             not_finite: None,
-            sums: vec![[0.0; 2]; normalized.map(|stage| stage.units).max().unwrap_or(0)],
+            sums: vec![[0.0; 2]; whole],
             non_zero: match purpose {
-                // Of all layers but the first, whose inputs have no gradient.
-                Use::Training => {
-                    let units = stages.iter().skip(1).map(|stage| stage.units);
-                    NonZeroIndex::with_capacity(width, units.max().unwrap_or(0))
-                }
+                Use::Training => NonZeroIndex::with_capacity(width, widest),
                 Use::Measuring | Use::Slopes => NonZeroIndex::default(),
             },
         }
     }
 
-    /// `dZ` of layer `l` for the examples that the tile holds now.
-    pub(super) fn dz(&self, l: usize) -> ArrayView2<'_, T> {
-        self.dz[l].slice(s![.., ..self.caches.examples()])
+    /// What layer `l` is given by another one.
+    pub(crate) fn input(&self, l: usize) -> ArrayView2<'_, T> {
+        self.caches.layer_input(l).expect("a layer that has another one before it")
     }
 
-    /// `Z` and `A` of all layers as prediction has them.
-    pub(super) fn forward(&mut self, pass: &Pass<'_, '_, T>, columns: Columns<'_>) {
-        let (network, x) = (pass.network, &pass.examples.features);
-        let Some(product) = pass.product_of(columns) else {
-            return network.forward_into(x, columns, &mut self.caches);
-        };
-        network.forward_first(product, &mut self.caches);
-        let mut statistics = network.statistics().iter();
-        for (l, stage) in network.stages().iter().enumerate().skip(1) {
-            let running = stage.normalization.and_then(|_| statistics.next());
-            network.forward_layer(l, x, columns, running, &mut self.caches);
-        }
+    /// The gradient of what layer `l` gives, for the examples that the tile holds now.
+    pub(crate) fn gradient(&self, l: usize) -> ArrayView2<'_, T> {
+        let place = self.places.of(l).expect("a layer that has a gradient");
+        self.gradients[place].slice(s![.., ..self.caches.examples()])
     }
 
-    /// `Z` and `A` of the layers `segment` as training has them; if the first one is normalised, by
-    /// these statistics. `positions` are those of the tile within the batch.
-    pub(super) fn forward_segment(
-        &mut self,
-        pass: &Pass<'_, '_, T>,
-        segment: Range<usize>,
-        (statistics, inputs): (Option<&BatchStatistics<T>>, &Inputs<T>),
-        positions: Range<usize>,
-        masks: &Masks<'_>,
-    ) {
-        let (network, x) = (pass.network, &pass.examples.features);
-        let columns = pass.columns.part(positions.clone());
-        for l in segment {
-            match pass.product_of(columns) {
-                Some(product) if l == 0 => network.forward_first(product, &mut self.caches),
-                _ => {
-                    let by = (l, inputs.of_layer(l, positions.clone()));
-                    network.forward_layer_by(by, x, columns, statistics, &mut self.caches);
-                }
-            }
-            let rate = network.stages()[l].dropout;
-            if rate > 0.0 {
-                let mut masks = masks.of_layer(l, rate);
-                self.caches.drop_out(l, rate, |j, keep| masks.fill(positions.start + j, keep));
-            }
-        }
-    }
-
-    /// Outputs, costs and `dZ` of the last layer.
-    pub(super) fn cost(&mut self, pass: &Pass<'_, '_, T>, columns: Columns<'_>) {
-        let Pass { network, objective, examples, .. } = *pass;
-        let depth = self.caches.len();
-        self.not_finite = (0..depth)
-            .find(|&l| !all_finite(self.caches.z(l)))
-            .map(|l| NotFinite { what: "the output Z", layer: l + 1 });
-        let (z, a) = (self.caches.logits(), self.caches.output());
-        let dz = self.dz[depth - 1].slice_mut(s![.., ..columns.len()]);
-        let sum = objective.sum_and_gradient(network.head(), (z, a), examples, columns, dz);
-        if self.not_finite.is_none() && !sum.cost.is_finite() {
-            self.not_finite = Some(NotFinite { what: "the cost", layer: depth });
-        }
-        self.tally.clear();
-        self.tally.add_outputs(network, a, &examples.targets, columns, sum);
-    }
-
-    /// `dZ` of every layer of the segment from that of its last; `dA` of the input is never computed.
-    pub(super) fn backward_segment(&mut self, network: &Network<T>, segment: Range<usize>) {
+    /// Where the cost writes the gradient of the logits.
+    pub(super) fn last_gradient_mut(&mut self) -> (&ForwardCaches<T>, ArrayViewMut2<'_, T>) {
         let used = s![.., ..self.caches.examples()];
-        for l in segment.skip(1).rev() {
-            let (lower, upper) = self.dz.split_at_mut(l);
-            let mut gradient = lower[l - 1].slice_mut(used);
-            let weights = network.parameters().layers[l].weights.view();
-            propagate_sparse(
-                &mut self.non_zero,
-                weights,
-                upper[0].slice(used),
-                gradient.view_mut(),
-            );
-            let stage = &network.stages()[l - 1];
-            if stage.dropout > 0.0 {
-                gradient *= &self.caches.dropout_factors(l - 1);
-            }
-            stage.apply_derivative(self.caches.z(l - 1), self.caches.a(l - 1), gradient);
-        }
+        let last = self.gradients.last_mut().expect("a network has layers");
+        (&self.caches, last.slice_mut(used))
     }
 
-    /// Replaces `dZ` of the layer before the normalised layer `l` by what `rule` makes of unit, `dZ` and
-    /// `X_hat`.
-    pub(super) fn backward_normalized(&mut self, l: usize, rule: impl Fn(usize, T, T) -> T) {
+    /// What the way back through layer `l` reads and writes, where there is a gradient of what it gives.
+    pub(super) fn way_back(&mut self, l: usize) -> Option<WayBack<'_, T>> {
         let used = s![.., ..self.caches.examples()];
-        let (lower, upper) = self.dz.split_at_mut(l);
-        let (mut dx, dz) = (lower[l - 1].slice_mut(used), upper[0].slice(used));
-        let normalized = self.caches.normalized(l);
+        let place = self.places.of(l)?;
+        let (lower, upper) = self.gradients.split_at_mut(place);
+        let to = l.checked_sub(1).and_then(|before| self.places.of(before));
+        Some(WayBack {
+            caches: &self.caches,
+            gradient: upper[0].slice_mut(used),
+            input_gradient: to.filter(|&to| to < place).map(|to| lower[to].slice_mut(used)),
+            non_zero: &mut self.non_zero,
+            sums_of_gradients: &mut self.sums_of_gradients,
+        })
+    }
+
+    /// Sets the gradient of what layer `l` is given to what `rule` makes of unit, the gradient of what it gives, and
+    /// what it kept.
+    pub(super) fn set_input_gradient(&mut self, l: usize, rule: impl Fn(usize, T, T) -> T) {
+        let used = s![.., ..self.caches.examples()];
+        let to = l.checked_sub(1).and_then(|before| self.places.of(before));
+        let (Some(to), Some(place)) = (to, self.places.of(l)) else { return };
+        let (lower, upper) = self.gradients.split_at_mut(place);
+        let (mut dx, dz) = (lower[to].slice_mut(used), upper[0].slice(used));
+        let kept = self.caches.kept(l);
         for ((unit, j), dx) in dx.indexed_iter_mut() {
-            *dx = rule(unit, dz[(unit, j)], normalized[(unit, j)]);
+            *dx = rule(unit, dz[(unit, j)], kept[(unit, j)]);
         }
     }
 }
 
-/// `dA_prev = W^T dZ`, on vector kernels where there are any.
-fn propagate_sparse<T: Element>(
-    non_zero: &mut NonZeroIndex<T>,
-    weights: ArrayView2<'_, T>,
-    dz: ArrayView2<'_, T>,
-    mut da_prev: ArrayViewMut2<'_, T>,
-) {
-    if !T::Kernels::VECTOR {
-        return propagate(weights, dz, da_prev);
-    }
-    let by_example = dz.reversed_axes();
-    da_prev.fill(T::zero());
-    non_zero.fill(by_example);
-    let path = KernelPath::best();
-    non_zero.multiply_sparse(path, by_example, weights, da_prev.reversed_axes());
+pub(crate) fn all_finite<T: Element>(values: ArrayView2<'_, T>) -> bool {
+    values.fold(true, |finite, value| finite & value.is_finite())
 }

@@ -78,7 +78,7 @@ pub(crate) struct Best {
 impl<T: Element> GramState<T> {
     /// The state before the first step of `network` on the examples `x`.
     pub(crate) fn start(optimizer: Optimizer, network: &Network<T>, x: &Features<'_, T>) -> Self {
-        let base = network.parameters().layers[0].weights.clone();
+        let base = first_weights(network).to_owned();
         let mut place = DualWeights::zeros(base.nrows(), x.len());
         place.share.fill(1.0);
         place.z = x.product_in_f64(base.view());
@@ -131,8 +131,8 @@ impl<T: Element> GramState<T> {
 
 /// Gives the first layer of `network` these weights.
 pub(crate) fn put<T: Element>(network: &mut Network<T>, weights: &Array2<T>) {
-    let mut first = network.layers_mut().next().expect("a network has a first layer");
-    first.weights.assign(weights);
+    let first = network.tensor_range(network.first_layer()).start;
+    network.tensors_mut()[first].values_mut().assign(weights);
 }
 
 /// What the steps of a run in the Gram form work in, beside its state.
@@ -201,12 +201,13 @@ impl<T: Element> GramWork<T> {
         &mut self,
         state: &mut GramState<T>,
         engine: &Engine<T>,
+        first_layer: usize,
         (share, l2): (f64, f64),
         (optimizer, rate): (Optimizer, f64),
     ) -> Result<(), &'static str> {
         let gradient = &mut self.gradient;
         let sums = gradient.sums.axis_chunks_iter_mut(Axis(1), engine.tile_width());
-        sums.into_par_iter().zip(engine.first_dz()).for_each(|(mut sums, dz)| {
+        sums.into_par_iter().zip(engine.first_dz(first_layer)).for_each(|(mut sums, dz)| {
             for (sums, dz) in sums.rows_mut().into_iter().zip(dz.rows()) {
                 sums.into_iter().zip(dz).for_each(|(sum, &dz)| *sum = dz.into());
             }
@@ -218,14 +219,14 @@ impl<T: Element> GramWork<T> {
         let rule = |of_cost: f64, place: f64| share * of_cost + l2 * place;
         for (gradient, place) in gradient.arrays_mut().into_iter().zip(place.arrays()) {
             if !each(gradient.view_mut(), place.view(), rule) {
-                return Err("the gradient");
+                return Err("gradient");
             }
         }
         let mut memory = direction.as_mut().map(|direction| direction.arrays_mut().into_iter());
         for (place, gradient) in place.arrays_mut().into_iter().zip(gradient.arrays()) {
             let memory = memory.as_mut().and_then(Iterator::next).map(|it| it.view_mut());
             if !optimizer.update_array(place.view_mut(), gradient.view(), memory, rate) {
-                return Err("the weights");
+                return Err("weights");
             }
         }
         Ok(())
@@ -243,4 +244,9 @@ impl<T: Element> GramWork<T> {
         z.zip_mut_with(started, |z, started| *z += share * started);
         Some(z.view())
     }
+}
+
+/// The weights of the layer that takes the inputs of the network.
+fn first_weights<T: Element>(network: &Network<T>) -> ArrayView2<'_, T> {
+    network.layer_tensors(network.first_layer())[0].values()
 }

@@ -7,6 +7,7 @@ use dnn_core::{CoreError, Element, Gram, SparseLeft};
 use dnn_layers::Network;
 use serde::Serialize;
 
+use crate::engine::plan::first_weights;
 use crate::{Batch, Clip, Optimizer, TrainError, Trainer};
 
 /// Beyond so many bytes the Gram form is only taken where it was asked for.
@@ -61,11 +62,11 @@ impl FromStr for GramChoice {
 ///
 /// # Examples
 /// ```
-/// use dnn_core::{Purpose, RandomStream};
-/// use dnn_layers::{Activation, InputShape, Network};
+/// use dnn_core::{Purpose, RandomStream, Shape};
+/// use dnn_layers::{Activation, Network};
 /// use dnn_train::{Batch, Trainer};
 ///
-/// let network = Network::<f64>::builder(InputShape::picture(64, 64, 3))
+/// let network = Network::<f64>::builder(Shape::picture(64, 64, 3))
 ///     .hidden(&[20, 7, 5], Activation::Relu)
 ///     .classes(["cat", "dog"])
 ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
@@ -166,7 +167,7 @@ impl Trainer {
         training: usize,
         validation: usize,
     ) -> Result<GramPlan, TrainError> {
-        let (units, features) = network.parameters().layers[0].weights.dim();
+        let (units, features) = first_weights(network);
         let operations = GramOperations::count(Sizes {
             units: units as u128,
             features: features as u128,
@@ -181,7 +182,10 @@ impl Trainer {
             .saturating_add(Gram::<T>::bytes_between(training, validation))
             .saturating_add(SparseLeft::<T>::bytes(units, training).saturating_mul(2))
             .saturating_add(arrays);
-        let obstacle = self.gram_obstacle();
+        let obstacle = self.gram_obstacle().or_else(|| {
+            let first = network.tensor_range(network.first_layer()).start;
+            network.tensors()[first].is_frozen().then_some("frozen weights")
+        });
         let (taken, reason) = match (self.gram, obstacle) {
             (GramChoice::Always, Some(found)) => {
                 return Err(CoreError::Invalid {

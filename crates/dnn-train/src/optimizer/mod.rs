@@ -13,7 +13,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use dnn_core::{CoreError, Element, Parameters};
-use dnn_layers::LayerParametersMut;
+use dnn_kernels::aligned_zeros;
+use ndarray::Array2;
 
 use crate::Lbfgs;
 use crate::settings::{Rules, Setting};
@@ -75,10 +76,10 @@ impl Optimizer {
     /// # Examples
     /// ```
     /// let adam: dnn_train::Optimizer = "adam".parse()?;
-    /// assert_eq!(adam.usual_learning_rate(), 0.001);
+    /// assert_eq!(adam.default_learning_rate(), 0.001);
     /// # Ok::<(), dnn_core::CoreError>(())
     /// ```
-    pub fn usual_learning_rate(self) -> f64 {
+    pub fn default_learning_rate(self) -> f64 {
         match self {
             Self::GradientDescent => 0.1,
             // A direction that lasts is up to 1 / (1 - beta) times as long.
@@ -110,7 +111,12 @@ impl Optimizer {
 
     /// The state before the first step on such parameters.
     pub fn start<T: Element>(self, parameters: &Parameters<T>) -> OptimizerState<T> {
-        let memory = self.memory_names().iter().map(|_| parameters.zeros_like()).collect();
+        self.start_with(|| parameters.arrays().map(|it| aligned_zeros(it.dim())).collect())
+    }
+
+    /// The state before the first step on parameters in the shapes of these zeros.
+    pub(crate) fn start_with<T>(self, zeros: impl Fn() -> Vec<Array2<T>>) -> OptimizerState<T> {
+        let memory = self.memory_names().iter().map(|_| zeros()).collect();
         OptimizerState { steps: 0, memory }
     }
 }
@@ -213,7 +219,7 @@ pub fn update_parameters<T: Element>(
 /// }
 /// // v is 2, then 0.5 * 2 + 2 = 3: 1 - 0.25 * 2 - 0.25 * 3.
 /// assert_eq!(parameters.layers[0].weights, array![[-0.25]]);
-/// assert_eq!(state.memory[0].layers[0].weights, array![[3.0]]);
+/// assert_eq!(state.memory[0][0], array![[3.0]]);
 /// # Ok::<(), dnn_core::CoreError>(())
 /// ```
 pub fn update_parameters_with<T: Element>(
@@ -232,47 +238,51 @@ pub fn update_parameters_with<T: Element>(
             found: "lbfgs, which only a trainer runs".to_owned(),
         });
     }
-    check_fit("gradient", parameters, gradients)?;
-    state.check(optimizer, parameters)?;
+    let shapes: Vec<Shape> = parameters.arrays().map(Array2::dim).collect();
+    check_fit("gradients", shapes.iter().copied(), gradients.arrays())?;
+    state.check(optimizer, shapes.iter().copied())?;
     state.steps += 1;
-    let pairs = parameters.layers.iter_mut().zip(&gradients.layers);
-    for (l, (layer, gradient)) in pairs.enumerate() {
-        let layer =
-            LayerParametersMut { weights: layer.weights.view_mut(), bias: layer.bias.view_mut() };
-        if let Some(what) = state.update_layer((optimizer, true), l, layer, gradient, learning_rate)
-        {
+    let step = state.step(optimizer, learning_rate);
+    let pairs = parameters.arrays_mut().zip(gradients.arrays()).zip(state.arrays_mut());
+    for (index, ((parameter, gradient), memory)) in pairs.enumerate() {
+        let is_weights = index % 2 == 0;
+        if !step.update(parameter.view_mut(), gradient.view(), memory, is_weights) {
+            let name = if is_weights { "weights" } else { "bias" };
             return Err(CoreError::Invalid {
                 what: "updated parameters",
                 expected: "finite numbers",
-                found: format!("others in {what} of layer {}", l + 1),
+                found: format!("others in the {name} of layer {}", index / 2 + 1),
             });
         }
     }
     Ok(())
 }
 
-/// Accepts arrays in the shapes of the parameters.
-fn check_fit<T: Element>(
-    what: &str,
-    parameters: &Parameters<T>,
-    found: &Parameters<T>,
+/// Rows and columns of an array.
+pub(crate) type Shape = (usize, usize);
+
+/// Accepts arrays of these shapes.
+fn check_fit<'f, T: Element>(
+    what: &'static str,
+    expected: impl Iterator<Item = Shape>,
+    found: impl Iterator<Item = &'f Array2<T>>,
 ) -> Result<(), CoreError> {
-    let (weights, bias) = match what {
-        "gradient" => ("gradient of the weights", "gradient of the bias"),
-        _ => ("memory of the weights", "memory of the bias"),
-    };
-    if parameters.layers.len() != found.layers.len() {
-        return Err(CoreError::Invalid {
-            what: if what == "gradient" { "gradients" } else { "memory of the optimiser" },
-            expected: "as many layers as the parameters have",
-            found: format!("{} for {}", found.layers.len(), parameters.layers.len()),
-        });
+    let (mut expected, mut found) = (expected.fuse(), found.fuse());
+    loop {
+        match (expected.next(), found.next()) {
+            (None, None) => return Ok(()),
+            (Some(expected), Some(found)) => {
+                CoreError::expect_shape(what, expected, found.dim())?;
+            }
+            (expected, _) => {
+                return Err(CoreError::Invalid {
+                    what,
+                    expected: "as many arrays as the parameters have",
+                    found: if expected.is_some() { "fewer" } else { "more" }.to_owned(),
+                });
+            }
+        }
     }
-    for (layer, found) in parameters.layers.iter().zip(&found.layers) {
-        CoreError::expect_shape(weights, layer.weights.dim(), found.weights.dim())?;
-        CoreError::expect_shape(bias, layer.bias.dim(), found.bias.dim())?;
-    }
-    Ok(())
 }
 
 /// Accepts a number that is finite and above 0 in `T`.
@@ -406,10 +416,10 @@ mod tests {
             update(&huge, 10.0),
             "updated parameters: expected finite numbers, found others in the bias of layer 1"
         );
-        assert!(update(&of(vec![3, 1]), 0.1).ends_with("found 2 for 1"));
-        assert_eq!(
-            update(&of(vec![4]), 0.1),
-            "gradient of the weights: expected shape (3, 2), found (4, 2)"
+        assert!(
+            update(&of(vec![3, 1]), 0.1)
+                .ends_with("expected as many arrays as the parameters have, found more")
         );
+        assert_eq!(update(&of(vec![4]), 0.1), "gradients: expected shape (3, 2), found (4, 2)");
     }
 }

@@ -5,12 +5,11 @@
     reason = "the loops have to be a part of the function that is compiled for vectors"
 )]
 
-use dnn_core::{CoreError, Element, LayerParameters, Parameters};
+use dnn_core::{CoreError, Element};
 use dnn_kernels::{KernelPath, PlainLoop, prefetch};
-use dnn_layers::LayerParametersMut;
-use ndarray::{ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 
-use super::Optimizer;
+use super::{Optimizer, Shape};
 
 /// Numbers of a parameter that one task updates: enough to be worth a task.
 const CHUNK: usize = 1 << 16;
@@ -23,16 +22,16 @@ const AHEAD: usize = 2;
 pub struct OptimizerState<T> {
     /// Steps taken so far.
     pub steps: u64,
-    /// For each of [`Optimizer::memory_names`] as many numbers as there are parameters.
-    pub memory: Vec<Parameters<T>>,
+    /// For each of [`Optimizer::memory_names`] an array in the shape of each parameter, in their order.
+    pub memory: Vec<Vec<Array2<T>>>,
 }
 
 impl<T: Element> OptimizerState<T> {
-    /// Checks that there is the memory that `optimizer` needs, in the shapes of `parameters`.
+    /// Checks that there is the memory that `optimizer` needs, in these shapes.
     pub(crate) fn check(
         &self,
         optimizer: Optimizer,
-        parameters: &Parameters<T>,
+        shapes: impl Iterator<Item = Shape> + Clone,
     ) -> Result<(), CoreError> {
         let names = optimizer.memory_names();
         if let Optimizer::Lbfgs(it) = optimizer {
@@ -44,29 +43,10 @@ impl<T: Element> OptimizerState<T> {
                 found: format!("{} for {}", self.memory.len(), names.len()),
             });
         }
-        self.memory.iter().try_for_each(|memory| super::check_fit("memory", parameters, memory))
-    }
-
-    /// Updates layer `l`, counted from 0, and says which of its numbers are no longer finite, if any.
-    /// The present step is counted already. Weights shrink, where the optimiser says so, only if `decays`;
-    /// those that the gradient has no columns for stay.
-    pub(crate) fn update_layer(
-        &mut self,
-        (optimizer, decays): (Optimizer, bool),
-        l: usize,
-        layer: LayerParametersMut<'_, T>,
-        gradient: &LayerParameters<T>,
-        rate: f64,
-    ) -> Option<&'static str> {
-        let step = self.step(optimizer, rate);
-        let (weights, bias) = self.layers_mut().nth(l).expect("it has no end");
-        let present = s![.., ..gradient.weights.ncols()];
-        let weights = weights.map(|memory| memory.map(|memory| memory.slice_move(present)));
-        if !step.update(layer.weights.slice_move(present), gradient.weights.view(), weights, decays)
-        {
-            return Some("the weights");
-        }
-        (!step.update(layer.bias, gradient.bias.view(), bias, false)).then_some("the bias")
+        let fits = |memory: &Vec<Array2<T>>| {
+            super::check_fit("memory of the optimiser", shapes.clone(), memory.iter())
+        };
+        self.memory.iter().try_for_each(fits)
     }
 
     /// What all numbers of the present step have in common.
@@ -74,19 +54,14 @@ impl<T: Element> OptimizerState<T> {
         Step { optimizer, rate, t: self.steps }
     }
 
-    /// What is remembered of the weights and of the bias of each layer, and after the last of nothing.
-    pub(crate) fn layers_mut<'m>(
-        &'m mut self,
-    ) -> impl Iterator<Item = (Memory<'m, T>, Memory<'m, T>)> + Send {
-        let mut all = self.memory.iter_mut().map(|memory| memory.layers.iter_mut());
+    /// What is remembered of each array, and after the last of nothing.
+    pub(crate) fn arrays_mut(&mut self) -> impl Iterator<Item = Memory<'_, T>> + Send {
+        let mut all = self.memory.iter_mut().map(|memory| memory.iter_mut());
         let (mut first, mut second) = (all.next(), all.next());
         std::iter::from_fn(move || {
-            let views = |layer: &'m mut LayerParameters<T>| {
-                (layer.weights.view_mut(), layer.bias.view_mut())
-            };
-            let first = first.as_mut().and_then(Iterator::next).map(views).unzip();
-            let second = second.as_mut().and_then(Iterator::next).map(views).unzip();
-            Some(([first.0, second.0], [first.1, second.1]))
+            let first = first.as_mut().and_then(Iterator::next).map(|it| it.view_mut());
+            let second = second.as_mut().and_then(Iterator::next).map(|it| it.view_mut());
+            Some([first, second])
         })
     }
 }

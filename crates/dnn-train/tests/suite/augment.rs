@@ -1,7 +1,7 @@
 //! Training on pictures that change with every epoch.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use dnn_core::Features;
+use dnn_core::{Features, Shape};
 use dnn_train::{Augment, Batch, Examples, TrainError, Trainer, unobserved};
 use ndarray::{Array2, ShapeBuilder};
 
@@ -52,7 +52,7 @@ fn an_epoch_sees_exactly_the_changed_pictures() {
 fn every_epoch_sees_other_pictures_and_numbers_to_approach_go_along() {
     let pixels = bytes((FEATURES, EXAMPLES), 1);
     let values = normal((2, EXAMPLES), 4).mapv(|value| 1.0 / (1.0 + value.exp()));
-    let builder = dnn_layers::Network::<f64>::builder(dnn_layers::InputShape::flat(FEATURES));
+    let builder = dnn_layers::Network::<f64>::builder(Shape::flat(FEATURES));
     let network = build(builder.outputs(2, dnn_layers::Head::Sigmoid));
     let trainer = trainer(size(8), 1);
     let mut by_hand = network.clone();

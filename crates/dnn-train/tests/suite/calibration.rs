@@ -1,21 +1,22 @@
 //! Temperatures: what they mend, and that they ruin nothing where there is little to go by.
 #![allow(clippy::unwrap_used, reason = "what is made here is well-formed")]
 
-use dnn_core::{Features, Initializer, Purpose, RandomStream};
-use dnn_layers::{InputShape, Network};
+use crate::pairs::Pairs;
+use dnn_core::{Features, Initializer, Purpose, RandomStream, Shape};
+use dnn_layers::Network;
 use dnn_train::{Examples, Metrics, fit_temperature, metrics};
 use ndarray::{Array2, array};
 
 /// A network of one input `x` whose logits are `0, slope x`; by one output, or by three of which the last is
 /// never likely.
 fn logistic(slope: f64, outputs: usize) -> Network<f64> {
-    let builder = Network::<f64>::builder(InputShape::flat(1)).initializer(Initializer::Zeros);
+    let builder = Network::<f64>::builder(Shape::flat(1)).initializer(Initializer::Zeros);
     let builder = match outputs {
         1 => builder.classes(["no", "yes"]),
         _ => builder.classes(["no", "yes", "never"]),
     };
     let mut network = builder.build(&mut RandomStream::new(0, Purpose::Initialization, 0)).unwrap();
-    let mut only = network.layers_mut().next().unwrap();
+    let mut only = network.pairs_mut().next().unwrap();
     only.weights[(usize::from(outputs > 1), 0)] = slope;
     if outputs > 1 {
         only.bias[(2, 0)] = -1e6;
@@ -50,7 +51,7 @@ fn a_network_that_is_too_sure_becomes_as_sure_as_it_is_right() {
         let examples = Examples::classes(Features::Real(x.view()), &labels);
         let temperature = fit_temperature(&network, &examples).unwrap().unwrap();
         assert!((temperature / slope - 1.0).abs() < 0.15, "{slope}: {temperature}");
-        network.cool(temperature).unwrap();
+        network.apply_temperature(temperature).unwrap();
         let after = measured(&network, &others, &of_others);
         assert!(after.log_loss < before.log_loss - 0.03, "{slope}: {}", after.log_loss);
         assert!(

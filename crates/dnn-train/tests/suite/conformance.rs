@@ -108,17 +108,19 @@ fn shapes(row: &Row) -> Found {
     let examples = data.examples(row);
     let caches = network.forward(&examples.features)?;
     let (_, gradient) = gradients(&network, &examples, row.cost)?;
-    let mut inputs = 5;
-    for (l, stage) in network.stages().iter().enumerate() {
-        let units = stage.units;
-        let columns = if stage.normalization.is_some() { 1 } else { inputs };
-        for layer in [&network.parameters().layers[l], &gradient.layers[l]] {
-            let found = (layer.weights.dim(), layer.bias.dim());
-            ensure(found == ((units, columns), (units, 1)), || format!("layer {l}: {found:?}"))?;
+    for l in 0..network.layers().len() {
+        let specs = network.layers()[l].parameters(network.layer_input(l));
+        let range = network.tensor_range(l);
+        ensure(specs.len() == range.len(), || format!("layer {l}: {specs:?}"))?;
+        for (spec, index) in specs.iter().zip(range) {
+            let (tensor, shape) = (&network.tensors()[index], (spec.rows, spec.columns));
+            let expected = if spec.is_trained { shape } else { (0, 0) };
+            let found = (tensor.values().dim(), gradient[index].dim());
+            ensure(found == (shape, expected), || format!("{}: {found:?}", tensor.name()))?;
         }
-        let found = (caches.z(l).dim(), caches.a(l).dim());
-        ensure(found == ((units, 7), (units, 7)), || format!("layer {l}: {found:?}"))?;
-        inputs = units;
+        let expected = (network.layer_output(l).features()?, 7);
+        let found = caches.layer_output(l).dim();
+        ensure(found == expected, || format!("layer {l}: {found:?}"))?;
     }
     ensure(caches.output().dim() == (network.outputs(), 7), || "the output".to_owned())?;
     if !network.classes().is_empty() {
@@ -181,7 +183,7 @@ fn nothing_of_the_subject(row: &Row) -> Result<(), Box<dyn std::error::Error>> {
             for layers in [vec![], vec![layer()]] {
                 let mut parameters = Parameters { layers };
                 let (mut state, gradient) = (optimizer.start(&parameters), parameters.clone());
-                let rate = optimizer.usual_learning_rate();
+                let rate = optimizer.default_learning_rate();
                 let result =
                     update_parameters_with(optimizer, &mut state, &mut parameters, &gradient, rate);
                 ensure(result.is_ok() != is_lbfgs(optimizer), || format!("{result:?}"))?;
@@ -216,7 +218,7 @@ fn one_example(row: &Row) -> Found {
     let (cost, _) = gradients(&network, &examples, row.cost)?;
     ensure(cost.is_finite(), || format!("a cost of {cost}"))?;
     let result = trained(&row.trainer(), &network, &examples);
-    if network.statistics().is_empty() {
+    if !network.layers().iter().any(Layer::needs_whole_batch) {
         let (_, history) = result?;
         let finite = history.costs().all(f64::is_finite);
         ensure(finite && history.epochs.len() as u64 == row.trainer().epochs, || {
@@ -240,19 +242,19 @@ fn kept(row: &Row) -> Found {
 }
 
 fn subject_kept(subject: &Kind) -> Result<(), Box<dyn std::error::Error>> {
-    match *subject {
-        Kind::Layer(layer) => as_json(&layer),
+    match subject {
+        Kind::Layer(layer) => as_json(layer),
         Kind::Activation(activation) => {
-            as_json(&activation)?;
-            as_text(&activation, &activation.to_string().parse()?)
+            as_json(activation)?;
+            as_text(activation, &activation.to_string().parse()?)
         }
-        Kind::Head(head) => as_json(&head),
-        Kind::Optimizer(optimizer) => as_text(&optimizer, &optimizer.to_string().parse()?),
+        Kind::Head(head) => as_json(head),
+        Kind::Optimizer(optimizer) => as_text(optimizer, &optimizer.to_string().parse()?),
         // A cost is chosen by the head or by code, and a sweep is of the finder of rates alone: they have no
         // text.
         Kind::Cost(_) | Kind::Schedule(Schedule::Sweep { .. }) => Ok(()),
-        Kind::Schedule(schedule) => as_text(&schedule, &schedule.to_string().parse()?),
-        Kind::Initializer(rule) => as_text(&rule, &rule.to_string().parse()?),
+        Kind::Schedule(schedule) => as_text(schedule, &schedule.to_string().parse()?),
+        Kind::Initializer(rule) => as_text(rule, &rule.to_string().parse()?),
     }
 }
 

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use crate::fits::{build, classifier, fit, labels, normal, size};
-use dnn_core::{Features, Initializer};
-use dnn_layers::{Activation, InputShape, Layer, Network};
+use dnn_core::{Features, Initializer, Shape};
+use dnn_layers::{Activation, Dense, Dropout, Layer, Network};
 use dnn_train::{Batch, Cost, Examples, Optimizer, Trainer, evaluate};
 use ndarray::{Array2, Axis};
 
@@ -35,7 +35,7 @@ fn every_optimiser_learns_a_ring_whole() {
         let batch = if *name == "lbfgs" { Batch::Full } else { size(16) };
         // Ten times the usual rates, which are made for larger networks.
         let scale = if *name == "lbfgs" { 1.0 } else { 10.0 };
-        let learning_rate = scale * optimizer.usual_learning_rate();
+        let learning_rate = scale * optimizer.default_learning_rate();
         let trainer =
             Trainer { optimizer, learning_rate, batch, epochs: 200, ..Trainer::default() };
         assert_eq!(on_the_ring(&network, &trainer), 1.0, "{name}");
@@ -50,7 +50,7 @@ fn every_activation_and_kind_of_layer_learns_a_ring_whole() {
         epochs: 150,
         ..Trainer::default()
     };
-    let builder = || Network::<f64>::builder(InputShape::flat(2)).classes(["in", "out"]);
+    let builder = || Network::<f64>::builder(Shape::flat(2)).classes(["in", "out"]);
     for activation in Activation::ALL {
         let network = build(builder().hidden(&[16], activation));
         let found = on_the_ring(&network, &trainer);
@@ -59,8 +59,8 @@ fn every_activation_and_kind_of_layer_learns_a_ring_whole() {
         assert!(learned, "{activation}: {found}");
     }
     let layers = Layer::KINDS.map(|layer| match layer {
-        Layer::Dense { activation, .. } => Layer::Dense { units: 32, activation },
-        Layer::Dropout { .. } => Layer::Dropout { rate: 0.1 },
+        Layer::Dense(_) => Dense { units: 32 }.into(),
+        Layer::Dropout(_) => Dropout { rate: 0.1 }.into(),
         other => other,
     });
     let network = build(layers.into_iter().fold(builder(), dnn_layers::NetworkBuilder::layer));

@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::fits::{build, bytes, labels, normal, size};
-use dnn_core::{Element, Features, Purpose, RandomStream};
-use dnn_layers::{Activation, InputShape, Layer, Network};
+use dnn_core::{Element, Features, Purpose, RandomStream, Shape};
+use dnn_layers::{Activation, BatchNorm, Dropout, Network};
 use dnn_store::Hasher;
 use dnn_train::{
     Batch, Checkpoint, Clip, EarlyStopping, Event, Examples, GramChoice, Trainer, unobserved,
@@ -156,11 +156,12 @@ fn damage(
 /// A network with every kind of layer.
 fn network() -> Network<f32> {
     build(
-        Network::<f32>::builder(InputShape::picture(4, 4, 1))
-            .layer(Layer::Dense { units: 5, activation: Activation::Identity })
-            .layer(Layer::batch_norm(Activation::LeakyRelu(0.1)))
-            .layer(Layer::Dropout { rate: 0.2 })
-            .layer(Layer::Dense { units: 4, activation: Activation::Tanh })
+        Network::<f32>::builder(Shape::picture(4, 4, 1))
+            .hidden(&[5], Activation::Identity)
+            .layer(BatchNorm::default())
+            .layer(Activation::LeakyRelu(0.1))
+            .layer(Dropout { rate: 0.2 })
+            .hidden(&[4], Activation::Tanh)
             .classes(["a", "b", "c"]),
     )
 }
@@ -176,7 +177,7 @@ fn predicts(file: &[u8]) -> Option<bool> {
 #[test]
 fn a_damaged_model_file_is_refused_or_predicts() {
     let single = build(
-        Network::<f32>::builder(InputShape::flat(3))
+        Network::<f32>::builder(Shape::flat(3))
             .hidden(&[4], Activation::Relu)
             .classes(["no", "yes"]),
     );

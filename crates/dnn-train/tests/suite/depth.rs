@@ -4,12 +4,12 @@
 use std::ops::ControlFlow;
 
 use crate::fits::{build, labels, normal, size};
-use dnn_core::{Element, Features};
-use dnn_layers::{Activation, InputShape, Layer, Network};
+use crate::pairs::{dense, drop_out, gradients, norm};
+use dnn_core::{Element, Features, Shape};
+use dnn_layers::{Activation, Layer, Network, NetworkBuilder};
 use dnn_store::Scalar;
 use dnn_train::{
     Batch, Checkpoint, Clip, Cost, Event, Examples, Trainer, evaluate, find_learning_rate,
-    gradients,
 };
 use ndarray::Array2;
 
@@ -17,9 +17,9 @@ const LAYERS: usize = 3000;
 
 /// So many layers, each of them `repeated`.
 fn deep<T: Element + Scalar>(repeated: &[Layer]) -> Network<T> {
-    let builder = Network::<T>::builder(InputShape::flat(4));
+    let builder = Network::<T>::builder(Shape::flat(4));
     let layers = (0..LAYERS).flat_map(|_| repeated);
-    build(layers.fold(builder, |builder, layer| builder.layer(*layer)).classes(["a", "b", "c"]))
+    build(layers.cloned().fold(builder, NetworkBuilder::layer).classes(["a", "b", "c"]))
 }
 
 /// Two steps on a stack of its own that is no larger than that of a thread usually is.
@@ -42,28 +42,27 @@ fn trains<T: Element + Scalar>(repeated: &[Layer], trainer: &Trainer) {
     .unwrap();
     let checkpoint = Checkpoint::<T>::from_bytes(&saved).unwrap();
     assert_eq!((checkpoint.step(), checkpoint.network()), (2, &network));
-    assert_ne!(network.parameters(), first.parameters());
-    assert_eq!(network.stages().len(), first.stages().len());
+    assert_ne!(network.tensors(), first.tensors());
+    assert_eq!(network.layers(), first.layers());
     assert!(evaluate(&network, &examples, Cost::CategoricalCrossEntropy).is_ok());
 }
 
 #[test]
 fn a_deep_network_trains_as_a_shallow_one_does() {
-    let dense = Layer::Dense { units: 2, activation: Activation::Tanh };
-    let linear = Layer::Dense { units: 2, activation: Activation::Identity };
-    let normalized = [linear, Layer::batch_norm(Activation::Tanh), Layer::Dropout { rate: 0.1 }];
+    let plain = dense(2, Activation::Tanh);
+    let normalized = [dense(2, Activation::Identity), norm(Activation::Tanh)].concat();
+    let dropping = [normalized.clone(), drop_out(0.1)].concat();
     let batches = Trainer { batch: size(20), epochs: 1, ..Trainer::default() };
     let full = Trainer { batch: Batch::Full, epochs: 2, ..Trainer::default() };
-    trains::<f32>(&[dense], &batches);
-    trains::<f64>(&[dense], &Trainer { clip: Clip::Norm(1.0), ..batches.clone() });
-    trains::<f32>(&normalized[..2], &Trainer { optimizer: "adam".parse().unwrap(), ..batches });
-    trains::<f32>(&normalized, &full);
+    trains::<f32>(&plain, &batches);
+    trains::<f64>(&plain, &Trainer { clip: Clip::Norm(1.0), ..batches.clone() });
+    trains::<f32>(&normalized, &Trainer { optimizer: "adam".parse().unwrap(), ..batches });
+    trains::<f32>(&dropping, &full);
 }
 
 #[test]
 fn gradients_and_the_rate_finder_take_a_deep_network() {
-    let dense = Layer::Dense { units: 2, activation: Activation::Tanh };
-    let first: Network<f64> = deep(&[dense]);
+    let first: Network<f64> = deep(&dense(2, Activation::Tanh));
     let x = normal((4, 10), 1);
     let y = labels(3, 10, 2);
     let examples = Examples::classes(Features::Real(x.view()), &y);

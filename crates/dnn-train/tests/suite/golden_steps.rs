@@ -6,12 +6,12 @@ use crate::support::{
     assert_close, assert_parameters, integer, integers, labels, matrix, number, numbers, parameters,
 };
 use dnn_core::{
-    Features, Initializer, LayerParameters, Parameters, RandomStream, initialize_parameters,
+    Features, Initializer, LayerParameters, Parameters, RandomStream, Shape, initialize_parameters,
     initialize_parameters_deep,
 };
 use dnn_layers::{
-    Activation, Head, InputShape, Layer, LayerCache, Network, linear_activation_forward,
-    linear_forward, model_forward,
+    Activation, Dropout, Head, LayerCache, Network, linear_activation_forward, linear_forward,
+    model_forward,
 };
 use dnn_train::{
     Adam, Batch, DropoutMasks, Examples, Moment, Momentum, Optimizer, Schedule, Trainer, add_l2,
@@ -148,7 +148,7 @@ fn full_pass(inputs: &Value, expected: &Value) {
     let labels = labels(&inputs["Y"]);
     let examples = dnn_train::Examples::classes(dnn_core::Features::Real(x.view()), &labels);
     let (engine_cost, gradient) =
-        dnn_train::gradients(&network, &examples, dnn_train::Cost::BinaryCrossEntropy).unwrap();
+        crate::pairs::gradients(&network, &examples, dnn_train::Cost::BinaryCrossEntropy).unwrap();
     assert!((engine_cost - cost).abs() <= LIMIT);
     assert_parameters(&gradient, &parameters(grads, "d"), LIMIT, "gradient of the trainer");
     update_parameters(&mut parameters_now, &gradient, number(&inputs["learning_rate"])).unwrap();
@@ -212,7 +212,8 @@ fn remembering(optimizer: Optimizer, steps: u64, inputs: &Value, expected: &Valu
     assert_parameters(&found, &parameters(expected, ""), LIMIT, optimizer.name());
     for (name, memory) in optimizer.memory_names().iter().zip(&state.memory) {
         let expected = parameters(expected, &format!("{name}_d"));
-        assert_parameters(memory, &expected, LIMIT, &format!("{optimizer} {name}"));
+        let memory = crate::pairs::paired(memory.iter().cloned());
+        assert_parameters(&memory, &expected, LIMIT, &format!("{optimizer} {name}"));
     }
 }
 
@@ -392,11 +393,11 @@ fn the_trainer_drops_what_the_course_drops() {
             dz = dnn_train::relu_backward(found.da_prev.view(), a(l - 1).view()).unwrap();
         }
     }
-    let mut builder = Network::<f64>::builder(InputShape::flat(x.nrows()));
+    let mut builder = Network::<f64>::builder(Shape::flat(x.nrows()));
     for layer in &start.layers[..2] {
         let (units, activation) = (layer.weights.nrows(), Activation::Relu);
-        builder = builder.layer(Layer::Dense { units, activation });
-        builder = builder.layer(Layer::Dropout { rate: 1.0 - keep_prob });
+        builder = builder.hidden(&[units], activation);
+        builder = builder.layer(Dropout { rate: 1.0 - keep_prob });
     }
     let mut network = builder.classes(["0", "1"]).build_with(start.clone()).unwrap();
     let given = DropoutMasks::new(move |_, layer, mut keep| keep.assign(&masks[layer - 1]));
@@ -413,7 +414,7 @@ fn the_trainer_drops_what_the_course_drops() {
     assert!((history.epochs[0].cost - cost).abs() <= LIMIT, "{} {cost}", history.epochs[0].cost);
     let mut after = start;
     update_parameters(&mut after, &Parameters { layers }, 1.0).unwrap();
-    assert_parameters(network.parameters(), &after, LIMIT, "a step with dropout");
+    assert_parameters(&network.dense_parameters(), &after, LIMIT, "a step with dropout");
 }
 
 fn backward_with_dropout(inputs: &Value, expected: &Value) {

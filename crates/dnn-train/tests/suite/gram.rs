@@ -1,12 +1,13 @@
 //! The Gram form of full-batch gradient descent: the same runs as by weights, on the products of examples.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+use crate::pairs::Pairs;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
 use crate::fits::{apart, build, bytes, classifier, full, labels, normal, size};
-use dnn_core::{Element, Features, PixelScaling};
-use dnn_layers::{Activation, InputShape, Layer, Network};
+use dnn_core::{Element, Features, PixelScaling, Shape};
+use dnn_layers::{Activation, BatchNorm, Dropout, Network};
 use dnn_train::{
     Augment, Batch, BatchOrder, Checkpoint, ClassWeights, Clip, EarlyStopping, Event, Examples,
     GramChoice, History, Monitor, TrainError, Trainer, unobserved,
@@ -119,12 +120,13 @@ fn other_layers_work_as_ever_after_a_first_one_on_pixels() {
     let (y, y_far) = (labels(2, 30, 3), labels(2, 9, 4));
     for deviation in [[0.25; 3], [0.2, 0.25, 0.3]] {
         let scaling = PixelScaling::per_channel(&[0.4, 0.5, 0.6], &deviation).unwrap();
-        let builder = Network::<f64>::builder(InputShape::picture(4, 4, 3))
-            .layer(Layer::Dense { units: 10, activation: Activation::Identity })
-            .layer(Layer::batch_norm(Activation::Relu))
-            .layer(Layer::Dropout { rate: 0.2 })
-            .layer(Layer::Dense { units: 6, activation: Activation::Tanh })
-            .layer(Layer::Dropout { rate: 0.1 })
+        let builder = Network::<f64>::builder(Shape::picture(4, 4, 3))
+            .hidden(&[10], Activation::Identity)
+            .layer(BatchNorm::default())
+            .layer(Activation::Relu)
+            .layer(Dropout { rate: 0.2 })
+            .hidden(&[6], Activation::Tanh)
+            .layer(Dropout { rate: 0.1 })
             .classes(["a", "b"])
             .scaling(scaling);
         let first: Network<f64> = build(builder);
@@ -155,7 +157,7 @@ fn pictures() -> (ndarray::Array2<u8>, Vec<u32>) {
 }
 
 fn picture_network<T: Element + dnn_store::Scalar>() -> Network<T> {
-    let builder = Network::<T>::builder(InputShape::picture(48, 48, 3))
+    let builder = Network::<T>::builder(Shape::picture(48, 48, 3))
         .hidden(&[20, 7], Activation::Relu)
         .classes(["a", "b"]);
     build(builder)
@@ -165,7 +167,7 @@ fn picture_network<T: Element + dnn_store::Scalar>() -> Network<T> {
 fn single_precision_stays_near_double() {
     let (pixels, y) = pictures();
     let (mut wide, narrow) = (picture_network::<f64>(), picture_network::<f32>());
-    for (mut to, from) in wide.layers_mut().zip(&narrow.parameters().layers) {
+    for (mut to, from) in wide.pairs_mut().zip(&narrow.pairs().layers) {
         to.weights.assign(&from.weights.mapv(f64::from));
         to.bias.assign(&from.bias.mapv(f64::from));
     }
@@ -221,7 +223,7 @@ fn the_form_is_chosen_by_counts_and_told() {
 #[test]
 fn what_is_not_linear_in_the_gradient_is_refused_by_name() {
     let (x, y) = (bytes((12, 10), 1), labels(2, 10, 2));
-    let builder = Network::<f32>::builder(InputShape::picture(2, 2, 3)).classes(["a", "b"]);
+    let builder = Network::<f32>::builder(Shape::picture(2, 2, 3)).classes(["a", "b"]);
     let first: Network<f32> = build(builder);
     let training = Examples::classes(first.pixels(x.view()), &y);
     let base = full(0.1, 3);
@@ -289,10 +291,11 @@ fn the_same_bits_on_any_threads() {
 fn every_stop_point_ends_in_the_same_bits_and_the_form_stays() {
     let (pixels, far) = (bytes((48, 26), 1), bytes((48, 20), 2));
     let (y, y_far) = (labels(3, 26, 3), labels(3, 20, 4));
-    let builder = Network::<f32>::builder(InputShape::picture(4, 4, 3))
-        .layer(Layer::Dense { units: 10, activation: Activation::Identity })
-        .layer(Layer::batch_norm(Activation::Relu))
-        .layer(Layer::Dropout { rate: 0.2 })
+    let builder = Network::<f32>::builder(Shape::picture(4, 4, 3))
+        .hidden(&[10], Activation::Identity)
+        .layer(BatchNorm::default())
+        .layer(Activation::Relu)
+        .layer(Dropout { rate: 0.2 })
         .classes(["a", "b", "c"]);
     let first: Network<f32> = build(builder);
     let training = Examples::classes(first.pixels(pixels.view()), &y);
@@ -375,13 +378,13 @@ fn runs_are_extended_and_changed_networks_go_on() {
     assert_eq!(extended, straight);
     // Other weights than the run had are those it goes on from.
     let mut checkpoint = Checkpoint::<f64>::from_bytes(&saved).unwrap();
-    for mut layer in checkpoint.network_mut().layers_mut() {
+    for mut layer in checkpoint.network_mut().pairs_mut() {
         layer.weights.fill(0.0);
     }
     let mut changed = first.clone();
     longer.resume(&mut changed, checkpoint, &training, None, &mut unobserved).unwrap();
     // The first layer has no gradient where the others are 0, and began at 0 itself.
-    assert!(changed.parameters().layers[0].weights.iter().all(|weight| weight.abs() < 1.0));
+    assert!(changed.pairs().layers[0].weights.iter().all(|weight| weight.abs() < 1.0));
     assert!(apart(&changed, &extended) > 1e-3);
     // Checkpoints of runs by weights stay so.
     let plain = by_weights(&short);

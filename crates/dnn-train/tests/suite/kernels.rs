@@ -6,25 +6,20 @@
 use std::num::NonZeroUsize;
 
 use crate::fits::{bits, build, bytes, classifier, fit, full, labels, normal, size, try_fit};
-use dnn_core::{Features, Parameters, PixelScaling, Purpose, RandomStream};
-use dnn_layers::{Activation, Head, InputShape, Layer, Network, NetworkBuilder};
-use dnn_train::{
-    ClassWeights, Clip, Cost, Examples, Trainer, clip_by_value, gradients, update_parameters,
-};
+use crate::pairs::{Pairs, dense, drop_out, gradients, norm};
+use dnn_core::{Features, Parameters, PixelScaling, Purpose, RandomStream, Shape};
+use dnn_layers::{Activation, Head, Layer, Network, NetworkBuilder};
+use dnn_train::{ClassWeights, Clip, Cost, Examples, Trainer, clip_by_value, update_parameters};
 use ndarray::{Array2, ShapeBuilder, s};
-
-fn dense(units: usize, activation: Activation) -> Layer {
-    Layer::Dense { units, activation }
-}
 
 fn with_layers<T: dnn_core::Element + dnn_store::Scalar>(
     features: usize,
     hidden: &[Layer],
 ) -> NetworkBuilder<T> {
     let channels = if features.is_multiple_of(3) { 3 } else { 1 };
-    let input = InputShape::picture(1, features / channels, channels);
+    let input = Shape::picture(1, features / channels, channels);
     let builder = Network::<T>::builder(input);
-    hidden.iter().fold(builder, |builder, &layer| builder.layer(layer))
+    hidden.iter().cloned().fold(builder, NetworkBuilder::layer)
 }
 
 /// The two networks of these hidden layers with the same weights.
@@ -47,7 +42,7 @@ fn pair(
         _ => wide.classes(["a", "b", "c"]),
     };
     let mut wide = wide.build(&mut draws).unwrap();
-    for (mut to, from) in wide.layers_mut().zip(&narrow.parameters().layers) {
+    for (mut to, from) in wide.pairs_mut().zip(&narrow.pairs().layers) {
         to.weights.assign(&from.weights.mapv(f64::from));
         to.bias.assign(&from.bias.mapv(f64::from));
     }
@@ -71,14 +66,15 @@ fn apart(found: &Parameters<f32>, expected: &Parameters<f64>) -> f64 {
 fn the_gradient_is_that_of_f64_with_every_layer_and_batch() {
     let mut compared = 0;
     for activation in Activation::ALL {
-        let norm = Layer::batch_norm(activation);
-        let (linear, drop) = (dense(21, Activation::Identity), Layer::Dropout { rate: 0.3 });
+        let (linear, drop) = (|| dense(21, Activation::Identity), || drop_out(0.3));
+        let of = |units| dense(units, activation);
         for hidden in [
             vec![],
-            vec![dense(33, activation)],
-            vec![linear, norm],
-            vec![dense(20, activation), drop, dense(7, activation), dense(5, activation)],
-            vec![dense(70, Activation::Tanh), drop, linear, norm, drop, dense(3, activation)],
+            of(33),
+            [linear(), norm(activation)].concat(),
+            [of(20), drop(), of(7), of(5)].concat(),
+            [dense(70, Activation::Tanh), drop(), linear(), norm(activation), drop(), of(3)]
+                .concat(),
         ] {
             for (m, features) in [(3, 1), (2, 7), (130, 65), (300, 300)] {
                 let (x, y) = (normal((features, m), 11 + m as u64), labels(3, m, 5));
@@ -115,7 +111,7 @@ fn pixels_in_any_order_and_scaling_have_the_gradient_of_f64() {
             let y = normal((3, m), 4);
             let narrow = y.mapv(|y| y as f32);
             let y = narrow.mapv(f64::from);
-            let hidden = [dense(20, Activation::Relu), dense(4, Activation::Tanh)];
+            let hidden = [dense(20, Activation::Relu), dense(4, Activation::Tanh)].concat();
             let (small, large) = pair(features, &hidden, scaling, Head::Identity);
             let cost = Cost::MeanSquaredError;
             for pixels in [by_column, by_row.view()] {
@@ -133,8 +129,7 @@ fn pixels_in_any_order_and_scaling_have_the_gradient_of_f64() {
 /// A classifier of pictures with some layers, wide enough for many blocks.
 fn wide() -> (Network<f32>, Array2<u8>, Vec<u32>) {
     let pixels = bytes((4800, 150), 1);
-    let hidden =
-        [dense(33, Activation::Relu), Layer::Dropout { rate: 0.2 }, dense(7, Activation::Relu)];
+    let hidden = [dense(33, Activation::Relu), drop_out(0.2), dense(7, Activation::Relu)].concat();
     let builder = with_layers::<f32>(4800, &hidden).classes(["a", "b", "c"]);
     (build(builder), pixels, labels(3, 150, 2))
 }
@@ -174,9 +169,9 @@ fn clipped_values_are_those_of_a_stored_gradient() {
     let before = gradient.clone();
     clip_by_value(&mut gradient, 1e-3);
     assert_ne!(gradient, before);
-    let mut expected = network.parameters().clone();
+    let mut expected = network.pairs();
     update_parameters(&mut expected, &gradient, 0.5).unwrap();
-    assert_eq!(trained.parameters(), &expected);
+    assert_eq!(trained.pairs(), expected);
 }
 
 #[test]
@@ -207,18 +202,18 @@ fn the_same_bits_on_any_threads_with_every_optimiser() {
 #[test]
 fn a_gradient_that_may_go_out_of_range_is_looked_at_before_any_parameter_follows() {
     // a = 0, dz2 = 2e10 and dz1 = 2e9, so that dw1 = 2e47, while db2 is fine and comes before it.
-    let builder = Network::<f32>::builder(InputShape::flat(1))
+    let builder = Network::<f32>::builder(Shape::flat(1))
         .hidden(&[1], Activation::Identity)
         .outputs(1, Head::Identity);
     let mut network: Network<f32> = build(builder);
-    for (mut layer, weight) in network.layers_mut().zip([0.0, 0.1]) {
+    for (mut layer, weight) in network.pairs_mut().zip([0.0, 0.1]) {
         layer.weights.fill(weight);
     }
     let (x, y) = (Array2::from_elem((1, 1), 1e38_f32), Array2::from_elem((1, 1), -1e10_f32));
     let examples = Examples::values(Features::Real(x.view()), y.view());
     let (stopped, result) = try_fit(&full(0.1, 1), &network, &examples);
     let error = result.unwrap_err().to_string();
-    assert!(error.starts_with("the gradient of layer 1 stopped being finite"), "{error}");
+    assert!(error.starts_with("the gradient of dense1 stopped being finite"), "{error}");
     assert_eq!(bits(&stopped), bits(&network));
 }
 
@@ -255,7 +250,7 @@ fn columns_of_numbers_in_row_major_order_train_as_well() {
         fit(&Trainer { batch: size(16), ..full(0.1, 3) }, &network, &examples).0
     };
     let (first, second) = (trained(&by_column), trained(&by_row));
-    for (a, b) in first.parameters().layers.iter().zip(&second.parameters().layers) {
+    for (a, b) in first.pairs().layers.iter().zip(&second.pairs().layers) {
         assert!((&a.weights - &b.weights).iter().all(|d| d.abs() < 1e-5));
     }
 }
@@ -264,7 +259,7 @@ fn columns_of_numbers_in_row_major_order_train_as_well() {
 fn groups_give_the_gradient_of_the_whole_batch() {
     // So wide that a group has its fewest examples, and so many of these that there are three groups.
     let (features, m) = (22_000, 1000);
-    let hidden = [dense(6, Activation::Relu), Layer::Dropout { rate: 0.3 }];
+    let hidden = [dense(6, Activation::Relu), drop_out(0.3)].concat();
     let (narrow, wide) = pair(features, &hidden, PixelScaling::default(), Head::Softmax);
     let (pixels, labels) = (bytes((features, m), 5), labels(3, m, 6));
     let weights: Vec<f32> = (0..m).map(|j| 1.0 + (j % 3) as f32).collect();
@@ -294,7 +289,7 @@ fn inputs_that_are_mostly_zero_have_the_gradient_of_f64_and_the_same_bits_on_any
     let (features, m) = (150, 130);
     let pixels = bytes((features, m), 8).mapv(|pixel| pixel.saturating_sub(180));
     let labels = labels(3, m, 9);
-    let hidden = [dense(33, Activation::Relu), dense(7, Activation::Tanh)];
+    let hidden = [dense(33, Activation::Relu), dense(7, Activation::Tanh)].concat();
     let shifted = PixelScaling::per_channel(&[0.5], &[0.25]).unwrap();
     for (scaling, leaves_out) in [(PixelScaling::default(), true), (shifted, false)] {
         let (small, large) = pair(features, &hidden, scaling, Head::Softmax);

@@ -3,34 +3,31 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use crate::fits::{apart, bits, fit, full, labels, normal, size};
+use crate::pairs::{Pairs, compare_gradients, dense, drop_out, gradients, norm};
 use crate::support::{
     assert_close, assert_parameters, integer, matrix, number, numbers, parameters,
 };
-use dnn_core::{Features, Parameters, Purpose, RandomStream};
-use dnn_layers::{Activation, InputShape, Layer, Network};
+use dnn_core::{Features, Parameters, Purpose, RandomStream, Shape};
+use dnn_layers::{Activation, BatchNorm, Dropout, Layer, Network, NetworkBuilder};
 use dnn_train::{
-    Batch, ClassWeights, Cost, DropoutMasks, Examples, Trainer, check_gradients, compare_gradients,
-    evaluate, gradients, unobserved,
+    Batch, ClassWeights, Cost, DropoutMasks, Examples, Trainer, check_gradients, evaluate,
+    unobserved,
 };
 use ndarray::{Array2, Axis, array, concatenate};
 use serde_json::Value;
 
 const CLOSE: f64 = 1e-10;
 
-fn dense(units: usize, activation: Activation) -> Layer {
-    Layer::Dense { units, activation }
-}
-
 /// A network of these hidden layers for three classes.
 fn network(features: usize, hidden: &[Layer]) -> Network<f64> {
-    let builder = Network::<f64>::builder(InputShape::flat(features));
-    let builder = hidden.iter().fold(builder, |builder, &layer| builder.layer(layer));
+    let builder = Network::<f64>::builder(Shape::flat(features));
+    let builder = hidden.iter().cloned().fold(builder, NetworkBuilder::layer);
     let mut draws = RandomStream::new(4, Purpose::Initialization, 0);
     builder.classes(["a", "b", "c"]).build(&mut draws).unwrap()
 }
 
 fn with(mut network: Network<f64>, parameters: &Parameters<f64>) -> Network<f64> {
-    for (mut layer, start) in network.layers_mut().zip(&parameters.layers) {
+    for (mut layer, start) in network.pairs_mut().zip(&parameters.layers) {
         layer.weights.assign(&start.weights);
         layer.bias.assign(&start.bias);
     }
@@ -51,8 +48,8 @@ fn ten_steps_are_those_of_pytorch() {
         epochs: 10,
         ..Trainer::default()
     };
-    let normalized = [dense(4, Activation::Identity), Layer::batch_norm(Activation::Tanh)];
-    let plain = [dense(4, Activation::Tanh)];
+    let normalized = [dense(4, Activation::Identity), norm(Activation::Tanh)].concat();
+    let plain = dense(4, Activation::Tanh);
     let weights = ClassWeights::Given(numbers(&golden["class_weights"]));
     let smoothing = number(&golden["label_smoothing"]);
     for (key, hidden, trainer) in [
@@ -76,13 +73,14 @@ fn ten_steps_are_those_of_pytorch() {
         let end = without_norm(parameters(&run["end"], ""));
         // Adam divides by the root of a square, and the bias before a batch normalisation has no
         // gradient: what rounding leaves of it is blown up to steps of any size.
-        let mut found = network.parameters().clone();
+        let mut found = network.pairs();
         if key == "batch_norm" {
             found.layers[0].bias.assign(&end.layers[0].bias);
-            let running = &network.statistics()[0];
-            let shifts = network.parameters().layers[0].bias.len();
-            assert_eq!((running.mean.len(), running.variance.len()), (shifts, shifts));
-            for (found, expected) in running.variance.iter().zip(numbers(&run["variance"])) {
+            let shifts = network.tensor("batch_norm1.shift").unwrap().dim();
+            let [mean, variance] = ["mean", "variance"]
+                .map(|name| network.tensor(&format!("batch_norm1.{name}")).unwrap().to_owned());
+            assert_eq!((mean.dim(), variance.dim()), (shifts, shifts));
+            for (found, expected) in variance.iter().zip(numbers(&run["variance"])) {
                 assert!((found - expected).abs() <= CLOSE, "{found}, expected {expected}");
             }
         }
@@ -99,18 +97,19 @@ fn gradients_are_the_slopes_with_every_layer_and_batch() {
     let mut largest: f64 = 0.0;
     let mut checked = 0;
     for activation in Activation::ALL {
-        let norm = Layer::batch_norm(activation);
-        let (linear, drop) = (dense(5, Activation::Identity), Layer::Dropout { rate: 0.3 });
+        let (linear, drop) = (|| dense(5, Activation::Identity), || drop_out(0.3));
+        let norm = || norm(activation);
         for hidden in [
-            vec![linear, norm],
-            vec![dense(5, activation), drop],
-            vec![linear, norm, drop, dense(4, Activation::Identity), norm],
-            vec![dense(6, Activation::Tanh), drop, linear, norm, dense(3, activation), drop],
+            [linear(), norm()].concat(),
+            [dense(5, activation), drop()].concat(),
+            [linear(), norm(), drop(), dense(4, Activation::Identity), norm()].concat(),
+            [dense(6, Activation::Tanh), drop(), linear(), norm(), dense(3, activation), drop()]
+                .concat(),
         ] {
             // 300 examples of so small a network are two tiles.
             let kinked = matches!(activation, Activation::Relu | Activation::LeakyRelu(_));
             for m in [1, 2, 7, 300] {
-                let normalizes = hidden.iter().any(|l| matches!(l, Layer::BatchNorm { .. }));
+                let normalizes = hidden.iter().any(Layer::needs_whole_batch);
                 if kinked && m == 300 {
                     // Of so many numbers one lies at the kink.
                     continue;
@@ -118,7 +117,7 @@ fn gradients_are_the_slopes_with_every_layer_and_batch() {
                 let mut network = network(4, &hidden);
                 if m == 1 {
                     // One example is normalised to 0, where a kink is.
-                    network.layers_mut().for_each(|mut layer| layer.bias.fill(0.3));
+                    network.pairs_mut().for_each(|mut layer| layer.bias.fill(0.3));
                 }
                 let (x, y) = (normal((4, m), 11 + m as u64), labels(3, m, 5));
                 let examples = Examples::classes(Features::Real(x.view()), &y);
@@ -143,11 +142,8 @@ fn gradients_are_the_slopes_with_every_layer_and_batch() {
 
 #[test]
 fn a_gradient_that_forgets_a_layer_is_caught() {
-    let hidden = [
-        dense(5, Activation::Identity),
-        Layer::batch_norm(Activation::Tanh),
-        Layer::Dropout { rate: 0.3 },
-    ];
+    let kept = [dense(5, Activation::Identity), norm(Activation::Tanh)].concat();
+    let hidden = [kept.clone(), drop_out(0.3)].concat();
     let (x, y) = (normal((4, 7), 11), labels(3, 7, 5));
     let examples = Examples::classes(Features::Real(x.view()), &y);
     let cost = Cost::CategoricalCrossEntropy;
@@ -158,7 +154,7 @@ fn a_gradient_that_forgets_a_layer_is_caught() {
     };
     assert!(difference(&right) <= 1e-7);
     // As without dropout; as of the scale and the shift of normalisation with the wrong sign.
-    let kept = with(network(4, &hidden[..2]), start.parameters());
+    let kept = with(network(4, &kept), &start.pairs());
     assert!(difference(&gradients(&kept, &examples, cost).unwrap().1) > 1e-2);
     for of_bias in [false, true] {
         let mut wrong = right.clone();
@@ -173,22 +169,21 @@ fn a_gradient_that_forgets_a_layer_is_caught() {
 fn folding_gives_the_same_outputs_and_a_network_without_normalisation() {
     let hidden = [
         dense(8, Activation::Identity),
-        Layer::batch_norm(Activation::Relu),
-        Layer::Dropout { rate: 0.5 },
+        norm(Activation::Relu),
+        drop_out(0.5),
         dense(6, Activation::Identity),
-        Layer::batch_norm(Activation::Tanh),
+        norm(Activation::Tanh),
         dense(5, Activation::Elu(1.0)),
-    ];
+    ]
+    .concat();
     let (x, y) = (normal((4, 60), 1), labels(3, 60, 2));
     let examples = Examples::classes(Features::Real(x.view()), &y);
     let (trained, _) =
         fit(&Trainer { batch: size(16), ..full(0.1, 5) }, &network(4, &hidden), &examples);
     let folded = trained.folded();
-    assert_eq!(
-        folded.hidden(),
-        [dense(8, Activation::Relu), dense(6, Activation::Tanh), dense(5, Activation::Elu(1.0))]
-    );
-    assert!(folded.statistics().is_empty());
+    let of = |units, activation| dense(units, activation);
+    let left = [of(8, Activation::Relu), of(6, Activation::Tanh), of(5, Activation::Elu(1.0))];
+    assert_eq!(folded.layers(), [left.concat(), of(3, Activation::Identity)].concat());
     let outputs =
         |network: &Network<f64>| network.forward(&examples.features).unwrap().output().to_owned();
     assert_close(&outputs(&folded), &outputs(&trained), 1e-13, "folded");
@@ -199,9 +194,10 @@ fn folding_gives_the_same_outputs_and_a_network_without_normalisation() {
 
 #[test]
 fn dropout_drops_its_share_scales_the_rest_and_leaves_prediction_alone() {
-    let hidden = [dense(64, Activation::Identity), Layer::Dropout { rate: 0.25 }];
+    let linear = dense(64, Activation::Identity);
+    let hidden = [linear.clone(), drop_out(0.25)].concat();
     let dropping = network(3, &hidden);
-    let plain = with(network(3, &hidden[..1]), dropping.parameters());
+    let plain = with(network(3, &linear), &dropping.pairs());
     let (x, y) = (normal((3, 400), 3), labels(3, 400, 4));
     let examples = Examples::classes(Features::Real(x.view()), &y);
     let cost = Cost::CategoricalCrossEntropy;
@@ -211,7 +207,7 @@ fn dropout_drops_its_share_scales_the_rest_and_leaves_prediction_alone() {
     );
     // Masks that are given: nothing dropped is scaled alone, and the gradient follows.
     let scaled = {
-        let mut layers = plain.parameters().clone();
+        let mut layers = plain.pairs();
         layers.layers[0].weights /= 0.75;
         layers.layers[0].bias /= 0.75;
         with(plain.clone(), &layers)
@@ -236,12 +232,12 @@ fn dropout_drops_its_share_scales_the_rest_and_leaves_prediction_alone() {
 #[test]
 fn the_share_that_is_dropped_is_the_rate() {
     // One unit of weight 0 and bias 1 before an identity: the outputs are the factors themselves.
-    let builder = Network::<f64>::builder(InputShape::flat(1))
-        .layer(dense(100, Activation::Identity))
-        .layer(Layer::Dropout { rate: 0.3 })
+    let builder = Network::<f64>::builder(Shape::flat(1))
+        .hidden(&[100], Activation::Identity)
+        .layer(Dropout { rate: 0.3 })
         .outputs(100, dnn_layers::Head::Identity);
     let mut network = crate::fits::build(builder);
-    for (l, mut layer) in network.layers_mut().enumerate() {
+    for (l, mut layer) in network.pairs_mut().enumerate() {
         layer.weights.fill(0.0);
         layer.bias.fill(if l == 0 { 1.0 } else { 0.0 });
         if l == 1 {
@@ -263,7 +259,7 @@ fn an_example_of_weight_two_is_that_example_twice() {
     let twice: Vec<usize> = (0..30).filter(|example| example % 2 == 1).collect();
     let x_twice = concatenate![Axis(1), x, x.select(Axis(1), &twice)];
     let y_twice: Vec<u32> = y.iter().copied().chain(twice.iter().map(|&e| y[e])).collect();
-    let start = network(4, &[dense(6, Activation::Tanh)]);
+    let start = network(4, &dense(6, Activation::Tanh));
     let trainer = Trainer { l2: 0.5, ..full(0.3, 40) };
     let examples = Examples::classes(Features::Real(x.view()), &y);
     let (weighted, costs) = fit(&trainer, &start, &examples.weighted(&weights));
@@ -291,25 +287,26 @@ fn an_example_of_weight_two_is_that_example_twice() {
 
 #[test]
 fn running_statistics_come_to_those_of_the_data() {
-    let hidden = [dense(1, Activation::Identity), Layer::batch_norm(Activation::Identity)];
+    let hidden = [dense(1, Activation::Identity), norm(Activation::Identity)].concat();
     let mut start = network(1, &hidden);
-    for mut layer in start.layers_mut().take(1) {
+    for mut layer in start.pairs_mut().take(1) {
         layer.weights.fill(1.0);
     }
     let x = array![[1.0, 2.0, 3.0, 6.0]];
     let examples = Examples::classes(Features::Real(x.view()), &[0, 1, 2, 0]);
     // Steps so small that nothing else moves.
     let (trained, _) = fit(&full(1e-12, 400), &start, &examples);
-    let running = &trained.statistics()[0];
-    assert!((running.mean[0] - 3.0).abs() < 1e-9, "{running:?}");
+    let [mean, variance] = ["mean", "variance"]
+        .map(|name| trained.tensor(&format!("batch_norm1.{name}")).unwrap()[(0, 0)]);
+    assert!((mean - 3.0).abs() < 1e-9, "{mean}");
     // 14 / 3, as of all examples that these four are drawn from.
-    assert!((running.variance[0] - 14.0 / 3.0).abs() < 1e-9, "{running:?}");
+    assert!((variance - 14.0 / 3.0).abs() < 1e-9, "{variance}");
 }
 
 #[test]
 fn running_statistics_of_a_line_search_are_those_of_where_it_ends() {
-    let norm = Layer::BatchNorm { activation: Activation::Tanh, momentum: 1.0, epsilon: 1e-5 };
-    let start = network(4, &[dense(5, Activation::Identity), norm]);
+    let norm = vec![BatchNorm { momentum: 1.0, epsilon: 1e-5 }.into(), Activation::Tanh.into()];
+    let start = network(4, &[dense(5, Activation::Identity), norm].concat());
     let (x, y) = (normal((4, 30), 1), labels(3, 30, 2));
     let examples = Examples::classes(Features::Real(x.view()), &y);
     for (learning_rate, rule) in [
@@ -322,8 +319,8 @@ fn running_statistics_of_a_line_search_are_those_of_where_it_ends() {
         let trainer = Trainer { optimizer, ..full(learning_rate, 3) };
         let (trained, _) = fit(&trainer, &start, &examples);
         let caches = trained.forward(&examples.features).unwrap();
-        let mean = caches.a(0).mean_axis(Axis(1)).unwrap();
-        for (found, expected) in trained.statistics()[0].mean.iter().zip(&mean) {
+        let mean = caches.layer_output(0).mean_axis(Axis(1)).unwrap();
+        for (found, expected) in trained.tensor("batch_norm1.mean").unwrap().iter().zip(&mean) {
             assert!((found - expected).abs() < 1e-12, "{rule} from {learning_rate}: {found}");
         }
     }

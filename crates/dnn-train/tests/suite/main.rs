@@ -8,6 +8,8 @@ mod circle_data;
 mod conforming;
 #[path = "../support/fits.rs"]
 mod fits;
+#[path = "../support/pairs.rs"]
+mod pairs;
 #[path = "../support/mod.rs"]
 mod support;
 

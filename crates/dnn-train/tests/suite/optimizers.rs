@@ -1,12 +1,13 @@
 //! Every optimiser against PyTorch's, step by step, and what all of them have in common.
 #![allow(clippy::unwrap_used, reason = "a test may stop at a broken golden file")]
 
+use crate::pairs::Pairs;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
 use crate::support::{assert_parameters, integer, matrix, number, numbers, parameters};
-use dnn_core::{Features, LayerParameters, Parameters, Purpose, RandomStream};
-use dnn_layers::{Activation, Head, InputShape, Network};
+use dnn_core::{Features, LayerParameters, Parameters, Purpose, RandomStream, Shape};
+use dnn_layers::{Activation, Head, Network};
 use dnn_train::{
     Batch, Checkpoint, Clip, Event, Examples, Moment, Optimizer, OptimizerState, Schedule, Trainer,
     unobserved, update_parameters_with,
@@ -19,12 +20,12 @@ const CLOSE: f64 = 1e-10;
 
 /// The network of the golden file.
 fn network(start: &Parameters<f64>) -> Network<f64> {
-    let mut network = Network::builder(InputShape::flat(start.layers[0].weights.ncols()))
+    let mut network = Network::builder(Shape::flat(start.layers[0].weights.ncols()))
         .hidden(&[start.layers[0].weights.nrows()], Activation::Tanh)
         .classes(["a", "b", "c"])
         .build(&mut RandomStream::new(1, Purpose::Initialization, 0))
         .unwrap();
-    for (mut layer, start) in network.layers_mut().zip(&start.layers) {
+    for (mut layer, start) in network.pairs_mut().zip(&start.layers) {
         layer.weights.assign(&start.weights);
         layer.bias.assign(&start.bias);
     }
@@ -60,7 +61,7 @@ fn ten_steps_are_those_of_pytorch() {
                 assert!((found - expected).abs() <= CLOSE, "{text}: {found}, expected {expected}");
             }
             let expected = parameters(&run[expected], "");
-            assert_parameters(network.parameters(), &expected, CLOSE, text);
+            assert_parameters(&network.pairs(), &expected, CLOSE, text);
         }
     }
     // None was forgotten.
@@ -115,7 +116,7 @@ fn a_plateau_lowers_the_rate_as_pytorch_does() {
     let (mut network, mut saved) = (line(), None::<Vec<u8>>);
     let mut rates = Vec::new();
     for (epochs, cost) in (1..).zip(&told) {
-        for mut layer in network.layers_mut() {
+        for mut layer in network.pairs_mut() {
             layer.weights.fill(0.0);
             layer.bias.fill(0.0);
         }
@@ -140,7 +141,7 @@ fn a_plateau_lowers_the_rate_as_pytorch_does() {
             None => trainer.fit(&mut network, &examples, None, &mut observer).unwrap(),
             Some(bytes) => {
                 let mut checkpoint = Checkpoint::from_bytes(&bytes).unwrap();
-                for mut layer in checkpoint.network_mut().layers_mut() {
+                for mut layer in checkpoint.network_mut().pairs_mut() {
                     layer.bias.fill(0.0);
                 }
                 trainer.resume(&mut network, checkpoint, &examples, None, &mut observer).unwrap()
@@ -156,11 +157,11 @@ fn a_plateau_lowers_the_rate_as_pytorch_does() {
 
 /// `1 x + 0`.
 fn line() -> Network<f64> {
-    let mut network: Network<f64> = Network::builder(InputShape::flat(1))
+    let mut network: Network<f64> = Network::builder(Shape::flat(1))
         .outputs(1, Head::Identity)
         .build(&mut RandomStream::new(1, Purpose::Initialization, 0))
         .unwrap();
-    for mut layer in network.layers_mut() {
+    for mut layer in network.pairs_mut() {
         layer.weights.fill(1.0);
         layer.bias.fill(0.0);
     }
@@ -194,7 +195,8 @@ fn a_run_takes_the_rate_of_each_step_after_its_warm_up() {
         let gradient = 2.0 * (weight + bias);
         (weight, bias) = (weight - rate * gradient, bias - rate * gradient);
     }
-    let layer = &network.parameters().layers[0];
+    let pairs = network.pairs();
+    let layer = &pairs.layers[0];
     assert!((layer.weights[(0, 0)] - weight).abs() < 1e-12, "{layer:?}, {weight}");
 }
 
@@ -212,7 +214,7 @@ fn large(seed: u64) -> Parameters<f64> {
 fn every_optimiser_gives_the_same_bits_on_any_threads_and_goes_on_from_its_state() {
     for name in Optimizer::NAMES.iter().filter(|&&name| name != "lbfgs") {
         let optimizer: Optimizer = name.parse().unwrap();
-        let rate = optimizer.usual_learning_rate();
+        let rate = optimizer.default_learning_rate();
         let steps = |threads: usize, pause: bool| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
@@ -288,17 +290,17 @@ fn states_and_settings_that_do_not_fit_are_refused() {
     let message = step(adam, &mut other).unwrap_err();
     assert!(message.ends_with("found 0 for 2"), "{message}");
     let mut state = adam.start(&parameters());
-    state.memory[1].layers[0].weights = Array2::zeros((2, 1));
+    state.memory[1][0] = Array2::zeros((2, 1));
     let message = step(adam, &mut state).unwrap_err();
-    assert_eq!(message, "memory of the weights: expected shape (1, 1), found (2, 1)");
-    state.memory[1].layers.clear();
-    assert!(step(adam, &mut state).unwrap_err().ends_with("found 0 for 1"));
+    assert_eq!(message, "memory of the optimiser: expected shape (1, 1), found (2, 1)");
+    state.memory[1].clear();
+    assert!(step(adam, &mut state).unwrap_err().ends_with("found fewer"));
     let wild = Optimizer::Momentum(dnn_train::Momentum { beta: 1.5, ..Default::default() });
     let message = step(wild, &mut wild.start(&parameters())).unwrap_err();
     assert_eq!(message, "beta: expected a number from 0 and below 1, found 1.5");
     let x = array![[1.0, 2.0]];
     let examples = Examples::classes(Features::Real(x.view()), &[0, 1]);
-    let mut network = Network::<f64>::builder(InputShape::flat(1))
+    let mut network = Network::<f64>::builder(Shape::flat(1))
         .classes(["a", "b"])
         .build(&mut RandomStream::new(1, Purpose::Initialization, 0))
         .unwrap();
@@ -316,7 +318,8 @@ fn a_gradient_is_clipped_before_the_step_and_l2_counts_by_all_examples() {
         let mut network = line();
         let trainer = Trainer { learning_rate: 0.25, epochs: 1, batch: Batch::Full, ..trainer };
         let history = trainer.fit(&mut network, &examples, None, &mut unobserved).unwrap();
-        let layer = &network.parameters().layers[0];
+        let pairs = network.pairs();
+        let layer = &pairs.layers[0];
         (layer.weights[(0, 0)], layer.bias[(0, 0)], history.epochs[0].cost)
     };
     let plain = Trainer::default();

@@ -1,10 +1,11 @@
 //! Numbers that stop a run, and calls that are refused.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+use crate::pairs::Pairs;
 use std::ops::ControlFlow;
 
-use dnn_core::{CoreError, Features, Initializer};
-use dnn_layers::{Activation, Head, InputShape, Network};
+use dnn_core::{CoreError, Features, Initializer, Shape};
+use dnn_layers::{Activation, Head, Network};
 use dnn_train::{
     Batch, BatchOrder, Cost, Event, Examples, Schedule, Targets, TrainError, Trainer, evaluate,
     unobserved,
@@ -19,7 +20,7 @@ fn stops(
     network: &Network<f32>,
     trainer: &Trainer,
     (x, y, m): (f32, f32, usize),
-) -> ((&'static str, usize, u64, u64, usize), Network<f32>) {
+) -> ((&'static str, String, u64, u64, usize), Network<f32>) {
     let (x, y) = (Array2::from_elem((1, m), x), Array2::from_elem((1, m), y));
     let examples = Examples::values(Features::Real(x.view()), y.view());
     let (stopped, result) = try_fit(trainer, network, &examples);
@@ -31,7 +32,7 @@ fn stops(
     assert_eq!(
         text,
         format!(
-            "{what} of layer {layer} stopped being finite at step {step} (epoch {epoch}, batch \
+            "the {what} of {layer} stopped being finite at step {step} (epoch {epoch}, batch \
              {batch}); {}",
             if step == 1 {
                 "the inputs or the first weights are too large"
@@ -54,8 +55,8 @@ fn a_far_too_large_learning_rate_stops_with_the_parameters_before_the_step() {
         (in_order(2, 1e30, 9), 2, (2, 2, 1)),
     ] {
         let ((what, layer, step, epoch, batch), stopped) = stops(&network, &trainer, (1.0, 0.0, m));
-        assert_eq!((what, layer, (step, epoch, batch)), ("the cost", 1, place));
-        let layer = &stopped.parameters().layers[0];
+        assert_eq!((what, &*layer, (step, epoch, batch)), ("cost", "dense1", place));
+        let layer = &stopped.pairs().layers[0];
         assert_eq!((layer.weights[(0, 0)], layer.bias[(0, 0)]), after_one_step);
     }
 }
@@ -63,29 +64,29 @@ fn a_far_too_large_learning_rate_stops_with_the_parameters_before_the_step() {
 #[test]
 fn whatever_stops_being_finite_is_named_with_its_layer() {
     let two_lines = |weight| -> Network<f32> {
-        let builder = Network::<f32>::builder(InputShape::flat(1))
+        let builder = Network::<f32>::builder(Shape::flat(1))
             .hidden(&[1], Activation::Identity)
             .outputs(1, Head::Identity);
         build(builder.initializer(Initializer::Constant(weight)))
     };
     for (network, learning_rate, example, expected) in [
-        (line(1e30), 0.1, (1e30, 0.0, 1), ("the output Z", 1)),
-        (two_lines(1e10), 0.1, (1e20, 0.0, 1), ("the output Z", 2)),
+        (line(1e30), 0.1, (1e30, 0.0, 1), ("output Z", "dense1")),
+        (two_lines(1e10), 0.1, (1e20, 0.0, 1), ("output Z", "dense2")),
         // dw = 2 (0 + 1e10) 1e30, while the cost is 1e20.
-        (line(0.0), 0.1, (1e30, -1e10, 1), ("the gradient", 1)),
+        (line(0.0), 0.1, (1e30, -1e10, 1), ("gradient", "dense1")),
     ] {
         let ((what, layer, step, epoch, batch), stopped) =
             stops(&network, &full(learning_rate, 2), example);
-        assert_eq!((what, layer), expected);
+        assert_eq!((what, &*layer), expected);
         assert_eq!((step, epoch, batch), (1, 1, 1));
         assert_eq!(bits(&stopped), bits(&network), "{what}");
     }
     // The one exception: the update itself, 1 - 3e38 * 2.
     let ((what, layer, step, ..), _) = stops(&line(1.0), &full(3e38, 2), (1.0, 0.0, 1));
-    assert_eq!((what, layer, step), ("the weights", 1, 1));
+    assert_eq!((what, &*layer, step), ("weights", "dense1", 1));
     // dw = 0 where x = 0, so that only the bias goes: -3e38 * 2 (0 - 1).
     let ((what, ..), _) = stops(&line(1.0), &full(3e38, 2), (0.0, -1.0, 1));
-    assert_eq!(what, "the bias");
+    assert_eq!(what, "bias");
 }
 
 #[test]
@@ -102,7 +103,7 @@ fn a_validation_part_that_goes_out_of_range_is_placed_in_the_run() {
         panic!("{error}");
     };
     assert_eq!((step, epoch), (2, 2));
-    let message = "the cost of layer 1 is not finite for the examples 0 to 0";
+    let message = "the cost of dense1 is not finite for the examples 0 to 0";
     assert_eq!(source.to_string(), message);
 }
 

@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::fits::{bits, build, size};
-use dnn_core::{Element, Precision};
+use dnn_core::{Element, Precision, Shape};
 use dnn_data::ImageDataset;
 use dnn_kernels::KernelPath;
-use dnn_layers::{Activation, InputShape, Layer, Network, NetworkBuilder};
+use dnn_layers::{Activation, BatchNorm, Dropout, Network, NetworkBuilder};
 use dnn_store::{Hasher, Scalar};
 use dnn_train::{
     Batch, Checkpoint, ClassWeights, Clip, EarlyStopping, Examples, GramChoice, History, Monitor,
@@ -97,13 +97,14 @@ fn released() -> Vec<Released> {
 }
 
 fn network<T: Element + Scalar>(every_layer: bool) -> Network<T> {
-    let builder = Network::<T>::builder(InputShape::picture(8, 8, 1));
+    let builder = Network::<T>::builder(Shape::picture(8, 8, 1));
     let builder: NetworkBuilder<T> = if every_layer {
         builder
-            .layer(Layer::Dense { units: 3, activation: Activation::Identity })
-            .layer(Layer::batch_norm(Activation::LeakyRelu(0.1)))
-            .layer(Layer::Dropout { rate: 0.2 })
-            .layer(Layer::Dense { units: 4, activation: Activation::Tanh })
+            .hidden(&[3], Activation::Identity)
+            .layer(BatchNorm::default())
+            .layer(Activation::LeakyRelu(0.1))
+            .layer(Dropout { rate: 0.2 })
+            .hidden(&[4], Activation::Tanh)
     } else {
         builder.hidden(&[3], Activation::Elu(0.5))
     };

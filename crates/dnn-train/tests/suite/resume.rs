@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 
 use crate::fits::{build, bytes, labels, normal, size};
-use dnn_core::Features;
-use dnn_layers::{Activation, InputShape, Layer, Network};
+use dnn_core::{Features, Shape};
+use dnn_layers::{Activation, BatchNorm, Dropout, Network};
 use dnn_train::{
     Augment, Batch, Checkpoint, ClassWeights, Clip, EarlyStopping, Event, Examples, Monitor,
     Optimizer, Schedule, TrainError, Trainer, unobserved,
@@ -14,12 +14,13 @@ use dnn_train::{
 /// A network with every kind of layer.
 fn network() -> Network<f32> {
     build(
-        Network::<f32>::builder(InputShape::picture(4, 4, 1))
-            .layer(Layer::Dense { units: 10, activation: Activation::Identity })
-            .layer(Layer::batch_norm(Activation::Relu))
-            .layer(Layer::Dropout { rate: 0.2 })
-            .layer(Layer::Dense { units: 6, activation: Activation::Tanh })
-            .layer(Layer::Dropout { rate: 0.1 })
+        Network::<f32>::builder(Shape::picture(4, 4, 1))
+            .hidden(&[10], Activation::Identity)
+            .layer(BatchNorm::default())
+            .layer(Activation::Relu)
+            .layer(Dropout { rate: 0.2 })
+            .hidden(&[6], Activation::Tanh)
+            .layer(Dropout { rate: 0.1 })
             .classes(["a", "b", "c"]),
     )
 }
@@ -103,7 +104,7 @@ fn forty_of_forty_stop_points_end_in_the_same_bits() {
 fn a_wait_goes_on_where_it_was() {
     let (pixels, y) = (bytes((16, 20), 1), labels(3, 20, 2));
     let first: Network<f32> =
-        build(Network::<f32>::builder(InputShape::picture(4, 4, 1)).classes(["a", "b", "c"]));
+        build(Network::<f32>::builder(Shape::picture(4, 4, 1)).classes(["a", "b", "c"]));
     let training = Examples::classes(first.pixels(pixels.view()), &y);
     let (patience, min_delta) = (3, 0.005);
     let trainer = Trainer {
@@ -165,7 +166,7 @@ fn every_optimiser_and_schedule_goes_on_exactly() {
             };
             let trainer = Trainer {
                 optimizer,
-                learning_rate: optimizer.usual_learning_rate(),
+                learning_rate: optimizer.default_learning_rate(),
                 schedule: match *schedule {
                     "plateau" => "plateau:patience=0,threshold=0.5".parse().unwrap(),
                     other => other.parse().unwrap(),

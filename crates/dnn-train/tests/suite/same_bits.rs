@@ -2,11 +2,12 @@
 //! rows T10 and T13; weights of examples and folded normalisation are in `layers.rs`).
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+use crate::pairs::Pairs;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use dnn_core::{Element, Features, PixelScaling};
-use dnn_layers::{Activation, InputShape, Layer, Network};
+use dnn_core::{Element, Features, PixelScaling, Shape};
+use dnn_layers::{Activation, Layer, Network};
 use dnn_train::{Augment, BatchOrder, Clip, Cost, Examples, Trainer, evaluate, unobserved};
 use ndarray::{ArrayView2, Axis, concatenate};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
@@ -66,7 +67,7 @@ fn wide_and_short_batches<T: Element + dnn_store::Scalar>() {
     // 19 blocks of features; a full batch is 7 tiles, the last one short.
     let pixels = bytes((4800, 150), 1);
     let labels = labels(3, 150, 2);
-    let builder = Network::<T>::builder(InputShape::picture(40, 40, 3))
+    let builder = Network::<T>::builder(Shape::picture(40, 40, 3))
         .hidden(&[33, 7], Activation::Relu)
         .classes(["a", "b", "c"]);
     let network: Network<T> = build(builder);
@@ -87,10 +88,8 @@ fn everything_at_once<T: Element + dnn_store::Scalar>() {
     let pixels = bytes((300, 600), 1);
     let labels = labels(3, 600, 2);
     let layers = Layer::KINDS.into_iter().chain(Layer::KINDS);
-    let builder = layers.fold(
-        Network::<T>::builder(InputShape::picture(10, 10, 3)),
-        dnn_layers::NetworkBuilder::layer,
-    );
+    let builder = layers
+        .fold(Network::<T>::builder(Shape::picture(10, 10, 3)), dnn_layers::NetworkBuilder::layer);
     let network: Network<T> = build(builder.classes(["a", "b", "c"]));
     let examples = Examples::classes(network.pixels(pixels.view()), &labels);
     let trainer = Trainer {
@@ -127,12 +126,12 @@ fn a_scaling_folded_into_the_first_weights_gives_the_same_outputs() {
     let pixels = bytes((4 * 3, 40), 3);
     let scaling = PixelScaling::per_channel(&[0.4, 0.5, 0.6], &[0.2, 0.3, 0.25]).unwrap();
     let builder = || {
-        let builder = Network::<f64>::builder(InputShape::picture(2, 2, 3));
+        let builder = Network::<f64>::builder(Shape::picture(2, 2, 3));
         builder.hidden(&[7], Activation::Tanh).classes(["a", "b", "c"])
     };
     let scaled: Network<f64> = build(builder().scaling(scaling));
     // W (p / 255 - mean) / deviation + b, as weights of p / 255.
-    let mut parameters = scaled.parameters().clone();
+    let mut parameters = scaled.pairs();
     let first = &mut parameters.layers[0];
     for (input, mut column) in first.weights.columns_mut().into_iter().enumerate() {
         let (mean, deviation) = ([0.4, 0.5, 0.6][input % 3], [0.2, 0.3, 0.25][input % 3]);
@@ -150,10 +149,11 @@ fn a_scaling_folded_into_the_first_weights_gives_the_same_outputs() {
 #[test]
 fn another_order_of_a_batch_is_the_same_batch() {
     let (x, labels) = (normal((5, 30), 1), labels(3, 30, 2));
-    let layers = [Layer::KINDS[0], Layer::KINDS[1]];
-    let builder = layers
-        .into_iter()
-        .fold(Network::builder(InputShape::flat(5)), dnn_layers::NetworkBuilder::layer);
+    let layers = Layer::KINDS;
+    let builder = layers[..2]
+        .iter()
+        .cloned()
+        .fold(Network::builder(Shape::flat(5)), dnn_layers::NetworkBuilder::layer);
     let network: Network<f64> = build(builder.classes(["a", "b", "c"]));
     let examples = Examples::classes(Features::Real(x.view()), &labels);
     let (expected, _) = fit(&full(0.2, 20), &network, &examples);
@@ -229,7 +229,7 @@ fn permuted_classes_give_permuted_outputs() {
     const RENAMED: [u32; 3] = [1, 2, 0];
     let (x, labels) = (normal((5, 30), 1), labels(3, 30, 2));
     let network: Network<f64> = build(classifier(5, &[7], 3));
-    let mut parameters = network.parameters().clone();
+    let mut parameters = network.pairs();
     let last = &mut parameters.layers[1];
     last.weights = last.weights.select(Axis(0), &ORDER);
     let permuted = classifier(5, &[7], 3).build_with(parameters).unwrap();

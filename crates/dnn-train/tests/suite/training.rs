@@ -1,10 +1,11 @@
 //! What the trainer promises beside its bits: learning, weights, warnings, events, evaluation.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+use crate::pairs::Pairs;
 use std::ops::ControlFlow;
 
-use dnn_core::{Element, Features, Initializer, LayerParameters, Parameters};
-use dnn_layers::{Head, InputShape, Network, NetworkBuilder};
+use dnn_core::{Element, Features, Initializer, LayerParameters, Parameters, Shape};
+use dnn_layers::{Head, Network, NetworkBuilder};
 use dnn_train::{Cost, Event, Examples, History, Schedule, Trainer, Warning, evaluate};
 use ndarray::{Array2, ShapeBuilder, array};
 
@@ -233,7 +234,7 @@ fn several_sigmoids_are_judged_by_the_largest() {
     // Output i is sure of example i.
     let weights = Array2::from_shape_fn((3, 3), |(i, j)| if i == j { 9.0 } else { -9.0 });
     let layer = LayerParameters { weights, bias: Array2::zeros((3, 1)) };
-    let network = Network::<f64>::builder(InputShape::flat(3))
+    let network = Network::<f64>::builder(Shape::flat(3))
         .outputs(3, Head::Sigmoid)
         .build_with(Parameters { layers: vec![layer] })
         .unwrap();
@@ -284,7 +285,7 @@ fn a_schedule_sets_the_rate_of_each_epoch_and_of_its_steps() {
             assert!((cost - (2.0 * expected - 1.0).powi(2)).abs() < 1e-15);
             expected += rate * 2.0 * (1.0 - 2.0 * expected);
         }
-        let found = trained.parameters().layers[0].weights[(0, 0)];
+        let found = trained.pairs().layers[0].weights[(0, 0)];
         assert!((found - expected).abs() < 1e-15, "{schedule:?}: {found}");
     }
 }

@@ -4,11 +4,12 @@
 //! The numbers are from a second implementation of ChaCha8 and of the documented formulas, in Python.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+use crate::pairs::Pairs;
 use std::ops::ControlFlow;
 
 use crate::fits::{build, full, size};
-use dnn_core::{Features, Initializer, Purpose, RandomStream};
-use dnn_layers::{Activation, Head, InputShape, Layer, Network};
+use dnn_core::{Features, Initializer, Purpose, RandomStream, Shape};
+use dnn_layers::{Dense, Dropout, Head, Network};
 use dnn_train::{Event, Examples, Trainer};
 use ndarray::Array2;
 
@@ -160,13 +161,14 @@ fn orders_are_fixed() {
 /// A network whose output is what the second dropout keeps of 1, 2, 4 and 8, times 256 and what the first
 /// keeps of 1, 2, 4, ... 128.
 fn telling() -> Network<f64> {
-    let dense = |units| Layer::Dense { units, activation: Activation::Identity };
-    let builder = [dense(8), Layer::Dropout { rate: 0.5 }, dense(4), Layer::Dropout { rate: 0.25 }]
-        .into_iter()
-        .fold(Network::builder(InputShape::flat(1)), dnn_layers::NetworkBuilder::layer);
+    let builder = Network::builder(Shape::flat(1))
+        .layer(Dense { units: 8 })
+        .layer(Dropout { rate: 0.5 })
+        .layer(Dense { units: 4 })
+        .layer(Dropout { rate: 0.25 });
     let mut network = build(builder.outputs(1, Head::Identity));
     let kept = [1.0, 0.5, 0.75];
-    for (l, mut layer) in network.layers_mut().enumerate() {
+    for (l, mut layer) in network.pairs_mut().enumerate() {
         layer.weights.indexed_iter_mut().for_each(|((_, input), weight)| {
             *weight = f64::from(1_u32 << input) * kept[l];
         });

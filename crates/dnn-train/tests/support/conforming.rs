@@ -1,16 +1,17 @@
 //! The rows of the conformance table: a network, a cost and a trainer around each thing there is.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-use dnn_core::{Element, Features, Initializer};
-use dnn_layers::{Activation, Head, InputShape, Layer, Network};
+use dnn_core::{Element, Features, Initializer, Shape};
+use dnn_layers::{Activation, Head, Layer, Network, NetworkBuilder};
 use dnn_store::Scalar;
 use dnn_train::{Batch, Cost, Examples, Optimizer, Schedule, TrainError, Trainer, evaluate};
 use ndarray::{Array2, ShapeBuilder};
 
 use crate::fits::{build, draws, size};
+use crate::pairs::dense;
 
 /// What a row is about.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Kind {
     Layer(Layer),
     Activation(Activation),
@@ -38,12 +39,12 @@ pub(crate) struct Row {
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for (index, layer) in Layer::KINDS.into_iter().enumerate() {
-        let name = format!("{layer:?}").split(' ').next().unwrap_or_default().to_owned();
+        let name = layer.kind().to_owned();
         let hidden = Layer::KINDS[..=index].to_vec();
         rows.push(Row { hidden, ..Row::new(Kind::Layer(layer), name) });
     }
     for activation in Activation::ALL {
-        let hidden = vec![Layer::Dense { units: 6, activation }];
+        let hidden = dense(6, activation);
         let row = Row::new(Kind::Activation(activation), activation.to_string());
         rows.push(Row { hidden, ..row });
     }
@@ -80,7 +81,7 @@ impl Row {
         Self {
             subject,
             name,
-            hidden: vec![Layer::Dense { units: 6, activation: Activation::Tanh }],
+            hidden: dense(6, Activation::Tanh),
             head: Head::Softmax,
             cost: Cost::CategoricalCrossEntropy,
             initializer: Initializer::XavierUniform,
@@ -112,7 +113,7 @@ impl Row {
         Trainer {
             cost: Some(self.cost),
             optimizer: self.optimizer,
-            learning_rate: self.optimizer.usual_learning_rate(),
+            learning_rate: self.optimizer.default_learning_rate(),
             schedule: self.schedule,
             batch: match self.optimizer {
                 Optimizer::Lbfgs(_) => Batch::Full,
@@ -124,8 +125,8 @@ impl Row {
     }
 
     pub(crate) fn network<T: Element + Scalar>(&self, features: usize) -> Network<T> {
-        let builder = Network::<T>::builder(InputShape::flat(features));
-        let builder = self.hidden.iter().fold(builder, |builder, &layer| builder.layer(layer));
+        let builder = Network::<T>::builder(Shape::flat(features));
+        let builder = self.hidden.iter().cloned().fold(builder, NetworkBuilder::layer);
         build(
             match self.head {
                 Head::Sigmoid => builder.classes(["a", "b"]),

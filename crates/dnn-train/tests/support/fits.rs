@@ -2,10 +2,11 @@
 #![allow(dead_code, reason = "each test crate uses the part it needs")]
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+use crate::pairs::Pairs;
 use std::num::NonZeroUsize;
 
-use dnn_core::{Element, Initializer, Purpose, RandomStream};
-use dnn_layers::{Activation, Head, InputShape, Network, NetworkBuilder};
+use dnn_core::{Element, Initializer, Purpose, RandomStream, Shape};
+use dnn_layers::{Activation, Head, Network, NetworkBuilder};
 use dnn_train::{Batch, BatchOrder, Examples, History, TrainError, Trainer, unobserved};
 use ndarray::{Array2, ShapeBuilder};
 
@@ -39,14 +40,14 @@ pub(crate) fn classifier<T: Element + dnn_store::Scalar>(
     hidden: &[usize],
     classes: u32,
 ) -> NetworkBuilder<T> {
-    Network::<T>::builder(InputShape::flat(features))
+    Network::<T>::builder(Shape::flat(features))
         .hidden(hidden, Activation::Relu)
         .classes((0..classes).map(|class| class.to_string()))
 }
 
 /// `a = w x + b`, with `w` this number and `b` 0.
 pub(crate) fn line<T: Element + dnn_store::Scalar>(weight: f64) -> Network<T> {
-    let builder = Network::<T>::builder(InputShape::flat(1)).outputs(1, Head::Identity);
+    let builder = Network::<T>::builder(Shape::flat(1)).outputs(1, Head::Identity);
     build(builder.initializer(Initializer::Constant(weight)))
 }
 
@@ -88,9 +89,8 @@ pub(crate) fn in_order(batch: usize, learning_rate: f64, epochs: u64) -> Trainer
 
 /// Every parameter, to the bit.
 pub(crate) fn bits<T: Element + dnn_store::Scalar>(network: &Network<T>) -> Vec<u64> {
-    let layers = network.parameters().layers.iter();
-    let values = layers.flat_map(|layer| layer.weights.iter().chain(&layer.bias));
-    values.map(|&value| Into::<f64>::into(value).to_bits()).collect()
+    let pairs = network.pairs();
+    pairs.arrays().flatten().map(|&value| Into::<f64>::into(value).to_bits()).collect()
 }
 
 /// The largest difference between two networks' parameters.

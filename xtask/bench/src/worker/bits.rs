@@ -41,10 +41,8 @@ impl Digest {
 
     fn parameters<T: Element>(network: &Network<T>) -> Self {
         let mut digest = Self::default();
-        for layer in &network.parameters().layers {
-            for &number in layer.weights.iter().chain(&layer.bias) {
-                digest.add(number);
-            }
+        for tensor in network.tensors().iter().filter(|tensor| tensor.spec().is_trained) {
+            tensor.values().iter().for_each(|&number| digest.add(number));
         }
         digest
     }
@@ -77,9 +75,10 @@ fn trained<T: Element + Scalar>(job: &Job) -> Result<Digest> {
     })?;
     ensure!(steps == job.rounds_of, "expected {} steps, found {steps}", job.rounds_of);
     // Equal bits of networks that learnt nothing would show nothing.
-    let mut pairs = network.parameters().layers.iter().zip(&desk.network.parameters().layers);
-    let moved = pairs.any(|(after, before)| after.weights != before.weights);
-    ensure!(moved, "{steps} steps left the weights as they were");
+    ensure!(
+        network.tensors() != desk.network.tensors(),
+        "{steps} steps left the weights as they were"
+    );
     Ok(Digest::parameters(&network))
 }
 

@@ -2,12 +2,13 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use dnn_core::ndarray::{Array2, ArrayView2, ShapeBuilder};
-use dnn_core::{Element, LayerParameters, Parameters, Purpose, RandomStream};
-use dnn_layers::{Activation, InputShape, Network, NetworkBuilder, Predictor};
-use dnn_train::{Batch, BatchOrder, GramChoice, Trainer};
+use dnn_core::{Element, LayerParameters, Parameters, Purpose, RandomStream, Shape};
+use dnn_layers::{Activation, Network, NetworkBuilder, Predictor};
+use dnn_train::{Batch, BatchOrder, GramChoice, SystemClock, Trainer};
 
 use super::{Job, Kind, npy};
 
@@ -74,7 +75,7 @@ pub fn first_network<T: Element>(job: &Job) -> Result<Network<T>> {
 
 fn builder<T: Element>(job: &Job) -> NetworkBuilder<T> {
     let [height, width, channels] = job.shape;
-    Network::<T>::builder(InputShape::picture(height, width, channels))
+    Network::<T>::builder(Shape::picture(height, width, channels))
         .hidden(&job.hidden, Activation::Relu)
         .classes((0..job.classes).map(|class| class.to_string()))
 }
@@ -108,6 +109,7 @@ pub(super) fn trainer(job: &Job, epochs: usize) -> Result<Trainer> {
         order,
         epochs: epochs as u64,
         threads: NonZeroUsize::new(job.threads),
+        clock: Some(Arc::new(SystemClock::start())),
         gram: match (job.gram, job.kind) {
             (Some(true), _) => GramChoice::Always,
             (None, Kind::Run) => GramChoice::Auto,
@@ -119,13 +121,13 @@ pub(super) fn trainer(job: &Job, epochs: usize) -> Result<Trainer> {
 }
 
 /// Something that answers one batch after another.
-pub(super) struct Answers<'n, T> {
-    predictor: Predictor<'n, T>,
+pub(super) struct Answers<T> {
+    predictor: Predictor<T>,
 }
 
-impl<'n, T: Element> Answers<'n, T> {
-    pub(super) fn of(network: &'n Network<T>) -> Result<Self> {
-        Ok(Self { predictor: network.predictor()? })
+impl<T: Element> Answers<T> {
+    pub(super) fn of(network: &Network<T>) -> Result<Self> {
+        Ok(Self { predictor: Predictor::new(Arc::new(network.clone()))? })
     }
 
     /// The probability of every class, `(classes, m)`.

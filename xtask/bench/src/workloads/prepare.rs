@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(read_examples(&job).unwrap(), made_up);
         let network = first_network::<f64>(&job).unwrap();
         assert_eq!(network.widths(), [16, 3, 10]);
-        let weight = network.parameters().layers[0].weights[(0, 0)];
+        let weight = network.tensor("dense1.weights").unwrap()[(0, 0)];
         assert_eq!(
             f64::from(<f32 as Element>::from_f64(weight)),
             weight,

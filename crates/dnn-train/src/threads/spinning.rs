@@ -1,4 +1,4 @@
-//! Threads that stay awake during a step.
+//! Worker threads that spin for the length of a step, instead of falling asleep.
 //!
 //! A step is many short products one after the other, with a few microseconds between them that are one
 //! thread's. The threads of a pool fall asleep in less, and to wake one takes longer than many a product. So
@@ -7,18 +7,17 @@
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use rayon::Yield;
 
-/// How long a thread looks for work before it sleeps: longer than what a step does alone, and short beside
-/// the turns that a busy machine gives to its programs.
-const PATIENCE: Duration = Duration::from_micros(100);
+/// How often a thread looks for work before it sleeps: for about 100 microseconds, which is longer than what a
+/// step does alone, and short beside the turns that a busy machine gives to its programs.
+const LOOKS: usize = 100;
 /// Pauses of a thread that found nothing, before it looks again.
 const PAUSES: usize = 32;
 
 /// Runs `work`, while all other threads of the pool look for what it has to share. Nothing is allocated.
-pub(crate) fn awake<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+pub(crate) fn with_spinning_workers<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     let ended = AtomicBool::new(false);
     beside(rayon::current_num_threads().saturating_sub(1), &ended, work)
 }
@@ -41,15 +40,14 @@ impl Drop for OnDrop<'_> {
     }
 }
 
-/// Does what others have to share, until `ended` or patience does.
+/// Does what others have to share, until `ended`, or there has been nothing for a while.
 fn look_for_work(ended: &AtomicBool) {
-    let mut since = Instant::now();
-    while !ended.load(Ordering::Acquire) {
+    let mut looks = 0;
+    while !ended.load(Ordering::Acquire) && looks < LOOKS {
         if rayon::yield_now() == Some(Yield::Executed) {
-            since = Instant::now();
-        } else if since.elapsed() > PATIENCE {
-            return;
+            looks = 0;
         } else {
+            looks += 1;
             (0..PAUSES).for_each(|_| spin_loop());
         }
     }
@@ -65,8 +63,8 @@ mod tests {
         for threads in [1, 2, 5] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let sum = pool.install(|| {
-                awake(|| {
-                    std::thread::sleep(3 * PATIENCE);
+                with_spinning_workers(|| {
+                    std::thread::sleep(std::time::Duration::from_millis(1));
                     (0..1000_u64).into_par_iter().map(|n| n * n).sum::<u64>()
                 })
             });
@@ -77,7 +75,7 @@ mod tests {
     #[test]
     fn a_panic_ends_the_search_for_work() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-        let work = || pool.install(|| awake(|| assert!(PATIENCE.is_zero(), "as planned")));
+        let work = || pool.install(|| with_spinning_workers(|| assert!(LOOKS == 0, "as planned")));
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err());
     }
 }

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use dnn_core::{CoreError, Element};
+use dnn_core::{CoreError, Element, Shape};
 use ndarray::{ArrayView2, ArrayViewMut2, Zip};
 use serde::{Deserialize, Serialize};
+
+use super::{Forward, Layer, Step};
 
 /// An elementwise activation `a = g(z)`.
 ///
@@ -49,7 +51,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// Every activation, with the usual number where it takes one.
+    /// Every activation, with its default number where it takes one.
     pub const ALL: [Self; 9] = [
         Self::Identity,
         Self::Relu,
@@ -180,7 +182,7 @@ impl Activation {
     }
 
     /// Checks the activation's own number, if it has one.
-    pub(crate) fn check<T: Element>(self) -> Result<(), CoreError> {
+    fn check_number<T: Element>(self) -> Result<(), CoreError> {
         match self {
             Self::LeakyRelu(number) | Self::Elu(number) if !T::from_f64(number).is_finite() => {
                 Err(not_finite(number.to_string()))
@@ -202,6 +204,30 @@ impl Activation {
             Self::Tanh => "tanh",
             Self::Sigmoid => "sigmoid",
         }
+    }
+}
+
+impl From<Activation> for Layer {
+    fn from(layer: Activation) -> Self {
+        Self::Activation(layer)
+    }
+}
+
+impl<T: Element> Forward<T> for Activation {
+    fn kind(&self) -> &'static str {
+        "activation"
+    }
+
+    fn output(&self, input: Shape) -> Result<Shape, CoreError> {
+        Ok(input)
+    }
+
+    fn check(&self) -> Result<(), CoreError> {
+        self.check_number::<T>()
+    }
+
+    fn forward(&self, step: Step<'_, '_, '_, T>) {
+        self.apply(step.input.numbers(), step.output);
     }
 }
 
@@ -259,18 +285,18 @@ impl FromStr for Activation {
             found: text.to_owned(),
             expected: Self::ALL.map(Self::name).join(", "),
         };
-        let usual = Self::ALL.into_iter().find(|a| a.name() == name).ok_or_else(unknown)?;
+        let default = Self::ALL.into_iter().find(|a| a.name() == name).ok_or_else(unknown)?;
         let Some(number) = number else {
-            return Ok(usual);
+            return Ok(default);
         };
         let parsed: Option<f64> = number.parse().ok();
-        let activation = match (usual, parsed) {
+        let activation = match (default, parsed) {
             (Self::LeakyRelu(_), Some(slope)) => Self::LeakyRelu(slope),
             (Self::Elu(_), Some(scale)) => Self::Elu(scale),
             (Self::LeakyRelu(_) | Self::Elu(_), None) => return Err(not_finite(number.to_owned())),
             _ => return Err(unknown()),
         };
-        activation.check::<f64>()?;
+        activation.check_number::<f64>()?;
         Ok(activation)
     }
 }

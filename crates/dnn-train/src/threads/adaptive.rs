@@ -3,12 +3,22 @@
 //! Beside other busy programs a step on all threads may take longer than on one, because each of its products
 //! waits for whichever thread the system has just put aside. No bit depends on the threads, so a run may change
 //! them as it goes. It tries a single thread only while the system keeps it waiting: on an idle machine no
-//! step is spent on that.
+//! step is spent on that. Without a clock it never does.
 
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
+
+/// The time, as a run that adapts its threads needs it; see [`SystemClock`](crate::SystemClock).
+pub trait StepClock: fmt::Debug + Send + Sync {
+    /// The time since some moment.
+    fn now(&self) -> Duration;
+
+    /// For how long this thread, ready to go on, has waited for a processor so far, if that is known.
+    fn waited(&self) -> Option<Duration>;
+}
 
 /// What is compared: steps for so long, several times what the system gives a program at a time.
 const STRETCH: Duration = Duration::from_millis(20);
@@ -33,35 +43,36 @@ impl Threads {
     }
 }
 
-/// Who makes the steps.
+/// The threads that make the steps.
 #[derive(Debug)]
-pub(crate) struct Crew {
-    pace: Pace,
+pub(crate) struct AdaptiveThreads<'c> {
+    timer: StepTimer<'c>,
     /// Made before the first step, so that a change of threads allocates nothing; none where there is but one
     /// thread anyway.
     alone: Option<ThreadPool>,
 }
 
-impl Crew {
-    /// All threads of the pool that this is called in.
-    pub(crate) fn new() -> Self {
-        let alone = if rayon::current_num_threads() > 1 { single_thread() } else { None };
-        Self { pace: Pace::new(alone.is_some()), alone }
+impl<'c> AdaptiveThreads<'c> {
+    /// All threads of the pool that this is called in; fewer only by this clock.
+    pub(crate) fn new(clock: Option<&'c dyn StepClock>) -> Self {
+        let clock = clock.filter(|_| rayon::current_num_threads() > 1);
+        let alone = clock.and_then(|_| single_thread());
+        Self { timer: StepTimer::new(clock.filter(|_| alone.is_some())), alone }
     }
 
     /// One that begins with a single thread, and tries all of them after its first step.
     #[cfg(test)]
-    pub(crate) fn restless() -> Self {
-        let mut crew = Self::new();
-        (crew.pace.threads, crew.pace.stretch) = (Threads::One, Duration::ZERO);
-        crew
+    pub(crate) fn restless(clock: &'c dyn StepClock) -> Self {
+        let mut threads = Self::new(Some(clock));
+        (threads.timer.threads, threads.timer.stretch) = (Threads::One, Duration::ZERO);
+        threads
     }
 
-    /// Runs `work` on the threads whose turn it is; it should return when [`Pace::step`] says so.
-    pub(crate) fn run<R: Send>(&mut self, work: impl FnOnce(&mut Pace) -> R + Send) -> R {
-        match (&self.alone, self.pace.threads) {
-            (Some(alone), Threads::One) => alone.install(|| work(&mut self.pace)),
-            _ => work(&mut self.pace),
+    /// Runs `work` on the threads whose turn it is; it should return when [`StepTimer::step`] says so.
+    pub(crate) fn run<R: Send>(&mut self, work: impl FnOnce(&mut StepTimer<'c>) -> R + Send) -> R {
+        match (&self.alone, self.timer.threads) {
+            (Some(alone), Threads::One) => alone.install(|| work(&mut self.timer)),
+            _ => work(&mut self.timer),
         }
     }
 }
@@ -79,7 +90,7 @@ fn single_thread() -> Option<ThreadPool> {
     Some(pool)
 }
 
-impl Drop for Crew {
+impl Drop for AdaptiveThreads<'_> {
     fn drop(&mut self) {
         SPARE.lock().unwrap_or_else(PoisonError::into_inner).extend(self.alone.take());
     }
@@ -87,8 +98,9 @@ impl Drop for Crew {
 
 /// What is known of how fast steps are.
 #[derive(Debug)]
-pub(crate) struct Pace {
-    may_change: bool,
+pub(crate) struct StepTimer<'c> {
+    /// None where threads do not change.
+    clock: Option<&'c dyn StepClock>,
     threads: Threads,
     /// What is compared.
     stretch: Duration,
@@ -103,10 +115,10 @@ pub(crate) struct Pace {
     patience: u32,
 }
 
-impl Pace {
-    fn new(may_change: bool) -> Self {
+impl<'c> StepTimer<'c> {
+    fn new(clock: Option<&'c dyn StepClock>) -> Self {
         Self {
-            may_change,
+            clock,
             threads: Threads::All,
             stretch: STRETCH,
             steps: 0,
@@ -120,15 +132,16 @@ impl Pace {
 
     /// Makes a step; gives whether others should go on, too.
     pub(crate) fn step<R>(&mut self, step: impl FnOnce() -> R) -> (R, bool) {
-        if !self.may_change {
+        let Some(clock) = self.clock else {
             return (step(), false);
-        }
+        };
         if self.steps == 0 {
-            self.waited = waited();
+            self.waited = clock.waited();
         }
-        let since = Instant::now();
+        let since = clock.now();
         let made = step();
-        (made, self.note(since.elapsed(), waited))
+        let took = clock.now().saturating_sub(since);
+        (made, self.note(took, || clock.waited()))
     }
 
     /// Takes a step into account; gives whether other threads go on.
@@ -162,70 +175,74 @@ impl Pace {
     }
 }
 
-/// How long this thread, ready to go on, has waited for a processor, if the system says.
-fn waited() -> Option<Duration> {
-    use std::io::Read;
-    // Time on a processor, time in wait of one, in nanoseconds, and turns.
-    let mut text = [0; 96];
-    let read = std::fs::File::open("/proc/thread-self/schedstat").ok()?.read(&mut text).ok()?;
-    let text = std::str::from_utf8(&text[..read]).ok()?;
-    text.split_ascii_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A clock that stands still.
+    #[derive(Debug)]
+    struct Stopped;
+
+    impl StepClock for Stopped {
+        fn now(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn waited(&self) -> Option<Duration> {
+            None
+        }
+    }
 
     const STEP: Duration = Duration::from_millis(10);
 
     /// Steps that take so long on all threads and on one, while threads wait such a share of their time; gives
     /// how many of the last half were made by one.
-    fn by_one(pace: &mut Pace, (all, one): (Duration, Duration), wait: f64) -> usize {
+    fn by_one(timer: &mut StepTimer<'_>, all: Duration, one: Duration, wait: f64) -> usize {
         let (mut now, mut counted) = (Duration::ZERO, 0);
         for step in 0..10_000 {
-            let time = if pace.threads == Threads::All { all } else { one };
-            counted += usize::from(step >= 5_000 && pace.threads == Threads::One);
-            if pace.steps == 0 {
-                pace.waited = Some(now);
+            let time = if timer.threads == Threads::All { all } else { one };
+            counted += usize::from(step >= 5_000 && timer.threads == Threads::One);
+            if timer.steps == 0 {
+                timer.waited = Some(now);
             }
             now += time.mul_f64(wait);
-            pace.note(time, || Some(now));
+            timer.note(time, || Some(now));
         }
         counted
     }
 
     #[test]
     fn an_idle_machine_spends_no_step_on_a_trial() {
-        assert_eq!(by_one(&mut Pace::new(true), (STEP, STEP / 2), 0.01), 0);
-        let mut silent = Pace::new(true);
+        assert_eq!(by_one(&mut StepTimer::new(None), STEP, STEP / 2, 0.01), 0);
+        let mut silent = StepTimer::new(None);
         assert!((0..1000).all(|_| !silent.note(STEP, || None)));
     }
 
     #[test]
     fn a_busy_machine_is_left_to_whichever_is_faster_and_looked_at_again() {
-        let mut pace = Pace::new(true);
-        let slower = by_one(&mut pace, (STEP * 4, STEP), 0.4);
+        let mut timer = StepTimer::new(None);
+        let slower = by_one(&mut timer, STEP * 4, STEP, 0.4);
         assert!((4_700..5_000).contains(&slower), "{slower}");
-        let faster = by_one(&mut pace, (STEP, STEP * 2), 0.4);
+        let faster = by_one(&mut timer, STEP, STEP * 2, 0.4);
         assert!((1..200).contains(&faster), "{faster}");
         // Nobody else is busy any more.
-        by_one(&mut pace, (STEP * 4, STEP), 0.4);
-        assert_eq!(by_one(&mut pace, (STEP, STEP * 2), 0.0), 0);
+        by_one(&mut timer, STEP * 4, STEP, 0.4);
+        assert_eq!(by_one(&mut timer, STEP, STEP * 2, 0.0), 0);
     }
 
     #[test]
-    fn work_goes_on_where_the_pace_says() {
+    fn work_goes_on_where_the_timer_says() {
         let pool = ThreadPoolBuilder::new().num_threads(3).build().unwrap();
         pool.install(|| {
-            let mut crew = Crew::new();
-            assert!(crew.pace.may_change);
-            assert_eq!(crew.run(|_| rayon::current_num_threads()), 3);
-            crew.pace.threads = Threads::One;
-            assert_eq!(crew.run(|_| rayon::current_num_threads()), 1);
-            crew.pace.threads = Threads::All;
-            assert_eq!(crew.run(|_| rayon::current_num_threads()), 3);
+            let mut threads = AdaptiveThreads::new(Some(&Stopped));
+            assert!(threads.timer.clock.is_some());
+            assert_eq!(threads.run(|_| rayon::current_num_threads()), 3);
+            threads.timer.threads = Threads::One;
+            assert_eq!(threads.run(|_| rayon::current_num_threads()), 1);
+            threads.timer.threads = Threads::All;
+            assert_eq!(threads.run(|_| rayon::current_num_threads()), 3);
         });
         let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        assert!(!pool.install(|| Crew::new().pace.may_change));
+        assert!(pool.install(|| AdaptiveThreads::new(Some(&Stopped)).timer.clock.is_none()));
     }
 }

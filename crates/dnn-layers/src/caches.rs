@@ -1,0 +1,175 @@
+//! What a forward pass leaves for a backward pass.
+//!
+//! Each layer keeps its output, and some a little more; the inputs and the parameters are the caller's already, and a
+//! copy of them would only cost memory.
+
+use dnn_core::Element;
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
+
+use crate::architecture::{Architecture, Place};
+use crate::layer::{Mode, Scratch};
+
+/// The outputs of every layer for a batch of examples, in buffers that later batches of at most the same size use
+/// again.
+///
+/// The `Z` of a dense layer is its output; the `A` is that of the activation after it, or, of the last layer,
+/// that of the [head](Self::output).
+#[derive(Debug, Clone)]
+pub struct ForwardCaches<T> {
+    layers: Vec<LayerBuffers<T>>,
+    /// What the head makes of the logits.
+    head: Array2<T>,
+    scratch: Scratch<T>,
+    examples: usize,
+}
+
+#[derive(Debug, Clone)]
+struct LayerBuffers<T> {
+    /// The last layer before this one with an output of its own; none where these are the inputs of the network.
+    source: Option<usize>,
+    /// `(n, capacity)`, or without columns if the layer passes on what it is given.
+    output: Array2<T>,
+    /// What the way back needs beside input and output, or without columns.
+    kept: Array2<T>,
+    has_output: bool,
+}
+
+/// The buffers that the forward pass of one layer reads and writes.
+pub(crate) struct LayerViews<'c, T> {
+    /// What the layer is given, unless that are the inputs of the network.
+    pub(crate) input: Option<ArrayView2<'c, T>>,
+    pub(crate) output: ArrayViewMut2<'c, T>,
+    pub(crate) kept: ArrayViewMut2<'c, T>,
+    pub(crate) scratch: &'c mut Scratch<T>,
+}
+
+impl<T: Element> ForwardCaches<T> {
+    pub(crate) fn new(
+        architecture: &Architecture,
+        places: &[Place],
+        capacity: usize,
+        mode: Mode,
+    ) -> Self {
+        let buffer = |rows: usize, is_wanted: bool| {
+            Array2::zeros((rows, if is_wanted { capacity } else { 0 }).f())
+        };
+        let mut source = None;
+        let mut layers = Vec::with_capacity(places.len());
+        for (l, place) in places.iter().enumerate() {
+            let wanted = architecture.buffers::<T>(l, place.input, mode);
+            let Place { output: shape, .. } = place;
+            let units = shape.height * shape.width * shape.channels;
+            layers.push(LayerBuffers {
+                source,
+                output: buffer(units, wanted.output),
+                kept: buffer(wanted.kept, wanted.kept > 0),
+                has_output: wanted.output,
+            });
+            if wanted.output {
+                source = Some(l);
+            }
+        }
+        let head = buffer(architecture.outputs(), true);
+        Self { layers, head, scratch: Scratch::default(), examples: 0 }
+    }
+
+    /// The most examples that they can hold.
+    pub(crate) fn capacity(&self) -> usize {
+        self.head.ncols()
+    }
+
+    /// How many examples the caches hold now.
+    pub fn examples(&self) -> usize {
+        self.examples
+    }
+
+    /// How many layers there are.
+    pub fn len(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Whether there is no layer.
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// Whether layer `layer` has an output of its own, and does not pass on what it is given.
+    pub fn has_output(&self, layer: usize) -> bool {
+        self.layers[layer].has_output
+    }
+
+    /// The layer whose output layer `layer` is given; none where that are the inputs of the network.
+    pub fn source(&self, layer: usize) -> Option<usize> {
+        self.layers[layer].source
+    }
+
+    /// What layer `layer` gives, counted from 0.
+    ///
+    /// # Shapes
+    /// `(n, m)`, where the layer's output has `n` [features](dnn_core::Shape::features).
+    ///
+    /// # Panics
+    /// If there is no such layer, or it passes on the inputs of the network.
+    pub fn layer_output(&self, layer: usize) -> ArrayView2<'_, T> {
+        let own = &self.layers[layer];
+        let from = if own.has_output { Some(layer) } else { own.source };
+        let from = from.expect("a layer that has numbers");
+        self.layers[from].output.slice(s![.., ..self.examples])
+    }
+
+    /// What layer `layer` is given; none where that are the inputs of the network.
+    ///
+    /// # Panics
+    /// If there is no such layer.
+    pub fn layer_input(&self, layer: usize) -> Option<ArrayView2<'_, T>> {
+        self.layers[layer].source.map(|source| self.layer_output(source))
+    }
+
+    /// What layer `layer` has kept for the way back, in [training buffers](crate::Network::training_caches):
+    /// `X_hat` of batch normalisation, the factors of dropout.
+    ///
+    /// # Panics
+    /// If there is no such layer.
+    pub fn kept(&self, layer: usize) -> ArrayView2<'_, T> {
+        let kept = &self.layers[layer].kept;
+        kept.slice(s![.., ..self.examples.min(kept.ncols())])
+    }
+
+    /// The output of the last layer, its logits.
+    ///
+    /// # Panics
+    /// If there is no layer.
+    pub fn logits(&self) -> ArrayView2<'_, T> {
+        self.layer_output(self.layers.len() - 1)
+    }
+
+    /// What the head makes of the logits: the outputs `AL` of the network.
+    pub fn output(&self) -> ArrayView2<'_, T> {
+        self.head.slice(s![.., ..self.examples])
+    }
+
+    /// Makes this a batch of the examples that come next.
+    pub(crate) fn start(&mut self, examples: usize) {
+        self.examples = examples;
+    }
+
+    pub(crate) fn views(&mut self, layer: usize) -> LayerViews<'_, T> {
+        let used = s![.., ..self.examples];
+        let (done, rest) = self.layers.split_at_mut(layer);
+        let LayerBuffers { source, output, kept, .. } = &mut rest[0];
+        let columns = self.examples.min(kept.ncols());
+        LayerViews {
+            input: source.map(|source| done[source].output.slice(used)),
+            output: output.slice_mut(used),
+            kept: kept.slice_mut(s![.., ..columns]),
+            scratch: &mut self.scratch,
+        }
+    }
+
+    /// Logits, and where the head's outputs go.
+    pub(crate) fn head_views(&mut self) -> Option<(ArrayView2<'_, T>, ArrayViewMut2<'_, T>)> {
+        let used = s![.., ..self.examples];
+        let last = self.layers.last()?;
+        Some((last.output.slice(used), self.head.slice_mut(used)))
+    }
+}

@@ -1,0 +1,309 @@
+//! The kinds of layers, one file each.
+//!
+//! A kind says what it makes of a shape, which arrays it has, and how it goes forward; its way back is in the file
+//! of the same name in `dnn-train`. To add one: its two files, a variant and an arm here, and an arm there
+//! (`docs/adding-a-layer.md`).
+
+mod activation;
+mod batch_norm;
+mod dense;
+mod dropout;
+mod flatten;
+mod statistics;
+
+use dnn_core::{Columns, CoreError, Element, Features, Shape};
+use dnn_kernels::PackedScratch;
+use ndarray::{ArrayView2, ArrayViewMut2};
+use serde::{Deserialize, Serialize};
+
+pub use self::activation::Activation;
+pub use self::batch_norm::BatchNorm;
+pub(crate) use self::batch_norm::as_scale_and_shift;
+pub(crate) use self::dense::linear_into;
+pub use self::dense::{Dense, DenseBy};
+pub use self::dropout::Dropout;
+pub use self::flatten::Flatten;
+pub use self::statistics::BatchStatistics;
+
+use crate::Tensor;
+
+/// A layer of a network.
+///
+/// A match on the kinds is complete, so that the compiler names the places that a new one has to be added to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Layer {
+    /// Every unit is connected to every number of the layer before.
+    Dense(Dense),
+    /// Brings each channel to a mean and a deviation that are learned.
+    BatchNorm(BatchNorm),
+    /// A function of each number.
+    Activation(Activation),
+    /// Sets a share of the numbers to 0 in training.
+    Dropout(Dropout),
+    /// Forgets rows and columns.
+    Flatten(Flatten),
+}
+
+impl Layer {
+    /// One of every kind, in an order in which they can follow one another.
+    pub const KINDS: [Self; 5] = [
+        Self::Dense(Dense { units: 8 }),
+        Self::BatchNorm(BatchNorm { momentum: 0.1, epsilon: 1e-5 }),
+        Self::Activation(Activation::Tanh),
+        Self::Dropout(Dropout { rate: 0.25 }),
+        Self::Flatten(Flatten {}),
+    ];
+
+    /// The one place where the kinds are told apart.
+    pub(crate) fn forward<T: Element>(&self) -> &dyn Forward<T> {
+        match self {
+            Self::Dense(layer) => layer,
+            Self::BatchNorm(layer) => layer,
+            Self::Activation(layer) => layer,
+            Self::Dropout(layer) => layer,
+            Self::Flatten(layer) => layer,
+        }
+    }
+
+    /// The name of the kind, as in `dense1.weights`.
+    pub fn kind(&self) -> &'static str {
+        self.forward::<f32>().kind()
+    }
+
+    /// The shape that the layer gives for this shape of what it is given.
+    ///
+    /// # Errors
+    /// [`CoreError`] if a number of the layer cannot be, or it does not go with the shape.
+    pub fn output(&self, input: Shape) -> Result<Shape, CoreError> {
+        self.forward::<f32>().output(input)
+    }
+
+    /// The arrays of the layer for this shape of what it is given.
+    pub fn parameters(&self, input: Shape) -> Vec<ParameterSpec> {
+        self.forward::<f32>().parameters(input)
+    }
+
+    /// Whether all examples of a batch have to come to this layer before any goes on: it learns from the
+    /// [statistics](BatchStatistics) of the batch.
+    pub fn needs_whole_batch(&self) -> bool {
+        self.forward::<f32>().needs_whole_batch()
+    }
+
+    /// Whether prediction does not notice the layer.
+    pub fn is_for_training_alone(&self) -> bool {
+        self.forward::<f32>().is_for_training_alone()
+    }
+
+    /// The share of its numbers that the layer sets to 0 in training, drawn anew in every step.
+    pub fn drop_rate(&self) -> f64 {
+        self.forward::<f32>().drop_rate()
+    }
+}
+
+/// An array of a layer, before it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParameterSpec {
+    /// Its name in the layer, as in `dense1.weights`.
+    pub name: &'static str,
+    /// Rows.
+    pub rows: usize,
+    /// Columns.
+    pub columns: usize,
+    /// What it holds before training.
+    pub initial: Initial,
+    /// Whether a gradient changes it; other arrays follow the batches in another way.
+    pub is_trained: bool,
+    /// Whether L2 and weight decay pull it towards 0.
+    pub decays: bool,
+    /// Whether its numbers cannot be below 0, as a variance.
+    pub is_at_least_0: bool,
+}
+
+impl ParameterSpec {
+    /// Weights that the network's initialiser draws; they decay.
+    pub const fn weights(name: &'static str, rows: usize, columns: usize) -> Self {
+        let initial = Initial::Drawn;
+        Self { name, rows, columns, initial, is_trained: true, decays: true, is_at_least_0: false }
+    }
+
+    /// A trained number for each unit, which does not decay.
+    pub const fn for_each_unit(name: &'static str, units: usize, initial: Initial) -> Self {
+        Self { initial, decays: false, ..Self::weights(name, units, 1) }
+    }
+
+    /// The same, but no gradient changes it.
+    pub const fn not_trained(self) -> Self {
+        Self { is_trained: false, ..self }
+    }
+
+    /// The same, but none of its numbers can be below 0.
+    pub const fn at_least_0(self) -> Self {
+        Self { is_at_least_0: true, ..self }
+    }
+}
+
+/// What an array holds before training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Initial {
+    /// What the network's initialiser draws.
+    Drawn,
+    /// Zeros.
+    Zeros,
+    /// Ones.
+    Ones,
+}
+
+/// Where a layer keeps what it makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Buffers {
+    /// Whether it has an output of its own; else it passes on what it is given.
+    pub(crate) output: bool,
+    /// Numbers per example that the way back needs beside input and output.
+    pub(crate) kept: usize,
+}
+
+/// What a forward pass is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Answers.
+    Prediction,
+    /// A backward pass: batch normalisation goes by the batch, and dropout drops.
+    Training,
+}
+
+/// What a kind of layer says of itself, and its forward pass.
+///
+/// Implemented by each kind for every [`Element`]; only [`forward`](Self::forward) depends on it.
+pub(crate) trait Forward<T: Element> {
+    /// See [`Layer::kind`].
+    fn kind(&self) -> &'static str;
+
+    /// See [`Layer::output`].
+    fn output(&self, input: Shape) -> Result<Shape, CoreError>;
+
+    /// See [`Layer::parameters`].
+    fn parameters(&self, _input: Shape) -> Vec<ParameterSpec> {
+        Vec::new()
+    }
+
+    /// See [`Layer::needs_whole_batch`].
+    fn needs_whole_batch(&self) -> bool {
+        false
+    }
+
+    /// See [`Layer::drop_rate`].
+    fn drop_rate(&self) -> f64 {
+        0.0
+    }
+
+    /// See [`Layer::is_for_training_alone`].
+    fn is_for_training_alone(&self) -> bool {
+        false
+    }
+
+    /// Whether the layer takes the inputs of a network, which may be pixels.
+    fn takes_features(&self) -> bool {
+        false
+    }
+
+    /// What it needs for each example.
+    fn buffers(&self, _input: Shape, _mode: Mode) -> Buffers {
+        Buffers { output: true, kept: 0 }
+    }
+
+    /// Checks the layer's own numbers in this precision.
+    fn check(&self) -> Result<(), CoreError> {
+        Ok(())
+    }
+
+    /// Takes what a batch of `m` examples tells into the layer's running averages.
+    fn update_running(&self, _tensors: &mut [Tensor<T>], _batch: &BatchStatistics<T>, _m: usize) {}
+
+    /// Writes the output, unless the layer passes on what it is given.
+    fn forward(&self, step: Step<'_, '_, '_, T>);
+}
+
+/// What a layer is given, and where its output goes.
+pub(crate) struct Step<'s, 'x, 'g, T> {
+    pub(crate) tensors: &'s [Tensor<T>],
+    pub(crate) input: Input<'s, 'x, T>,
+    /// `(n, m)`.
+    pub(crate) output: ArrayViewMut2<'s, T>,
+    /// As many rows as [`Buffers::kept`] says, or no columns.
+    pub(crate) kept: ArrayViewMut2<'s, T>,
+    pub(crate) scratch: &'s mut Scratch<T>,
+    pub(crate) given: Given<'g, T>,
+}
+
+/// What the layer before gave, or the examples of a network.
+#[derive(Clone, Copy)]
+pub(crate) enum Input<'s, 'x, T> {
+    Features { x: &'s Features<'x, T>, columns: Columns<'s> },
+    Numbers(ArrayView2<'s, T>),
+}
+
+impl<'s, T: Element> Input<'s, '_, T> {
+    /// What the layer before gave.
+    ///
+    /// # Panics
+    /// For the inputs of the network: a network's constructor lets no layer come there that does not
+    /// [take](Forward::takes_features) them.
+    pub(crate) fn numbers(&self) -> ArrayView2<'s, T> {
+        match self {
+            Self::Numbers(numbers) => *numbers,
+            Self::Features { .. } => unreachable!("checked when the network was made"),
+        }
+    }
+}
+
+/// What somebody else knows of a layer's step.
+pub struct Given<'g, T> {
+    /// Where a dense layer's product comes from.
+    pub dense: DenseBy<'g, T>,
+    /// The statistics of the batch, for a layer that [needs the whole of it](Layer::needs_whole_batch): in
+    /// training, or its own running ones.
+    pub statistics: Option<&'g BatchStatistics<T>>,
+    /// For a layer that [drops](Layer::drop_rate) numbers: asked for each example, by its position in the forward
+    /// pass, which units stay.
+    pub keep: Option<&'g mut dyn FnMut(usize, &mut [bool])>,
+}
+
+impl<T> Default for Given<'_, T> {
+    /// Nothing is known.
+    fn default() -> Self {
+        Self { dense: DenseBy::Weights, statistics: None, keep: None }
+    }
+}
+
+/// Memory of products, used again from layer to layer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scratch<T> {
+    pub(crate) features: Vec<T>,
+    pub(crate) packed: PackedScratch<T>,
+}
+
+/// Refuses a number of a layer.
+pub(crate) fn invalid<V>(
+    what: &'static str,
+    expected: &'static str,
+    found: impl ToString,
+) -> Result<V, CoreError> {
+    Err(CoreError::Invalid { what, expected, found: found.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_listed() {
+        dnn_core::assert_lists_every_variant!(
+            Layer::KINDS,
+            Layer::Dense(_),
+            Layer::BatchNorm(_),
+            Layer::Activation(_),
+            Layer::Dropout(_),
+            Layer::Flatten(_),
+        );
+    }
+}

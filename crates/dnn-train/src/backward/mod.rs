@@ -1,0 +1,109 @@
+//! The way back through each kind of layer, one file each, with the names that they have in `dnn-layers`; and the
+//! backward pass step by step, as the course has it.
+//!
+//! To add a kind: its file, and an arm in [`backward`] (`docs/adding-a-layer.md`).
+
+mod activation;
+mod batch_norm;
+mod dense;
+mod dropout;
+mod flatten;
+mod model;
+
+use dnn_core::Element;
+use dnn_kernels::NonZeroIndex;
+use dnn_layers::{BatchStatistics, Layer, Tensor};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+
+pub use self::activation::{relu_backward, sigmoid_backward};
+pub(crate) use self::dense::accumulate_bias;
+pub use self::dense::{LinearGradients, linear_activation_backward, linear_backward};
+pub use self::model::{ModelGradients, model_backward};
+
+use crate::engine::batch::Batch;
+
+/// The one place where the kinds of layers are told apart.
+pub(crate) fn backward<T: Element>(layer: &Layer) -> &dyn Backward<T> {
+    match layer {
+        Layer::Dense(layer) => layer,
+        Layer::BatchNorm(layer) => layer,
+        Layer::Activation(layer) => layer,
+        Layer::Dropout(layer) => layer,
+        Layer::Flatten(layer) => layer,
+    }
+}
+
+/// How the gradient of a layer's arrays is summed over the examples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GradientBy {
+    /// There are no arrays.
+    Nothing,
+    /// As `dZ A_prev^T` and the sum of `dZ`, for layers with many weights: each block of features is summed
+    /// whole by one task, after all examples have been back.
+    Block,
+    /// By groups of examples, for layers with few parameters: each tile makes its own sums, which are added by a
+    /// fixed binary tree.
+    Group,
+    /// With the way back itself, for layers that need the whole batch.
+    WholeBatch,
+}
+
+/// The way back through a kind of layer.
+pub(crate) trait Backward<T: Element> {
+    /// How the gradient of the layer's arrays is summed.
+    fn gradient_by(&self) -> GradientBy {
+        GradientBy::Nothing
+    }
+
+    /// Whether the gradient of what the layer is given takes the place of that of what it gives.
+    fn is_in_place(&self) -> bool {
+        true
+    }
+
+    /// From the gradient of what the layer gives to that of what it is given, for the examples of a tile.
+    fn input_gradient(&self, step: BackwardStep<'_, T>);
+
+    /// Adds what the examples of a tile give to the gradient of the layer's arrays; by [`GradientBy::Group`].
+    fn add_parameter_gradient(&self, _step: &BackwardStep<'_, T>, _sums: &mut [Array2<T>]) {}
+
+    /// What the way forward needs to know of the batch; by [`GradientBy::WholeBatch`].
+    fn batch_statistics(&self, _batch: &mut Batch<'_, T>, _statistics: &mut BatchStatistics<T>) {}
+
+    /// The gradients of the arrays, each sum over the examples times `share`, and of what the layer is given; by
+    /// [`GradientBy::WholeBatch`].
+    fn batch_gradient(
+        &self,
+        _batch: &mut Batch<'_, T>,
+        _tensors: &[Tensor<T>],
+        _statistics: &BatchStatistics<T>,
+        _gradients: &mut [Array2<T>],
+        _share: T,
+    ) {
+    }
+}
+
+/// What is known of a layer's examples on the way back.
+pub(crate) struct BackwardStep<'s, T> {
+    pub(crate) tensors: &'s [Tensor<T>],
+    /// What the layer was given, unless that were the inputs of the network.
+    pub(crate) input: Option<ArrayView2<'s, T>>,
+    pub(crate) output: ArrayView2<'s, T>,
+    /// What it kept of its way forward.
+    pub(crate) kept: ArrayView2<'s, T>,
+    /// The gradient of the output; if the layer works in place, of the input afterwards.
+    pub(crate) gradient: ArrayViewMut2<'s, T>,
+    /// Where the gradient of the input goes otherwise.
+    pub(crate) input_gradient: Option<ArrayViewMut2<'s, T>>,
+    /// Memory for listing what of a gradient is not zero.
+    pub(crate) non_zero: &'s mut NonZeroIndex<T>,
+}
+
+/// `1 / m`, the share of one example in the mean.
+pub(crate) fn share_of<T: Element>(m: usize) -> T {
+    T::one() / T::from_f64(m as f64)
+}
+
+/// `1 / weight`, the share in the mean of one example of weight 1; nothing if all weigh nothing.
+pub(crate) fn share_of_weight<T: Element>(weight: f64) -> T {
+    if weight > 0.0 { T::one() / T::from_f64(weight) } else { T::zero() }
+}

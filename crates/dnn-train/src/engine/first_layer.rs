@@ -1,0 +1,81 @@
+//! What is made ready of the first layer before the tiles of a step run: chosen by shape.
+//!
+//! Where its weights are many and the examples few, not every tile reads all of them: `Z` of
+//! all examples is made at once, in parallel over units. Where most inputs are exactly 0, as around drawn
+//! digits, weights that lie input by input let the tiles leave these out.
+
+use std::ops::Range;
+
+use dnn_core::{Columns, Element, Features};
+use dnn_kernels::PackedWeights;
+use dnn_layers::{DenseBy, Network};
+use ndarray::{Array2, Axis, ShapeBuilder, s};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+
+use super::plan::{FirstLayerBy, first_layer_by, first_weights};
+
+/// Units of a task, where `Z` is made in parallel over units.
+const UNITS: usize = 32;
+
+/// What is ready for the tiles of a step.
+pub(super) struct FirstLayer<T> {
+    layer: usize,
+    /// `Z` of the layer for the batch, or nothing.
+    output: Array2<T>,
+    has_output: bool,
+    /// Its weights, laid out input by input.
+    packed: Option<PackedWeights<T>>,
+}
+
+impl<T: Element> FirstLayer<T> {
+    /// For tiles that take the weights as they are.
+    pub(super) fn by_weights() -> Self {
+        Self { layer: 0, output: Array2::zeros((0, 0)), has_output: false, packed: None }
+    }
+
+    /// For steps on up to `batch` examples like these.
+    pub(super) fn new(network: &Network<T>, batch: usize, x: &Features<'_, T>) -> Self {
+        let mut made = Self { layer: network.first_layer(), ..Self::by_weights() };
+        let weights @ (units, inputs) = first_weights(network);
+        match first_layer_by::<T>(weights, batch, x.share_of_zeros()) {
+            FirstLayerBy::Weights => {}
+            FirstLayerBy::Units => made.output = Array2::zeros((units, batch).f()),
+            FirstLayerBy::NonZeroInputs => made.packed = Some(PackedWeights::new(units, inputs)),
+        }
+        made
+    }
+
+    /// Makes all ready for a step on the examples `columns`.
+    pub(super) fn prepare(
+        &mut self,
+        network: &Network<T>,
+        x: &Features<'_, T>,
+        columns: Columns<'_>,
+    ) {
+        let [weights, bias] = network.layer_tensors(self.layer) else { return };
+        if let Some(packed) = &mut self.packed {
+            packed.fill(weights.values());
+        }
+        self.has_output = !self.output.is_empty() && x.is_in_place();
+        if self.has_output {
+            let (weights, bias) = (weights.values(), bias.values());
+            let mut output = self.output.slice_mut(s![.., ..columns.len()]);
+            let outs = output.axis_chunks_iter_mut(Axis(0), UNITS).into_par_iter();
+            let weights = weights.axis_chunks_iter(Axis(0), UNITS).into_par_iter();
+            let biases = bias.axis_chunks_iter(Axis(0), UNITS).into_par_iter();
+            outs.zip(weights).zip(biases).for_each(|((out, weights), bias)| {
+                x.linear_into(weights, bias.column(0), columns, &mut Vec::new(), out);
+            });
+        }
+    }
+
+    /// Where layer `l` finds its product for the examples at `positions` of the batch.
+    pub(super) fn of_layer(&self, l: usize, positions: Range<usize>) -> DenseBy<'_, T> {
+        match &self.packed {
+            _ if l != self.layer => DenseBy::Weights,
+            _ if self.has_output => DenseBy::Output(self.output.slice(s![.., positions])),
+            Some(packed) => DenseBy::Packed(packed),
+            None => DenseBy::Weights,
+        }
+    }
+}
