@@ -2,7 +2,8 @@
 
 use dnn_core::{CoreError, Element, PixelScaling, Shape};
 
-use crate::layer::{Buffers, Mode, ParameterSpec};
+use crate::layer::{Buffers, Mode};
+use crate::tensor::ParameterSpec;
 use crate::{Head, Layer, NetworkError};
 
 /// The most parameters a network has: 8 GiB of `f32`.

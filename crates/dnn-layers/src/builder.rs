@@ -8,7 +8,7 @@ use ndarray::Array2;
 use rand::Rng;
 
 use crate::architecture::{Architecture, Place};
-use crate::layer::{Initial, ParameterSpec};
+use crate::tensor::{Initial, ParameterSpec};
 use crate::{Activation, Dense, Head, Layer, Network, NetworkError};
 
 /// Collects what a new network is made of; start with [`Network::builder`].
@@ -21,6 +21,13 @@ pub struct NetworkBuilder<T> {
     outputs: usize,
     initializer: Initializer,
     element: PhantomData<T>,
+}
+
+impl<T: Element> Network<T> {
+    /// Starts a network for examples of this shape.
+    pub fn builder(input: Shape) -> NetworkBuilder<T> {
+        NetworkBuilder::new(input)
+    }
 }
 
 impl<T: Element> NetworkBuilder<T> {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use dnn_core::Element;
-use ndarray::{ArrayView2, ArrayViewMut2, Zip};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, Zip};
 use serde::{Deserialize, Serialize};
 
 use crate::Activation;
@@ -72,6 +72,37 @@ impl Head {
             }
         }
     }
+}
+
+/// From outputs `(n_L, m)` to class probabilities `(classes, m)`, or, where `out` has as many rows as they, to
+/// the same outputs.
+pub(crate) fn class_probabilities<T: Element>(
+    output: ArrayView2<'_, T>,
+    mut out: ArrayViewMut2<'_, T>,
+) {
+    if out.nrows() > output.nrows() {
+        let (first, second) = out.view_mut().split_at(Axis(0), 1);
+        Zip::from(first).and(second).and(output).for_each(|first, second, &p| {
+            (*first, *second) = (T::one() - p, p);
+        });
+    } else {
+        out.assign(&output);
+    }
+}
+
+/// The index of the largest of these class probabilities, the first of equals: the class that
+/// [`Network::predict`](crate::Network::predict) gives for a column of [`Network::predict_probabilities`](crate::Network::predict_probabilities).
+///
+/// # Panics
+/// If there is no number.
+pub fn most_probable<T: Element>(column: ArrayView1<'_, T>) -> usize {
+    let mut best = 0;
+    for (index, &value) in column.iter().enumerate() {
+        if value > column[best] {
+            best = index;
+        }
+    }
+    best
 }
 
 impl fmt::Display for Head {

@@ -10,9 +10,8 @@ use rayon::iter::{
 };
 
 use crate::error::NO_CLASSES;
-use crate::{
-    DenseBy, ForwardCaches, ForwardInputs, Given, Layer, Network, NetworkError, most_probable,
-};
+use crate::head::{class_probabilities, most_probable};
+use crate::{DenseBy, ForwardCaches, ForwardInputs, Given, Layer, Network, NetworkError};
 
 /// Examples that a task takes through all layers at a time; packed weights are worth it from half as many
 /// on.
@@ -152,7 +151,7 @@ impl<T: Element> PredictBuffers<T> {
                 let out: ArrayViewMut2<'_, T> = out;
                 let columns = Columns::Run { start: start + index * tile, len: out.ncols() };
                 forward(network, packed, ForwardInputs { x, columns }, caches);
-                Network::class_probabilities(caches.output(), out);
+                class_probabilities(caches.output(), out);
             };
             if m <= tile {
                 work((0, (&mut tiles[0], part)));

@@ -25,6 +25,13 @@ struct Row {
     bytes: usize,
 }
 
+impl<T: Element> Network<T> {
+    /// A table of the layers with their shapes, parameters and bytes.
+    pub fn summary(&self) -> Summary {
+        Summary::new(self)
+    }
+}
+
 impl Row {
     fn of(layer: &str, output: Shape) -> Self {
         let (layer, output) = (layer.to_owned(), output.to_string());

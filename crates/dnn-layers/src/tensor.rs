@@ -3,7 +3,58 @@
 use dnn_core::Element;
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
-use crate::layer::ParameterSpec;
+/// An array of a layer, before it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParameterSpec {
+    /// Its name in the layer, as in `dense1.weights`.
+    pub name: &'static str,
+    /// Rows.
+    pub rows: usize,
+    /// Columns.
+    pub columns: usize,
+    /// What it holds before training.
+    pub initial: Initial,
+    /// Whether a gradient changes it; other arrays follow the batches in another way.
+    pub is_trained: bool,
+    /// Whether L2 and weight decay pull it towards 0.
+    pub decays: bool,
+    /// Whether its numbers cannot be below 0, as a variance.
+    pub is_at_least_0: bool,
+}
+
+impl ParameterSpec {
+    /// Weights that the network's initialiser draws; they decay.
+    pub const fn weights(name: &'static str, rows: usize, columns: usize) -> Self {
+        let initial = Initial::Drawn;
+        Self { name, rows, columns, initial, is_trained: true, decays: true, is_at_least_0: false }
+    }
+
+    /// A trained number for each unit, which does not decay.
+    pub const fn for_each_unit(name: &'static str, units: usize, initial: Initial) -> Self {
+        Self { initial, decays: false, ..Self::weights(name, units, 1) }
+    }
+
+    /// The same, but no gradient changes it.
+    pub const fn not_trained(self) -> Self {
+        Self { is_trained: false, ..self }
+    }
+
+    /// The same, but none of its numbers can be below 0.
+    pub const fn at_least_0(self) -> Self {
+        Self { is_at_least_0: true, ..self }
+    }
+}
+
+/// What an array holds before training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Initial {
+    /// What the network's initialiser draws.
+    Drawn,
+    /// Zeros.
+    Zeros,
+    /// Ones.
+    Ones,
+}
 
 /// An array of a network and what becomes of it in training.
 #[derive(Debug, Clone, PartialEq)]

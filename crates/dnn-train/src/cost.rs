@@ -57,7 +57,7 @@ impl Cost {
         if found == expected {
             return Ok(());
         }
-        Err(TrainError::CostHead { cost: self, expected, found })
+        Err(TrainError::CostHead { cost: self.to_string(), expected, found })
     }
 }
 
@@ -91,7 +91,8 @@ impl<T: Element> Objective<'_, T> {
     pub(crate) fn sum_and_gradient(
         &self,
         head: Head,
-        (z, a): (ArrayView2<'_, T>, ArrayView2<'_, T>),
+        z: ArrayView2<'_, T>,
+        a: ArrayView2<'_, T>,
         examples: &Examples<'_, T>,
         columns: Columns<'_>,
         mut dz: ArrayViewMut2<'_, T>,
@@ -241,7 +242,8 @@ mod tests {
         let examples = Examples { features: Features::Real(z.view()), targets, weights: None };
         let sum = Objective::plain(cost).sum_and_gradient(
             head,
-            (z.view(), a.view()),
+            z.view(),
+            a.view(),
             &examples,
             columns,
             dz.view_mut(),

@@ -7,8 +7,6 @@ use dnn_layers::{Head, NetworkError};
 use dnn_store::StoreError;
 use thiserror::Error;
 
-use crate::Cost;
-
 /// What can be wrong with a training run or an evaluation.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -103,7 +101,7 @@ pub enum TrainError {
     #[error("{cost} expects a {expected} head, found a {found} head")]
     CostHead {
         /// The cost.
-        cost: Cost,
+        cost: String,
         /// The head it goes with.
         expected: Head,
         /// The network's head.
@@ -168,6 +166,13 @@ pub enum TrainError {
         /// The cause.
         source: rayon::ThreadPoolBuildError,
     },
+}
+
+impl TrainError {
+    /// A checkpoint whose parts do not fit one another.
+    pub(crate) fn unfit(found: String) -> Self {
+        Self::Checkpoint { found }
+    }
 }
 
 /// What helps against numbers that stop being finite at `step`.

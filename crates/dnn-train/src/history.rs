@@ -1,11 +1,10 @@
-//! What a run reports while it goes on, and keeps when it is over.
+//! What a run keeps of its epochs.
 
 use std::fmt;
-use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BestEpoch, Evaluation, GramPlan, Snapshot};
+use crate::Evaluation;
 
 /// One epoch of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +28,17 @@ pub struct EpochRecord {
     /// Whether what the run [monitors](crate::Monitor) was better than after all epochs before.
     #[serde(default)]
     pub best: bool,
+}
+
+/// The best epoch of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct BestEpoch {
+    /// Counted from 1.
+    pub epoch: u64,
+    /// Steps at its end, since the start of the run.
+    pub step: u64,
+    /// What was monitored.
+    pub value: f64,
 }
 
 /// Something that deserves a look, though the run goes on.
@@ -56,36 +66,6 @@ impl fmt::Display for Warning {
             ),
         }
     }
-}
-
-/// A report from a run in progress.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub enum Event<'a> {
-    /// The run begins, or goes on: in this form.
-    Plan(&'a GramPlan),
-    /// A step was made.
-    Step {
-        /// The epoch, counted from 1.
-        epoch: u64,
-        /// The step, counted from 1 over the whole run.
-        step: u64,
-        /// The batch within the epoch, counted from 1.
-        batch: usize,
-        /// The mean cost of the batch before the step.
-        cost: f64,
-    },
-    /// An epoch is over.
-    Epoch(&'a EpochRecord),
-    /// Something deserves a look.
-    Warning(&'a Warning),
-    /// The run can be saved as it is now: after every step, and after every epoch.
-    State(Snapshot<'a>),
-}
-
-/// The observer for those who only want the result: hears nothing, ends nothing.
-pub fn unobserved(_: Event<'_>) -> ControlFlow<()> {
-    ControlFlow::Continue(())
 }
 
 /// What a run leaves behind beside the network.

@@ -1,65 +1,15 @@
 //! L-BFGS: full-batch steps along a direction that remembers how the gradient has been changing.
 
-use dnn_core::{CoreError, Element};
+use dnn_core::Element;
 use dnn_layers::{BatchStatistics, Network, Tensor};
 use ndarray::Array2;
 
+use crate::Lbfgs;
 use crate::engine::{Engine, NotFinite};
-use crate::evaluation::Tally;
-use crate::settings::Setting;
+use crate::tally::Tally;
 
 /// One array for each of a network.
 type Arrays<T> = Vec<Array2<T>>;
-
-/// The limited-memory method of Broyden, Fletcher, Goldfarb and Shanno, with a line search for the strong
-/// Wolfe conditions; one step is one direction and its search, which looks at the whole training part a
-/// few times.
-///
-/// The learning rate is the first step length that a search tries, best 1.
-///
-/// # References
-/// Nocedal and Wright (2006), Numerical optimization, algorithms 7.4, 7.5, 3.5 and 3.6; with the safeguards
-/// of Schmidt's minFunc, as PyTorch has them.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Lbfgs {
-    /// How many steps are remembered, at least 1.
-    pub history: u64,
-    /// The most evaluations of one search, at least 1.
-    pub evaluations: u64,
-}
-
-impl Default for Lbfgs {
-    /// Ten steps, 25 evaluations.
-    fn default() -> Self {
-        Self { history: 10, evaluations: 25 }
-    }
-}
-
-impl Lbfgs {
-    pub(crate) fn settings(&mut self) -> Vec<Setting<'_>> {
-        vec![
-            Setting::count("history", &mut self.history),
-            Setting::count("evaluations", &mut self.evaluations),
-        ]
-    }
-
-    /// The most arrays that it remembers, each in the shapes of the parameters.
-    pub(crate) fn most_arrays(self) -> usize {
-        usize::try_from(self.history).unwrap_or(usize::MAX).saturating_mul(2)
-    }
-
-    /// Accepts pairs of steps and changes of the gradient.
-    pub(crate) fn check_memory(self, arrays: usize) -> Result<(), CoreError> {
-        if arrays.is_multiple_of(2) && arrays <= self.most_arrays() {
-            return Ok(());
-        }
-        Err(CoreError::Invalid {
-            what: "memory of the optimiser",
-            expected: "pairs of arrays, no more than its history",
-            found: arrays.to_string(),
-        })
-    }
-}
 
 /// Sufficient decrease and curvature of the Wolfe conditions.
 const DECREASE: f64 = 1e-4;
@@ -136,7 +86,7 @@ impl<T: Element> Driver<'_, '_, T> {
             self.rate
         };
         let from = trained(self.network);
-        let end = self.search(&from, &direction, (start.cost(), slope), t);
+        let end = self.search(&from, &direction, start.cost(), slope, t);
         self.move_to(&from, &direction, end.t);
         // Without anything found the search ended where it began.
         let Some(end_found) = end.found else { return Ok(start) };
@@ -180,7 +130,8 @@ impl<T: Element> Driver<'_, '_, T> {
         &mut self,
         from: &[Array2<T>],
         direction: &[Array2<T>],
-        (cost_0, slope_0): (f64, f64),
+        cost_0: f64,
+        slope_0: f64,
         mut t: f64,
     ) -> Point<T> {
         let start = || Point { t: 0.0, cost: cost_0, slope: slope_0, found: None };
@@ -200,7 +151,7 @@ impl<T: Element> Driver<'_, '_, T> {
             if rises || new.slope >= 0.0 {
                 break [previous, new];
             }
-            let bounds = (t + 0.01 * (t - previous.t), t * 10.0);
+            let bounds = [t + 0.01 * (t - previous.t), t * 10.0];
             t = lowest_of_cubic(&previous, &new, bounds);
             previous = new;
             new = self.look(from, direction, t);
@@ -215,7 +166,7 @@ impl<T: Element> Driver<'_, '_, T> {
             if (b - a) * longest < LEAST_CHANGE {
                 break;
             }
-            t = inside(lowest_of_cubic(&bracket[0], &bracket[1], (a, b)), (a, b), &mut stalled);
+            t = inside(lowest_of_cubic(&bracket[0], &bracket[1], [a, b]), [a, b], &mut stalled);
             let new = self.look(from, direction, t);
             looks += 1;
             let high = 1 - low;
@@ -240,7 +191,7 @@ impl<T: Element> Driver<'_, '_, T> {
 
 /// Where the cubic through two points with these slopes is lowest, within the bounds; in the middle of
 /// them if it has no such place.
-fn lowest_of_cubic<T>(a: &Point<T>, b: &Point<T>, (least, most): (f64, f64)) -> f64 {
+fn lowest_of_cubic<T>(a: &Point<T>, b: &Point<T>, [least, most]: [f64; 2]) -> f64 {
     let (a, b) = if a.t <= b.t { (a, b) } else { (b, a) };
     let d1 = a.slope + b.slope - 3.0 * (a.cost - b.cost) / (a.t - b.t);
     let square = d1 * d1 - a.slope * b.slope;
@@ -255,7 +206,7 @@ fn lowest_of_cubic<T>(a: &Point<T>, b: &Point<T>, (least, most): (f64, f64)) -> 
 
 /// Keeps `t` away from the ends of the bracket, where a search would make no progress: the second time in
 /// a row that it comes close to one, or when it is at one, it is moved a tenth of the way inside.
-fn inside(t: f64, (a, b): (f64, f64), stalled: &mut bool) -> f64 {
+fn inside(t: f64, [a, b]: [f64; 2], stalled: &mut bool) -> f64 {
     let tenth = 0.1 * (b - a);
     if (b - t).min(t - a) >= tenth {
         *stalled = false;

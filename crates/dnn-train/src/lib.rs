@@ -20,6 +20,7 @@
 
 mod augment;
 mod backward;
+mod check;
 mod checkpoint;
 mod class_weights;
 mod cost;
@@ -28,12 +29,15 @@ mod dropout;
 mod engine;
 mod error;
 mod evaluation;
+mod event;
 mod examples;
+mod fit;
 mod gradient_check;
 mod gram;
 mod history;
 mod lbfgs;
 mod metrics;
+mod named_rule;
 mod optimizer;
 mod plan;
 mod rate_finder;
@@ -41,8 +45,8 @@ mod regression;
 mod regularization;
 mod run;
 mod schedule;
-mod settings;
 mod stopping;
+mod tally;
 mod temperature;
 mod threads;
 mod totals;
@@ -59,17 +63,17 @@ pub use cost::Cost;
 pub use dropout::{DropoutMasks, apply_dropout};
 pub use engine::gradients;
 pub use error::TrainError;
-pub use evaluation::{Classification, Evaluation, evaluate};
+pub use evaluation::evaluate;
+pub use event::{Event, unobserved};
 pub use examples::{Examples, Targets};
 pub use gradient_check::{
     GradientCheck, WorstEntry, check_gradients, compare_gradients, relative_difference,
 };
 pub use gram::{GramChoice, GramOperations, GramPlan};
-pub use history::{EpochRecord, Event, History, Warning, unobserved};
-pub use lbfgs::Lbfgs;
+pub use history::{BestEpoch, EpochRecord, History, Warning};
 pub use metrics::{Average, ClassMetrics, Metrics, ReliabilityBin, metrics};
 pub use optimizer::{
-    AdaGrad, Adam, AdamW, Momentum, Optimizer, OptimizerState, RmsProp, update_parameters,
+    AdaGrad, Adam, AdamW, Lbfgs, Momentum, Optimizer, OptimizerState, RmsProp, update_parameters,
     update_parameters_with,
 };
 pub use plan::{LayerPlan, Plan};
@@ -77,7 +81,8 @@ pub use rate_finder::{RatePoint, RateSweep, find_learning_rate};
 pub use regression::{LabelSets, Regression};
 pub use regularization::{add_l2, clip_by_norm, clip_by_value, l2_cost};
 pub use schedule::{Moment, Schedule};
-pub use stopping::{BestEpoch, EarlyStopping, Monitor};
+pub use stopping::{EarlyStopping, Monitor};
+pub use tally::{Classification, Evaluation};
 pub use temperature::fit_temperature;
 pub use threads::{StepClock, SystemClock};
 pub use trainer::{Batch, BatchOrder, Clip, Trainer};

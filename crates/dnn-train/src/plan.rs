@@ -112,21 +112,22 @@ impl Trainer {
     /// How the engine would go about training `network` on these examples.
     pub fn plan<T: Element>(&self, network: &Network<T>, examples: &Examples<'_, T>) -> Plan {
         let x = &examples.features;
-        self.plan_on(network, examples.len(), (x.is_in_place(), x.share_of_zeros()))
+        self.plan_on(network, examples.len(), x.is_in_place(), x.share_of_zeros())
     }
 
     /// How the engine would go about training `network` on so many pictures, with pixels one after the other and
     /// few of them black.
     pub fn plan_for_pictures<T: Element>(&self, network: &Network<T>, examples: usize) -> Plan {
         let pixels = Array2::zeros((network.features(), 1).f());
-        self.plan_on(network, examples, (network.pixels(pixels.view()).is_in_place(), 0.0))
+        self.plan_on(network, examples, network.pixels(pixels.view()).is_in_place(), 0.0)
     }
 
     fn plan_on<T: Element>(
         &self,
         network: &Network<T>,
         examples: usize,
-        (in_place, zeros): (bool, f64),
+        in_place: bool,
+        zeros: f64,
     ) -> Plan {
         let batch = self.batch_len(examples);
         let group = group(network, batch);

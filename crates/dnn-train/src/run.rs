@@ -13,15 +13,16 @@ use crate::cost::Objective;
 use crate::dropout::Draws;
 use crate::engine::{Engine, NotFinite, Rule, StepContext};
 use crate::evaluation::tally;
-use crate::gram::{self, GramState, GramWork};
+use crate::event::Observer;
+use crate::gram::{self, DualStep, GramState, GramWork};
 use crate::lbfgs;
 use crate::optimizer::Step;
 use crate::plan;
 use crate::regularization::{
     add_l2_to, clip_array, clip_layers_by_norm, l2_cost_of, l2_cost_of_squares,
 };
+use crate::stopping::PlateauRule;
 use crate::threads::{AdaptiveThreads, StepTimer, with_spinning_workers};
-use crate::trainer::Observer;
 use crate::{
     Batch, Clip, Cost, Evaluation, Event, Examples, GramPlan, History, Moment, Monitor, Optimizer,
     Schedule, TrainError, Trainer,
@@ -51,6 +52,17 @@ struct Order {
     epoch: u64,
 }
 
+/// Which step it is, and on what.
+#[derive(Clone, Copy)]
+struct StepOf<'s> {
+    epoch: u64,
+    step: u64,
+    /// The columns of its examples.
+    batch: &'s [usize],
+    /// The learning rate.
+    rate: f64,
+}
+
 /// Why no further step is made here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pause {
@@ -61,9 +73,10 @@ enum Pause {
 /// What the steps of a run work in.
 struct Work<'w, T> {
     engine: Engine<T>,
+    order: Order,
     /// For the validation part, if there is one.
     measuring: Option<Engine<T>>,
-    /// In the Gram form.
+    /// In the dual (Gram) form.
     gram: Option<GramWork<T>>,
     augmented: Option<Augmented<'w, T>>,
     /// Cost and gradient of the whole training part where the last step of L-BFGS ended.
@@ -73,7 +86,8 @@ struct Work<'w, T> {
 impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
     pub(crate) fn new(
         trainer: &'r Trainer,
-        (cost, plan): (Cost, GramPlan),
+        cost: Cost,
+        plan: GramPlan,
         network: &Network<T>,
         training: &'r Examples<'a, T>,
         validation: Option<&'r Examples<'v, T>>,
@@ -105,7 +119,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         }
     }
 
-    /// Buffers for the whole run, and all products of examples in the Gram form.
+    /// Buffers for the whole run, and all products of examples in the dual (Gram) form.
     fn work(
         &self,
         network: &Network<T>,
@@ -129,7 +143,9 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             let y = self.validation.map(|part| &part.features);
             GramWork::new(state, x, y, trainer.l2)
         });
-        Ok(Work { engine, measuring, gram, augmented, evaluated: None })
+        let m = self.training.len();
+        let order = Order { columns: (0..m).collect(), seen: vec![false; m], epoch: 0 };
+        Ok(Work { engine, order, measuring, gram, augmented, evaluated: None })
     }
 
     pub(crate) fn all_epochs(
@@ -143,7 +159,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             return Ok(History::default());
         }
         let mut work = self.work(network, &mut state)?;
-        let result = self.epochs(network, &mut state, &mut work, (threads, observer));
+        let result = self.epochs(network, &mut state, &mut work, threads, observer);
         let x = &self.training.features;
         if let Some(gram) = &state.gram {
             gram::put(network, &gram.weights(x));
@@ -166,13 +182,12 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         network: &mut Network<T>,
         state: &mut RunState<T>,
         work: &mut Work<'_, T>,
-        (mut threads, observer): (AdaptiveThreads<'_>, &mut Observer<'_>),
+        mut threads: AdaptiveThreads<'_>,
+        observer: &mut Observer<'_>,
     ) -> Result<History, TrainError> {
-        let m = self.training.len();
-        let mut order = Order { columns: (0..m).collect(), seen: vec![false; m], epoch: 0 };
         let mut history = History::for_epochs(self.trainer.epochs);
         let mut part = |timer: &mut StepTimer<'_>| {
-            self.some_epochs(network, state, work, (&mut order, &mut history), (timer, observer))
+            self.some_epochs(network, state, work, &mut history, timer, observer)
         };
         while threads.run(&mut part)? == Pause::OtherThreads {}
         Ok(history)
@@ -184,18 +199,22 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         network: &mut Network<T>,
         state: &mut RunState<T>,
         work: &mut Work<'_, T>,
-        (order, history): (&mut Order, &mut History),
-        (timer, observer): (&mut StepTimer<'_>, &mut Observer<'_>),
+        history: &mut History,
+        timer: &mut StepTimer<'_>,
+        observer: &mut Observer<'_>,
     ) -> Result<Pause, TrainError> {
         let trainer = self.trainer;
         while state.progress.epoch <= trainer.epochs && !self.has_stopped(state) {
-            let Order { columns, seen, epoch } = order;
+            let Order { columns, seen, epoch } = &mut work.order;
             if *epoch != state.progress.epoch {
                 *epoch = state.progress.epoch;
                 trainer.arrange(*epoch, columns, seen)?;
             }
-            let flow = self.epoch(network, state, work, columns, (timer, observer))?;
-            if let ControlFlow::Break(pause) = flow {
+            // Lent out, because the steps change what else is in there.
+            let columns = std::mem::take(&mut work.order.columns);
+            let flow = self.epoch(network, state, work, &columns, timer, observer);
+            work.order.columns = columns;
+            if let ControlFlow::Break(pause) = flow? {
                 return Ok(pause);
             }
             let measured = self.validate(network, work, state)?;
@@ -219,7 +238,8 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         state: &mut RunState<T>,
         work: &mut Work<'_, T>,
         columns: &[usize],
-        (timer, observer): (&mut StepTimer<'_>, &mut Observer<'_>),
+        timer: &mut StepTimer<'_>,
+        observer: &mut Observer<'_>,
     ) -> Result<ControlFlow<Pause>, TrainError> {
         let (epoch, done) = (state.progress.epoch, state.progress.batches);
         if done == 0 {
@@ -230,7 +250,8 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             // A long decay would end in 0; at the least number there is nothing moves any more either.
             let least = T::min_positive_value().to_f64().unwrap_or(f64::MIN_POSITIVE);
             let rate = self.learning_rate(step, state).max(least);
-            let made = || self.step(network, state, work, (epoch, step, batch), rate);
+            let of = StepOf { epoch, step, batch, rate };
+            let made = || self.step(network, state, work, of);
             let (cost, others) = timer.step(|| with_spinning_workers(made));
             let cost = cost.map_err(|found| found.at(network, step, epoch, index + 1))?;
             state.progress.batches = index + 1;
@@ -275,7 +296,8 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         let min_delta = trainer.early_stopping.map_or(0.0, |stopping| stopping.min_delta);
         record.best = progress.comparison.note(self.monitor, min_delta, &record);
         if let Schedule::Plateau { factor, patience, threshold, .. } = trainer.schedule {
-            progress.plateau.note(self.monitor, (factor, patience, threshold), &record);
+            let rule = PlateauRule { factor, patience, threshold };
+            progress.plateau.note(self.monitor, rule, &record);
         }
         let warning = progress.watch.warning(&record, trainer.epochs);
         (progress.epoch, progress.batches) = (progress.epoch + 1, 0);
@@ -368,8 +390,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         network: &mut Network<T>,
         state: &mut RunState<T>,
         work: &mut Work<'_, T>,
-        (epoch, step, batch): (u64, u64, &[usize]),
-        rate: f64,
+        StepOf { epoch, step, batch, rate }: StepOf<'_>,
     ) -> Result<f64, NotFinite> {
         let Work { engine, gram, augmented, evaluated, .. } = work;
         let (examples, columns) = self.batch(epoch, batch, augmented.as_mut());
@@ -415,7 +436,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             penalty
         } else {
             engine.store_gradient(context)?;
-            self.follow_gradient(network, (engine, gram.as_mut()), state, rate)?
+            self.follow_gradient(network, engine, gram.as_mut(), state, rate)?
         };
         state.progress.totals.add(engine.tally(), penalty);
         update_running(network, engine.statistics(), batch.len());
@@ -435,7 +456,8 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
     fn follow_gradient(
         &self,
         network: &mut Network<T>,
-        (engine, gram): (&mut Engine<T>, Option<&mut GramWork<T>>),
+        engine: &mut Engine<T>,
+        gram: Option<&mut GramWork<T>>,
         state: &mut RunState<T>,
         rate: f64,
     ) -> Result<f64, NotFinite> {
@@ -456,9 +478,8 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         if let Some((work, state)) = &mut form {
             let share = share_of_weight(engine.tally().weight());
             let layer = network.first_layer();
-            let linear = (share, trainer.l2 / self.weight);
-            work.step(state, engine, layer, linear, (optimizer, rate))
-                .map_err(|what| NotFinite { what, layer })?;
+            let dual = DualStep { layer, share, l2: trainer.l2 / self.weight, optimizer, rate };
+            work.step(state, engine, dual).map_err(|what| NotFinite { what, layer })?;
         }
         let memory = &mut state.optimizer;
         memory.steps += 1;
@@ -556,7 +577,7 @@ mod tests {
         let trained = |threads: fn() -> AdaptiveThreads<'static>| {
             let (mut network, mut seen) = (first.clone(), Vec::new());
             let run =
-                Run::new(&trainer, (Cost::CategoricalCrossEntropy, plan), &first, &examples, None);
+                Run::new(&trainer, Cost::CategoricalCrossEntropy, plan, &first, &examples, None);
             let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
             let history = pool.install(|| {
                 let state = RunState::start(trainer.optimizer, &first);

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use dnn_core::CoreError;
 
-use crate::settings::{Rules, Setting};
+use crate::named_rule::{Rules, Setting};
 
 /// Where in a run a step is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use dnn_core::CoreError;
-use serde::{Deserialize, Serialize};
 
-use crate::{EpochRecord, Evaluation};
+use crate::{BestEpoch, EpochRecord, Evaluation};
 
 /// The number by which epochs are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,17 +99,6 @@ impl Default for EarlyStopping {
     }
 }
 
-/// The best epoch of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct BestEpoch {
-    /// Counted from 1.
-    pub epoch: u64,
-    /// Steps at its end, since the start of the run.
-    pub step: u64,
-    /// What was monitored.
-    pub value: f64,
-}
-
 /// What has been best so far.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Comparison {
@@ -168,6 +156,14 @@ impl Comparison {
     }
 }
 
+/// When a plateau schedule lowers the rate, and by how much.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct PlateauRule {
+    pub(crate) factor: f64,
+    pub(crate) patience: u64,
+    pub(crate) threshold: f64,
+}
+
 /// How far a plateau schedule has lowered the rate.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Plateau {
@@ -199,12 +195,8 @@ impl Plateau {
 
     /// Looks at an epoch; after more than `patience` in a row that are not better than the best by the
     /// share `threshold` of it, the rate falls by `factor`.
-    pub(crate) fn note(
-        &mut self,
-        monitor: Monitor,
-        (factor, patience, threshold): (f64, u64, f64),
-        record: &EpochRecord,
-    ) {
+    pub(crate) fn note(&mut self, monitor: Monitor, rule: PlateauRule, record: &EpochRecord) {
+        let PlateauRule { factor, patience, threshold } = rule;
         let Some(value) = monitor.value(record) else { return };
         let better = |best: f64| monitor.gain(value, best) > threshold * best.abs();
         if self.best.is_none_or(better) {

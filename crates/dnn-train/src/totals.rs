@@ -1,7 +1,7 @@
 //! What the steps of a run add up to.
 
-use crate::evaluation::Tally;
 use crate::examples::class_count;
+use crate::tally::Tally;
 use crate::{EpochRecord, Evaluation, Warning};
 
 /// Epochs in a row, and steps in them, in which every batch was given one class before a run warns:

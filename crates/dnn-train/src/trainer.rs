@@ -2,24 +2,19 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use dnn_core::{CoreError, Element, Purpose, RandomStream};
 use dnn_layers::{Layer, Network};
-use dnn_store::Scalar;
 
 use crate::augment;
-use crate::checkpoint::RunState;
 use crate::engine::plan::check_memory;
+use crate::named_rule::{Rules as _, Setting};
 use crate::optimizer::check_learning_rate;
-use crate::run::Run;
-use crate::settings::{Rules as _, Setting};
-use crate::threads::AdaptiveThreads;
 use crate::{
-    Augment, Checkpoint, ClassWeights, Cost, DropoutMasks, EarlyStopping, Event, Examples,
-    GramChoice, History, Monitor, Optimizer, Schedule, StepClock, Targets, TrainError,
+    Augment, ClassWeights, Cost, DropoutMasks, EarlyStopping, Examples, GramChoice, Monitor,
+    Optimizer, Schedule, StepClock, Targets, TrainError,
 };
 
 /// How many examples a step looks at.
@@ -117,8 +112,7 @@ impl fmt::Debug for BatchOrder {
 ///
 /// Regression, stopped early by the observer:
 /// ```
-/// use std::ops::ControlFlow;
-///
+/// ///
 /// use dnn_core::{Features, Purpose, RandomStream, Shape};
 /// use dnn_layers::{Activation, Head, Network};
 /// use dnn_train::{Event, Examples, Trainer};
@@ -221,9 +215,6 @@ impl Default for Trainer {
     }
 }
 
-/// Hears of everything that happens in a run, and may end it.
-pub(crate) type Observer<'o> = dyn FnMut(Event<'_>) -> ControlFlow<()> + Send + 'o;
-
 impl Trainer {
     /// Checks the settings themselves, for a network of `T`; [`fit`](Self::fit) does so first of
     /// all.
@@ -286,120 +277,6 @@ impl Trainer {
         }
     }
 
-    /// Trains `network` on `training`; measures `validation`, if given, after every epoch.
-    ///
-    /// `observer` hears every [`Event`]. With [`ControlFlow::Break`] the run ends there: told of a
-    /// step, after that step, and the epoch in progress leaves no record; told of an epoch, after it.
-    ///
-    /// The same settings, data and first weights give the same bits, whatever the number of threads.
-    ///
-    /// # Errors
-    /// [`TrainError`] if a setting is out of range, the examples or the cost do not fit the network,
-    /// or a number stops being finite: then the error names layer, step, epoch and batch, and the
-    /// network holds the parameters from before that step, unless it is the update itself that went
-    /// out of range.
-    pub fn fit<T: Element + Scalar>(
-        &self,
-        network: &mut Network<T>,
-        training: &Examples<'_, T>,
-        validation: Option<&Examples<'_, T>>,
-        observer: &mut Observer<'_>,
-    ) -> Result<History, TrainError> {
-        let state = RunState::start(self.optimizer, network);
-        self.run(network, (state, None), training, validation, observer)
-    }
-
-    /// Goes on with a run from a checkpoint of it, to the same bits as if it had never stopped; `network`
-    /// becomes the checkpoint's. The history has the epochs from there on.
-    ///
-    /// The run keeps the [form](crate::GramPlan) that it began in. The threads are free, and so is the number of epochs where the schedule does not depend on it: more
-    /// epochs extend a run. What is given as a function ([`order`](Self::order),
-    /// [`augment`](Self::augment), [`dropout_masks`](Self::dropout_masks)) has to be the same one; only its
-    /// presence can be checked.
-    ///
-    /// # Errors
-    /// [`TrainError::OtherRun`] with the first thing that differs, and those of [`fit`](Self::fit).
-    ///
-    /// # Examples
-    /// ```
-    /// use std::ops::ControlFlow;
-    ///
-    /// use dnn_core::{Features, Purpose, RandomStream, Shape};
-    /// use dnn_layers::{Activation, Network};
-    /// use dnn_train::{Checkpoint, Event, Examples, Trainer, unobserved};
-    /// use ndarray::array;
-    ///
-    /// let x = array![[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]];
-    /// let xor = Examples::classes(Features::Real(x.view()), &[0, 1, 1, 0]);
-    /// let first = Network::<f64>::builder(Shape::flat(2))
-    ///     .hidden(&[8], Activation::Tanh)
-    ///     .classes(["equal", "different"])
-    ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
-    /// let trainer = Trainer { epochs: 20, ..Trainer::default() };
-    /// let mut straight = first.clone();
-    /// trainer.fit(&mut straight, &xor, None, &mut unobserved)?;
-    ///
-    /// // The same run, saved and ended after step 7.
-    /// let (mut network, mut saved) = (first, Vec::new());
-    /// trainer.fit(&mut network, &xor, None, &mut |event| match event {
-    ///     Event::State(state) if state.step() == 7 => {
-    ///         saved = state.checkpoint().unwrap();
-    ///         ControlFlow::Break(())
-    ///     }
-    ///     _ => ControlFlow::Continue(()),
-    /// })?;
-    /// let checkpoint = Checkpoint::from_bytes(&saved)?;
-    /// trainer.resume(&mut network, checkpoint, &xor, None, &mut unobserved)?;
-    /// assert_eq!(network, straight);
-    /// # Ok::<(), dnn_train::TrainError>(())
-    /// ```
-    pub fn resume<T: Element + Scalar>(
-        &self,
-        network: &mut Network<T>,
-        checkpoint: Checkpoint<T>,
-        training: &Examples<'_, T>,
-        validation: Option<&Examples<'_, T>>,
-        observer: &mut Observer<'_>,
-    ) -> Result<History, TrainError> {
-        let (state, form) = checkpoint.open(self, training.len(), network)?;
-        self.run(network, (state, Some(form)), training, validation, observer)
-    }
-
-    fn run<T: Element + Scalar>(
-        &self,
-        network: &mut Network<T>,
-        (state, form): (RunState<T>, Option<bool>),
-        training: &Examples<'_, T>,
-        validation: Option<&Examples<'_, T>>,
-        observer: &mut Observer<'_>,
-    ) -> Result<History, TrainError> {
-        self.check::<T>()?;
-        let cost = self.cost.unwrap_or_else(|| Cost::of_head(network.head()));
-        training.check(network, cost)?;
-        self.check_network(network, training)?;
-        if let Some(validation) = validation {
-            validation.check(network, cost)?;
-        }
-        self.check_memory(network, training.len(), validation.map_or(0, Examples::len))?;
-        let mut plan =
-            self.gram_plan(network, training.len(), validation.map_or(0, Examples::len))?;
-        if let Some(form) = form {
-            plan = plan.resumed(form);
-        }
-        let run = Run::new(self, (cost, plan), network, training, validation)?;
-        let clock = self.clock.as_deref();
-        let work = || run.all_epochs(network, state, AdaptiveThreads::new(clock), observer);
-        match self.threads {
-            // Enters the surrounding pool once, for the whole run.
-            None => rayon::scope(|_| work()),
-            Some(threads) => rayon::ThreadPoolBuilder::new()
-                .num_threads(threads.get())
-                .build()
-                .map_err(|source| TrainError::Threads { threads: threads.get(), source })?
-                .install(work),
-        }
-    }
-
     /// What epochs are compared by, where nothing was said: the validation part, if there is one.
     pub(crate) fn monitor(&self, has_validation: bool) -> Result<Monitor, TrainError> {
         let usual = if has_validation { Monitor::ValidationCost } else { Monitor::Cost };
@@ -416,7 +293,7 @@ impl Trainer {
     }
 
     /// Checks what follows from the layers of the network and from what kind of targets there is.
-    fn check_network<T: Element>(
+    pub(crate) fn check_network<T: Element>(
         &self,
         network: &Network<T>,
         training: &Examples<'_, T>,

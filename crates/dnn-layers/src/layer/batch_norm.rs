@@ -5,10 +5,8 @@ use ndarray::{Array1, ArrayView1, ArrayView2, ArrayViewMut2, Zip};
 use serde::{Deserialize, Serialize};
 
 use super::statistics::RunningMut;
-use super::{
-    BatchStatistics, Buffers, Forward, Initial, Layer, Mode, ParameterSpec, Step, invalid,
-};
-use crate::Tensor;
+use super::{BatchStatistics, Buffers, Forward, Layer, Mode, Step, invalid};
+use crate::tensor::{Initial, ParameterSpec, Tensor};
 
 /// `gamma X_hat + beta`, where `X_hat` is what the layer is given, less its mean and over its deviation, unit by
 /// unit: those of the batch in training, running averages of them in prediction.

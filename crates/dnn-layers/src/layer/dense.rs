@@ -5,7 +5,8 @@ use dnn_kernels::PackedWeights;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Zip};
 use serde::{Deserialize, Serialize};
 
-use super::{Forward, Initial, Input, Layer, ParameterSpec, Step, invalid};
+use super::{Forward, Input, Layer, Step, invalid};
+use crate::tensor::{Initial, ParameterSpec};
 
 /// `Z = W A_prev + b`: every unit is connected to every number of the layer before.
 ///

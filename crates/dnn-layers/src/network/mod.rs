@@ -11,13 +11,10 @@ use dnn_kernels::{aligned_zeros, into_aligned};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
 use crate::architecture::{Architecture, Place};
-use crate::{
-    BatchStatistics, Head, Layer, NetworkBuilder, NetworkError, Provenance, Summary, Tensor,
-};
+use crate::{BatchStatistics, Head, Layer, NetworkError, Provenance, Tensor};
 
 pub use change::OutputScale;
 pub use forward::ForwardInputs;
-pub use predict::most_probable;
 
 /// A deep network, ready to use: see the [crate docs](crate).
 ///
@@ -57,11 +54,6 @@ impl<T: PartialEq> PartialEq for Network<T> {
 }
 
 impl<T: Element> Network<T> {
-    /// Starts a network for examples of this shape.
-    pub fn builder(input: Shape) -> NetworkBuilder<T> {
-        NetworkBuilder::new(input)
-    }
-
     /// The one constructor: everything is checked here. `arrays` are those of all layers, in the order of
     /// [`Layer::parameters`].
     pub(crate) fn assemble(
@@ -315,11 +307,6 @@ impl<T: Element> Network<T> {
     pub fn update_running(&mut self, layer: usize, batch: &BatchStatistics<T>, m: usize) {
         let tensors = &mut self.tensors[self.ranges[layer].clone()];
         self.architecture.layers[layer].forward::<T>().update_running(tensors, batch, m);
-    }
-
-    /// A table of the layers with their shapes, parameters and bytes.
-    pub fn summary(&self) -> Summary {
-        Summary::new(self)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Answers of a network.
 
 use dnn_core::{Element, Features};
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, Zip};
+use ndarray::{Array2, ArrayView1, ShapeBuilder};
 
 use crate::error::NO_CLASSES;
+use crate::head::most_probable;
 use crate::predictor::PredictBuffers;
 use crate::{Head, Network, NetworkError};
 
@@ -57,19 +58,6 @@ impl<T: Element> Network<T> {
         Ok(outputs)
     }
 
-    /// From outputs `(n_L, m)` to class probabilities `(classes, m)`, or, where `out` has as many rows as they, to
-    /// the same outputs.
-    pub(crate) fn class_probabilities(output: ArrayView2<'_, T>, mut out: ArrayViewMut2<'_, T>) {
-        if out.nrows() > output.nrows() {
-            let (first, second) = out.view_mut().split_at(Axis(0), 1);
-            Zip::from(first).and(second).and(output).for_each(|first, second, &p| {
-                (*first, *second) = (T::one() - p, p);
-            });
-        } else {
-            out.assign(&output);
-        }
-    }
-
     /// The class of every example, as its index in [`classes`](Self::classes).
     ///
     /// Of two classes the second wins with a probability strictly above 0.5; of more the most
@@ -96,19 +84,4 @@ impl<T: Element> Network<T> {
             _ => most_probable(output),
         }
     }
-}
-
-/// The index of the largest of these class probabilities, the first of equals: the class that
-/// [`Network::predict`] gives for a column of [`Network::predict_probabilities`].
-///
-/// # Panics
-/// If there is no number.
-pub fn most_probable<T: Element>(column: ArrayView1<'_, T>) -> usize {
-    let mut best = 0;
-    for (index, &value) in column.iter().enumerate() {
-        if value > column[best] {
-            best = index;
-        }
-    }
-    best
 }

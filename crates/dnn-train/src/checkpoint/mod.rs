@@ -3,6 +3,7 @@
 //! Each major version of the file has its layout in a module of its own, as structs that never change. [`v2`] is
 //! written; all are read. What a file says comes to one form, [`Contents`], before anything is made of it.
 
+pub(crate) mod array;
 mod progress;
 mod v1;
 mod v2;
@@ -11,7 +12,7 @@ use std::path::Path;
 
 use dnn_core::{Element, Features};
 use dnn_layers::Network;
-use dnn_store::{Scalar, StoredTensor, Tensor, Values};
+use dnn_store::{Scalar, StoredTensor};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,7 @@ use crate::engine::plan::first_weights;
 use crate::gram::{GramState, put};
 use crate::{GramChoice, Optimizer, OptimizerState, TrainError, Trainer};
 
+use array::NamedArray;
 pub(crate) use progress::Progress;
 
 /// The first bytes of a checkpoint of any version, and what messages call it.
@@ -35,7 +37,7 @@ pub(crate) struct RunState<T> {
     pub(crate) optimizer: OptimizerState<T>,
     /// The network after the best epoch, if it is kept.
     pub(crate) best: Option<Network<T>>,
-    /// The first layer, in a run in the Gram form once it has begun; the weights of the first layer of the
+    /// The first layer, in a run in the dual (Gram) form once it has begun; the weights of the first layer of the
     /// network and of the best one are meaningless then.
     pub(crate) gram: Option<GramState<T>>,
 }
@@ -82,23 +84,6 @@ struct MemoryOf<'n> {
     /// Which memory of the parameter it is, from 0 on.
     memory: usize,
     parameter: &'n str,
-}
-
-/// An array with its name, on its way into a file.
-pub(crate) struct NamedArray<'a> {
-    name: String,
-    dims: Vec<usize>,
-    values: Values<'a>,
-}
-
-impl<'a> NamedArray<'a> {
-    pub(crate) fn new<T: Scalar>(name: &str, dims: Vec<usize>, values: &'a [T]) -> Self {
-        Self { name: name.to_owned(), dims, values: Values::new(values) }
-    }
-
-    fn as_tensor(&self) -> Tensor<'_> {
-        Tensor { name: &self.name, dims: &self.dims, values: self.values }
-    }
 }
 
 /// What an optimiser has memory for.
@@ -274,15 +259,17 @@ impl<T: Element + Scalar> Checkpoint<T> {
         let rest = memories.tensors.as_slice();
         let gram = GramState::load(rest, first_weights(&network))?;
         if gram.is_none() && !rest.is_empty() {
-            return Err(unfit("more arrays".to_owned()));
+            return Err(TrainError::unfit("more arrays".to_owned()));
         }
-        progress.check(network.outputs()).map_err(unfit)?;
+        progress.check(network.outputs()).map_err(TrainError::unfit)?;
         if steps != progress.totals.steps() {
             let made = progress.totals.steps();
-            return Err(unfit(format!("{steps} steps of the optimiser in {made} of the run")));
+            return Err(TrainError::unfit(format!(
+                "{steps} steps of the optimiser in {made} of the run"
+            )));
         }
         if best.as_ref().is_some_and(|best| !are_alike(best, &network)) {
-            return Err(unfit("another network as best".to_owned()));
+            return Err(TrainError::unfit("another network as best".to_owned()));
         }
         let optimizer = OptimizerState { steps, memory };
         let state = RunState { progress, optimizer, best, gram };
@@ -309,7 +296,7 @@ impl<T: Element + Scalar> Checkpoint<T> {
     }
 
     /// The same, to be changed in place: what goes on from there is another run. In the
-    /// [Gram form](crate::GramPlan) the first layer begins anew there: what momentum remembers of its weights
+    /// [dual (Gram) form](crate::GramPlan) the first layer begins anew there: what momentum remembers of its weights
     /// is forgotten.
     pub fn network_mut(&mut self) -> &mut Network<T> {
         self.changed = true;
@@ -326,7 +313,7 @@ impl<T: Element + Scalar> Checkpoint<T> {
         self.state.progress.records
     }
 
-    /// The state of a run by these settings, and whether it is in the Gram form; `network` becomes the
+    /// The state of a run by these settings, and whether it is in the dual (Gram) form; `network` becomes the
     /// checkpoint's.
     pub(crate) fn open(
         mut self,
@@ -349,11 +336,11 @@ impl<T: Element + Scalar> Checkpoint<T> {
             return other("settings".to_owned(), names(&self.settings), names(&present));
         }
         let (batch, progress) = (trainer.batch_len(examples), &self.state.progress);
-        progress.check_place(examples, batch).map_err(unfit)?;
+        progress.check_place(examples, batch).map_err(TrainError::unfit)?;
         if self.state.best.is_some() != (trainer.keeps_best() && progress.comparison.best.is_some())
         {
             let kept = if self.state.best.is_some() { "a best network" } else { "no best network" };
-            return Err(unfit(format!("{kept} beside {:?}", progress.comparison.best)));
+            return Err(TrainError::unfit(format!("{kept} beside {:?}", progress.comparison.best)));
         }
         let (kept, now) = (self.network.summary(), network.summary());
         if kept != now || self.network.input() != network.input() {
@@ -365,7 +352,7 @@ impl<T: Element + Scalar> Checkpoint<T> {
         let refused = if in_gram_form { GramChoice::Never } else { GramChoice::Always };
         if trainer.gram == refused {
             let kept = if in_gram_form { "always" } else { "never" };
-            return other("Gram form".to_owned(), kept.to_owned(), refused.to_string());
+            return other("dual (Gram) form".to_owned(), kept.to_owned(), refused.to_string());
         }
         if self.changed {
             self.state.gram = None;
@@ -390,8 +377,8 @@ fn read_network<T: Element + Scalar>(
 ) -> Result<Network<T>, TrainError> {
     match tensor {
         Some(tensor) if tensor.name() == expected => Ok(Network::from_bytes(tensor.bytes())?),
-        Some(tensor) => Err(unfit(format!("`{}` for `{expected}`", tensor.name()))),
-        None => Err(unfit(format!("no `{expected}`"))),
+        Some(tensor) => Err(TrainError::unfit(format!("`{}` for `{expected}`", tensor.name()))),
+        None => Err(TrainError::unfit(format!("no `{expected}`"))),
     }
 }
 
@@ -415,15 +402,19 @@ impl Memories<'_, '_> {
         for Parameter { name, shape } in &self.parameters {
             let of = MemoryOf { position: self.position, memory, parameter: name };
             let expected = (self.name)(of);
-            let tensor = self.tensors.next().ok_or_else(|| unfit("fewer arrays".to_owned()))?;
+            let tensor =
+                self.tensors.next().ok_or_else(|| TrainError::unfit("fewer arrays".to_owned()))?;
             if tensor.name() != expected {
-                return Err(unfit(format!("`{}` for `{expected}`", tensor.name())));
+                return Err(TrainError::unfit(format!("`{}` for `{expected}`", tensor.name())));
             }
             if *tensor.dims() != [shape.0, shape.1] {
-                return Err(unfit(format!("{:?} for {shape:?} in `{expected}`", tensor.dims())));
+                return Err(TrainError::unfit(format!(
+                    "{:?} for {shape:?} in `{expected}`",
+                    tensor.dims()
+                )));
             }
             let array = Array2::from_shape_vec(*shape, tensor.to_vec::<T>()?);
-            arrays.push(array.map_err(|error| unfit(error.to_string()))?);
+            arrays.push(array.map_err(|error| TrainError::unfit(error.to_string()))?);
             self.position += 1;
         }
         let mut arrays = arrays.into_iter();
@@ -431,8 +422,4 @@ impl Memories<'_, '_> {
         let all = trained.map(|is_trained| if is_trained { arrays.next() } else { None });
         Ok(all.map(Option::unwrap_or_default).collect())
     }
-}
-
-pub(crate) fn unfit(found: String) -> TrainError {
-    TrainError::Checkpoint { found }
 }

@@ -14,9 +14,9 @@
 use dnn_store::{Format, StoredTensor};
 use serde::{Deserialize, Serialize};
 
-use super::{Contents, MAGIC, MemoryOf, NAME, Setting, progress, unfit};
-use crate::evaluation::{Classification, Tally};
+use super::{Contents, MAGIC, MemoryOf, NAME, Setting, progress};
 use crate::stopping;
+use crate::tally::{Classification, Tally};
 use crate::totals;
 use crate::{Clip, EarlyStopping, TrainError, Trainer};
 
@@ -129,7 +129,7 @@ fn reference(tensors: &[StoredTensor<'_>]) -> Result<Option<f64>, TrainError> {
     };
     match tensor.to_vec::<f64>()?[..] {
         [reference] => Ok(Some(reference)),
-        _ => Err(unfit(format!("no single number in `{REFERENCE}`"))),
+        _ => Err(TrainError::unfit(format!("no single number in `{REFERENCE}`"))),
     }
 }
 
@@ -245,7 +245,7 @@ impl Progress {
             Answers::Single(class) => totals::Answers::Single(to_usize(class)),
             Answers::Several => totals::Answers::Several,
         };
-        let best = comparison.best.map(|best| stopping::BestEpoch {
+        let best = comparison.best.map(|best| crate::BestEpoch {
             epoch: best.epoch,
             step: best.step,
             value: best.value,

@@ -21,7 +21,7 @@ use dnn_kernels::{
 use dnn_layers::Network;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 
-use super::plan::{self, Part};
+use super::part::{Part, part};
 use super::target::GradientTarget;
 use super::tile::Tile;
 use crate::Examples;
@@ -118,7 +118,7 @@ impl<T: Element> Blocks<T> {
             return None;
         }
         let of = |tensor: usize| {
-            let is_weights = plan::part(network, tensor) == Part::Weights;
+            let is_weights = part(network, tensor) == Part::Weights;
             let units = if is_weights { network.tensors()[tensor].values().nrows() } else { 0 };
             LayerGradient {
                 dz: aligned_zeros((units, batch.next_multiple_of(APART) + APART)),
@@ -152,14 +152,15 @@ impl<T: Element> Blocks<T> {
         };
         let blocks = inputs.div_ceil(width(inputs));
         let alone = units * inputs * job.columns.len() < LEAST_WORK;
-        self.part(job, (0..blocks, inputs), alone, target)
+        self.part(job, 0..blocks, inputs, alone, target)
     }
 
     /// Some blocks, halved until a task has one; `inputs` are those of the layer.
     fn part(
         &self,
         job: &BlockJob<'_, '_, T>,
-        (blocks, inputs): (Range<usize>, usize),
+        blocks: Range<usize>,
+        inputs: usize,
         alone: bool,
         target: GradientTarget<'_, T>,
     ) -> bool {
@@ -171,8 +172,8 @@ impl<T: Element> Blocks<T> {
         let middle = usize::midpoint(blocks.start, blocks.end);
         let (left, right) = target.split_at((middle - blocks.start) * width);
         let (first, second) = (blocks.start..middle, middle..blocks.end);
-        let first = || self.part(job, (first.clone(), inputs), alone, left);
-        let second = || self.part(job, (second.clone(), inputs), alone, right);
+        let first = || self.part(job, first.clone(), inputs, alone, left);
+        let second = || self.part(job, second.clone(), inputs, alone, right);
         let both = if alone { (first(), second()) } else { rayon::join(first, second) };
         both.0 && both.1
     }
@@ -202,14 +203,14 @@ impl<T: Element> Blocks<T> {
             for start in (0..m).step_by(EXAMPLES) {
                 let positions = start..m.min(start + EXAMPLES);
                 if let Some(inputs) = job.in_place(positions.clone(), rows.clone()) {
-                    self.multiply_sparse(job, (part.clone(), start), inputs, sums.view_mut());
+                    self.multiply_sparse(job, part.clone(), start, inputs, sums.view_mut());
                     continue;
                 }
                 let mut panel = panel.slice_mut(s![..positions.len(), ..rows.len()]);
                 if first == 0 || !fits {
                     job.fill(positions.clone(), rows.clone(), panel.view_mut());
                 }
-                self.multiply_sparse(job, (part.clone(), start), panel.view(), sums.view_mut());
+                self.multiply_sparse(job, part.clone(), start, panel.view(), sums.view_mut());
             }
             self.path.vectorized(Multiply { values: sums.view_mut(), by: job.share });
             finite &= target.take(part, sums);
@@ -221,7 +222,8 @@ impl<T: Element> Blocks<T> {
     fn multiply_sparse(
         &self,
         job: &BlockJob<'_, '_, T>,
-        (units, start): (Range<usize>, usize),
+        units: Range<usize>,
+        start: usize,
         inputs: ArrayView2<'_, T>,
         mut sums: ArrayViewMut2<'_, T>,
     ) {

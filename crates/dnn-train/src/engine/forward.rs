@@ -12,7 +12,7 @@ use super::tile::{NotFinite, Tile, all_finite};
 use super::{Engine, StepContext};
 use crate::backward::backward;
 use crate::dropout::Masks;
-use crate::evaluation::Tally;
+use crate::tally::Tally;
 
 impl<T: Element> Engine<T> {
     /// Outputs and costs of the examples: those of training if it [draws](StepContext::draws), else those of
@@ -167,7 +167,7 @@ impl<T: Element> Tile<T> {
             (0..depth).find(is_bad).map(|layer| NotFinite { what: "output Z", layer });
         let (caches, dz) = self.last_gradient_mut();
         let (z, a) = (caches.logits(), caches.output());
-        let sum = objective.sum_and_gradient(network.head(), (z, a), examples, columns, dz);
+        let sum = objective.sum_and_gradient(network.head(), z, a, examples, columns, dz);
         if self.not_finite.is_none() && !sum.cost.is_finite() {
             self.not_finite = Some(NotFinite { what: "cost", layer: depth - 1 });
         }

@@ -18,13 +18,14 @@ use rayon::iter::{
 };
 
 use super::blocks::BlockJob;
-use super::plan::{GROUP_TILE, Part};
+use super::part::Part;
+use super::plan::GROUP_TILE;
 use super::target::GradientTarget;
 use super::tile::{NotFinite, Tile, all_finite};
 use super::{Engine, StepContext};
 use crate::Examples;
 use crate::backward::{accumulate_bias, share_of_weight};
-use crate::evaluation::Tally;
+use crate::tally::Tally;
 
 impl<T: Element> Engine<T> {
     /// Forward and back, and the gradient of the mean cost of the examples.

@@ -16,6 +16,7 @@ mod first_layer;
 mod forward;
 mod gradient;
 mod outside;
+mod part;
 pub(crate) mod plan;
 mod target;
 mod tile;
@@ -34,12 +35,12 @@ pub(crate) use self::context::StepContext;
 use self::first_layer::FirstLayer;
 pub(crate) use self::outside::FIRST_DRAWS;
 pub use self::outside::gradients;
-use self::plan::Part;
+use self::part::{Part, part};
 pub(crate) use self::target::Rule;
 pub(crate) use self::tile::NotFinite;
 use self::tile::{Tile, Use};
 use crate::dropout::MaskPlan;
-use crate::evaluation::Tally;
+use crate::tally::Tally;
 
 /// The buffers of a training run.
 pub(crate) struct Engine<T> {
@@ -131,7 +132,7 @@ impl<T: Element> Engine<T> {
             statistics: segments[1..].iter().map(standard).collect(),
             segments,
             masks: MaskPlan::new(network),
-            parts: (0..network.tensors().len()).map(|it| plan::part(network, it)).collect(),
+            parts: (0..network.tensors().len()).map(|it| part(network, it)).collect(),
             gradient: Vec::new(),
             scratch: Vec::new(),
             blocks: None,

@@ -7,7 +7,7 @@ use dnn_kernels::NonZeroIndex;
 use dnn_layers::{ForwardCaches, Network};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
-use crate::evaluation::Tally;
+use crate::tally::Tally;
 
 /// Something stopped being finite: which numbers, and of which layer, counted from 0 among all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

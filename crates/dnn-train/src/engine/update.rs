@@ -6,7 +6,7 @@ use dnn_layers::Network;
 use super::Engine;
 use super::blocks::BlockJob;
 use super::gradient::side_by_side;
-use super::plan::Part;
+use super::part::Part;
 use super::target::{GradientTarget, Rule};
 use super::tile::NotFinite;
 use crate::backward::share_of_weight;

@@ -8,6 +8,7 @@
 //! The weights themselves are a function of `a` and `S`, made whenever somebody asks and never read back:
 //! looking at a run does not change it.
 
+mod choice;
 mod plan;
 mod saved;
 
@@ -16,9 +17,9 @@ use dnn_layers::Network;
 use ndarray::{Array2, ArrayView2, Axis, Zip};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-pub use plan::{GramChoice, GramOperations, GramPlan};
+pub use choice::GramChoice;
+pub use plan::{GramOperations, GramPlan};
 
-use crate::checkpoint::unfit;
 use crate::engine::Engine;
 use crate::optimizer::each;
 use crate::{Optimizer, TrainError};
@@ -94,7 +95,9 @@ impl<T: Element> GramState<T> {
             return Ok(());
         }
         let found = self.place.sums.ncols();
-        Err(unfit(format!("the Gram form of {found} examples, or of another optimiser")))
+        Err(TrainError::unfit(format!(
+            "the dual (Gram) form of {found} examples, or of another optimiser"
+        )))
     }
 
     /// The weights of the first layer as they are.
@@ -135,7 +138,20 @@ pub(crate) fn put<T: Element>(network: &mut Network<T>, weights: &Array2<T>) {
     network.tensors_mut()[first].values_mut().assign(weights);
 }
 
-/// What the steps of a run in the Gram form work in, beside its state.
+/// A step of the first layer in the dual form.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DualStep {
+    /// Which layer that is, counted from 0.
+    pub(crate) layer: usize,
+    /// The share of one example in the mean.
+    pub(crate) share: f64,
+    /// The share of the weights that L2 adds to their gradient.
+    pub(crate) l2: f64,
+    pub(crate) optimizer: Optimizer,
+    pub(crate) rate: f64,
+}
+
+/// What the steps of a run in the dual (Gram) form work in, beside its state.
 pub(crate) struct GramWork<T> {
     gram: Gram<T>,
     dz: SparseLeft<T>,
@@ -201,13 +217,12 @@ impl<T: Element> GramWork<T> {
         &mut self,
         state: &mut GramState<T>,
         engine: &Engine<T>,
-        first_layer: usize,
-        (share, l2): (f64, f64),
-        (optimizer, rate): (Optimizer, f64),
+        step: DualStep,
     ) -> Result<(), &'static str> {
+        let DualStep { layer, share, l2, optimizer, rate } = step;
         let gradient = &mut self.gradient;
         let sums = gradient.sums.axis_chunks_iter_mut(Axis(1), engine.tile_width());
-        sums.into_par_iter().zip(engine.first_dz(first_layer)).for_each(|(mut sums, dz)| {
+        sums.into_par_iter().zip(engine.first_dz(layer)).for_each(|(mut sums, dz)| {
             for (sums, dz) in sums.rows_mut().into_iter().zip(dz.rows()) {
                 sums.into_iter().zip(dz).for_each(|(sum, &dz)| *sum = dz.into());
             }

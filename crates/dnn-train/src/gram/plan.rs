@@ -1,58 +1,18 @@
-//! Whether a run takes the Gram form: by its operations and its memory, counted before it begins.
+//! Whether a run takes the dual (Gram) form: by its operations and its memory, counted before it begins.
 
 use std::fmt;
-use std::str::FromStr;
 
 use dnn_core::{CoreError, Element, Gram, SparseLeft};
 use dnn_layers::Network;
 use serde::Serialize;
 
 use crate::engine::plan::first_weights;
-use crate::{Batch, Clip, Optimizer, TrainError, Trainer};
+use crate::{Batch, Clip, GramChoice, Optimizer, TrainError, Trainer};
 
-/// Beyond so many bytes the Gram form is only taken where it was asked for.
+/// Beyond so many bytes the dual (Gram) form is only taken where it was asked for.
 const MOST_BYTES: u128 = 1 << 30;
 /// A run of fewer multiplications is soon over in any form.
 const LEAST_OPERATIONS: u128 = 1 << 24;
-
-/// Whether full-batch gradient descent works on the products of the examples with each other, in place of the
-/// first layer's weights: see [`GramPlan`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum GramChoice {
-    /// Where that takes fewer operations over the whole run, which is not a small one, and at most 1 GiB.
-    #[default]
-    Auto,
-    /// In any case; a run that cannot be in this form is refused.
-    Always,
-    /// In no case.
-    Never,
-}
-
-impl GramChoice {
-    /// The names of all choices.
-    pub const NAMES: &'static [&'static str] = &["auto", "always", "never"];
-}
-
-impl fmt::Display for GramChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(Self::NAMES[*self as usize])
-    }
-}
-
-impl FromStr for GramChoice {
-    type Err = CoreError;
-
-    fn from_str(name: &str) -> Result<Self, CoreError> {
-        [Self::Auto, Self::Always, Self::Never]
-            .into_iter()
-            .find(|choice| choice.to_string() == name)
-            .ok_or_else(|| CoreError::UnknownName {
-                kind: "choice of the Gram form",
-                found: name.to_owned(),
-                expected: Self::NAMES.join(", "),
-            })
-    }
-}
 
 /// The form of the first layer in a run, and what it was chosen by.
 ///
@@ -76,20 +36,20 @@ impl FromStr for GramChoice {
 /// let short = Trainer { epochs: 1, ..trainer };
 /// assert_eq!(
 ///     short.gram_plan(&network, 209, 0)?.to_string(),
-///     "first layer in plain form (more operations): 1.03e8 multiplications, as Gram form 3.73e8"
+///     "first layer in plain form (more operations): 1.03e8 multiplications, as dual (Gram) form 3.73e8"
 /// );
 /// # Ok::<(), dnn_train::TrainError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct GramPlan {
-    /// Whether the run is in the Gram form.
+    /// Whether the run is in the dual (Gram) form.
     pub taken: bool,
     /// Why it is, or is not.
     pub reason: &'static str,
     /// Multiplications of the first layer over the whole run.
     pub operations: GramOperations,
-    /// Bytes that the Gram form takes.
+    /// Bytes that the dual (Gram) form takes.
     pub bytes: u128,
 }
 
@@ -160,7 +120,7 @@ impl Trainer {
     /// examples after every epoch, and why. A run that is resumed keeps the form that it began in.
     ///
     /// # Errors
-    /// [`CoreError::Invalid`] if [`gram`](Self::gram) says always, and the run cannot be in the Gram form.
+    /// [`CoreError::Invalid`] if [`gram`](Self::gram) says always, and the run cannot be in the dual (Gram) form.
     pub fn gram_plan<T: Element>(
         &self,
         network: &Network<T>,
@@ -189,7 +149,7 @@ impl Trainer {
         let (taken, reason) = match (self.gram, obstacle) {
             (GramChoice::Always, Some(found)) => {
                 return Err(CoreError::Invalid {
-                    what: "Gram form",
+                    what: "dual (Gram) form",
                     expected: "full batches in their own order and steps that are linear in the gradient",
                     found: found.to_owned(),
                 }
@@ -210,7 +170,7 @@ impl Trainer {
         Ok(GramPlan { taken, reason, operations, bytes })
     }
 
-    /// What keeps a run from being in the Gram form, whatever its sizes.
+    /// What keeps a run from being in the dual (Gram) form, whatever its sizes.
     fn gram_obstacle(&self) -> Option<&'static str> {
         if self.batch != Batch::Full {
             Some("mini-batches")
@@ -243,16 +203,5 @@ mod tests {
         let huge =
             Sizes { units: most, features: most, training: 1 << 40, validation: 0, steps: most };
         assert_eq!(GramOperations::count(huge).plain, u128::MAX);
-    }
-
-    #[test]
-    fn choices_are_their_names() {
-        for name in GramChoice::NAMES {
-            assert_eq!(
-                name.parse::<GramChoice>().map(|choice| choice.to_string()),
-                Ok((*name).to_owned())
-            );
-        }
-        assert!("yes".parse::<GramChoice>().is_err());
     }
 }

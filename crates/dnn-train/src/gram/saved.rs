@@ -1,4 +1,4 @@
-//! The first layer in the Gram form as arrays of a checkpoint. Their names are a part of the format.
+//! The first layer in the dual (Gram) form as arrays of a checkpoint. Their names are a part of the format.
 
 use dnn_core::Element;
 use dnn_store::{Scalar, StoredTensor};
@@ -6,7 +6,7 @@ use ndarray::Array2;
 
 use super::{Best, DualWeights, GramState};
 use crate::TrainError;
-use crate::checkpoint::{NamedArray, unfit};
+use crate::checkpoint::array::NamedArray;
 
 impl DualWeights {
     fn save<'a>(&'a self, name: &str, to: &mut Vec<NamedArray<'a>>) {
@@ -65,7 +65,10 @@ impl<T: Element + Scalar> GramState<T> {
             (Some(base), Some(place)) if used == tensors.len() => {
                 Ok(Some(Self { base, place, direction, best }))
             }
-            _ => Err(unfit(format!("{} for {used} in the Gram form", tensors.len()))),
+            _ => Err(TrainError::unfit(format!(
+                "{} for {used} in the dual (Gram) form",
+                tensors.len()
+            ))),
         }
     }
 }
@@ -85,8 +88,10 @@ fn array<T: Element + Scalar>(
         return Ok(None);
     };
     if *tensor.dims() != [shape.0, shape.1] {
-        return Err(unfit(format!("{:?} for {shape:?} in `{name}`", tensor.dims())));
+        return Err(TrainError::unfit(format!("{:?} for {shape:?} in `{name}`", tensor.dims())));
     }
     let values = tensor.to_vec::<T>()?;
-    Array2::from_shape_vec(shape, values).map(Some).map_err(|error| unfit(error.to_string()))
+    Array2::from_shape_vec(shape, values)
+        .map(Some)
+        .map_err(|error| TrainError::unfit(error.to_string()))
 }

@@ -2,7 +2,7 @@
 
 use dnn_core::Element;
 
-use crate::settings::Setting;
+use crate::named_rule::Setting;
 
 /// Gradient descent at a rate of its own for each number, by all of its gradients so far.
 ///

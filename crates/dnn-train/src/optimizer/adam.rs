@@ -2,8 +2,8 @@
 
 use dnn_core::Element;
 
+use crate::named_rule::Setting;
 use crate::schedule::power;
-use crate::settings::Setting;
 
 /// Momentum and a rate of its own for each number, both corrected for their start at 0.
 ///

@@ -5,6 +5,7 @@
 
 mod ada_grad;
 mod adam;
+mod lbfgs;
 mod momentum;
 mod rms_prop;
 mod state;
@@ -16,11 +17,11 @@ use dnn_core::{CoreError, Element, Parameters};
 use dnn_kernels::aligned_zeros;
 use ndarray::Array2;
 
-use crate::Lbfgs;
-use crate::settings::{Rules, Setting};
+use crate::named_rule::{Rules, Setting};
 
 pub use ada_grad::AdaGrad;
 pub use adam::{Adam, AdamW};
+pub use lbfgs::Lbfgs;
 pub use momentum::Momentum;
 pub use rms_prop::RmsProp;
 pub use state::OptimizerState;

@@ -2,7 +2,7 @@
 
 use dnn_core::Element;
 
-use crate::settings::Setting;
+use crate::named_rule::Setting;
 
 /// Gradient descent that keeps some of its direction.
 ///

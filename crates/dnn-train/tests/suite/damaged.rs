@@ -198,7 +198,7 @@ struct Run {
     real: Array2<f32>,
 }
 
-/// Batches with every kind of state; the Gram form; L-BFGS.
+/// Batches with every kind of state; the dual (Gram) form; L-BFGS.
 fn runs() -> [Run; 3] {
     // No epoch gains as much, so that the number which patience waits to see beaten is saved, too.
     let early_stopping = Some(EarlyStopping { patience: 50, min_delta: 10.0 });

@@ -1,4 +1,4 @@
-//! The Gram form of full-batch gradient descent: the same runs as by weights, on the products of examples.
+//! The dual (Gram) form of full-batch gradient descent: the same runs as by weights, on the products of examples.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use crate::pairs::Pairs;
@@ -215,7 +215,7 @@ fn the_form_is_chosen_by_counts_and_told() {
     assert_eq!(full(0.1, 9).gram_plan(&small, 3, 0).unwrap().reason, "a small run");
     assert_eq!(
         plan(&auto).to_string(),
-        "first layer in Gram form (fewer operations): 4.67e8 multiplications, as plain form 3.32e9, \
+        "first layer in dual (Gram) form (fewer operations): 4.67e8 multiplications, as plain form 3.32e9, \
          1 MiB"
     );
 }
@@ -256,7 +256,7 @@ fn what_is_not_linear_in_the_gradient_is_refused_by_name() {
         assert_eq!(
             error.to_string(),
             format!(
-                "Gram form: expected full batches in their own order and steps that are linear in \
+                "dual (Gram) form: expected full batches in their own order and steps that are linear in \
                  the gradient, found {reason}"
             )
         );
@@ -348,7 +348,7 @@ fn every_stop_point_ends_in_the_same_bits_and_the_form_stays() {
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the checkpoint is of another run: Gram form: expected always, found never"
+            "the checkpoint is of another run: dual (Gram) form: expected always, found never"
         );
     }
 }
@@ -401,7 +401,10 @@ fn runs_are_extended_and_changed_networks_go_on() {
         .resume(&mut first.clone(), checkpoint, &training, None, &mut unobserved)
         .unwrap_err()
         .to_string();
-    assert_eq!(error, "the checkpoint is of another run: Gram form: expected never, found always");
+    assert_eq!(
+        error,
+        "the checkpoint is of another run: dual (Gram) form: expected never, found always"
+    );
 }
 
 #[test]

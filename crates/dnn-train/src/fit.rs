@@ -1,0 +1,128 @@
+//! Runs from their beginning, and from where they were saved.
+
+use dnn_core::Element;
+use dnn_layers::Network;
+use dnn_store::Scalar;
+
+use crate::checkpoint::RunState;
+use crate::event::Observer;
+use crate::run::Run;
+use crate::threads::AdaptiveThreads;
+use crate::{Checkpoint, Cost, Examples, History, TrainError, Trainer};
+
+impl Trainer {
+    /// Trains `network` on `training`; measures `validation`, if given, after every epoch.
+    ///
+    /// `observer` hears every [`Event`]. With [`ControlFlow::Break`] the run ends there: told of a
+    /// step, after that step, and the epoch in progress leaves no record; told of an epoch, after it.
+    ///
+    /// The same settings, data and first weights give the same bits, whatever the number of threads.
+    ///
+    /// # Errors
+    /// [`TrainError`] if a setting is out of range, the examples or the cost do not fit the network,
+    /// or a number stops being finite: then the error names layer, step, epoch and batch, and the
+    /// network holds the parameters from before that step, unless it is the update itself that went
+    /// out of range.
+    pub fn fit<T: Element + Scalar>(
+        &self,
+        network: &mut Network<T>,
+        training: &Examples<'_, T>,
+        validation: Option<&Examples<'_, T>>,
+        observer: &mut Observer<'_>,
+    ) -> Result<History, TrainError> {
+        let state = RunState::start(self.optimizer, network);
+        self.run(network, state, None, training, validation, observer)
+    }
+
+    /// Goes on with a run from a checkpoint of it, to the same bits as if it had never stopped; `network`
+    /// becomes the checkpoint's. The history has the epochs from there on.
+    ///
+    /// The run keeps the [form](crate::GramPlan) that it began in. The threads are free, and so is the number of epochs where the schedule does not depend on it: more
+    /// epochs extend a run. What is given as a function ([`order`](Self::order),
+    /// [`augment`](Self::augment), [`dropout_masks`](Self::dropout_masks)) has to be the same one; only its
+    /// presence can be checked.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherRun`] with the first thing that differs, and those of [`fit`](Self::fit).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::ops::ControlFlow;
+    ///
+    /// use dnn_core::{Features, Purpose, RandomStream, Shape};
+    /// use dnn_layers::{Activation, Network};
+    /// use dnn_train::{Checkpoint, Event, Examples, Trainer, unobserved};
+    /// use ndarray::array;
+    ///
+    /// let x = array![[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]];
+    /// let xor = Examples::classes(Features::Real(x.view()), &[0, 1, 1, 0]);
+    /// let first = Network::<f64>::builder(Shape::flat(2))
+    ///     .hidden(&[8], Activation::Tanh)
+    ///     .classes(["equal", "different"])
+    ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
+    /// let trainer = Trainer { epochs: 20, ..Trainer::default() };
+    /// let mut straight = first.clone();
+    /// trainer.fit(&mut straight, &xor, None, &mut unobserved)?;
+    ///
+    /// // The same run, saved and ended after step 7.
+    /// let (mut network, mut saved) = (first, Vec::new());
+    /// trainer.fit(&mut network, &xor, None, &mut |event| match event {
+    ///     Event::State(state) if state.step() == 7 => {
+    ///         saved = state.checkpoint().unwrap();
+    ///         ControlFlow::Break(())
+    ///     }
+    ///     _ => ControlFlow::Continue(()),
+    /// })?;
+    /// let checkpoint = Checkpoint::from_bytes(&saved)?;
+    /// trainer.resume(&mut network, checkpoint, &xor, None, &mut unobserved)?;
+    /// assert_eq!(network, straight);
+    /// # Ok::<(), dnn_train::TrainError>(())
+    /// ```
+    pub fn resume<T: Element + Scalar>(
+        &self,
+        network: &mut Network<T>,
+        checkpoint: Checkpoint<T>,
+        training: &Examples<'_, T>,
+        validation: Option<&Examples<'_, T>>,
+        observer: &mut Observer<'_>,
+    ) -> Result<History, TrainError> {
+        let (state, form) = checkpoint.open(self, training.len(), network)?;
+        self.run(network, state, Some(form), training, validation, observer)
+    }
+
+    fn run<T: Element + Scalar>(
+        &self,
+        network: &mut Network<T>,
+        state: RunState<T>,
+        form: Option<bool>,
+        training: &Examples<'_, T>,
+        validation: Option<&Examples<'_, T>>,
+        observer: &mut Observer<'_>,
+    ) -> Result<History, TrainError> {
+        self.check::<T>()?;
+        let cost = self.cost.unwrap_or_else(|| Cost::of_head(network.head()));
+        training.check(network, cost)?;
+        self.check_network(network, training)?;
+        if let Some(validation) = validation {
+            validation.check(network, cost)?;
+        }
+        self.check_memory(network, training.len(), validation.map_or(0, Examples::len))?;
+        let mut plan =
+            self.gram_plan(network, training.len(), validation.map_or(0, Examples::len))?;
+        if let Some(form) = form {
+            plan = plan.resumed(form);
+        }
+        let run = Run::new(self, cost, plan, network, training, validation)?;
+        let clock = self.clock.as_deref();
+        let work = || run.all_epochs(network, state, AdaptiveThreads::new(clock), observer);
+        match self.threads {
+            // Enters the surrounding pool once, for the whole run.
+            None => rayon::scope(|_| work()),
+            Some(threads) => rayon::ThreadPoolBuilder::new()
+                .num_threads(threads.get())
+                .build()
+                .map_err(|source| TrainError::Threads { threads: threads.get(), source })?
+                .install(work),
+        }
+    }
+}
