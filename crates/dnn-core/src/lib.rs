@@ -41,3 +41,8 @@ pub use shape::Shape;
 
 // The arrays in every signature, in the version that they are in.
 pub use ndarray;
+
+/// The example of this crate's README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

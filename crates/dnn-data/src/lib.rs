@@ -73,3 +73,8 @@ pub use pictures::{
 };
 pub use shape::ImageShape;
 pub use split::{Split, stratified_split};
+
+/// The example of this crate's README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

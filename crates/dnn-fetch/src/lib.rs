@@ -56,3 +56,8 @@ pub use event::Event;
 pub use fetch::{FetchOptions, Fetched, From, fetch};
 pub use manifest::Manifest;
 pub use verify::{Verified, verify};
+
+/// The example of this crate's README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -59,3 +59,8 @@ pub use operands::{DenseRows, Linear, SparseRows};
 pub use packed::{PackedScratch, PackedWeights};
 pub use path::KernelPath;
 pub use prefetch::prefetch;
+
+/// The example of this crate's README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

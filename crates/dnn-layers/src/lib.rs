@@ -45,3 +45,8 @@ pub use predictor::Predictor;
 pub use provenance::Provenance;
 pub use summary::Summary;
 pub use tensor::{Initial, ParameterSpec, Tensor};
+
+/// The example of this crate's README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -99,3 +99,8 @@ pub use read::{open_file, read_file};
 pub use record::Record;
 pub use table::{MAX_AXES, MAX_TENSORS};
 pub use tensor::{DType, Scalar, StoredTensor, Tensor, Values};
+
+/// The example of this crate's README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

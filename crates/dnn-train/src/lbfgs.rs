@@ -223,8 +223,7 @@ fn inside(t: f64, [a, b]: [f64; 2], stalled: &mut bool) -> f64 {
 /// Minus the gradient times what the memory says of the inverse of the second derivatives.
 fn direction<T: Element>(memory: &[Arrays<T>], gradient: &[Array2<T>]) -> Arrays<T> {
     let mut q = scaled(gradient.to_vec(), -1.0);
-    let pairs: Vec<(&[Array2<T>], &[Array2<T>])> =
-        memory.chunks_exact(2).map(|pair| (&pair[0][..], &pair[1][..])).collect();
+    let pairs: Vec<_> = memory.chunks_exact(2).map(|pair| (&pair[0], &pair[1])).collect();
     let inverse: Vec<f64> = pairs.iter().map(|(s, y)| 1.0 / dot(y, s)).collect();
     let mut shares = vec![0.0; pairs.len()];
     for (k, (s, y)) in pairs.iter().enumerate().rev() {

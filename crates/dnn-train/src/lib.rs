@@ -103,3 +103,8 @@ pub fn both_precisions() {
     of::<f32>();
     of::<f64>();
 }
+
+/// The example of this crate's README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -71,7 +71,7 @@ impl Counts {
             layer_kinds::rule(&sources),
             Rule {
                 name: format!("READMEs over {README_LINES} lines"),
-                limit: None,
+                limit: Some(0),
                 places: readme.into_iter().filter(|place| place.line > README_LINES).collect(),
             },
         ];

@@ -203,6 +203,9 @@ impl<'s, T: Element> Input<'s, '_, T> {
     }
 }
 
+/// Says which units of the example at this position stay.
+pub type Keep<'k> = dyn FnMut(usize, &mut [bool]) + 'k;
+
 /// What somebody else knows of a layer's step.
 pub struct Given<'g, T> {
     /// Where a dense layer's product comes from.
@@ -212,7 +215,7 @@ pub struct Given<'g, T> {
     pub statistics: Option<&'g BatchStatistics<T>>,
     /// For a layer that [drops](Layer::drop_rate) numbers: asked for each example, by its position in the forward
     /// pass, which units stay.
-    pub keep: Option<&'g mut dyn FnMut(usize, &mut [bool])>,
+    pub keep: Option<&'g mut Keep<'g>>,
 }
 
 impl<T> Default for Given<'_, T> {

@@ -72,7 +72,9 @@ fn back_through<T: Element>(
         };
         if layer.gradient_by() == GradientBy::Group {
             let sums = &mut sums_of_gradients[range];
-            sums.iter_mut().for_each(|sum| sum.fill(T::zero()));
+            for sum in &mut *sums {
+                sum.fill(T::zero());
+            }
             layer.add_parameter_gradient(&step, sums);
         }
         if l > first_trained {
