@@ -89,7 +89,7 @@ fn a_run_in_the_gram_form_says_so_and_comes_out_again() {
     let full = ["train", "photos", "--size=16", "--batch=full", "--optimizer=momentum"];
     let full = [&full[..], &["--dropout=0", "--hidden=32", "--epochs=300"]].concat();
     let (_, said) = succeeds(path, &into(&full, "auto"));
-    assert!(said.contains("first layer in Gram form (fewer operations)"), "{said}");
+    assert!(said.contains("first layer in dual (Gram) form (fewer operations)"), "{said}");
     let gram = |run: &str| {
         let told = json(path, &["inspect", &format!("{run}/model.dnn"), "--json"]);
         told["provenance"]["settings"]["gram"].as_str().unwrap().to_owned()

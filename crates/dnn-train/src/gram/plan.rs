@@ -73,7 +73,8 @@ impl GramPlan {
 impl fmt::Display for GramPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let GramOperations { plain, gram } = self.operations;
-        let (form, other) = if self.taken { ("Gram", "plain") } else { ("plain", "Gram") };
+        let (form, other) =
+            if self.taken { ("dual (Gram)", "plain") } else { ("plain", "dual (Gram)") };
         let (now, otherwise) = if self.taken { (gram, plain) } else { (plain, gram) };
         let reason = self.reason;
         write!(
