@@ -55,6 +55,14 @@ struct Flags {
     frozen: bool,
 }
 
+/// Refuses a number of layers before anything is made of them.
+fn check_depth(found: usize) -> Result<(), NetworkError> {
+    if found > MOST_LAYERS {
+        return Err(NetworkError::TooManyLayers { found, most: MOST_LAYERS });
+    }
+    Ok(())
+}
+
 /// A count in a file; one that does not fit is as impossible as the largest.
 fn to_usize(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
@@ -204,10 +212,6 @@ impl Contents<'_> {
         let found = self.precision()?;
         if found != T::PRECISION {
             return Err(NetworkError::Precision { expected: T::PRECISION, found });
-        }
-        let found = self.architecture.layers.len();
-        if found > MOST_LAYERS {
-            return Err(NetworkError::TooManyLayers { found, most: MOST_LAYERS });
         }
         let arrays = self.arrays()?;
         let mut network = Network::assemble(self.architecture, arrays, self.provenance)?;

@@ -14,7 +14,7 @@ use dnn_core::{PixelScaling, Shape};
 use dnn_store::Format;
 use serde::Deserialize;
 
-use super::{ArrayOf, Contents, to_usize};
+use super::{ArrayOf, Contents, check_depth, to_usize};
 use crate::architecture::Architecture;
 use crate::{Activation, BatchNorm, Dense, Dropout, NetworkError};
 
@@ -97,6 +97,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents<'_>, NetworkError> {
 
 fn architecture(network: Network) -> Result<Architecture, NetworkError> {
     let Network { input, hidden, outputs, head, classes, scaling } = network;
+    check_depth(hidden.len())?;
     let mut layers = Vec::with_capacity(2 * hidden.len() + 1);
     for layer in hidden {
         let activation = match layer {

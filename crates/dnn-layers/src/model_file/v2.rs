@@ -14,7 +14,7 @@ use dnn_store::{Format, Record, Scalar, Tensor as StoreTensor, Values};
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
-use super::{ArrayOf, Contents, Flags, to_usize};
+use super::{ArrayOf, Contents, Flags, check_depth, to_usize};
 use crate::architecture::Architecture;
 use crate::{Head, Layer, Network, NetworkError, Preprocessing, Tensor};
 
@@ -130,6 +130,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents<'_>, NetworkError> {
     let tensors = container.tensors().to_vec();
     let Content { input, layers, head, classes, scaling, flags, preprocessing, provenance } =
         container.content;
+    check_depth(layers.len())?;
     let flags = flags.into_iter().map(|TensorFlags { trained, decays, frozen }| Flags {
         trained,
         decays,
