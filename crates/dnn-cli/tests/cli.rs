@@ -193,7 +193,8 @@ fn wrong_settings_are_refused_by_name() {
     for (arguments, message) in [
         (&["train", "--hidden", "20,0"][..], "whole numbers of at least 1"),
         (&["train", "--hidden", "20,x"], "found `x`"),
-        (&["train", "--hidden", "99999999999999999"], "parameters; expected at most 2147483648"),
+        (&["train", "--hidden", "99999999999"], "parameters; expected at most 2147483648"),
+        (&["train", "--hidden", "99999999999999999"], "layer 1, dense: shape: expected at least 1"),
         (
             &["train", "--activation", "swish"],
             "unknown activation `swish`; expected one of identity",
@@ -309,7 +310,7 @@ fn damaged_models_and_taken_folders_are_refused() {
     });
     let output = unfit.expect("one of the eights is the width");
     assert_eq!(output.status.code(), Some(5), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("unfit.dnn: layer 1"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("unfit.dnn: dense1"), "{}", text(&output.stderr));
     bytes[100] ^= 1;
     fs::write(path.join("cut.dnn"), &bytes[..50]).unwrap();
     fails(path, &["predict", "cut.dnn", "x"], 5, "cut.dnn");

@@ -148,6 +148,37 @@ pub enum NetworkError {
         /// The precision of the file.
         found: Precision,
     },
+    /// More layers than a model file holds.
+    #[error("model file: expected at most {most} layers, found {found}")]
+    TooManyLayers {
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// A model file has something of a kind that this version does not know.
+    #[error(
+        "model file: {what} is of kind `{found}`, which this version of dnn does not know (it knows {known}); \
+         a newer version wrote the file: read it with that one"
+    )]
+    UnknownKind {
+        /// What it is, as `layer 3`.
+        what: String,
+        /// Its kind.
+        found: String,
+        /// The kinds that are known.
+        known: String,
+    },
+    /// The bytes of a part of a model file are not those of its kind.
+    #[error("model file: {what} ({kind}): {reason}")]
+    Record {
+        /// What it is, as `layer 3`.
+        what: String,
+        /// Its kind.
+        kind: &'static str,
+        /// What is wrong with its bytes.
+        reason: Box<StoreError>,
+    },
     /// The tensors of a model file are not those of a network.
     #[error("model file: expected tensor `{expected}`, found {found}")]
     Tensor {

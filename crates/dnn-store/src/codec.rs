@@ -13,6 +13,7 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 
 use bincode::config::standard;
+use bincode::error::DecodeError;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer};
 use serde::ser::Serialize;
 
@@ -40,12 +41,20 @@ pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreEr
     let seed = Seed { budget: &budget, value: PhantomData };
     let config = standard().with_limit::<LIMIT>();
     let (value, used) = bincode::serde::seed_decode_from_slice(seed, bytes, config)
-        .map_err(|e| StoreError::Metadata { action: "decode", reason: e.to_string() })?;
+        .map_err(|e| StoreError::Metadata { action: "decode", reason: reason(e) })?;
     // bincode is content with a value followed by anything at all.
     if used != bytes.len() {
         return Err(StoreError::TrailingMetadata { expected: used, found: bytes.len() });
     }
     Ok(value)
+}
+
+/// What the codec or, in its own words, the type that was decoded found wrong.
+fn reason(error: DecodeError) -> String {
+    match error {
+        DecodeError::OtherString(reason) => reason,
+        other => other.to_string(),
+    }
 }
 
 /// Decodes a `T` through [`Bounded`].

@@ -217,7 +217,10 @@ fn a_run_that_diverges_names_the_files_of_its_batch_and_keeps_the_last_good_stat
     let output = run(path, &diverging);
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(6), "{said}");
-    assert!(said.contains(" of layer ") && said.contains("stopped being finite at step"), "{said}");
+    assert!(
+        said.contains(" of dense2 ") && said.contains("stopped being finite at step"),
+        "{said}"
+    );
     assert!(said.contains("epoch 1, batch "), "{said}");
     assert!(said.contains("run/last-good.dnn holds the weights from before that step"), "{said}");
     assert!(said.contains("the batch was ") && said.contains(".png"), "{said}");

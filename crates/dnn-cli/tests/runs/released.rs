@@ -115,6 +115,7 @@ fn a_run_of_0_1_that_is_over_is_evaluated_verified_inspected_and_made_longer() {
     alike(&json(path, &["evaluate", "finished", "--json"]), &kept("evaluated.json"), same_path);
     if same_path {
         assert!(succeeds(path, &["verify", "finished/model.dnn"]).0.starts_with("same"));
+        assert!(succeeds(path, &["verify", "photo-run", "photos"]).0.starts_with("same"));
     }
     let inspected = json(path, &["inspect", "finished/model.dnn", "--json"]);
     let settings = kept("finished/config.json")["settings"].clone();

@@ -13,7 +13,9 @@ mod statistics;
 
 use dnn_core::{Columns, CoreError, Element, Features, Shape};
 use dnn_kernels::PackedScratch;
+use dnn_store::{Record, StoreError};
 use ndarray::{ArrayView2, ArrayViewMut2};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use self::activation::Activation;
@@ -121,7 +123,7 @@ pub enum Mode {
 /// What a kind of layer says of itself, and its forward pass.
 ///
 /// Implemented by each kind for every [`Element`]; only [`forward`](Self::forward) depends on it.
-pub(crate) trait Forward<T: Element> {
+pub(crate) trait Forward<T: Element>: AsRecord {
     /// See [`Layer::kind`].
     fn kind(&self) -> &'static str;
 
@@ -168,6 +170,25 @@ pub(crate) trait Forward<T: Element> {
 
     /// Writes the output, unless the layer passes on what it is given.
     fn forward(&self, step: Step<'_, '_, '_, T>);
+}
+
+/// A layer in a model file: its own struct, as a record of its kind. So that struct is a part of the format.
+pub(crate) trait AsRecord {
+    /// The record of this layer, whose kind has this name.
+    fn to_record(&self, kind: &str) -> Result<Record, StoreError>;
+
+    /// The layer of this kind in a record.
+    fn read_record(&self, record: &Record) -> Result<Layer, StoreError>;
+}
+
+impl<L: Serialize + DeserializeOwned + Into<Layer>> AsRecord for L {
+    fn to_record(&self, kind: &str) -> Result<Record, StoreError> {
+        Record::new(kind, self)
+    }
+
+    fn read_record(&self, record: &Record) -> Result<Layer, StoreError> {
+        record.read::<L>().map(Into::into)
+    }
 }
 
 /// What a layer is given, and where its output goes.

@@ -152,7 +152,8 @@ impl<T: Element> Network<T> {
         let architecture = Architecture { layers, ..self.architecture.clone() };
         let places = architecture.check::<T>().expect("a part of a network that was checked");
         let arrays = arrays.into_iter().flatten().map(Tensor::into_values).collect();
-        Self::put_together(architecture, places, arrays, self.provenance.clone())
+        let folded = Self::put_together(architecture, places, arrays, self.provenance.clone());
+        Self { preprocessing: self.preprocessing.clone(), ..folded }
     }
 
     /// Freezes the arrays whose names begin with `prefix`, or thaws them: training leaves a frozen array as it is.

@@ -11,7 +11,7 @@ use dnn_kernels::{aligned_zeros, into_aligned};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
 use crate::architecture::{Architecture, Place};
-use crate::{BatchStatistics, Head, Layer, NetworkError, Provenance, Tensor};
+use crate::{BatchStatistics, Head, Layer, NetworkError, Preprocessing, Provenance, Tensor};
 
 pub use change::OutputScale;
 pub use forward::ForwardInputs;
@@ -42,14 +42,17 @@ pub struct Network<T> {
     tensors: Vec<Tensor<T>>,
     /// Which of them are those of each layer.
     ranges: Vec<Range<usize>>,
+    preprocessing: Option<Preprocessing>,
     provenance: Option<Provenance>,
 }
 
 impl<T: PartialEq> PartialEq for Network<T> {
     /// Places and ranges follow from the rest.
     fn eq(&self, other: &Self) -> bool {
-        (&self.architecture, &self.tensors, &self.provenance)
-            == (&other.architecture, &other.tensors, &other.provenance)
+        self.architecture == other.architecture
+            && self.tensors == other.tensors
+            && self.preprocessing == other.preprocessing
+            && self.provenance == other.provenance
     }
 }
 
@@ -100,11 +103,7 @@ impl<T: Element> Network<T> {
             }
             ranges.push(first..tensors.len());
         }
-        Self { architecture, places, tensors, ranges, provenance }
-    }
-
-    pub(crate) fn architecture(&self) -> &Architecture {
-        &self.architecture
+        Self { architecture, places, tensors, ranges, preprocessing: None, provenance }
     }
 
     /// The shape of one example.
@@ -180,6 +179,16 @@ impl<T: Element> Network<T> {
     /// How pixels become the numbers this network sees.
     pub fn scaling(&self) -> PixelScaling {
         self.architecture.scaling
+    }
+
+    /// How a picture becomes the input, if anybody said: another way gives other answers.
+    pub fn preprocessing(&self) -> Option<&Preprocessing> {
+        self.preprocessing.as_ref()
+    }
+
+    /// Says how a picture becomes the input.
+    pub fn set_preprocessing(&mut self, preprocessing: Preprocessing) {
+        self.preprocessing = Some(preprocessing);
     }
 
     /// Where the network came from, if anybody said.

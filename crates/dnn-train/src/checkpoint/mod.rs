@@ -11,7 +11,7 @@ mod v2;
 use std::path::Path;
 
 use dnn_core::{Element, Features};
-use dnn_layers::Network;
+use dnn_layers::{Network, Tensor as NetworkTensor};
 use dnn_store::{Scalar, StoredTensor};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -82,29 +82,9 @@ struct MemoryOf<'n> {
     /// Its position among all of them, from 0 on.
     position: usize,
     /// Which memory of the parameter it is, from 0 on.
-    memory: usize,
+    memory: u64,
+    /// The name of the parameter in the network.
     parameter: &'n str,
-}
-
-/// What an optimiser has memory for.
-struct Parameter {
-    name: String,
-    shape: (usize, usize),
-}
-
-/// The arrays that an optimiser has memory for, in order.
-fn parameters<T: Element>(network: &Network<T>) -> Vec<Parameter> {
-    let trained = network.tensors().iter().filter(|tensor| tensor.is_trained());
-    let of = |tensor: &dnn_layers::Tensor<T>| Parameter {
-        name: tensor.name().to_owned(),
-        shape: tensor.values().dim(),
-    };
-    trained.map(of).collect()
-}
-
-/// One memory, in the order of the parameters.
-fn arrays<T: Element>(memory: &[Array2<T>]) -> impl Iterator<Item = &Array2<T>> {
-    memory.iter().filter(|array| !array.is_empty())
 }
 
 /// What a run that can be saved shows of itself.
@@ -247,15 +227,14 @@ impl<T: Element + Scalar> Checkpoint<T> {
         let network = read_network::<T>("network", tensors.next())?;
         let best =
             if contents.has_best { Some(read_network::<T>("best", tensors.next())?) } else { None };
-        let mut memories = Memories {
-            parameters: parameters(&network),
-            name: contents.memory_name,
-            tensors,
-            position: 0,
-        };
-        let memory = (0..contents.memories)
-            .map(|_| memories.next(&network))
-            .collect::<Result<_, TrainError>>()?;
+        // Where nothing is trained memories have no arrays, and only a forger says that there are many.
+        if contents.memories > 2 + contents.tensors.len() as u64 {
+            return Err(TrainError::unfit("fewer arrays".to_owned()));
+        }
+        let mut memories =
+            Memories { network: &network, name: contents.memory_name, tensors, position: 0 };
+        let memory = (0..contents.memories).map(|memory| memories.read(memory));
+        let memory = memory.collect::<Result<_, _>>()?;
         let rest = memories.tensors.as_slice();
         let gram = GramState::load(rest, first_weights(&network))?;
         if gram.is_none() && !rest.is_empty() {
@@ -383,43 +362,49 @@ fn read_network<T: Element + Scalar>(
 }
 
 /// What an optimiser remembers, on its way out of a file.
-struct Memories<'t, 'a> {
-    parameters: Vec<Parameter>,
+struct Memories<'t, 'a, T> {
+    network: &'t Network<T>,
     name: fn(MemoryOf<'_>) -> String,
     tensors: std::slice::Iter<'t, StoredTensor<'a>>,
     /// Arrays that are read.
     position: usize,
 }
 
-impl Memories<'_, '_> {
-    /// The next array for each parameter; an empty one for every other array of the network.
-    fn next<T: Element + Scalar>(
+impl<T: Element + Scalar> Memories<'_, '_, T> {
+    /// One memory: an array for each of the network's, an empty one where that is not trained.
+    fn read(&mut self, memory: u64) -> Result<Vec<Array2<T>>, TrainError> {
+        let network = self.network;
+        let read = |parameter: &NetworkTensor<T>| {
+            if parameter.is_trained() {
+                self.read_array(memory, parameter)
+            } else {
+                Ok(Array2::zeros((0, 0)))
+            }
+        };
+        network.tensors().iter().map(read).collect()
+    }
+
+    fn read_array(
         &mut self,
-        network: &Network<T>,
-    ) -> Result<Vec<Array2<T>>, TrainError> {
-        let memory = self.position / self.parameters.len().max(1);
-        let mut arrays = Vec::with_capacity(self.parameters.len());
-        for Parameter { name, shape } in &self.parameters {
-            let of = MemoryOf { position: self.position, memory, parameter: name };
-            let expected = (self.name)(of);
-            let tensor =
-                self.tensors.next().ok_or_else(|| TrainError::unfit("fewer arrays".to_owned()))?;
-            if tensor.name() != expected {
-                return Err(TrainError::unfit(format!("`{}` for `{expected}`", tensor.name())));
-            }
-            if *tensor.dims() != [shape.0, shape.1] {
-                return Err(TrainError::unfit(format!(
-                    "{:?} for {shape:?} in `{expected}`",
-                    tensor.dims()
-                )));
-            }
-            let array = Array2::from_shape_vec(*shape, tensor.to_vec::<T>()?);
-            arrays.push(array.map_err(|error| TrainError::unfit(error.to_string()))?);
-            self.position += 1;
+        memory: u64,
+        parameter: &NetworkTensor<T>,
+    ) -> Result<Array2<T>, TrainError> {
+        let of = MemoryOf { position: self.position, memory, parameter: parameter.name() };
+        let expected = (self.name)(of);
+        let tensor =
+            self.tensors.next().ok_or_else(|| TrainError::unfit("fewer arrays".to_owned()))?;
+        if tensor.name() != expected {
+            return Err(TrainError::unfit(format!("`{}` for `{expected}`", tensor.name())));
         }
-        let mut arrays = arrays.into_iter();
-        let trained = network.tensors().iter().map(dnn_layers::Tensor::is_trained);
-        let all = trained.map(|is_trained| if is_trained { arrays.next() } else { None });
-        Ok(all.map(Option::unwrap_or_default).collect())
+        let shape = parameter.values().dim();
+        if *tensor.dims() != [shape.0, shape.1] {
+            return Err(TrainError::unfit(format!(
+                "{:?} for {shape:?} in `{expected}`",
+                tensor.dims()
+            )));
+        }
+        self.position += 1;
+        Array2::from_shape_vec(shape, tensor.to_vec::<T>()?)
+            .map_err(|error| TrainError::unfit(error.to_string()))
     }
 }

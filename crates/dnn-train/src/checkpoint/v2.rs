@@ -15,9 +15,7 @@ use dnn_store::{Format, Scalar, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::v1::Progress;
-use super::{
-    Contents, MAGIC, MemoryOf, NAME, NamedArray, RunState, Saved, Setting, arrays, parameters,
-};
+use super::{Contents, MAGIC, MemoryOf, NAME, NamedArray, RunState, Saved, Setting};
 use crate::{Clip, EarlyStopping, TrainError, Trainer};
 
 pub(super) const FORMAT: Format = Format { magic: MAGIC, name: NAME, major: 2, minor: 0 };
@@ -53,14 +51,15 @@ pub(super) fn write<T: Element + Scalar>(
     for (name, bytes) in ["network", "best"].into_iter().zip(networks) {
         tensors.push(NamedArray::new(name, vec![bytes.len()], &bytes[..]));
     }
-    // Rows one behind another; memory is made so.
-    let parameters = parameters(saved.network);
-    let arrays = optimizer.memory.iter().flat_map(|memory| arrays(memory).zip(&parameters));
-    let arrays: Vec<_> =
-        arrays.map(|(array, parameter)| (array.as_standard_layout(), parameter)).collect();
-    for (position, (array, parameter)) in arrays.iter().enumerate() {
-        let memory = position / parameters.len();
-        let name = memory_name(MemoryOf { position, memory, parameter: &parameter.name });
+    // Rows one behind another; memory is made so. What is not trained has none.
+    let parameters = || saved.network.tensors().iter();
+    let memories = optimizer.memory.iter().zip(0..).flat_map(|(memory, number)| {
+        let arrays = memory.iter().zip(parameters()).filter(|(array, _)| !array.is_empty());
+        arrays.map(move |(array, parameter)| (number, array.as_standard_layout(), parameter.name()))
+    });
+    let memories: Vec<_> = memories.collect();
+    for (position, (memory, array, parameter)) in memories.iter().enumerate() {
+        let name = memory_name(MemoryOf { position, memory: *memory, parameter });
         let values = array.as_slice().expect("the standard layout is a slice");
         tensors.push(NamedArray::new(&name, vec![array.nrows(), array.ncols()], values));
     }

@@ -26,17 +26,17 @@ const HEADER: usize = 62;
 /// Mutations of each file that is damaged, where the variable does not say how many of each kind.
 const USUAL: usize = 2000;
 
-fn mutations(files: usize) -> usize {
+pub(crate) fn mutations(files: usize) -> usize {
     let asked = std::env::var("DNN_MUTATIONS").ok();
     asked.map_or(USUAL, |text| text.parse::<usize>().unwrap().div_ceil(files))
 }
 
 /// What became of damaged files.
 #[derive(Default)]
-struct Outcomes {
-    refused: usize,
-    refused_in_use: usize,
-    used: usize,
+pub(crate) struct Outcomes {
+    pub(crate) refused: usize,
+    pub(crate) refused_in_use: usize,
+    pub(crate) used: usize,
 }
 
 impl fmt::Display for Outcomes {
@@ -134,7 +134,7 @@ fn damaged(draws: &mut RandomStream, file: &[u8], has_inner: bool) -> Vec<u8> {
 
 /// Damages `file` so many times, and counts what `used` makes of it: nothing if it is refused, or whether its
 /// use went well.
-fn damage(
+pub(crate) fn damage(
     file: &[u8],
     has_inner: bool,
     count: usize,
@@ -181,7 +181,9 @@ fn a_damaged_model_file_is_refused_or_predicts() {
             .hidden(&[4], Activation::Relu)
             .classes(["no", "yes"]),
     );
-    let files = [network().to_bytes().unwrap(), single.to_bytes().unwrap()];
+    // And one of format 1.
+    let old = include_bytes!("../../../dnn-layers/tests/fixtures/v0.1/softmax-f32.dnn");
+    let files = [network().to_bytes().unwrap(), single.to_bytes().unwrap(), old.to_vec()];
     let mut outcomes = Outcomes::default();
     for file in &files {
         damage(file, false, mutations(files.len()), &mut outcomes, predicts);

@@ -1,8 +1,11 @@
-//! Checkpoints of released versions, which must be resumed for ever: `fixtures/v0.1` says how they were made.
+//! Checkpoints of released versions, which must be resumed for ever: `fixtures/v0.1` says how they were made. Those in
+//! `fixtures/v2.0` are of the same runs.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use crate::damaged::{Outcomes, damage, mutations};
 use crate::fits::{bits, build, size};
 use dnn_core::{Element, Precision, Shape};
 use dnn_data::ImageDataset;
@@ -10,14 +13,17 @@ use dnn_kernels::KernelPath;
 use dnn_layers::{Activation, BatchNorm, Dropout, Network, NetworkBuilder};
 use dnn_store::{Hasher, Scalar};
 use dnn_train::{
-    Batch, Checkpoint, ClassWeights, Clip, EarlyStopping, Examples, GramChoice, History, Monitor,
-    Trainer, unobserved,
+    Batch, Checkpoint, ClassWeights, Clip, EarlyStopping, Event, Examples, GramChoice, History,
+    Monitor, Trainer, unobserved,
 };
 use serde_json::{Value, json};
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v0.1")
+fn folder(version: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(version)
 }
+
+/// The runs of which there are checkpoints of format 2.0, too: they go on to the same bits.
+const OF_2_0: [&str; 4] = ["everything", "gram-momentum", "lbfgs", "patience"];
 
 /// A run on some of the built-in digits, and the step after which it was saved.
 struct Released {
@@ -191,8 +197,8 @@ fn near(found: &Value, expected: &Value, name: &str) {
 }
 
 #[test]
-fn checkpoints_of_0_1_are_resumed_to_the_same_bits() {
-    let text = std::fs::read_to_string(folder().join("expected.json")).unwrap();
+fn checkpoints_of_released_versions_are_resumed_to_the_same_bits() {
+    let text = std::fs::read_to_string(folder("v0.1").join("expected.json")).unwrap();
     let expected: Value = serde_json::from_str(&text).unwrap();
     let path = KernelPath::best().to_string();
     let same_path = expected["kernel_path"] == path.as_str();
@@ -203,16 +209,70 @@ fn checkpoints_of_0_1_are_resumed_to_the_same_bits() {
     let runs = released();
     assert_eq!(expected["checkpoints"].as_object().unwrap().len(), runs.len());
     for run in runs {
-        let bytes = std::fs::read(folder().join(format!("{}.checkpoint", run.name))).unwrap();
-        let mut found = match run.precision {
-            Precision::F32 => resumed::<f32>(&run, &bytes),
-            Precision::F64 => resumed::<f64>(&run, &bytes),
-        };
         let expected = &expected["checkpoints"][run.name];
-        if !same_path {
-            near(&found["resumed"], &expected["resumed"], run.name);
-            found["resumed"] = expected["resumed"].clone();
+        let versions = if OF_2_0.contains(&run.name) { &["v0.1", "v2.0"][..] } else { &["v0.1"] };
+        for version in versions {
+            let file = folder(version).join(format!("{}.checkpoint", run.name));
+            let bytes = std::fs::read(file).unwrap();
+            let mut found = match run.precision {
+                Precision::F32 => resumed::<f32>(&run, &bytes),
+                Precision::F64 => resumed::<f64>(&run, &bytes),
+            };
+            if !same_path {
+                near(&found["resumed"], &expected["resumed"], run.name);
+                found["resumed"] = expected["resumed"].clone();
+            }
+            assert_eq!(&found, expected, "{} of {version}", run.name);
         }
-        assert_eq!(&found, expected, "{}", run.name);
+    }
+}
+
+/// As today's in `damaged.rs`.
+#[test]
+fn a_damaged_checkpoint_of_0_1_is_refused_or_goes_on() {
+    let [training, _] = digits();
+    let mut outcomes = Outcomes::default();
+    let runs = released().into_iter().filter(|run| OF_2_0.contains(&run.name));
+    for Released { name, every_layer, trainer, .. } in runs {
+        let first = network::<f32>(every_layer);
+        let examples = examples(&first, &training);
+        // No end, so that every count is added to.
+        let trainer = Trainer { epochs: u64::MAX, ..trainer };
+        let goes_on = |file: &[u8]| {
+            let checkpoint = Checkpoint::<f32>::from_bytes(file).ok()?;
+            let (mut network, mut left) = (first.clone(), 4);
+            let resumed = trainer.resume(&mut network, checkpoint, &examples, None, &mut |event| {
+                if matches!(event, Event::State(_)) {
+                    left -= 1;
+                }
+                if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            Some(resumed.is_ok())
+        };
+        let file = std::fs::read(folder("v0.1").join(format!("{name}.checkpoint"))).unwrap();
+        damage(&file, true, mutations(OF_2_0.len()), &mut outcomes, goes_on);
+    }
+    eprintln!("checkpoints of 0.1: {outcomes}");
+    assert!(outcomes.refused > 100 && outcomes.used > 100, "{outcomes}");
+}
+
+#[test]
+#[ignore = "writes the fixtures of a new version"]
+fn write_the_fixtures() {
+    let [training, validation] = digits();
+    for run in released().iter().filter(|run| OF_2_0.contains(&run.name)) {
+        let mut network = network::<f32>(run.every_layer);
+        let [x, y] = [examples(&network, &training), examples(&network, &validation)];
+        let file = folder("v2.0").join(format!("{}.checkpoint", run.name));
+        run.trainer
+            .fit(&mut network, &x, Some(&y), &mut |event| {
+                if let Event::State(state) = event
+                    && state.step() == run.step
+                {
+                    std::fs::write(&file, state.checkpoint().unwrap()).unwrap();
+                }
+                ControlFlow::Continue(())
+            })
+            .unwrap();
     }
 }
