@@ -13,7 +13,7 @@ use super::source::{Source, inner, is_path_separator, is_sign, is_word, without_
 /// Enums with a variant for each kind of layer.
 const KINDS: [&str; 2] = ["Layer", "LayerFunction"];
 /// Fields and methods that are there for one kind.
-const FLAGS: [&str; 4] = ["is_normalized", "normalization", "segments", "is_dropped"];
+const FLAGS: [&str; 3] = ["is_normalized", "normalization", "is_dropped"];
 const CRATES: [&str; 2] = ["crates/dnn-layers/src", "crates/dnn-train/src"];
 
 /// The files, each with how often it asks.
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_flag_is_asked_where_it_is_used() {
-        assert_eq!(asked("if stage.is_normalized() && network.segments() > 1 {}"), 2);
+        assert_eq!(asked("if stage.is_normalized() && stage.normalization.is_some() {}"), 2);
         assert_eq!(asked("fn is_normalized(&self) -> bool { true }"), 0);
     }
 }

@@ -22,6 +22,7 @@ mod once;
 mod ours;
 mod peak;
 mod protocol;
+mod serve;
 mod spin;
 mod train;
 
@@ -31,5 +32,6 @@ pub use bits::{Bits, bits};
 pub use job::{CHECKED_STEPS, Job, Kind};
 pub use once::{Once, once};
 pub use ours::{first_network, read_examples};
-pub use protocol::{Link, Order, Turn, serve};
+pub use protocol::{Link, Order, Turn};
+pub use serve::serve;
 pub use spin::spin;

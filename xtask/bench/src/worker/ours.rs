@@ -23,7 +23,7 @@ pub fn read_examples(job: &Job) -> Result<(Array2<u8>, Vec<u32>)> {
     let features = job.shape.iter().product();
     let shape = (features, job.examples);
     let (Some(pixels), Some(labels)) = (&job.pixels, &job.labels) else {
-        return Ok(made_up(shape, job.classes));
+        return Ok(made_up(features, job.examples, job.classes));
     };
     let (found, pixels) = npy::read::<u8>(pixels)?;
     ensure!(found == [job.examples, features], "expected pixels of {shape:?}, found {found:?}");
@@ -36,7 +36,7 @@ pub fn read_examples(job: &Job) -> Result<(Array2<u8>, Vec<u32>)> {
 }
 
 /// Pictures whose left half is brighter the higher their class.
-fn made_up((features, m): (usize, usize), classes: usize) -> (Array2<u8>, Vec<u32>) {
+fn made_up(features: usize, m: usize, classes: usize) -> (Array2<u8>, Vec<u32>) {
     let mut stream = RandomStream::new(SEED, Purpose::Data, 0);
     let last = u32::try_from(classes - 1).expect("few classes");
     let labels: Vec<u32> = (0..m).map(|_| stream.up_to(last)).collect();
@@ -150,8 +150,8 @@ mod tests {
 
     #[test]
     fn made_up_pictures_are_the_same_each_time_and_differ_by_class() {
-        let (pixels, labels) = made_up((64, 50), 2);
-        assert_eq!((&pixels, &labels), (&made_up((64, 50), 2).0, &made_up((64, 50), 2).1));
+        let (pixels, labels) = made_up(64, 50, 2);
+        assert_eq!((&pixels, &labels), (&made_up(64, 50, 2).0, &made_up(64, 50, 2).1));
         let mean = |class: u32| {
             let of = |(column, _): (_, &u32)| -> f64 {
                 let column: dnn_core::ndarray::ArrayView1<'_, u8> = column;

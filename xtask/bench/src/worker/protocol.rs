@@ -1,13 +1,11 @@
 //! Lines in, lines out.
 
 use std::io::{BufRead, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-
-use super::{Job, Kind, fma, train};
 
 /// A line that a worker is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,61 +85,8 @@ impl<R: BufRead, W: Write> Link<R, W> {
         self.output.flush().context("cannot answer")
     }
 
-    fn complain(&mut self, error: &anyhow::Error) -> Result<()> {
+    pub(super) fn complain(&mut self, error: &anyhow::Error) -> Result<()> {
         self.say(&json!({ "error": format!("{error:#}") }))
-    }
-}
-
-/// Obeys until there are no more orders.
-///
-/// # Errors
-/// If an order cannot be read or an answer not be written; what goes wrong with a job is an answer.
-pub fn serve<R: BufRead + Send, W: Write + Send>(mut link: Link<R, W>) -> Result<()> {
-    let mut order = link.hear()?;
-    loop {
-        order = match order {
-            None => return Ok(()),
-            Some(Order::Open(path)) => match open(&path, &mut link) {
-                Ok(next) => next,
-                Err(error) => {
-                    link.complain(&error)?;
-                    link.hear()?
-                }
-            },
-            Some(Order::Close) => {
-                link.say(&json!({ "closed": true }))?;
-                link.hear()?
-            }
-            Some(Order::Check | Order::Go) => {
-                link.complain(&anyhow::anyhow!("no job is open"))?;
-                link.hear()?
-            }
-        };
-    }
-}
-
-/// Does the job in this file until an order comes that it does not know.
-fn open<R: BufRead + Send, W: Write + Send>(
-    path: &Path,
-    link: &mut Link<R, W>,
-) -> Result<Option<Order>> {
-    let job = Job::read(path)?;
-    match (job.kind, job.precision.as_str()) {
-        (Kind::Fma, _) => {
-            say_ready(link)?;
-            loop {
-                match link.hear()? {
-                    Some(Order::Go) => {
-                        let (seconds, rate) = fma::round(job.threads);
-                        link.say(&Turn::new(seconds, rate))?;
-                    }
-                    other => return Ok(other),
-                }
-            }
-        }
-        (_, "f32") => train::session::<f32, _, _>(&job, link),
-        (_, "f64") => train::session::<f64, _, _>(&job, link),
-        (_, other) => bail!("expected f32 or f64, found `{other}`"),
     }
 }
 
@@ -149,36 +94,4 @@ pub(super) fn say_ready<R: BufRead, W: Write>(link: &mut Link<R, W>) -> Result<(
     let kernels = dnn_core::kernel_path();
     let version = env!("CARGO_PKG_VERSION");
     link.say(&json!({ "ready": true, "versions": { "dnn": version, "kernels": kernels } }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answers(orders: &str) -> Vec<serde_json::Value> {
-        let mut output = Vec::new();
-        serve(Link { input: orders.as_bytes(), output: &mut output }).unwrap();
-        let text = String::from_utf8(output).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    #[test]
-    fn what_is_no_order_or_no_job_is_answered_and_not_the_end() {
-        let answers = answers("jump\ngo\nopen no-such-file\nclose\n");
-        assert_eq!(answers[0]["error"], "expected open, check, go or close, found `jump`");
-        assert_eq!(answers[1]["error"], "no job is open");
-        assert!(answers[2]["error"].as_str().unwrap().starts_with("cannot read no-such-file"));
-        assert_eq!(answers[3]["closed"], true);
-    }
-
-    #[test]
-    fn the_loop_of_multiplications_says_how_fast_it_was() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("job.json");
-        Job::fma(1).write(&path).unwrap();
-        let answers = answers(&format!("open {}\ngo\nclose\n", path.display()));
-        assert_eq!(answers[0]["ready"], true);
-        assert!(answers[1]["value"].as_f64().unwrap() > 0.0);
-        assert_eq!(answers.len(), 3);
-    }
 }

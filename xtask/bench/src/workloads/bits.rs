@@ -13,7 +13,8 @@ use serde::Serialize;
 use super::busy::Busy;
 use super::cases::{Case, cases, same};
 use super::list::{Workload, network};
-use super::stage::{Options, Stage};
+use super::options::Options;
+use super::stage::Stage;
 use crate::bench::{Machine, markdown_table, write};
 use crate::worker::{Bits, Job, Kind};
 

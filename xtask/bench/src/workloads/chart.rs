@@ -36,17 +36,30 @@ pub(super) fn open(width: f64, height: f64) -> String {
     )
 }
 
+/// A place in a picture, from its upper left corner.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) y: f64,
+}
+
+impl Point {
+    pub(super) const fn new(x: f64, y: f64) -> Self {
+        Self { x, y }
+    }
+}
+
 /// One line of text.
-pub(super) fn text(at: (f64, f64), extra: &str, words: &str) -> String {
-    let (x, y) = at;
+pub(super) fn text(at: Point, extra: &str, words: &str) -> String {
+    let Point { x, y } = at;
     format!("<text x=\"{x:.1}\" y=\"{y:.1}\" {extra}>{}</text>\n", escaped(words))
 }
 
 /// A straight line.
-pub(super) fn line(from: (f64, f64), to: (f64, f64), extra: &str) -> String {
+pub(super) fn line(from: Point, to: Point, extra: &str) -> String {
     format!(
         "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" {extra}/>\n",
-        from.0, from.1, to.0, to.1
+        from.x, from.y, to.x, to.y
     )
 }
 
@@ -62,20 +75,20 @@ pub(super) fn ratios(report: &Report) -> String {
     let bottom = top + groups * (HEAD + GAP) + rows as f64 * STEP;
     let mut svg = open(WIDTH, bottom + 46.0);
     svg += &text(
-        (24.0, 30.0),
+        Point::new(24.0, 30.0),
         "font-size=\"18\" font-weight=\"bold\"",
         "Time, as a multiple of dnn's",
     );
-    svg += &text((24.0, 50.0), &format!("fill=\"{FAINT}\""), &subtitle(report));
+    svg += &text(Point::new(24.0, 50.0), &format!("fill=\"{FAINT}\""), &subtitle(report));
     let mut y = top;
     for section in &report.sections {
-        svg += &text((24.0, y + 14.0), "font-weight=\"bold\"", &section.name);
-        svg += &text((LEFT, y + 14.0), &format!("fill=\"{FAINT}\""), &section.title);
+        svg += &text(Point::new(24.0, y + 14.0), "font-weight=\"bold\"", &section.name);
+        svg += &text(Point::new(LEFT, y + 14.0), &format!("fill=\"{FAINT}\""), &section.title);
         y += HEAD - 6.0;
         let end = y + section.rows.len() as f64 * STEP;
         for step in 0..=4 {
             let x = place(f64::from(2 * step));
-            svg += &line((x, y), (x, end), &format!("stroke=\"{GRID}\""));
+            svg += &line(Point::new(x, y), Point::new(x, end), &format!("stroke=\"{GRID}\""));
         }
         for row in &section.rows {
             svg += &bar(row, y);
@@ -84,18 +97,26 @@ pub(super) fn ratios(report: &Report) -> String {
         // Where every bar would end if all were as fast as ours.
         let x = place(1.0);
         let dashed = format!("stroke=\"{OURS}\" stroke-dasharray=\"3 3\"");
-        svg += &line((x, end - STEP * section.rows.len() as f64), (x, end), &dashed);
+        svg += &line(
+            Point::new(x, end - STEP * section.rows.len() as f64),
+            Point::new(x, end),
+            &dashed,
+        );
         y += GAP + 6.0;
     }
     for step in 0..=4 {
         let words = format!("{}", 2 * step);
         let extra = format!("text-anchor=\"middle\" fill=\"{FAINT}\"");
-        svg += &text((place(f64::from(2 * step)), bottom + 8.0), &extra, &words);
+        svg += &text(Point::new(place(f64::from(2 * step)), bottom + 8.0), &extra, &words);
     }
     let words = format!(
         "Bars end at {MOST:.0}; the thin line is from quartile to quartile. * steps measured and multiplied"
     );
-    svg += &text((24.0, bottom + 32.0), &format!("fill=\"{FAINT}\" font-size=\"11\""), &words);
+    svg += &text(
+        Point::new(24.0, bottom + 32.0),
+        &format!("fill=\"{FAINT}\" font-size=\"11\""),
+        &words,
+    );
     svg + "</svg>\n"
 }
 
@@ -111,8 +132,11 @@ fn bar(row: &Row, y: f64) -> String {
     let (middle, end) = (y + STEP / 2.0, place(row.ratio.median));
     let colour = if row.ours { OURS } else { PEERS };
     let weight = if row.ours { " font-weight=\"bold\"" } else { "" };
-    let mut svg =
-        text((LEFT - 8.0, middle + 4.0), &format!("text-anchor=\"end\"{weight}"), &row.who);
+    let mut svg = text(
+        Point::new(LEFT - 8.0, middle + 4.0),
+        &format!("text-anchor=\"end\"{weight}"),
+        &row.who,
+    );
     let (top, width) = (middle - BAR / 2.0, (end - LEFT).max(1.0));
     writeln!(
         svg,
@@ -122,12 +146,14 @@ fn bar(row: &Row, y: f64) -> String {
     .expect("a string takes any text");
     let (low, high) = (place(row.ratio.lower), place(row.ratio.upper));
     if high - low > 1.0 {
-        svg += &line((low, middle), (high, middle), &format!("stroke=\"{INK}\""));
+        svg +=
+            &line(Point::new(low, middle), Point::new(high, middle), &format!("stroke=\"{INK}\""));
     }
     if row.ratio.median > MOST {
         // Two strokes of white: the bar goes on.
         for shift in [14.0, 20.0] {
-            let (from, to) = ((end - shift, top + BAR + 1.0), (end - shift + 5.0, top - 1.0));
+            let from = Point::new(end - shift, top + BAR + 1.0);
+            let to = Point::new(end - shift + 5.0, top - 1.0);
             svg += &line(from, to, "stroke=\"white\" stroke-width=\"2.5\"");
         }
     }
@@ -135,7 +161,7 @@ fn bar(row: &Row, y: f64) -> String {
     let time = scaled(1e9 * row.time.median);
     let words = if row.ours { time } else { format!("{time}{star}   {:.2}x", row.ratio.median) };
     svg + &text(
-        (end.max(high).max(place(1.0)) + 8.0, middle + 4.0),
+        Point::new(end.max(high).max(place(1.0)) + 8.0, middle + 4.0),
         &format!("fill=\"{INK}\"{weight}"),
         &words,
     )

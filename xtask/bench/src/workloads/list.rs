@@ -1,6 +1,6 @@
 //! What is measured.
 
-use super::stage::Options;
+use super::options::Options;
 use crate::worker::{Job, Kind};
 
 /// Where the examples of a workload come from.

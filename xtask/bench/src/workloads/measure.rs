@@ -8,9 +8,10 @@ use anyhow::{Context, Result};
 
 use super::entrants::{Opened, Process, Worker};
 use super::list::{Body, Workload};
+use super::options::Options;
 use super::pictures::photographs;
 use super::report::{Report, Row, Section};
-use super::stage::{Options, Stage};
+use super::stage::Stage;
 use super::statistics::apart;
 use super::turns::{Entrant, Played, play};
 use crate::bench::{Machine, write};
@@ -48,7 +49,7 @@ pub fn measure(options: &Options, wanted: &[Workload]) -> Result<Report> {
             Body::Workers(job) => company.section(&stage, &mut fma, workload, job.clone()),
             Body::Processes(job) => whole_processes(&stage, &mut fma, workload, job.clone()),
             Body::Loading(count) => {
-                loading(&stage, &mut fma, workload, (*count, options.data.as_deref()))
+                loading(&stage, &mut fma, workload, *count, options.data.as_deref())
             }
         };
         sections.push(section.with_context(|| format!("workload {}", workload.name))?);
@@ -198,7 +199,7 @@ fn whole_processes(
         programs.map(|program| Process { program, own_time: false, from_cache: false }).collect();
     let mut section = Section::new(workload, data);
     // Files that are made or read for the first time are no part of a start.
-    play_processes(stage, fma, &processes, (&mut section, !stage.quick))?;
+    play_processes(stage, fma, &processes, &mut section, !stage.quick)?;
     let ours = section.rows.first().and_then(|row| row.value);
     for row in &mut section.rows {
         row.apart = row.value.zip(ours).map(|(value, ours)| apart(&[value], &[ours]));
@@ -222,7 +223,8 @@ fn loading(
     stage: &Stage,
     fma: &mut Worker,
     workload: &Workload,
-    (count, data): (usize, Option<&Path>),
+    count: usize,
+    data: Option<&Path>,
 ) -> Result<Section> {
     let mut peers = workload.peers.to_vec();
     let (folder, description) = if let Some(folder) = data {
@@ -238,7 +240,7 @@ fn loading(
     let processes = stage.loaders(&folder, &peers)?;
     let mut section = Section::new(workload, description);
     // The first turn fills our cache.
-    play_processes(stage, fma, &processes, (&mut section, true))?;
+    play_processes(stage, fma, &processes, &mut section, true)?;
     let counts: Vec<Option<usize>> = section.rows.iter().map(|row| row.pictures).collect();
     anyhow::ensure!(
         counts.iter().all(|count| *count == counts[0]),
@@ -268,7 +270,8 @@ fn play_processes(
     stage: &Stage,
     fma: &mut Worker,
     processes: &[Process],
-    (section, warm_up): (&mut Section, bool),
+    section: &mut Section,
+    warm_up: bool,
 ) -> Result<()> {
     let root = &stage.workspace.root;
     section.commands = processes.iter().map(|process| process.program.line(root)).collect();

@@ -6,7 +6,9 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::list::Workload;
-use super::statistics::{FAR, FEWEST, Kept, MOST_STOLEN, SLOW, Sample, Spread, keep, ratio, times};
+use super::statistics::{
+    FAR, FEWEST, Kept, MOST_STOLEN, Measured, SLOW, Sample, Spread, keep, ratio, times,
+};
 use super::turns::Played;
 use crate::bench::{Machine, markdown_table, scaled};
 
@@ -118,8 +120,9 @@ impl Section {
             let kept = keep(&played.samples, &rates);
             let (first, first_kept) =
                 first.get_or_insert_with(|| (played.samples.clone(), kept.clone()));
-            let both = times(&played.samples, &kept)
-                .zip(ratio((&played.samples, &kept), (first, first_kept)));
+            let this = Measured { samples: &played.samples, kept: &kept };
+            let first = Measured { samples: first, kept: first_kept };
+            let both = times(&played.samples, &kept).zip(ratio(this, first));
             let Some((time, ratio)) = both else { bail!("{name} had no turn") };
             let peaks = played.samples.iter().filter_map(|sample| sample.peak_bytes);
             let peak = Spread::of(peaks.map(|bytes| bytes as f64));

@@ -110,14 +110,23 @@ pub fn keep(samples: &[Sample], rates: &[f64]) -> Kept {
     Kept { rounds, disturbed }
 }
 
+/// The samples of one entrant, and which of them count.
+#[derive(Debug, Clone, Copy)]
+pub struct Measured<'a> {
+    /// A sample for each round.
+    pub samples: &'a [Sample],
+    /// Which count.
+    pub kept: &'a Kept,
+}
+
 /// How many times as long as `ours` the other took, round by round, where both samples count; over the
 /// medians if there is no such round.
-pub fn ratio(other: (&[Sample], &Kept), ours: (&[Sample], &Kept)) -> Option<Spread> {
-    let rounds = other.0.iter().zip(ours.0).zip(other.1.rounds.iter().zip(&ours.1.rounds));
+pub fn ratio(other: Measured<'_>, ours: Measured<'_>) -> Option<Spread> {
+    let counts = other.kept.rounds.iter().zip(&ours.kept.rounds);
+    let rounds = other.samples.iter().zip(ours.samples).zip(counts);
     let both = rounds.filter(|(_, (other, ours))| **other && **ours);
     Spread::of(both.map(|((other, ours), _)| other.seconds / ours.seconds)).or_else(|| {
-        let medians = [other, ours].map(|(samples, kept)| times(samples, kept));
-        let [other, ours] = medians;
+        let [other, ours] = [other, ours].map(|Measured { samples, kept }| times(samples, kept));
         Spread::of([other?.median / ours?.median])
     })
 }
@@ -216,10 +225,14 @@ mod tests {
         let (ours, theirs) = (samples(&[1.0, 2.0, 1.0, 5.0]), samples(&[2.0, 6.0, 2.0, 1.0]));
         let all = Kept { rounds: vec![true; 4], disturbed: false };
         let three = Kept { rounds: vec![true, true, true, false], disturbed: false };
-        assert_eq!(ratio((&theirs, &three), (&ours, &all)).unwrap().median, 2.0);
+        let median = |theirs_kept: &Kept, ours_kept: &Kept| {
+            let other = Measured { samples: &theirs, kept: theirs_kept };
+            ratio(other, Measured { samples: &ours, kept: ours_kept }).unwrap().median
+        };
+        assert_eq!(median(&three, &all), 2.0);
         let first = Kept { rounds: vec![true, false, false, false], disturbed: false };
         let last = Kept { rounds: vec![false, false, false, true], disturbed: false };
-        assert_eq!(ratio((&theirs, &last), (&ours, &first)).unwrap().median, 1.0);
+        assert_eq!(median(&last, &first), 1.0);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{Curve, Growth, LARGEST, mebibytes};
 use crate::bench::scaled;
-use crate::workloads::chart::{FAINT, GRID, INK, OURS, line, open, text};
+use crate::workloads::chart::{FAINT, GRID, INK, OURS, Point, line, open, text};
 
 const PANEL: (f64, f64) = (190.0, 150.0);
 const PITCH: (f64, f64) = (264.0, 232.0);
@@ -27,14 +27,14 @@ pub(super) fn draw(growth: &Growth) -> String {
     let columns = growth.curves.len() as f64;
     let mut svg = open(LEFT + columns * PITCH.0, TOP + 2.0 * PITCH.1 - 24.0);
     let bold = "font-size=\"18\" font-weight=\"bold\"";
-    svg += &text((24.0, 30.0), bold, "How time and memory grow");
+    svg += &text(Point::new(24.0, 30.0), bold, "How time and memory grow");
     let commit: String = growth.machine.commit.chars().take(10).collect();
     let words = format!(
         "{}, commit {commit}; both axes logarithmic; power: of the {LARGEST} largest sizes; \
          dashed: the expected power through the last point",
         growth.machine.cpu
     );
-    svg += &text((24.0, 50.0), &format!("fill=\"{FAINT}\""), &words);
+    svg += &text(Point::new(24.0, 50.0), &format!("fill=\"{FAINT}\""), &words);
     let memory = |bytes: f64| format!("{:.3} MiB", bytes / f64::from(1 << 20));
     let memory = |bytes: f64| short(&memory(bytes));
     let time = |seconds: f64| short(&scaled(1e9 * seconds));
@@ -42,12 +42,12 @@ pub(super) fn draw(growth: &Growth) -> String {
         let x = LEFT + at as f64 * PITCH.0;
         let panels = panels(curve, &time, &memory);
         for (row, panel) in panels.iter().enumerate() {
-            svg += &panel.draw((x, TOP + row as f64 * PITCH.1), &curve.name);
+            svg += &panel.draw(Point::new(x, TOP + row as f64 * PITCH.1), &curve.name);
         }
         // A line would run into that of the next panel.
         for (row, words) in curve.setting.split(", ").enumerate() {
             let y = TOP - 38.0 + 13.0 * row as f64;
-            svg += &text((x, y), &format!("fill=\"{FAINT}\" font-size=\"10\""), words);
+            svg += &text(Point::new(x, y), &format!("fill=\"{FAINT}\" font-size=\"10\""), words);
         }
     }
     svg + "</svg>\n"
@@ -111,10 +111,11 @@ impl Axis {
 }
 
 impl Panel<'_> {
-    fn draw(&self, (x, y): (f64, f64), size: &str) -> String {
+    fn draw(&self, corner: Point, size: &str) -> String {
+        let Point { x, y } = corner;
         let found = self.found.map_or_else(String::new, |slope| format!(", power {slope:.2}"));
         let title = format!("{}{found} (expected {:.0})", self.title, self.expected);
-        let mut svg = text((x, y - 8.0), "font-weight=\"bold\"", &title);
+        let mut svg = text(Point::new(x, y - 8.0), "font-weight=\"bold\"", &title);
         writeln!(
             svg,
             "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"none\" \
@@ -122,20 +123,23 @@ impl Panel<'_> {
             PANEL.0, PANEL.1
         )
         .expect("a string takes any text");
-        let Some(&last) = self.points.last() else { return svg };
+        if self.points.is_empty() {
+            return svg;
+        }
         let across = Axis::new(self.points.iter().map(|point| point.0), 2.0, PANEL.0);
         let up = Axis::new(self.points.iter().map(|point| point.1), 4.0, PANEL.1);
-        let at = |(size, value): (f64, f64)| (x + across.at(size), y + PANEL.1 - up.at(value));
-        svg += &self.axes((x, y), &at);
+        let at =
+            |(size, value): (f64, f64)| Point::new(x + across.at(size), y + PANEL.1 - up.at(value));
+        svg += &self.axes(corner, &at);
         let name = format!("text-anchor=\"middle\" fill=\"{FAINT}\"");
-        svg += &text((x + PANEL.0 / 2.0, y + PANEL.1 + 32.0), &name, size);
-        svg += &expected_line(&self.points, last, self.expected, (y, y + PANEL.1), &at);
+        svg += &text(Point::new(x + PANEL.0 / 2.0, y + PANEL.1 + 32.0), &name, size);
+        svg += &self.expected_line(y, &at);
         for pair in self.points.windows(2) {
             let stroke = format!("stroke=\"{OURS}\" stroke-width=\"1.5\"");
             svg += &line(at(pair[0]), at(pair[1]), &stroke);
         }
         for &point in &self.points {
-            let (px, py) = at(point);
+            let Point { x: px, y: py } = at(point);
             writeln!(svg, "<circle cx=\"{px:.1}\" cy=\"{py:.1}\" r=\"3.5\" fill=\"{OURS}\"/>")
                 .expect("a string takes any text");
         }
@@ -144,52 +148,53 @@ impl Panel<'_> {
 
     /// The numbers at the axes: sizes below, as many as there is room for from the largest on; the smallest
     /// and largest value to the left.
-    fn axes(&self, (x, y): (f64, f64), at: &impl Fn((f64, f64)) -> (f64, f64)) -> String {
+    fn axes(&self, corner: Point, at: &impl Fn((f64, f64)) -> Point) -> String {
+        let Point { x, y } = corner;
         let mut svg = String::new();
         let mut room = f64::INFINITY;
         for &point in self.points.iter().rev() {
-            let ((px, _), words) = (at(point), point.0.to_string());
+            let (px, words) = (at(point).x, point.0.to_string());
             let half = DIGIT * words.len() as f64 / 2.0;
             if px + half > room {
                 continue;
             }
             room = px - half - DIGIT;
             let extra = format!("text-anchor=\"middle\" font-size=\"10\" fill=\"{INK}\"");
-            svg += &text((px, y + PANEL.1 + 15.0), &extra, &words);
+            svg += &text(Point::new(px, y + PANEL.1 + 15.0), &extra, &words);
         }
         let by_value = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
         let ends = [self.points.iter().min_by(by_value), self.points.iter().max_by(by_value)];
         let mut before = f64::INFINITY;
         for &point in ends.into_iter().flatten() {
-            let (_, py) = at(point);
+            let py = at(point).y;
             if (before - py).abs() < 12.0 {
                 continue;
             }
             before = py;
-            svg += &line((x, py), (x + PANEL.0, py), &format!("stroke=\"{GRID}\""));
+            svg += &line(
+                Point::new(x, py),
+                Point::new(x + PANEL.0, py),
+                &format!("stroke=\"{GRID}\""),
+            );
             let extra = "text-anchor=\"end\" font-size=\"10\"";
-            svg += &text((x - 5.0, py + 3.5), extra, &(self.label)(point.1));
+            svg += &text(Point::new(x - 5.0, py + 3.5), extra, &(self.label)(point.1));
         }
         svg
     }
-}
 
-/// The part inside the panel of the line of this power through the last point.
-fn expected_line(
-    points: &[(f64, f64)],
-    last: (f64, f64),
-    power: f64,
-    (top, bottom): (f64, f64),
-    at: &impl Fn((f64, f64)) -> (f64, f64),
-) -> String {
-    let (first, end) = (points[0].0, last.0);
-    let value = |size: f64| last.1 * (size / end).powf(power);
-    // Cut where it leaves the panel: straight in logarithms, so it leaves once.
-    let ((x1, y1), (x2, y2)) = (at((first, value(first))), at(last));
-    let limit = y1.clamp(top, bottom);
-    let share = if y1 == y2 { 0.0 } else { (limit - y1) / (y2 - y1) };
-    let from = (x1 + (x2 - x1) * share, limit);
-    line(from, (x2, y2), &format!("stroke=\"{FAINT}\" stroke-dasharray=\"5 4\""))
+    /// The part inside the panel, which begins at `top`, of the line of the expected power through the last point.
+    fn expected_line(&self, top: f64, at: &impl Fn((f64, f64)) -> Point) -> String {
+        let (Some(&first), Some(&last)) = (self.points.first(), self.points.last()) else {
+            return String::new();
+        };
+        let value = |size: f64| last.1 * (size / last.0).powf(self.expected);
+        // Cut where it leaves the panel: straight in logarithms, so it leaves once.
+        let (start, end) = (at((first.0, value(first.0))), at(last));
+        let limit = start.y.clamp(top, top + PANEL.1);
+        let share = if start.y == end.y { 0.0 } else { (limit - start.y) / (end.y - start.y) };
+        let from = Point::new(start.x + (end.x - start.x) * share, limit);
+        line(from, end, &format!("stroke=\"{FAINT}\" stroke-dasharray=\"5 4\""))
+    }
 }
 
 #[cfg(test)]

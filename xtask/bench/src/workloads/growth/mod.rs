@@ -13,7 +13,8 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::entrants::Process;
-use super::stage::{Options, Stage};
+use super::options::Options;
+use super::stage::Stage;
 use super::statistics::{Spread, log_slope};
 use crate::bench::{Machine, markdown_table, scaled, write};
 use crate::worker::{Job, Kind};
