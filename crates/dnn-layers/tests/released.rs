@@ -26,7 +26,7 @@ fn layers<T: Element>(network: &Network<T>) -> Vec<String> {
         }
         Layer::Dropout(Dropout { rate }) => format!("dropout {rate}"),
         Layer::Activation(activation) => activation.to_string(),
-        Layer::Flatten(_) => unreachable!("no such kind in 0.1"),
+        other => unreachable!("no {} in 0.1", other.kind()),
     };
     network.layers().iter().map(of).collect()
 }

@@ -10,7 +10,7 @@ use crate::support::{
 use dnn_core::{Features, Parameters, Purpose, RandomStream, Shape};
 use dnn_layers::{Activation, BatchNorm, Dropout, Layer, Network, NetworkBuilder};
 use dnn_train::{
-    Batch, ClassWeights, Cost, DropoutMasks, Examples, Trainer, check_gradients, evaluate,
+    Batch, ClassWeights, Clip, Cost, DropoutMasks, Examples, Trainer, check_gradients, evaluate,
     unobserved,
 };
 use ndarray::{Array2, Axis, array, concatenate};
@@ -324,4 +324,56 @@ fn running_statistics_of_a_line_search_are_those_of_where_it_ends() {
             assert!((found - expected).abs() < 1e-12, "{rule} from {learning_rate}: {found}");
         }
     }
+}
+
+#[test]
+fn what_is_frozen_stays_and_everything_else_trains() {
+    let hidden =
+        [dense(8, Activation::Identity), norm(Activation::Tanh), dense(6, Activation::Tanh)];
+    let start = network(4, &hidden.concat());
+    let (x, y) = (normal((4, 60), 1), labels(3, 60, 2));
+    let examples = Examples::classes(Features::Real(x.view()), &y);
+    for optimizer in ["sgd", "adam", "adamw", "lbfgs"] {
+        for frozen in ["dense1.", "batch_norm1.", "dense3.", "dense2.bias", "dense2.weights"] {
+            for (batch, clip) in [(Batch::Full, Clip::Never), (size(16), Clip::Norm(0.5))] {
+                let is_lbfgs = optimizer == "lbfgs";
+                if is_lbfgs && batch != Batch::Full {
+                    continue;
+                }
+                let optimizer = optimizer.parse().unwrap();
+                let trainer = Trainer { optimizer, batch, clip, l2: 0.1, ..full(0.01, 3) };
+                let mut first = start.clone();
+                assert!(first.set_frozen(frozen, true) > 0);
+                let (trained, _) = fit(&trainer, &first, &examples);
+                for (before, after) in first.tensors().iter().zip(trained.tensors()) {
+                    let stays = before.name().starts_with(frozen) && before.spec().is_trained;
+                    let same = before.values() == after.values();
+                    // The bias before a batch normalisation has no gradient to speak of.
+                    let is_dead = before.name() == "dense1.bias";
+                    assert!(same == stays || is_dead, "{frozen} frozen: {}", before.name());
+                }
+                let kept = Network::from_bytes(&trained.to_bytes().unwrap()).unwrap();
+                assert_eq!(kept, trained);
+                assert!(kept.tensors().iter().any(dnn_layers::Tensor::is_frozen));
+            }
+        }
+    }
+    // Nothing at all changes where everything is frozen, and the cost is that of the network.
+    let mut all = start.clone();
+    all.set_frozen("", true);
+    let (same, history) = fit(&full(0.1, 2), &all, &examples);
+    let trained = |it: &Network<f64>| it.tensors().iter().filter(|it| it.spec().is_trained).count();
+    assert_eq!(trained(&same), trained(&all));
+    assert!(history.costs().all(f64::is_finite));
+    // A gradient without what is frozen is a part of the whole gradient.
+    let cost = Cost::CategoricalCrossEntropy;
+    let mut some = start.clone();
+    some.set_frozen("dense1.", true);
+    let whole = dnn_train::gradients(&start, &examples, cost).unwrap().1;
+    let part = dnn_train::gradients(&some, &examples, cost).unwrap().1;
+    for (tensor, (whole, part)) in some.tensors().iter().zip(whole.iter().zip(&part)) {
+        assert!(if tensor.is_trained() { part == whole } else { part.is_empty() });
+    }
+    some.set_frozen("dense1.", false);
+    assert_eq!(dnn_train::gradients(&some, &examples, cost).unwrap().1, whole);
 }
