@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &DoctorArguments, matches: &ArgMatches) -> anyhow::
     let decoding = Decoding { lenient: arguments.lenient, ..Decoding::default() };
     let place = data::place(Some(&arguments.data))?;
     let (report, pictures) = examine(place.as_deref(), &decoding)?;
-    effect::refuse_idle("doctor", &effect::given(matches), |_, needs| match needs {
+    effect::refuse_idle("doctor", &effect::given("doctor", matches), |_, needs| match needs {
         Needs::PictureFiles => no_picture_files(place.as_deref(), pictures),
         _ => None,
     })?;

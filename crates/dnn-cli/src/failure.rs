@@ -1,7 +1,6 @@
 //! From an error to a message and an exit code.
 
 use std::error::Error;
-use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
@@ -15,31 +14,6 @@ use dnn_train::TrainError;
 use crate::output::note;
 
 const DIVERGED: u8 = 6;
-
-/// What this program itself refuses, and why.
-#[derive(Debug)]
-pub(crate) enum Refusal {
-    /// A command line or a setting.
-    Usage(String),
-    /// Data, on its own or with the model.
-    Data(String),
-    /// A picture file that cannot be used.
-    BadFile(String),
-    /// Data that is not there.
-    Missing(String),
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Usage(reason)
-        | Self::Data(reason)
-        | Self::BadFile(reason)
-        | Self::Missing(reason)) = self;
-        f.write_str(reason)
-    }
-}
-
-impl Error for Refusal {}
 
 /// Writes the error to standard error and gives its exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
@@ -56,7 +30,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 
 /// What to do about an error whose own message, from a library, cannot name our commands.
 fn advice(cause: &(dyn Error + 'static)) -> Option<&'static str> {
-    if let Some(Refusal::BadFile(_)) = cause.downcast_ref() {
+    if let Some(RunError::BadFile(_)) = cause.downcast_ref() {
         return Some("`--bad-files skip` goes on without files that cannot be used");
     }
     let data = match cause.downcast_ref::<RunError>() {
@@ -80,11 +54,6 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     causes.map(io::Error::kind).any(|kind| kind == io::ErrorKind::BrokenPipe)
 }
 
-/// Whether training met numbers that are not finite.
-pub(crate) fn is_divergence(error: &anyhow::Error) -> bool {
-    exit_code(error) == DIVERGED
-}
-
 /// The first cause that has a code decides.
 fn exit_code(error: &anyhow::Error) -> u8 {
     error.chain().find_map(code_of).unwrap_or(1)
@@ -96,13 +65,7 @@ const IO: u8 = 4;
 const CORRUPT: u8 = 5;
 
 fn code_of(cause: &(dyn Error + 'static)) -> Option<u8> {
-    if let Some(refusal) = cause.downcast_ref::<Refusal>() {
-        Some(match refusal {
-            Refusal::Usage(_) => USAGE,
-            Refusal::Data(_) | Refusal::BadFile(_) => DATA,
-            Refusal::Missing(_) => IO,
-        })
-    } else if let Some(error) = cause.downcast_ref::<RunError>() {
+    if let Some(error) = cause.downcast_ref::<RunError>() {
         of_run(error)
     } else if let Some(error) = cause.downcast_ref::<DataError>() {
         Some(of_data(error))

@@ -4,21 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use dnn_core::Element;
-use dnn_store::Scalar;
-use dnn_train::{RateSweep, find_learning_rate};
+use dnn_run::{Loaded, RunConfig, RunError, SystemClock};
+use dnn_train::{Optimizer, RateSweep};
 use serde_json::json;
 
 use crate::args::TrainArguments;
 use crate::chart;
-use crate::experiment::{Experiment, Loaded};
-use crate::failure::Refusal;
+use crate::data;
 use crate::output;
-use dnn_run::parts;
-use dnn_run::regression::TargetScales;
-
-/// Steps of a sweep.
-const STEPS: u64 = 150;
+use crate::progress::Terminal;
 
 /// The file for the drawing: `out` itself if it ends in `.svg`, else `learning-rate.svg` in that folder.
 fn drawing_file(out: &Path) -> PathBuf {
@@ -30,22 +24,20 @@ fn drawing_file(out: &Path) -> PathBuf {
 }
 
 /// Refuses a place that something has, before anything is read.
-pub(crate) fn check_out(out: Option<&Path>) -> Result<(), Refusal> {
+pub(crate) fn check_out(out: Option<&Path>) -> Result<(), RunError> {
     match out.map(drawing_file) {
         Some(file) if file.symlink_metadata().is_ok() => Err(output::taken(&file)),
         _ => Ok(()),
     }
 }
 
-pub(crate) fn run<T: Element + Scalar>(
+pub(crate) fn run(
     arguments: &TrainArguments,
+    config: &RunConfig,
     loaded: &Loaded,
-    experiment: &Experiment<T>,
+    terminal: &mut Terminal,
 ) -> anyhow::Result<ExitCode> {
-    let train = &loaded.parts.train;
-    let targets = TargetScales::of(train).and_then(|scales| scales.standardized(train));
-    let training = parts::examples(&experiment.network, train, targets.as_ref());
-    let sweep = find_learning_rate(&experiment.trainer, &experiment.network, &training, STEPS)?;
+    let sweep = dnn_run::find_rate(config, loaded, terminal, &SystemClock::start())?;
     let points: Vec<(f64, f64)> =
         sweep.points.iter().map(|point| (point.learning_rate, point.smoothed)).collect();
     if let Some(file) = arguments.out.as_deref().map(drawing_file) {
@@ -63,19 +55,18 @@ pub(crate) fn run<T: Element + Scalar>(
             "suggestion": sweep.suggestion,
             "points": sweep.points,
         }))?;
-        return Ok(loaded.code);
+    } else {
+        output::print(&text(&sweep, &points, config.training.optimizer))?;
     }
-    output::print(&text(&sweep, &points, arguments))?;
-    Ok(loaded.code)
+    Ok(data::exit_code(loaded.left_out()))
 }
 
-fn text(sweep: &RateSweep, points: &[(f64, f64)], arguments: &TrainArguments) -> String {
+fn text(sweep: &RateSweep, points: &[(f64, f64)], optimizer: Optimizer) -> String {
     let mut text = chart::text(points, sweep.suggestion);
     match sweep.suggestion {
         Some(rate) => {
             text += &format!(
-                "\nlearning rate {rate:.2e}, where the cost of {} falls fastest: --learning-rate {rate:.2e}\n",
-                arguments.optimizer
+                "\nlearning rate {rate:.2e}, where the cost of {optimizer} falls fastest: --learning-rate {rate:.2e}\n"
             );
         }
         None => text += "\nthe cost falls at no rate: other settings or data may help\n",

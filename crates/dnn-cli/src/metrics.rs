@@ -1,26 +1,11 @@
 //! What `dnn evaluate --metrics` says of each part.
 
-use dnn_core::Element;
-use dnn_data::ImageDataset;
-use dnn_layers::Network;
-use dnn_train::{Average, ClassMetrics, Metrics, metrics};
+use dnn_train::{Average, ClassMetrics, Metrics};
 
 use crate::output::{left, plain, right, width};
 
 /// More classes than this are not shown as a square of counts.
 const MOST_SHOWN: usize = 12;
-
-/// Measures each of these parts.
-pub(crate) fn measure<'p, T: Element>(
-    network: &Network<T>,
-    parts: impl Iterator<Item = (&'static str, &'p ImageDataset)>,
-) -> anyhow::Result<Vec<(&'static str, Metrics)>> {
-    let of = |part: &ImageDataset| -> anyhow::Result<Metrics> {
-        let probabilities = network.predict_probabilities(&network.pixels(part.pixels()))?;
-        Ok(metrics(probabilities.view(), part.labels())?)
-    };
-    parts.map(|(name, part)| Ok((name, of(part)?))).collect()
-}
 
 /// A table of the classes, the numbers of the whole, and which class was called which.
 pub(crate) fn text(name: &str, classes: &[String], metrics: &Metrics) -> String {

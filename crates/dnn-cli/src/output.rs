@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use dnn_train::{Evaluation, LabelSets, Regression};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use unicode_width::UnicodeWidthStr as _;
 
 pub(crate) use dnn_run::words::{counted, plain};
-
-use crate::failure::Refusal;
+use dnn_run::{MeasuredPart, RunError};
 
 /// Writes `text`, whole lines, to standard output.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
@@ -68,9 +67,9 @@ pub(crate) fn write_new(
 }
 
 /// What is said of a file that is not replaced.
-pub(crate) fn taken(path: &Path) -> Refusal {
+pub(crate) fn taken(path: &Path) -> RunError {
     let path = path.display();
-    Refusal::Usage(format!("{path} is there already and is not replaced; name another file"))
+    RunError::Usage(format!("{path} is there already and is not replaced; name another file"))
 }
 
 /// Writes `value` as one JSON object to standard output.
@@ -81,6 +80,14 @@ pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
 /// Tells the user something on standard error; a closed one is no reason to stop.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{}", plain(text));
+}
+
+/// The parts of the data by their names, as `--json` has them.
+pub(crate) fn parts_json<'a>(
+    parts: impl IntoIterator<Item = &'a MeasuredPart>,
+) -> Map<String, Value> {
+    let one = |part: &MeasuredPart| (part.name.clone(), evaluation_json(&part.evaluation));
+    parts.into_iter().map(one).collect()
 }
 
 /// A part of the data as `--json` has it.
@@ -113,12 +120,12 @@ pub(crate) fn evaluation_json(evaluation: &Evaluation) -> Value {
 }
 
 /// The measured parts of data with numbers to be found, one per line.
-fn regression_table(parts: &[(&str, &Evaluation)]) -> String {
+fn regression_table(parts: &[&MeasuredPart]) -> String {
     let mut table = format!(
         "{:<11} {:>8} {:>12} {:>8} {:>14} {:>12}\n",
         "part", "examples", "cost", "R2", "absolute error", "baseline"
     );
-    for (name, evaluation) in parts {
+    for MeasuredPart { name, evaluation } in parts {
         let Some(found) = &evaluation.regression else { continue };
         let r2 = found.r2.map_or("-".to_owned(), |r2| format!("{r2:.4}"));
         table += &format!(
@@ -130,12 +137,12 @@ fn regression_table(parts: &[(&str, &Evaluation)]) -> String {
 }
 
 /// The measured parts of data with labels of which several can hold, one per line.
-fn labels_table(parts: &[(&str, &Evaluation)]) -> String {
+fn labels_table(parts: &[&MeasuredPart]) -> String {
     let mut table = format!(
         "{:<11} {:>8} {:>10} {:>9}  {}\n",
         "part", "examples", "cost", "all right", "each label"
     );
-    for (name, evaluation) in parts {
+    for MeasuredPart { name, evaluation } in parts {
         let Some(found) = &evaluation.labels else { continue };
         let percent = |share: &f64| format!("{:.1} %", 100.0 * share);
         let each: Vec<String> = found.accuracy.iter().map(percent).collect();
@@ -151,14 +158,12 @@ fn labels_table(parts: &[(&str, &Evaluation)]) -> String {
 }
 
 /// The measured parts, one per line.
-pub(crate) fn evaluation_table<'a>(
-    parts: impl IntoIterator<Item = (&'a str, &'a Evaluation)>,
-) -> String {
-    let parts: Vec<(&str, &Evaluation)> = parts.into_iter().collect();
-    if parts.iter().any(|(_, evaluation)| evaluation.regression.is_some()) {
+pub(crate) fn evaluation_table<'a>(parts: impl IntoIterator<Item = &'a MeasuredPart>) -> String {
+    let parts: Vec<&MeasuredPart> = parts.into_iter().collect();
+    if parts.iter().any(|part| part.evaluation.regression.is_some()) {
         return regression_table(&parts);
     }
-    if parts.iter().any(|(_, evaluation)| evaluation.labels.is_some()) {
+    if parts.iter().any(|part| part.evaluation.labels.is_some()) {
         return labels_table(&parts);
     }
     let percent =
@@ -167,7 +172,7 @@ pub(crate) fn evaluation_table<'a>(
         "{:<11} {:>8} {:>10} {:>9} {:>13} {:>9}\n",
         "part", "examples", "cost", "accuracy", "95 % interval", "baseline"
     );
-    for (name, evaluation) in parts {
+    for MeasuredPart { name, evaluation } in parts {
         let (accuracy, baseline) = (percent(evaluation.accuracy()), percent(evaluation.baseline()));
         let interval = evaluation.interval().map_or("-".to_owned(), |(low, high)| {
             format!("{:.1} to {:.1}", 100.0 * low, 100.0 * high)

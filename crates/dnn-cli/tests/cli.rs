@@ -80,7 +80,7 @@ fn training_without_arguments_learns_the_digits_and_leaves_a_run_folder() {
     let history = fs::read_to_string(run_folder.join("history.jsonl")).unwrap();
     let epochs: Vec<Value> =
         history.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(epochs.len().to_string(), config["settings"]["epochs"].as_str().unwrap());
+    assert_eq!(config["config"]["training"]["epochs"], epochs.len());
     assert!(
         epochs[epochs.len() - 1]["cost"].as_f64().unwrap() < epochs[0]["cost"].as_f64().unwrap()
     );
@@ -362,12 +362,13 @@ fn an_optimiser_is_recorded_with_its_settings_and_has_a_rate_of_its_own() {
         let run = folder.path().join(outcome["run"].as_str().unwrap());
         let config = fs::read_to_string(run.join("config.json")).unwrap();
         let config: Value = serde_json::from_str(&config).unwrap();
-        assert_eq!(config["settings"]["optimizer"], optimizer, "{config}");
-        assert_eq!(config["settings"]["learning_rate"], rate, "{config}");
+        let training = &config["config"]["training"];
+        assert_eq!(training["optimizer"], optimizer, "{config}");
+        assert_eq!(training["learning_rate"].to_string(), rate, "{config}");
         assert!(outcome["train"]["accuracy"].as_f64().unwrap() > 0.5, "{optimizer}: {outcome}");
-        // What nobody gave is the usual, and recorded too.
-        assert_eq!(config["settings"]["schedule"], "exponential:factor=0.9", "{config}");
-        assert_eq!(config["settings"]["dropout"], "0.2", "{config}");
+        // What nobody gave has its default, and is recorded too.
+        assert_eq!(training["schedule"], "exponential:factor=0.9", "{config}");
+        assert_eq!(config["config"]["network"]["dropout"], 0.2, "{config}");
     }
 }
 
@@ -380,10 +381,10 @@ fn a_schedule_is_recorded_and_seen_in_the_history() {
     let run = folder.path().join(outcome["run"].as_str().unwrap());
     let config = fs::read_to_string(run.join("config.json")).unwrap();
     let config: Value = serde_json::from_str(&config).unwrap();
-    assert_eq!(config["settings"]["schedule"], "step:factor=0.5,every=2", "{config}");
-    let settings = &config["settings"];
-    assert_eq!([&settings["warm_up"], &settings["l2"]], ["100", "0.5"], "{config}");
-    assert_eq!(settings["clip_norm"], "2", "{config}");
+    let training = &config["config"]["training"];
+    assert_eq!(training["schedule"], "step:factor=0.5,every=2", "{config}");
+    let numbers = ["warm_up", "l2", "clip_norm"].map(|name| training[name].as_f64().unwrap());
+    assert_eq!(numbers, [100.0, 0.5, 2.0], "{config}");
     let history = fs::read_to_string(run.join("history.jsonl")).unwrap();
     let rates: Vec<f64> = history
         .lines()

@@ -1,6 +1,8 @@
 //! What the measured parts of a trained model say to its user, each at most once, with what to do.
 
-use dnn_train::{Classification, Evaluation};
+use dnn_train::Classification;
+
+use crate::parts::MeasuredPart;
 
 /// With fewer pictures of a class the default shares leave one or two of it to be tested on and none or one
 /// to be validated on, so that its accuracy is known to half at best.
@@ -13,8 +15,8 @@ const LARGE_GAP: f64 = 0.1;
 const NAMED: usize = 5;
 
 /// What there is to say of a model, from how its parts were measured.
-pub fn notes(measured: &[(&'static str, Evaluation)], classes: &[String]) -> Vec<String> {
-    let of = |wanted: &str| measured.iter().find(|(name, _)| *name == wanted);
+pub(crate) fn notes(measured: &[MeasuredPart], classes: &[String]) -> Vec<String> {
+    let of = |wanted: &str| measured.iter().find(|part| part.name == wanted);
     let notes = [
         few_pictures(measured, classes),
         of("train").zip(of("validation").or_else(|| of("test"))).and_then(|(a, b)| gap(a, b)),
@@ -24,10 +26,10 @@ pub fn notes(measured: &[(&'static str, Evaluation)], classes: &[String]) -> Vec
 }
 
 /// Classes that have too few pictures in all parts together.
-fn few_pictures(measured: &[(&str, Evaluation)], classes: &[String]) -> Option<String> {
+fn few_pictures(measured: &[MeasuredPart], classes: &[String]) -> Option<String> {
     let mut counts = vec![0; classes.len()];
-    for (_, part) in measured {
-        let found = &part.classification.as_ref()?.actual;
+    for part in measured {
+        let found = &part.evaluation.classification.as_ref()?.actual;
         counts.iter_mut().zip(found).for_each(|(count, more)| *count += more);
     }
     // Classes without any were named when the data was loaded.
@@ -48,10 +50,8 @@ fn few_pictures(measured: &[(&str, Evaluation)], classes: &[String]) -> Option<S
 
 /// A training part that is known much better than pictures that were not trained on: a difference that
 /// neither is small nor can be chance, since the intervals of the two do not meet.
-fn gap(
-    (_, train): &(&'static str, Evaluation),
-    (name, held_out): &(&'static str, Evaluation),
-) -> Option<String> {
+fn gap(train: &MeasuredPart, held_out: &MeasuredPart) -> Option<String> {
+    let (name, train, held_out) = (&held_out.name, &train.evaluation, &held_out.evaluation);
     let (known, new) = (train.accuracy()?, held_out.accuracy()?);
     let (lowest, highest) = (train.interval()?.0, held_out.interval()?.1);
     (known - new >= LARGE_GAP && lowest > highest).then(|| {
@@ -66,7 +66,7 @@ fn gap(
 }
 
 /// An accuracy that the commonest class alone could have: the baseline is no lower than the interval.
-fn near_baseline((name, part): &(&'static str, Evaluation)) -> Option<String> {
+fn near_baseline(MeasuredPart { name, evaluation: part }: &MeasuredPart) -> Option<String> {
     let counted = part.classification.as_ref()?;
     let (low, baseline) = (counted.interval().0, counted.baseline());
     (several_classes(counted) && low <= baseline).then(|| {
@@ -92,7 +92,13 @@ fn percent(share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use dnn_train::Evaluation;
+
     use super::*;
+
+    fn named(name: &str, evaluation: Evaluation) -> MeasuredPart {
+        MeasuredPart { name: name.to_owned(), evaluation }
+    }
 
     fn part(correct: usize, actual: &[usize]) -> Evaluation {
         let classification =
@@ -108,7 +114,10 @@ mod tests {
 
     fn told(train: Evaluation, validation: Evaluation, test: Evaluation) -> Vec<String> {
         let classes = ["a", "b", "c"].map(str::to_owned);
-        notes(&[("train", train), ("validation", validation), ("test", test)], &classes)
+        notes(
+            &[named("train", train), named("validation", validation), named("test", test)],
+            &classes,
+        )
     }
 
     #[test]
@@ -128,7 +137,7 @@ mod tests {
         assert!(told(part(190, &[100, 100]), part(4, &[3, 2]), test()).is_empty());
         assert!(told(part(1000, &[500, 500]), part(910, &[500, 500]), test()).is_empty());
         // Where there is no validation part, the test part tells.
-        let without = [("train", part(200, &[100, 100])), ("test", part(30, &[25, 25]))];
+        let without = [named("train", part(200, &[100, 100])), named("test", part(30, &[25, 25]))];
         let classes = ["a", "b"].map(str::to_owned);
         assert!(notes(&without, &classes)[0].contains(" on the test part: "));
     }
@@ -141,7 +150,7 @@ mod tests {
             told(part(208, &[8, 100, 100]), part(21, &[1, 10, 10]), part(41, &[1, 20, 20]));
         assert!(enough.is_empty(), "{enough:?}");
         let many: Vec<String> = (0..8).map(|class| format!("c{class}")).collect();
-        let few = notes(&[("test", part(8, &[1; 8]))], &many);
+        let few = notes(&[named("test", part(8, &[1; 8]))], &many);
         assert!(few[0].contains("c4 (1) and 3 more; "), "{few:?}");
         let none = told(part(100, &[0, 100]), part(10, &[0, 10]), part(20, &[0, 20]));
         assert!(none.is_empty(), "one class alone: {none:?}");
@@ -163,6 +172,6 @@ mod tests {
     fn regression_has_no_classes_to_speak_of() {
         let (classification, regression, labels) = (None, None, None);
         let part = Evaluation { examples: 5, cost: 1.0, classification, regression, labels };
-        assert!(notes(&[("train", part.clone()), ("test", part)], &[]).is_empty());
+        assert!(notes(&[named("train", part.clone()), named("test", part)], &[]).is_empty());
     }
 }

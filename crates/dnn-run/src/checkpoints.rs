@@ -12,18 +12,18 @@ const SUFFIX: &str = ".checkpoint";
 
 /// The folder with the checkpoints of a run.
 #[derive(Debug, Clone)]
-pub struct Checkpoints {
+pub(crate) struct Checkpoints {
     folder: PathBuf,
 }
 
 impl Checkpoints {
     /// Those in this folder, which need not be there yet.
-    pub fn new(folder: PathBuf) -> Self {
+    pub(crate) fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
 
     /// Steps that there is a checkpoint of, the latest first.
-    pub fn steps(&self) -> Result<Vec<u64>> {
+    pub(crate) fn steps(&self) -> Result<Vec<u64>> {
         let context = || format!("cannot read {}", self.folder.display());
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -43,22 +43,22 @@ impl Checkpoints {
     }
 
     /// Where they are.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// The file of a step.
-    pub fn path(&self, step: u64) -> PathBuf {
+    pub(crate) fn path(&self, step: u64) -> PathBuf {
         self.folder.join(format!("{PREFIX}{step:010}{SUFFIX}"))
     }
 
     /// The latest one, if there is any.
-    pub fn latest(&self) -> Result<Option<PathBuf>> {
+    pub(crate) fn latest(&self) -> Result<Option<PathBuf>> {
         Ok(self.steps()?.first().map(|&step| self.path(step)))
     }
 
     /// Saves the run as it is after `step`; only then those that are not to be kept go.
-    pub fn save(&self, step: u64, bytes: &[u8], keep: &Keep) -> Result<()> {
+    pub(crate) fn save(&self, step: u64, bytes: &[u8], keep: &Keep) -> Result<()> {
         dnn_store::create_folder(&self.folder)?;
         let path = self.path(step);
         dnn_store::check_own_file(&path)?;
@@ -73,11 +73,11 @@ impl Checkpoints {
 
 /// Which checkpoints stay.
 #[derive(Debug, Clone, Copy)]
-pub struct Keep {
+pub(crate) struct Keep {
     /// So many of the latest.
-    pub last: NonZeroUsize,
+    pub(crate) last: NonZeroUsize,
     /// Those of steps that are multiples of this.
-    pub every: Option<NonZeroU64>,
+    pub(crate) every: Option<NonZeroU64>,
 }
 
 fn remove(path: &Path) -> Result<()> {

@@ -1,6 +1,8 @@
 //! The errors of this crate.
 
+use std::error::Error as _;
 use std::io;
+use std::path::PathBuf;
 
 use dnn_core::CoreError;
 use dnn_data::DataError;
@@ -25,6 +27,14 @@ pub enum RunError {
     /// Data that is not there.
     #[error("{0}")]
     Missing(String),
+    /// The observer wanted the run to stop; it is saved, and can be resumed.
+    #[error("interrupted after step {step}; {} can be resumed", run.display())]
+    Interrupted {
+        /// The folder of the run.
+        run: PathBuf,
+        /// The last step.
+        step: u64,
+    },
     /// A file or folder cannot be read or written.
     #[error("{what}")]
     Io {
@@ -69,6 +79,36 @@ impl RunError {
             Self::Context { source, .. } => source.load_error(),
             _ => None,
         }
+    }
+}
+
+impl RunError {
+    /// Whether training or measuring met numbers that are not finite.
+    pub fn is_divergence(&self) -> bool {
+        match self {
+            Self::Context { source, .. } => source.is_divergence(),
+            Self::Network(error) | Self::Train(TrainError::Network(error)) => {
+                matches!(error, NetworkError::Overflow { .. })
+            }
+            Self::Train(error) => matches!(
+                error,
+                TrainError::NotFinite { .. }
+                    | TrainError::NotFiniteHere { .. }
+                    | TrainError::Validation { .. }
+            ),
+            _ => false,
+        }
+    }
+
+    /// The message with all causes, the first cause last.
+    pub(crate) fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            text += &format!(": {error}");
+            cause = error.source();
+        }
+        text
     }
 }
 

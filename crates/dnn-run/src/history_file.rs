@@ -14,13 +14,13 @@ const HEADER: &str =
 
 /// The two files; each line is written out as soon as the epoch is over.
 #[derive(Debug)]
-pub struct HistoryFile {
+pub(crate) struct HistoryFile {
     files: [(PathBuf, File); 2],
 }
 
 impl HistoryFile {
     /// The files in `folder`, with the first `epochs` records that are there and nothing after them.
-    pub fn open(folder: &Path, epochs: u64) -> Result<Self> {
+    pub(crate) fn open(folder: &Path, epochs: u64) -> Result<Self> {
         let path = folder.join("history.jsonl");
         let records = read(&path, epochs)?;
         let csv = folder.join("history.csv");
@@ -40,7 +40,7 @@ impl HistoryFile {
     }
 
     /// Writes the record of an epoch.
-    pub fn append(&mut self, record: &EpochRecord) -> Result<()> {
+    pub(crate) fn append(&mut self, record: &EpochRecord) -> Result<()> {
         for ((path, file), line) in self.files.iter_mut().zip(lines(record)?) {
             file.write_all(line.as_bytes())
                 .context(|| format!("cannot write {}", path.display()))?;
@@ -49,7 +49,7 @@ impl HistoryFile {
     }
 
     /// Waits until the lines are safe: no checkpoint knows of an epoch that its history does not.
-    pub fn sync(&self) -> Result<()> {
+    pub(crate) fn sync(&self) -> Result<()> {
         for (path, file) in &self.files {
             file.sync_data().context(|| format!("cannot write {}", path.display()))?;
         }

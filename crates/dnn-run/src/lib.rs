@@ -1,20 +1,101 @@
-//! What a run is: from data to a trained network in a folder that can be resumed, compared and verified.
+//! What a run is: from data and settings to a trained network, in a folder that can be resumed, compared and
+//! verified.
 //!
-//! What it leaves out on purpose: command lines, progress bars and exit codes (`dnn-cli`). It prints nothing and
-//! reads no clock.
-#![allow(clippy::missing_errors_doc, reason = "most of these modules are not public for long")]
+//! The one idea: a [`RunConfig`] says everything. It is made in code, from flags or from a TOML file, recorded in
+//! the run folder and in the model, and read back from there.
+//!
+//! | you want to | use |
+//! |---|---|
+//! | train on pictures or arrays | [`train`]; step by step: [`check`], [`Loaded::load`], [`train_on`] |
+//! | go on with a run | [`Resumed`] |
+//! | classify pictures | [`Classifier`] |
+//! | measure a model | [`EvaluationData`] |
+//! | choose settings | [`Search`], [`find_rate`] |
+//! | train a model again, and compare | [`Claim`] |
+//!
+//! What it leaves out on purpose: command lines, progress bars and exit codes (`dnn-cli`). It prints nothing, and
+//! knows the time from the [`Clock`] that it is given alone.
+//!
+//! # Examples
+//! What `dnn train DIR` does, and `dnn predict` after it:
+//! ```
+//! use dnn_run::{Classifier, RunConfig, Silent, SystemClock, train};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let (photos, run) = (folder.path().join("photos"), folder.path().join("run"));
+//! # for (class, level) in [("day", 200), ("night", 10)] {
+//! #     std::fs::create_dir_all(photos.join(class))?;
+//! #     for number in 0..10_u8 {
+//! #         let shape = dnn_data::ImageShape { height: 8, width: 8, channels: 3 };
+//! #         let png = dnn_data::picture::encode_png(&[level + number; 192], shape)?;
+//! #         std::fs::write(photos.join(class).join(format!("{number}.png")), png)?;
+//! #     }
+//! # }
+//! let mut config = RunConfig::default();
+//! config.data.path = Some(photos.clone());
+//! config.data.files.no_cache = true;
+//! config.network.hidden = "16".parse()?;
+//! config.training.epochs = 20;
+//! let report = train(&config, Some(&run), &mut Silent, &SystemClock::start())?;
+//! assert_eq!(report.end.epochs, 20);
+//!
+//! let classifier = Classifier::load(&report.model)?;
+//! let answer = classifier.classify(&std::fs::read(photos.join("night/3.png"))?)?;
+//! assert_eq!(answer.class.map(|class| &classifier.classes()[class][..]), Some("night"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
-pub mod advice;
-pub mod checkpoints;
+mod advice;
+mod checkpoints;
+mod classifier;
+mod config;
 mod error;
-pub mod history_file;
+mod evaluate;
+mod experiment;
+mod find_rate;
+mod history_file;
+mod loaded;
 mod lock;
-pub mod parts;
-pub mod record;
-pub mod regression;
-pub mod run_folder;
-pub mod space;
-pub mod tensorboard;
+mod model;
+mod observer;
+mod parts;
+mod planned;
+mod provenance;
+mod record;
+mod recorder;
+mod regression;
+mod report;
+mod run;
+mod run_folder;
+mod search;
+mod source;
+mod space;
+mod tensorboard;
+mod training;
+mod trials;
+mod v1;
+mod verify;
 pub mod words;
 
+pub use classifier::{Classifier, Prediction};
+pub use config::{
+    BadFilePolicy, DataConfig, FilesConfig, KeepingConfig, NetworkConfig, PictureSize, RunConfig,
+    ScalingRule, Settings, TimeLimit, TrainingConfig, Widths,
+};
 pub use error::{Result, RunError};
+pub use evaluate::{EvaluatedPart, EvaluationData, EvaluationReport};
+pub use find_rate::find_rate;
+pub use loaded::Loaded;
+pub use model::{classes, file_of, load as load_model};
+pub use observer::{Clock, Observer, Silent, SystemClock};
+pub use parts::MeasuredPart;
+pub use planned::{PlannedRun, plan_run};
+pub use provenance::config_of;
+pub use record::{RunRecord, SOFTWARE};
+pub use report::{EndedBy, Report, RunEnd};
+pub use run::{Resumed, check, train, train_on};
+pub use run_folder::RunFolder;
+pub use search::{Search, SearchReport};
+pub use space::{Trial, TrialSetting, Try, describe};
+pub use trials::{SearchPlan, TrialBegins, TrialOutcome};
+pub use verify::{Claim, DataPlace, Verdict};

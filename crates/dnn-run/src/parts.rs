@@ -5,6 +5,7 @@ use dnn_data::{Dataset, ImageDataset};
 use dnn_layers::Network;
 use dnn_train::{Cost, Evaluation, Examples, TrainError, evaluate};
 use ndarray::Array2;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Context as _, Result};
 use crate::regression;
@@ -14,7 +15,7 @@ use crate::words::plain;
 const TEST_SPLIT_SEED: u64 = 0;
 
 /// SHA-256 of a data set: of its one part, or of the digests of its two or three.
-pub fn fingerprint(data: &Dataset) -> String {
+pub(crate) fn fingerprint(data: &Dataset) -> String {
     let train = data.train.sha256();
     let others: Vec<String> =
         data.validation.iter().chain(&data.test).map(ImageDataset::sha256).collect();
@@ -26,30 +27,30 @@ pub fn fingerprint(data: &Dataset) -> String {
 
 /// How data is divided.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Plan {
+pub(crate) struct SplitPlan {
     /// Share kept for the test where the data has no test part of its own.
-    pub split: f64,
+    pub(crate) split: f64,
     /// Share of the training part kept for validation.
-    pub validation: f64,
+    pub(crate) validation: f64,
     /// Seed of the validation part.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 /// Data, divided.
 #[derive(Debug)]
-pub struct Parts {
+pub(crate) struct Parts {
     /// What is trained on.
-    pub train: ImageDataset,
+    pub(crate) train: ImageDataset,
     /// What epochs are compared on.
-    pub validation: Option<ImageDataset>,
+    pub(crate) validation: Option<ImageDataset>,
     /// What nothing is chosen by.
-    pub test: Option<ImageDataset>,
+    pub(crate) test: Option<ImageDataset>,
 }
 
 impl Parts {
     /// Parts that the data has of its own stay as they are.
-    pub fn divide(mut data: Dataset, plan: Plan) -> Result<Self> {
-        let Plan { split, validation, seed } = plan;
+    pub(crate) fn divide(mut data: Dataset, plan: SplitPlan) -> Result<Self> {
+        let SplitPlan { split, validation, seed } = plan;
         if split != 0.0 {
             data.hold_out_test(split, TEST_SPLIT_SEED)
                 .context(|| format!("for the test part (--split {split})"))?;
@@ -63,7 +64,7 @@ impl Parts {
     }
 
     /// Which file is in which part, as tab-separated values; `None` for pictures without files.
-    pub fn table(&self) -> Option<String> {
+    pub(crate) fn table(&self) -> Option<String> {
         let mut table = "part\tclass\tpath\tsha256\n".to_owned();
         for (name, part) in self.each() {
             for (file, &label) in part.files()?.iter().zip(part.labels()) {
@@ -76,7 +77,7 @@ impl Parts {
     }
 
     /// The parts there are, with their names.
-    pub fn each(&self) -> impl Iterator<Item = (&'static str, &ImageDataset)> {
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, &ImageDataset)> {
         let train = ("train", Some(&self.train));
         [train, ("validation", self.validation.as_ref()), ("test", self.test.as_ref())]
             .into_iter()
@@ -84,8 +85,17 @@ impl Parts {
     }
 }
 
+/// A part, and how well a network does on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredPart {
+    /// `train`, `validation`, `test`, or `data` where that is not known.
+    pub name: String,
+    /// How well.
+    pub evaluation: Evaluation,
+}
+
 /// A part as examples for `network`, with these targets in place of classes if there are any.
-pub fn examples<'a, T: Element>(
+pub(crate) fn examples<'a, T: Element>(
     network: &Network<T>,
     part: &'a ImageDataset,
     targets: Option<&'a Array2<T>>,
@@ -98,14 +108,16 @@ pub fn examples<'a, T: Element>(
 }
 
 /// Measures each of these parts.
-pub fn measure<'p, T: Element>(
+pub(crate) fn measure<'p, T: Element>(
     network: &Network<T>,
     parts: impl Iterator<Item = (&'static str, &'p ImageDataset)>,
-) -> Result<Vec<(&'static str, Evaluation)>, TrainError> {
+) -> Result<Vec<MeasuredPart>, TrainError> {
     let cost = Cost::of_head(network.head());
-    let one = |part: &ImageDataset| {
-        let targets = regression::targets(part);
-        evaluate(network, &examples(network, part, targets.as_ref()), cost)
-    };
-    parts.map(|(name, part)| Ok((name, one(part)?))).collect()
+    parts
+        .map(|(name, part)| {
+            let targets = regression::targets(part);
+            let evaluation = evaluate(network, &examples(network, part, targets.as_ref()), cost)?;
+            Ok(MeasuredPart { name: name.to_owned(), evaluation })
+        })
+        .collect()
 }

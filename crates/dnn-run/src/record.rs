@@ -1,18 +1,20 @@
 //! `config.json`: what a run is and where it was begun.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::error::{Result, RunError};
+use crate::config::RunConfig;
+use crate::error::{Context as _, Result, RunError};
 use crate::run_folder::{CONFIG, LARGEST_TEXT, RunFolder};
+use crate::v1;
 
-/// Settings by the name of their flag, with `_` for `-`. What is left out has its default.
-pub type Settings = BTreeMap<String, String>;
+/// This program and its version, as models and run folders record it.
+pub const SOFTWARE: &str = concat!("dnn ", env!("CARGO_PKG_VERSION"));
 
-/// `config.json`: all that was chosen for a run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// `config.json`: all that was chosen for a run, with values for everything that was left to a default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// The program and its version.
     pub software: String,
@@ -20,44 +22,39 @@ pub struct RunRecord {
     pub kernel_path: String,
     /// The name of the data.
     pub data: String,
-    /// Where the data was; `None` for the built-in digits.
-    pub data_path: Option<PathBuf>,
     /// SHA-256 of the data, in hexadecimal.
     pub data_sha256: String,
-    /// The seed of all random streams.
-    pub seed: u64,
     /// Threads that it was begun on.
     pub threads: usize,
-    /// What the model's numbers follow from.
-    pub settings: Settings,
-    /// How picture files were read, where it was not by default.
-    #[serde(default, skip_serializing_if = "Settings::is_empty")]
-    pub loading: Settings,
-    /// What is kept of the run while it goes on, where it is not the default.
-    #[serde(default, skip_serializing_if = "Settings::is_empty")]
-    pub keeping: Settings,
-    /// The model that the run started from.
+    /// SHA-256 of the model that training started from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<PathBuf>,
+    pub from_sha256: Option<String>,
+    /// The settings; its paths are absolute.
+    pub config: RunConfig,
 }
 
 impl RunRecord {
-    /// That of the run in a folder.
+    /// That of the run in a folder, of this version or 0.1.
     ///
     /// # Errors
-    /// [`RunError::Store`] if it cannot be read, [`RunError::Data`] if it is none.
+    /// [`RunError::Store`] if it cannot be read, [`RunError::Data`] if it is none, [`RunError::Context`] with the
+    /// file for a setting that is none.
     pub fn read(run: &Path) -> Result<Self> {
         let path = run.join(CONFIG);
-        serde_json::from_slice(&dnn_store::read_file(&path, LARGEST_TEXT)?).map_err(|error| {
+        let bytes = dnn_store::read_file(&path, LARGEST_TEXT)?;
+        let other = |error: serde_json::Error| {
             RunError::Data(format!("{} is not a run's config.json: {error}", path.display()))
-        })
+        };
+        let value: Value = serde_json::from_slice(&bytes).map_err(other)?;
+        if value.get("settings").is_some() {
+            let config: v1::Config = serde_json::from_value(value).map_err(other)?;
+            return config.into_record().context(|| format!("the settings in {}", path.display()));
+        }
+        serde_json::from_value(value).map_err(other)
     }
 
     /// Writes it into the folder of its run.
-    ///
-    /// # Errors
-    /// [`RunError::Store`] if it cannot be written.
-    pub fn write(&self, folder: &RunFolder) -> Result<()> {
+    pub(crate) fn write(&self, folder: &RunFolder) -> Result<()> {
         folder.write_json(CONFIG, self)
     }
 }

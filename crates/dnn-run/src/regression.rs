@@ -11,7 +11,7 @@ use ndarray::Array2;
 /// A network is trained on targets less their mean and over their deviation, so that the default learning rates fit
 /// whatever the unit is, and is given the unit back at the end, by its last layer.
 #[derive(Debug, Clone)]
-pub struct TargetScales(Vec<Scale>);
+pub(crate) struct TargetScales(Vec<Scale>);
 
 #[derive(Debug, Clone, Copy)]
 struct Scale {
@@ -21,7 +21,7 @@ struct Scale {
 
 impl TargetScales {
     /// `None` where there are classes.
-    pub fn of(train: &ImageDataset) -> Option<Self> {
+    pub(crate) fn of(train: &ImageDataset) -> Option<Self> {
         let targets = train.targets()?;
         let m = targets.ncols() as f64;
         let scale = |numbers: ndarray::ArrayView1<'_, f64>| {
@@ -35,7 +35,7 @@ impl TargetScales {
     }
 
     /// The targets of a part as training sees them.
-    pub fn standardized<T: Element>(&self, part: &ImageDataset) -> Option<Array2<T>> {
+    pub(crate) fn standardized<T: Element>(&self, part: &ImageDataset) -> Option<Array2<T>> {
         let mut numbers = part.targets()?.to_owned();
         for (mut row, scale) in numbers.rows_mut().into_iter().zip(&self.0) {
             row.mapv_inplace(|number| (number - scale.mean) / scale.deviation);
@@ -44,7 +44,7 @@ impl TargetScales {
     }
 
     /// From the unit of the data to that of training.
-    pub fn enter<T: Element>(&self, network: &mut Network<T>) -> Result<(), NetworkError> {
+    pub(crate) fn enter<T: Element>(&self, network: &mut Network<T>) -> Result<(), NetworkError> {
         let inverse = |scale: &Scale| OutputScale {
             scale: 1.0 / scale.deviation,
             shift: -scale.mean / scale.deviation,
@@ -53,13 +53,13 @@ impl TargetScales {
     }
 
     /// From the unit of training to that of the data.
-    pub fn leave<T: Element>(&self, network: &mut Network<T>) -> Result<(), NetworkError> {
+    pub(crate) fn leave<T: Element>(&self, network: &mut Network<T>) -> Result<(), NetworkError> {
         let own = |it: &Scale| OutputScale { scale: it.deviation, shift: it.mean };
         network.scale_outputs(&self.0.iter().map(own).collect::<Vec<_>>())
     }
 
     /// The same for a model file.
-    pub fn leave_model(&self, model: &[u8]) -> Result<Vec<u8>, NetworkError> {
+    pub(crate) fn leave_model(&self, model: &[u8]) -> Result<Vec<u8>, NetworkError> {
         fn of<T: Element + Scalar>(
             scales: &TargetScales,
             mut network: Network<T>,
@@ -75,6 +75,6 @@ impl TargetScales {
 }
 
 /// The targets of a part in their own unit, in the precision of a network; `None` where there are classes.
-pub fn targets<T: Element>(part: &ImageDataset) -> Option<Array2<T>> {
+pub(crate) fn targets<T: Element>(part: &ImageDataset) -> Option<Array2<T>> {
     Some(part.targets()?.mapv(T::from_f64))
 }

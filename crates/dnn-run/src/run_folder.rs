@@ -14,25 +14,29 @@ use crate::history_file::HistoryFile;
 use crate::lock::{LOCK, lock};
 
 /// With this file a folder is a run's, and can be resumed.
-pub const CONFIG: &str = "config.json";
+pub(crate) const CONFIG: &str = "config.json";
 
 /// What a run has come to.
-pub const MODEL: &str = "model.dnn";
+pub(crate) const MODEL: &str = "model.dnn";
 
 /// With this file a folder is a search's, and can be resumed.
-pub const SEARCH: &str = "search.json";
+pub(crate) const SEARCH: &str = "search.json";
 
-const REPORT: &str = "data.json";
+/// What a run that was not interrupted has come to.
+pub(crate) const REPORT: &str = "report.json";
+
+const LOADED: &str = "data.json";
 const SPLIT: &str = "split.tsv";
 
 /// Written before `config.json`: alone they say that a run was only begun.
-const BEGUN: [&str; 2] = [REPORT, SPLIT];
+const BEGUN: [&str; 2] = [LOADED, SPLIT];
 
 /// What runs and searches write, in this folder itself.
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     CONFIG,
-    SEARCH,
     REPORT,
+    SEARCH,
+    LOADED,
     SPLIT,
     "history.jsonl",
     "history.csv",
@@ -57,14 +61,17 @@ pub struct RunFolder {
 
 impl RunFolder {
     /// `out`, or the next free `runs/NAME-1`, `runs/NAME-2`, ….
-    pub fn create(out: Option<&Path>, kind: &str, name: &str) -> Result<Self> {
+    pub(crate) fn create(out: Option<&Path>, kind: &str, name: &str) -> Result<Self> {
         match out {
             Some(path) => claim(path),
             None => next_free(Path::new(kind), name),
         }
     }
 
-    /// Refuses a folder that [`create`](Self::create) would, before there is anything to put into it.
+    /// Refuses a folder that no run can be begun in, before there is anything to put into it.
+    ///
+    /// # Errors
+    /// [`RunError::Usage`] for one that has something in it, or that another process works in.
     pub fn check_free(out: Option<&Path>) -> Result<()> {
         let Some(path) = out.filter(|path| path.is_dir()) else { return Ok(()) };
         if only_begun(path).unwrap_or(true) {
@@ -78,7 +85,7 @@ impl RunFolder {
     }
 
     /// The folder of a run that has begun.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         if !path.join(CONFIG).exists() {
             return Err(not_to_resume(path, CONFIG));
         }
@@ -86,7 +93,7 @@ impl RunFolder {
     }
 
     /// A folder that has been worked in; what a killed process left half written goes.
-    pub fn reopen(path: &Path) -> Result<Self> {
+    pub(crate) fn reopen(path: &Path) -> Result<Self> {
         let folder = Self { path: path.to_owned(), _lock: lock(path)? };
         check_names(path)?;
         sweep(path)?;
@@ -105,41 +112,52 @@ impl RunFolder {
     }
 
     /// Its checkpoints.
-    pub fn checkpoints(&self) -> Checkpoints {
+    pub(crate) fn checkpoints(&self) -> Checkpoints {
         Checkpoints::new(self.path.join("checkpoints"))
     }
 
     /// Replaces or makes a file, whole; not through a link, which may lead out of the folder.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(name);
         dnn_store::check_own_file(&path)?;
         Ok(dnn_store::commit(&path, bytes)?)
     }
 
     /// The same for a value that has a form in JSON.
-    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+    pub(crate) fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
         self.write(name, format!("{}\n", serde_json::to_string_pretty(value)?).as_bytes())
     }
 
     /// Writes `data.json`: what became of every picture file.
-    pub fn write_report(&self, report: &LoadReport) -> Result<()> {
-        self.write_json(REPORT, report)
+    pub(crate) fn write_report(&self, report: &LoadReport) -> Result<()> {
+        self.write_json(LOADED, report)
+    }
+
+    /// Removes what an earlier end of the run was reported as: it goes on.
+    pub(crate) fn remove_report(&self) -> Result<()> {
+        let path = self.path.join(REPORT);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).context(|| format!("cannot remove {}", path.display()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes `split.tsv`: which file is in which part.
-    pub fn write_split(&self, table: &str) -> Result<()> {
+    pub(crate) fn write_split(&self, table: &str) -> Result<()> {
         self.write(SPLIT, table.as_bytes())
     }
 
     /// `history.jsonl` and `history.csv`, with the first `epochs` records that are there.
-    pub fn history(&self, epochs: u64) -> Result<HistoryFile> {
+    pub(crate) fn history(&self, epochs: u64) -> Result<HistoryFile> {
         HistoryFile::open(&self.path, epochs)
     }
 }
 
 /// The text of a file, if there is one; bytes that are no UTF-8 are replaced. Nothing but a regular file
 /// is opened.
-pub fn read_text(path: &Path) -> Result<Option<String>, StoreError> {
+pub(crate) fn read_text(path: &Path) -> Result<Option<String>, StoreError> {
     match dnn_store::read_file(path, LARGEST_TEXT) {
         Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
         bytes => Ok(Some(String::from_utf8_lossy(&bytes?).into_owned())),
@@ -148,7 +166,7 @@ pub fn read_text(path: &Path) -> Result<Option<String>, StoreError> {
 
 /// Why a folder without `wanted`, `config.json` or `search.json`, cannot be resumed, and what can be done
 /// with it.
-pub fn not_to_resume(path: &Path, wanted: &str) -> RunError {
+pub(crate) fn not_to_resume(path: &Path, wanted: &str) -> RunError {
     let kind = if wanted == SEARCH { "search" } else { "run" };
     let folder = path.display();
     let advice = if only_begun(path).is_ok_and(|begun| begun) {
@@ -323,9 +341,9 @@ mod tests {
             &[half],
             &[LOCK],
             &[LOCK, ".data.json.1-0.tmp"],
-            &[LOCK, REPORT],
-            &[LOCK, REPORT, ".split.tsv.1-1.tmp"],
-            &[LOCK, REPORT, SPLIT, half],
+            &[LOCK, LOADED],
+            &[LOCK, LOADED, ".split.tsv.1-1.tmp"],
+            &[LOCK, LOADED, SPLIT, half],
         ] {
             fs::create_dir(&path).unwrap();
             for name in left {
@@ -347,7 +365,7 @@ mod tests {
     fn files_that_no_killed_run_leaves_keep_a_folder_from_being_taken() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mine");
-        for left in [&[REPORT][..], &[SPLIT], &[".swap.tmp"], &[LOCK, "notes.txt"]] {
+        for left in [&[LOADED][..], &[SPLIT], &[".swap.tmp"], &[LOCK, "notes.txt"]] {
             fs::create_dir(&path).unwrap();
             for name in left {
                 fs::write(path.join(name), if *name == LOCK { "" } else { "mine" }).unwrap();

@@ -108,8 +108,8 @@ impl From<Try> for String {
 }
 
 impl Try {
-    /// What is tried if nobody says, with rates around the usual one; without what was given a value.
-    pub fn usual(rate: f64, given: &[String]) -> Vec<Self> {
+    /// What is tried if nobody says, with rates around the default one; without what was given a value.
+    pub fn defaults(rate: f64, given: &[String]) -> Vec<Self> {
         let rates =
             format!("learning-rate={}..{}", three_digits(rate / 10.0), three_digits(rate * 10.0));
         ["hidden=128|256|256,128|512,128", &rates, "l2=0|1|10|100", "dropout=0|0.2|0.4"]
@@ -122,6 +122,10 @@ impl Try {
     /// The setting that is tried.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    fn trial_setting(&self, stream: &mut RandomStream) -> TrialSetting {
+        TrialSetting { name: self.name.clone(), value: self.draw(stream) }
     }
 
     fn draw(&self, stream: &mut RandomStream) -> String {
@@ -150,11 +154,21 @@ fn three_digits(value: f64) -> String {
 }
 
 /// The settings of one trial, by name, in the order of the tries.
-pub type Trial = Vec<(String, String)>;
+pub type Trial = Vec<TrialSetting>;
+
+/// One setting of a trial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrialSetting {
+    /// Its name, with `-` as on a command line.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
 
 /// `hidden=64 l2=0.1`.
 pub fn describe(trial: &Trial) -> String {
-    let parts: Vec<String> = trial.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let parts: Vec<String> =
+        trial.iter().map(|one| format!("{}={}", one.name, one.value)).collect();
     parts.join(" ")
 }
 
@@ -162,7 +176,7 @@ pub fn describe(trial: &Trial) -> String {
 ///
 /// # Errors
 /// With a range, or too many of them.
-pub fn grid(tries: &[Try]) -> Result<Vec<Trial>, String> {
+pub(crate) fn grid(tries: &[Try]) -> Result<Vec<Trial>, String> {
     let mut trials: Vec<Trial> = vec![Vec::new()];
     for one in tries {
         let Values::Listed(values) = &one.values else {
@@ -175,7 +189,7 @@ pub fn grid(tries: &[Try]) -> Result<Vec<Trial>, String> {
             .flat_map(|trial| {
                 values.iter().map(move |value| {
                     let mut trial = trial.clone();
-                    trial.push((one.name.clone(), value.clone()));
+                    trial.push(TrialSetting { name: one.name.clone(), value: value.clone() });
                     trial
                 })
             })
@@ -186,13 +200,12 @@ pub fn grid(tries: &[Try]) -> Result<Vec<Trial>, String> {
 
 /// The first `count` trials of a seed, no two of them equal; fewer, if there are not so many. More of them
 /// begin with the same ones.
-pub fn random(tries: &[Try], count: usize, seed: u64) -> Vec<Trial> {
+pub(crate) fn random(tries: &[Try], count: usize, seed: u64) -> Vec<Trial> {
     let mut trials: Vec<Trial> = Vec::new();
     while trials.len() < count {
         let mut stream = RandomStream::new(seed, Purpose::Search, trials.len() as u64);
-        let mut draw = || -> Trial {
-            tries.iter().map(|one| (one.name.clone(), one.draw(&mut stream))).collect()
-        };
+        let mut draw =
+            || -> Trial { tries.iter().map(|one| one.trial_setting(&mut stream)).collect() };
         match (0..ATTEMPTS).map(|_| draw()).find(|trial| !trials.contains(trial)) {
             Some(trial) => trials.push(trial),
             None => break,
@@ -225,12 +238,12 @@ mod tests {
             let error = text.parse::<Try>().unwrap_err();
             assert!(error.contains(message), "{text}: {error}");
         }
-        let usual = |given: &[&str]| {
+        let defaults = |given: &[&str]| {
             let given: Vec<String> = given.iter().map(|&name| name.to_owned()).collect();
-            Try::usual(0.001, &given).iter().map(Try::to_string).collect::<Vec<_>>()
+            Try::defaults(0.001, &given).iter().map(Try::to_string).collect::<Vec<_>>()
         };
-        assert_eq!(usual(&["epochs"]).len(), 4);
-        assert_eq!(usual(&["l2", "hidden", "dropout"]), ["learning-rate=0.0001..0.01"]);
+        assert_eq!(defaults(&["epochs"]).len(), 4);
+        assert_eq!(defaults(&["l2", "hidden", "dropout"]), ["learning-rate=0.0001..0.01"]);
     }
 
     #[test]
@@ -254,9 +267,9 @@ mod tests {
         assert_ne!(trials[..20], random(&space, 20, 8));
         let mut below = 0;
         for trial in &trials {
-            let number = |index: usize| trial[index].1.parse::<f64>().unwrap();
+            let number = |index: usize| trial[index].value.parse::<f64>().unwrap();
             assert!((0.001..=0.1).contains(&number(1)), "{trial:?}");
-            assert!((8..=64).contains(&trial[2].1.parse::<u32>().unwrap()), "{trial:?}");
+            assert!((8..=64).contains(&trial[2].value.parse::<u32>().unwrap()), "{trial:?}");
             assert!((0.0..=1.0).contains(&number(3)), "{trial:?}");
             below += u32::from(number(1) < 0.01);
         }

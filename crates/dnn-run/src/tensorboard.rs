@@ -17,7 +17,7 @@ const PREFIX: &str = "events.out.tfevents.";
 
 /// `tensorboard/events.out.tfevents.TIME.PID` in a run folder.
 #[derive(Debug)]
-pub struct EventFile {
+pub(crate) struct EventFile {
     path: PathBuf,
     file: File,
 }
@@ -25,7 +25,7 @@ pub struct EventFile {
 impl EventFile {
     /// A new file, for a run that has made `step` steps: TensorBoard forgets what earlier files say of later
     /// ones. `now` is the time since 1970.
-    pub fn create(run: &Path, step: u64, now: Duration) -> Result<Self> {
+    pub(crate) fn create(run: &Path, step: u64, now: Duration) -> Result<Self> {
         let folder = run.join("tensorboard");
         dnn_store::check_own_folder(&folder)?;
         dnn_store::create_folder(&folder)?;
@@ -44,7 +44,7 @@ impl EventFile {
     }
 
     /// The numbers of an epoch, at its last step; `now` is the time since 1970.
-    pub fn append(&mut self, record: &EpochRecord, now: Duration) -> Result<()> {
+    pub(crate) fn append(&mut self, record: &EpochRecord, now: Duration) -> Result<()> {
         let validation = record.validation.as_ref();
         let scalars = [
             ("cost/training", Some(record.cost)),

@@ -2,8 +2,7 @@
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-
-use crate::failure::Refusal;
+use dnn_run::{BadFilePolicy, Loaded, RunConfig, RunError};
 
 /// What has to hold for a flag to have an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +77,8 @@ const TRAIN: Flags = &[
     ("steps", WholeRun),
     ("time-limit", WholeRun),
     ("seed", Nothing),
+    ("config", Nothing),
+    ("print-config", Nothing),
     ("threads", Nothing),
     ("out", Nothing),
     ("resume", Nothing),
@@ -156,27 +157,77 @@ fn flags(command: &str) -> impl Iterator<Item = &'static (&'static str, Needs)> 
     first.iter().chain(others)
 }
 
-/// The names of the flags that were given, and perhaps of groups of them.
-pub(crate) fn given(matches: &ArgMatches) -> Vec<String> {
+/// The names of the flags that were given to a command.
+pub(crate) fn given(command: &str, matches: &ArgMatches) -> Vec<String> {
     let by_user = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    matches.ids().map(clap::Id::as_str).filter(by_user).map(|id| id.replace('_', "-")).collect()
+    let names = matches.ids().map(clap::Id::as_str).filter(by_user);
+    // Groups of flags have names, too, and are none.
+    names
+        .map(|id| id.replace('_', "-"))
+        .filter(|name| flags(command).any(|(flag, _)| flag == name))
+        .collect()
+}
+
+/// Refuses flags that have no effect, as far as the settings alone tell.
+pub(crate) fn check_settings(
+    given: &[String],
+    config: &RunConfig,
+    find_lr: bool,
+) -> Result<(), RunError> {
+    let no_hidden = config.network.hidden.0.is_empty();
+    refuse_idle("search", given, |name, needs| match needs {
+        NewNetwork | HiddenLayers if config.network.from.is_some() => {
+            Some("the model given by --from brings its own network and scaling".to_owned())
+        }
+        // No dropout is what there is without layers that could drop anything.
+        HiddenLayers if no_hidden && (name != "dropout" || config.network.dropout > Some(0.0)) => {
+            Some("there is no hidden layer (--hidden none)".to_owned())
+        }
+        WholeRun if find_lr => {
+            Some("--find-lr trains for a short time only, at rates of its own".to_owned())
+        }
+        LeavingOut if config.data.files.bad_files == BadFilePolicy::Stop => {
+            Some(NOTHING_LEFT_OUT.to_owned())
+        }
+        PictureFiles if config.data.path.is_none() => no_picture_files(None, false),
+        _ => None,
+    })
+}
+
+/// Refuses flags that have no effect on this data.
+pub(crate) fn check_data(
+    given: &[String],
+    config: &RunConfig,
+    loaded: &Loaded,
+) -> Result<(), RunError> {
+    let path = config.data.path.as_deref();
+    // A share of 0 is what a part of its own leaves of a split.
+    let own = |there: bool, share: f64, part: &str| {
+        (there && share > 0.0).then(|| format!("{} has a {part} part of its own", loaded.name))
+    };
+    refuse_idle("search", given, |_, needs| match needs {
+        PictureFiles | LeavingOut => no_picture_files(path, loaded.has_pictures()),
+        NoTestPart => own(loaded.has_test, config.data.split, "test"),
+        NoValidationPart => own(loaded.has_validation, config.data.validation, "validation"),
+        _ => None,
+    })
 }
 
 /// Refuses the first flag that was given and lacks what it needs; `lacking` gives the reason.
 ///
 /// # Errors
-/// [`Refusal::Usage`] with the flag and the reason.
+/// [`RunError::Usage`] with the flag and the reason.
 pub(crate) fn refuse_idle(
     command: &str,
     given: &[String],
     lacking: impl Fn(&str, Needs) -> Option<String>,
-) -> Result<(), Refusal> {
+) -> Result<(), RunError> {
     let known = flags(command).filter(|(name, _)| given.iter().any(|flag| flag == name));
     let reasons = known.filter_map(|&(name, needs)| Some((name, lacking(name, needs)?)));
     match reasons.into_iter().next() {
         None => Ok(()),
         Some((name, reason)) => {
-            Err(Refusal::Usage(format!("--{name} has no effect here: {reason}")))
+            Err(RunError::Usage(format!("--{name} has no effect here: {reason}")))
         }
     }
 }
@@ -224,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_flag_without_effect_is_named_with_the_reason() {
-        let given = ["TrainArguments", "epochs", "size"].map(str::to_owned);
+        let given = ["nothing", "epochs", "size"].map(str::to_owned);
         let lacking = |_: &str, needs| (needs == PictureFiles).then(|| "why".to_owned());
         let error = refuse_idle("train", &given, lacking).unwrap_err();
         assert_eq!(error.to_string(), "--size has no effect here: why");

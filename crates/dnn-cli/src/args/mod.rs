@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod effect;
+mod given;
 mod train;
 
 use std::num::NonZeroUsize;
@@ -8,12 +9,11 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use dnn_data::picture::{Decoding, Preprocessing};
-use dnn_data::{BadFiles, LoadOptions};
+use dnn_run::{FilesConfig, Try};
 
-pub(crate) use self::train::{Scaling, TrainArguments};
+pub(crate) use self::given::{Given, flags_of};
+pub(crate) use self::train::TrainArguments;
 use crate::output::note;
-use crate::search::Try;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -116,49 +116,6 @@ pub(crate) enum Command {
     Doctor(DoctorArguments),
 }
 
-/// What holds wherever picture files are read.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct PictureArguments {
-    /// Picture files that cannot be used: stop at the first, skip them, or quarantine (move them to
-    /// .quarantine inside the data)
-    #[arg(long, value_name = "POLICY", default_value = "stop")]
-    pub(crate) bad_files: Policy,
-    /// The largest share of bad files to leave out, in percent
-    #[arg(long, value_name = "PERCENT", default_value = "5", value_parser = parse_percent)]
-    pub(crate) max_bad: f64,
-    /// Use damaged JPEG files as far as they go
-    #[arg(long)]
-    pub(crate) lenient: bool,
-    /// Decode the pictures anew, and do not keep them in the cache
-    #[arg(long)]
-    no_cache: bool,
-}
-
-impl PictureArguments {
-    /// How pictures are loaded to have this preprocessing.
-    pub(crate) fn options(&self, preprocessing: Preprocessing) -> LoadOptions {
-        LoadOptions {
-            decoding: Decoding { lenient: self.lenient, ..Decoding::default() },
-            bad_files: match self.bad_files {
-                Policy::Stop => BadFiles::Stop,
-                Policy::Skip => BadFiles::Skip,
-                Policy::Quarantine => BadFiles::Quarantine,
-            },
-            max_bad: self.max_bad / 100.0,
-            cache: if self.no_cache { None } else { dnn_data::cache_folder() },
-            ..LoadOptions::new(preprocessing)
-        }
-    }
-}
-
-/// What becomes of files that cannot be used.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Policy {
-    Stop,
-    Skip,
-    Quarantine,
-}
-
 /// What becomes of files that cannot be used, where none are moved.
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
 pub(crate) enum Leaving {
@@ -177,7 +134,7 @@ pub(crate) struct Threads {
 impl Threads {
     /// Starts the program's one thread pool, and says how many threads it has.
     pub(crate) fn start(&self) -> anyhow::Result<usize> {
-        let threads = self.threads.map_or_else(usual_threads, NonZeroUsize::get);
+        let threads = self.threads.map_or_else(default_threads, NonZeroUsize::get);
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().with_context(|| {
             format!("cannot start that many threads ({threads}); try fewer with --threads")
         })?;
@@ -192,7 +149,7 @@ pub(crate) struct EvaluateArguments {
     /// The data, as for train [default: the built-in digits, if the model was trained on them]
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) pictures: PictureArguments,
+    pub(crate) files: Given<FilesConfig>,
     #[command(flatten)]
     pub(crate) threads: Threads,
     /// Also say, for each part and class: precision, recall, F1 and ROC AUC; log loss, Brier score,
@@ -211,7 +168,7 @@ pub(crate) struct SearchArguments {
     /// A setting of train and what to try for it: values, as in `hidden=64|256,128`, or a range, as in
     /// `learning-rate=0.001..0.1`, drawn evenly by its logarithm if both ends are above 0. May be given
     /// again for other settings [default: `hidden=128|256|256,128|512,128`, a learning rate from a tenth of
-    /// the usual one to ten times it, `l2=0|1|10|100` and `dropout=0|0.2|0.4`, but for what is given a
+    /// the default one to ten times it, `l2=0|1|10|100` and `dropout=0|0.2|0.4`, but for what is given a
     /// value]
     #[arg(id = "try", long = "try", value_name = "NAME=VALUES")]
     pub(crate) tries: Vec<Try>,
@@ -233,7 +190,7 @@ pub(crate) struct VerifyArguments {
     #[arg(long, value_name = "MODEL")]
     pub(crate) from: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) pictures: PictureArguments,
+    pub(crate) files: Given<FilesConfig>,
     #[command(flatten)]
     pub(crate) threads: Threads,
     /// Write one JSON object to standard output instead of text
@@ -302,18 +259,11 @@ pub(crate) struct DoctorArguments {
     pub(crate) json: bool,
 }
 
-fn parse_percent(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|percent| (0.0..=100.0).contains(percent))
-        .ok_or_else(|| format!("expected a number from 0 to 100, found `{text}`"))
-}
-
 /// Threads for each processor that a variable of the environment may ask for.
 const MOST_PER_PROCESSOR: usize = 4;
 
 /// How many threads where the command line does not say; 0 leaves it to rayon.
-fn usual_threads() -> usize {
+fn default_threads() -> usize {
     let number = |name| Some((name, std::env::var(name).ok()?.parse::<usize>().ok()?));
     // Those that rayon reads, the first of them first.
     let asked = ["RAYON_NUM_THREADS", "RAYON_RS_NUM_CPUS"].into_iter().find_map(number);

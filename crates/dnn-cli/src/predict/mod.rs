@@ -10,11 +10,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::ArgMatches;
-use dnn_core::Element;
 use dnn_data::SHOW_MARKER;
-use dnn_data::picture::{Decoding, Preparer, Preprocessing, encode_png};
-use dnn_layers::{Network, most_probable};
-use dnn_store::Scalar;
+use dnn_data::picture::{Decoding, encode_png};
+use dnn_run::{Classifier, RunError};
 use ndarray::{Array2, ShapeBuilder};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde_json::{Value, json};
@@ -22,10 +20,8 @@ use serde_json::{Value, json};
 use crate::args::effect::{self, Needs};
 use crate::args::{Leaving, PredictArguments};
 use crate::data;
-use crate::evaluate::{check_shape, preprocessing_of};
-use crate::failure::Refusal;
-use crate::model::{WithModel, with_model};
 use crate::output::{self, note};
+use crate::progress::Terminal;
 
 /// No picture file is larger: 512 MiB.
 const LARGEST_FILE: u64 = 512 << 20;
@@ -37,12 +33,37 @@ const STANDARD_INPUT: &str = "-";
 const GROUP: usize = 256;
 
 pub(crate) fn run(arguments: &PredictArguments, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    check_inputs(arguments, &effect::given(matches))?;
+    check_inputs(arguments, &effect::given("predict", matches))?;
     arguments.threads.start()?;
-    with_model(&arguments.model, Predict(arguments))
+    let decoding = Decoding { lenient: arguments.lenient, ..Decoding::default() };
+    let classifier = Classifier::load_observed(&arguments.model, &mut Terminal::new(false))?;
+    let mut task = Task {
+        classifier: classifier.with_decoding(decoding),
+        show: match &arguments.show {
+            Some(folder) => Some(Show::into(folder, arguments)?),
+            None => None,
+        },
+        skip_bad: arguments.bad_files == Leaving::Skip,
+        predictions: Vec::new(),
+        left_out: 0,
+    };
+    for path in &arguments.files {
+        task.path(path)?;
+    }
+    let Task { classifier, predictions, left_out, .. } = task;
+    let (classes, showing) = (classifier.classes(), arguments.show.is_some());
+    if arguments.json {
+        let predictions: Vec<Value> =
+            predictions.iter().map(|one| report::as_json(classes, one)).collect();
+        let sha256 = classifier.sha256();
+        output::print_json(&json!({ "model_sha256": sha256, "predictions": predictions }))?;
+    } else if arguments.csv {
+        output::print(&report::as_csv(classes, &predictions, showing))?;
+    } else {
+        output::print(&report::table(classes, &predictions, showing))?;
+    }
+    Ok(data::exit_code(left_out))
 }
-
-struct Predict<'a>(&'a PredictArguments);
 
 /// The prediction for one picture.
 struct Prediction {
@@ -64,51 +85,12 @@ struct Asked {
     shown: Option<PathBuf>,
 }
 
-impl WithModel for Predict<'_> {
-    type Outcome = ExitCode;
-
-    fn run<T: Element + Scalar>(
-        self,
-        network: &Network<T>,
-        sha256: &str,
-    ) -> anyhow::Result<ExitCode> {
-        let arguments = self.0;
-        let mut task = Task {
-            network,
-            preprocessing: preprocessing_of(network)?,
-            decoding: Decoding { lenient: arguments.lenient, ..Decoding::default() },
-            show: match &arguments.show {
-                Some(folder) => Some(Show::into(folder, arguments)?),
-                None => None,
-            },
-            skip_bad: arguments.bad_files == Leaving::Skip,
-            predictions: Vec::new(),
-            left_out: 0,
-        };
-        for path in &arguments.files {
-            task.path(path)?;
-        }
-        let Task { predictions, left_out, .. } = task;
-        let (classes, showing) = (network.classes(), arguments.show.is_some());
-        if arguments.json {
-            let predictions: Vec<Value> =
-                predictions.iter().map(|one| report::as_json(classes, one)).collect();
-            output::print_json(&json!({ "model_sha256": sha256, "predictions": predictions }))?;
-        } else if arguments.csv {
-            output::print(&report::as_csv(classes, &predictions, showing))?;
-        } else {
-            output::print(&report::table(classes, &predictions, showing))?;
-        }
-        Ok(data::exit_code(left_out))
-    }
-}
-
 /// Refuses what can only be known from all inputs together.
-fn check_inputs(arguments: &PredictArguments, given: &[String]) -> Result<(), Refusal> {
+fn check_inputs(arguments: &PredictArguments, given: &[String]) -> Result<(), RunError> {
     let from_input = arguments.files.iter().filter(|file| is_standard_input(file)).count();
     if from_input > 1 {
         let message = "standard input has one picture: expected `-` once, found it again";
-        return Err(Refusal::Usage(message.to_owned()));
+        return Err(RunError::Usage(message.to_owned()));
     }
     let idx_alone = arguments.files.iter().all(|file| !is_standard_input(file) && is_idx(file));
     effect::refuse_idle("predict", given, |_, needs| {
@@ -183,17 +165,15 @@ impl Show {
     }
 }
 
-struct Task<'a, T> {
-    network: &'a Network<T>,
-    preprocessing: Preprocessing,
-    decoding: Decoding,
+struct Task {
+    classifier: Classifier,
     show: Option<Show>,
     skip_bad: bool,
     predictions: Vec<Prediction>,
     left_out: usize,
 }
 
-impl<T: Element> Task<'_, T> {
+impl Task {
     /// A picture file, standard input, a folder of picture files, or an IDX file.
     fn path(&mut self, path: &Path) -> anyhow::Result<()> {
         if is_standard_input(path) {
@@ -203,7 +183,7 @@ impl<T: Element> Task<'_, T> {
             let files = dnn_data::picture_files(path)?;
             if files.is_empty() {
                 let message = format!("{}: expected pictures, found none", path.display());
-                return Err(Refusal::Data(message).into());
+                return Err(RunError::Data(message).into());
             }
             let files: Vec<PathBuf> = files.iter().map(|file| path.join(file)).collect();
             return files.chunks(GROUP).try_for_each(|group| self.photos(group));
@@ -213,28 +193,26 @@ impl<T: Element> Task<'_, T> {
 
     fn idx(&mut self, path: &Path) -> anyhow::Result<()> {
         let (pixels, shape) = dnn_data::idx::read_idx_images(path)?;
-        check_shape(self.network, shape).with_context(|| path.display().to_string())?;
+        self.classifier.check_shape(shape).with_context(|| path.display().to_string())?;
         let asked = |picture| Asked { file: path.to_owned(), picture, shown: None };
         let files = (1..=pixels.ncols()).map(asked).collect();
         self.classify(&pixels, files).with_context(|| path.display().to_string())
     }
 
     fn photos(&mut self, files: &[PathBuf]) -> anyhow::Result<()> {
-        let width = self.network.features();
+        let classifier = &self.classifier;
         let prepared: Vec<anyhow::Result<Vec<u8>>> = files
             .par_iter()
             .map_init(
-                || Preparer::new(self.preprocessing, self.decoding),
+                || classifier.preparer(),
                 |preparer, file| {
                     let bytes = read(file)?;
-                    let mut pixels = vec![0; width];
-                    preparer
-                        .prepare(&bytes, &mut pixels)
-                        .map_err(|error| Refusal::BadFile(format!("{}: {error}", name_of(file))))?;
-                    Ok(pixels)
+                    let named = |error| RunError::BadFile(format!("{}: {error}", name_of(file)));
+                    Ok(classifier.prepare(preparer, &bytes).map_err(named)?)
                 },
             )
             .collect();
+        let width = classifier.preprocessing().shape.features().unwrap_or(0);
         let mut pixels = Vec::new();
         let mut used = Vec::new();
         if let Some(show) = &mut self.show {
@@ -261,7 +239,7 @@ impl<T: Element> Task<'_, T> {
     /// Writes what the network sees, if that was asked for.
     fn write(&mut self, file: &Path, pixels: &[u8]) -> anyhow::Result<Option<PathBuf>> {
         let Some(show) = &mut self.show else { return Ok(None) };
-        let png = encode_png(pixels, self.preprocessing.shape)?;
+        let png = encode_png(pixels, self.classifier.preprocessing().shape)?;
         Ok(Some(show.write(file, &png)?))
     }
 
@@ -269,18 +247,9 @@ impl<T: Element> Task<'_, T> {
         if files.is_empty() {
             return Ok(());
         }
-        let network = self.network;
-        let pixels = network.pixels(pixels.view());
-        let probabilities = if network.classes().is_empty() {
-            network.predict_outputs(&pixels)?
-        } else {
-            network.predict_probabilities(&pixels)?
-        };
-        for (Asked { file, picture, shown }, column) in
-            files.into_iter().zip(probabilities.columns())
-        {
-            let class = most_probable(column);
-            let probabilities = column.iter().map(|&p| p.into()).collect();
+        let predictions = self.classifier.predict(pixels.view())?;
+        for (Asked { file, picture, shown }, answer) in files.into_iter().zip(predictions) {
+            let (class, probabilities) = (answer.class.unwrap_or(0), answer.probabilities);
             self.predictions.push(Prediction { file, picture, class, probabilities, shown });
         }
         Ok(())
@@ -304,7 +273,7 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
             "standard input: expected a picture of at most {LARGEST_FILE} bytes, found {}",
             if found == 0 { "nothing" } else { "more" }
         );
-        return Err(Refusal::Data(message).into());
+        return Err(RunError::Data(message).into());
     }
     Ok(bytes)
 }

@@ -1,6 +1,7 @@
 //! Runs that are interrupted, killed, resumed, repeated and searched for (C2, C3, C8, C9, X2, T6, T11).
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod config;
 mod interruptions;
 mod kills;
 mod limits;

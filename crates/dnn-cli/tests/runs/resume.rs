@@ -42,7 +42,7 @@ fn more_epochs_extend_a_run_that_is_over() {
         let text = fs::read_to_string(path.join(run).join("config.json")).unwrap();
         serde_json::from_str(&text).unwrap()
     };
-    assert_eq!(config("short")["settings"], config("long")["settings"]);
+    assert_eq!(config("short")["config"], config("long")["config"]);
     // Once more: there is nothing left to do, and the model is the same.
     succeeds(path, &["train", "--resume", "short"]);
     assert!(model(&path.join("short")) == model(&path.join("long")));

@@ -1,22 +1,22 @@
-//! What a run tells, and what is kept of it while it goes on.
+//! What is kept of a run while it goes on, and when it ends.
 
 use std::num::NonZeroU64;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use dnn_train::{Batch, Event, Snapshot, Trainer, Warning};
 
-use crate::args::TrainArguments;
-use crate::interrupt::Interrupt;
-use crate::progress::Progress;
-use dnn_run::checkpoints::{Checkpoints, Keep};
-use dnn_run::history_file::HistoryFile;
-use dnn_run::regression::TargetScales;
-use dnn_run::run_folder::RunFolder;
-use dnn_run::tensorboard::EventFile;
+use crate::checkpoints::{Checkpoints, Keep};
+use crate::config::RunConfig;
+use crate::error::{Result, RunError};
+use crate::history_file::HistoryFile;
+use crate::observer::{Clock, Observer};
+use crate::regression::TargetScales;
+use crate::run_folder::RunFolder;
+use crate::tensorboard::EventFile;
 
 /// How often a run is saved if nobody said.
-const USUAL_PAUSE: Duration = Duration::from_secs(60);
+const DEFAULT_PAUSE: Duration = Duration::from_secs(60);
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub(crate) enum Ending {
     StepLimit,
     /// At the time that was given.
     TimeLimit,
-    /// By a signal; with the exit code for it.
-    Interrupted(i32),
+    /// Because the observer wanted it to.
+    Interrupted,
 }
 
 /// What there is to know of a run that is over.
@@ -39,8 +39,15 @@ pub(crate) struct Recorded {
     pub(crate) last: u64,
     /// The epochs that were made to their end since the start of the run.
     pub(crate) epochs: u64,
-    /// Whether a run on full batches was in the Gram form.
+    /// Whether a run on full batches was in the dual (Gram) form.
     pub(crate) gram: Option<bool>,
+}
+
+/// What a run has behind it when it begins or goes on.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Progress {
+    pub(crate) steps: u64,
+    pub(crate) epochs: u64,
 }
 
 /// Hears what happens, writes it down, saves the run, and ends it when it is time.
@@ -49,81 +56,77 @@ pub(crate) struct Recorder<'a> {
     checkpoints: Checkpoints,
     history: HistoryFile,
     events: Option<EventFile>,
-    progress: Progress,
+    observer: &'a mut dyn Observer,
+    clock: &'a dyn Clock,
     classes: &'a [String],
-    interrupt: Interrupt,
-    begun: Instant,
-    saved: Instant,
-    checkpoint_every: Option<NonZeroU64>,
+    config: &'a RunConfig,
     keep: Keep,
-    keep_best: bool,
-    steps: Option<NonZeroU64>,
-    time: Option<Duration>,
+    begun: Duration,
+    saved: Duration,
     /// Whether the last thing heard of was a step.
     after_step: bool,
     last_step: u64,
     epochs: u64,
     full_batch: bool,
-    /// Whether a run on full batches is in the Gram form.
+    /// Whether a run on full batches is in the dual (Gram) form.
     gram: Option<bool>,
     ending: Ending,
     /// Where the network is trained on numbers that are scaled, what gives the best model their unit back.
+    target_scales: Option<TargetScales>,
+    failure: Option<RunError>,
+}
+
+/// What a recorder works with.
+pub(crate) struct RecorderParts<'a> {
+    pub(crate) folder: &'a RunFolder,
+    pub(crate) config: &'a RunConfig,
+    pub(crate) trainer: &'a Trainer,
+    pub(crate) classes: &'a [String],
     pub(crate) target_scales: Option<TargetScales>,
-    failure: Option<anyhow::Error>,
+    pub(crate) observer: &'a mut dyn Observer,
+    pub(crate) clock: &'a dyn Clock,
 }
 
 impl<'a> Recorder<'a> {
-    /// For a run that has `done` so many steps and epochs.
-    pub(crate) fn new(
-        folder: &'a RunFolder,
-        arguments: &TrainArguments,
-        trainer: &Trainer,
-        classes: &'a [String],
-        done: (u64, u64),
-        interrupt: Interrupt,
-    ) -> anyhow::Result<Self> {
-        let (step, epochs) = done;
-        let history = folder.history(epochs)?;
-        let events = if arguments.tensorboard {
-            Some(EventFile::create(folder.path(), step, since_1970())?)
+    /// For a run that has so much behind it.
+    pub(crate) fn new(parts: RecorderParts<'a>, done: Progress) -> Result<Self> {
+        let RecorderParts { folder, config, trainer, classes, target_scales, observer, clock } =
+            parts;
+        let history = folder.history(done.epochs)?;
+        let keeping = &config.keeping;
+        let events = if keeping.tensorboard {
+            Some(EventFile::create(folder.path(), done.steps, clock.since_1970())?)
         } else {
             None
         };
-        let now = Instant::now();
+        observer.training_begins(trainer.epochs);
+        let now = clock.elapsed();
         Ok(Self {
             folder,
             checkpoints: folder.checkpoints(),
             history,
             events,
-            progress: Progress::new(trainer.epochs, arguments.quiet),
+            observer,
+            clock,
             classes,
-            interrupt,
+            config,
+            keep: Keep { last: keeping.keep_last, every: keeping.keep_every },
             begun: now,
             saved: now,
-            checkpoint_every: arguments.checkpoint_every,
-            keep: Keep { last: arguments.keep_last, every: arguments.keep_every },
-            keep_best: arguments.keep_best,
-            steps: arguments.steps,
-            time: arguments.time_limit,
             after_step: false,
-            last_step: step,
-            epochs,
+            last_step: done.steps,
+            epochs: done.epochs,
             full_batch: trainer.batch == Batch::Full,
             gram: None,
             ending: Ending::Finished,
-            target_scales: None,
+            target_scales,
             failure: None,
         })
     }
 
-    /// Says something without spoiling the progress bar.
-    pub(crate) fn note(&self, text: &str) {
-        self.progress.note(text);
-    }
-
     /// How the run ended, unless something could not be written.
-    pub(crate) fn finish(self) -> anyhow::Result<Recorded> {
-        self.progress.finish();
+    pub(crate) fn finish(self) -> Result<Recorded> {
+        self.observer.training_ends();
         match self.failure {
             Some(error) => Err(error),
             None => Ok(Recorded {
@@ -145,7 +148,7 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    fn note_down(&mut self, event: Event<'_>) -> anyhow::Result<ControlFlow<()>> {
+    fn note_down(&mut self, event: Event<'_>) -> Result<ControlFlow<()>> {
         match event {
             Event::Step { step, .. } => {
                 self.after_step = true;
@@ -154,17 +157,19 @@ impl<'a> Recorder<'a> {
             Event::Epoch(record) => {
                 self.after_step = false;
                 self.epochs = record.epoch;
-                self.progress.epoch(record);
+                self.observer.epoch(record);
                 self.history.append(record)?;
                 if let Some(events) = &mut self.events {
-                    events.append(record, since_1970())?;
+                    events.append(record, self.clock.since_1970())?;
                 }
             }
             Event::Plan(plan) if self.full_batch => {
                 self.gram = Some(plan.taken);
-                self.note(&plan.to_string());
+                self.observer.note(&plan.to_string());
             }
-            Event::Warning(warning) => self.note(&warning_text(warning, self.classes)),
+            Event::Warning(warning) => {
+                self.observer.note(&warning_text(warning, self.classes));
+            }
             Event::State(state) => return self.state(state),
             _ => {}
         }
@@ -172,8 +177,8 @@ impl<'a> Recorder<'a> {
     }
 
     /// Saves the run if it is time to, and ends it.
-    fn state(&mut self, state: Snapshot<'_>) -> anyhow::Result<ControlFlow<()>> {
-        if state.is_best() && self.keep_best {
+    fn state(&mut self, state: Snapshot<'_>) -> Result<ControlFlow<()>> {
+        if state.is_best() && self.config.keeping.keep_best {
             let network = state.network()?;
             let network = match &self.target_scales {
                 Some(scales) => scales.leave_model(&network)?,
@@ -182,42 +187,54 @@ impl<'a> Recorder<'a> {
             self.folder.write("best.dnn", &network)?;
         }
         let step = state.step();
-        // Looked at after steps alone, so that a number of steps says where a run ended.
-        let at_limit = if !self.after_step {
-            None
-        } else if self.steps.is_some_and(|limit| step >= limit.get()) {
-            Some(Ending::StepLimit)
-        } else if self.time.is_some_and(|limit| self.begun.elapsed() >= limit) {
-            Some(Ending::TimeLimit)
-        } else {
-            None
-        };
-        let interrupted = self.interrupt.exit_code();
-        let multiple = |every: Option<NonZeroU64>| {
-            self.after_step && every.is_some_and(|every| step.is_multiple_of(every.get()))
-        };
-        let due = self.checkpoint_every.is_none() && self.saved.elapsed() >= USUAL_PAUSE
-            || multiple(self.checkpoint_every)
-            || multiple(self.keep.every);
-        if due || at_limit.is_some() || interrupted.is_some() || state.ends() {
+        let at_limit = self.limit(step);
+        let interrupted = self.observer.wants_to_stop();
+        if self.is_due(step) || at_limit.is_some() || interrupted || state.ends() {
             self.history.sync()?;
             self.checkpoints.save(step, &state.checkpoint()?, &self.keep)?;
-            self.saved = Instant::now();
+            self.saved = self.clock.elapsed();
         }
         if state.ends() {
             return Ok(ControlFlow::Continue(()));
         }
-        self.ending = match (interrupted, at_limit) {
-            (Some(code), _) => Ending::Interrupted(code),
-            (None, Some(limit)) => limit,
-            (None, None) => return Ok(ControlFlow::Continue(())),
+        self.ending = match at_limit {
+            _ if interrupted => Ending::Interrupted,
+            Some(limit) => limit,
+            None => return Ok(ControlFlow::Continue(())),
         };
         Ok(ControlFlow::Break(()))
     }
+
+    /// The limit that the run is at.
+    fn limit(&self, step: u64) -> Option<Ending> {
+        let training = &self.config.training;
+        // Looked at after steps alone, so that a number of steps says where a run ended.
+        if !self.after_step {
+            None
+        } else if training.steps.is_some_and(|limit| step >= limit.get()) {
+            Some(Ending::StepLimit)
+        } else if training.time_limit.is_some_and(|limit| since(self.clock, self.begun) >= limit.0)
+        {
+            Some(Ending::TimeLimit)
+        } else {
+            None
+        }
+    }
+
+    /// Whether it is time to save the run.
+    fn is_due(&self, step: u64) -> bool {
+        let every = self.config.keeping.checkpoint_every;
+        let multiple = |every: Option<NonZeroU64>| {
+            self.after_step && every.is_some_and(|every| step.is_multiple_of(every.get()))
+        };
+        every.is_none() && since(self.clock, self.saved) >= DEFAULT_PAUSE
+            || multiple(every)
+            || multiple(self.keep.every)
+    }
 }
 
-fn since_1970() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+fn since(clock: &dyn Clock, moment: Duration) -> Duration {
+    clock.elapsed().saturating_sub(moment)
 }
 
 /// A warning, with the name of the class that it gives by number.

@@ -1,0 +1,40 @@
+//! Configurations as TOML.
+
+use super::RunConfig;
+use crate::error::{Result, RunError};
+
+impl RunConfig {
+    /// The configuration in a TOML text; what it leaves out has its default.
+    ///
+    /// # Errors
+    /// [`RunError::Usage`] with the line, what is wrong with it, and the settings that there are.
+    pub fn from_toml(text: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start.min(text.len()));
+            let before = text.get(..start).unwrap_or_default();
+            let number = before.matches('\n').count() + 1;
+            let line = text.lines().nth(number - 1).unwrap_or_default().trim();
+            let reason = error.message().trim_end().replace('\n', "; ");
+            RunError::Usage(format!("line {number} ({line}): {reason}"))
+        })
+    }
+
+    /// The configuration as a TOML text: every setting that has a value and an effect.
+    ///
+    /// # Errors
+    /// [`RunError::Usage`] if it has no form in TOML, such as a path that is no text.
+    pub fn to_toml(&self) -> Result<String> {
+        let wrong = |error: toml::ser::Error| {
+            RunError::Usage(format!("the settings cannot be written as TOML: {error}"))
+        };
+        let mut table = toml::Table::try_from(self).map_err(wrong)?;
+        if self.network.from.is_some() {
+            for section in ["data", "network"] {
+                if let Some(toml::Value::Table(section)) = table.get_mut(section) {
+                    section.retain(|name, _| !super::OF_THE_NETWORK.contains(&name));
+                }
+            }
+        }
+        toml::to_string(&table).map_err(wrong)
+    }
+}

@@ -1,0 +1,474 @@
+//! The settings of a run: the one source of them.
+//!
+//! Made from flags or a TOML file, written to the run folder and into the model as they are, and read back from
+//! there. A new setting is a field here, with its default, and the code that uses it.
+
+mod file;
+mod texts;
+mod values;
+
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+
+use dnn_core::{Initializer, Precision};
+use dnn_data::augment::Augmentation;
+use dnn_data::picture::{Filter, Fit};
+use dnn_layers::Activation;
+use dnn_train::{Adam, Batch, ClassWeights, GramChoice, Monitor, Optimizer, Schedule, Trainer};
+use serde::{Deserialize, Serialize};
+
+pub use self::texts::Settings;
+pub use self::values::{BadFilePolicy, PictureSize, ScalingRule, TimeLimit, Widths};
+use self::values::{parse_count, parse_percent, parse_share, text};
+use crate::error::{Result, RunError};
+
+/// The settings of a run.
+///
+/// # Examples
+/// ```
+/// use dnn_run::RunConfig;
+///
+/// let config = RunConfig::from_toml("[network]\nhidden = [64, 32]\n\n[training]\nepochs = 5\n")?;
+/// assert_eq!(config.network.hidden.0, [64, 32]);
+/// assert_eq!(RunConfig::from_toml(&config.to_toml()?)?, config);
+/// let error = RunConfig::from_toml("[training]\nepoch = 5\n").unwrap_err().to_string();
+/// assert!(error.starts_with("line 2 (epoch = 5): unknown field `epoch`, expected one of"), "{error}");
+/// # Ok::<(), dnn_run::RunError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "clap", derive(clap::Args))]
+pub struct RunConfig {
+    /// What is trained on, and how pictures become numbers.
+    #[cfg_attr(feature = "clap", command(flatten))]
+    pub data: DataConfig,
+    /// The layers, or the model that training starts from.
+    #[cfg_attr(feature = "clap", command(flatten))]
+    pub network: NetworkConfig,
+    /// How the network is trained, and when that ends.
+    #[cfg_attr(feature = "clap", command(flatten))]
+    pub training: TrainingConfig,
+    /// What is kept of the run while it goes on.
+    #[cfg_attr(feature = "clap", command(flatten))]
+    pub keeping: KeepingConfig,
+}
+
+/// What is trained on, and how pictures become numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "clap", derive(clap::Args))]
+pub struct DataConfig {
+    /// The data: a folder of pictures, in a folder for each class, in train and test folders with these,
+    /// or named like cat.12.jpg; a folder with IDX files named as MNIST's (.gz too) or with CIFAR-10's
+    /// batches; a file .npz or .h5 with arrays like `x_train` and `y_train`, or a folder with such files
+    /// (labels that are stored as floats are numbers to be found: regression);
+    /// or the name of a data set of `dnn fetch --list` that is in datasets or built in [default: digits,
+    /// which are built in]
+    #[cfg_attr(feature = "clap", arg(value_name = "DATA"))]
+    pub path: Option<PathBuf>,
+    /// Width and height that every picture file gets: `N` for both, or `WxH` [default: that of the model
+    /// given by --from; else the pictures' own where it is the same in all and at most 64; else 64]
+    #[serde(with = "text::option")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Data", value_name = "N|WxH"))]
+    pub size: Option<PictureSize>,
+    /// How pictures of another shape come to it: stretch, pad or crop
+    #[serde(with = "text")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Data", value_name = "FIT"))]
+    pub resize: Fit,
+    /// How pixels are interpolated: nearest, bilinear, bicubic or lanczos
+    #[serde(with = "text")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Data", value_name = "FILTER"))]
+    pub filter: Filter,
+    /// How pixels become numbers: unit (0 to 1), standardize (mean 0 and deviation 1 of each channel
+    /// of the training part), or auto: standardize for colours, unit for grey
+    #[serde(with = "text")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Data", value_name = "RULE"))]
+    pub scaling: ScalingRule,
+    /// How training pictures are changed anew in every epoch, as in flip,shift=4,rotate=10; also
+    /// crop=SHARE, brightness=X, contrast=X, saturation=X and cutout=N; or none
+    #[serde(with = "text")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Data", value_name = "CHANGES"))]
+    pub augment: Augmentation,
+    /// Which files are used, and how they are read.
+    #[cfg_attr(feature = "clap", command(flatten, next_help_heading = "Data"))]
+    pub files: FilesConfig,
+    /// Share of the data kept for the test, if it has no test part of its own; 0 for none. Which
+    /// examples these are does not depend on --seed
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Data", value_name = "SHARE", value_parser = parse_share))]
+    pub split: f64,
+    /// Share of the training part kept for validation; 0 for none
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Data", value_name = "SHARE", value_parser = parse_share))]
+    pub validation: f64,
+}
+
+/// Which picture files are used, and how they are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "clap", derive(clap::Args))]
+pub struct FilesConfig {
+    /// Picture files that cannot be used: stop at the first, skip them, or quarantine (move them to
+    /// .quarantine inside the data)
+    #[serde(with = "text")]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "POLICY"))]
+    pub bad_files: BadFilePolicy,
+    /// The largest share of bad files to leave out, in percent
+    #[cfg_attr(feature = "clap", arg(long, value_name = "PERCENT", value_parser = parse_percent))]
+    pub max_bad: f64,
+    /// Use damaged JPEG files as far as they go
+    #[cfg_attr(feature = "clap", arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, hide_possible_values = true))]
+    pub lenient: bool,
+    /// Decode the pictures anew, and do not keep them in the cache
+    #[cfg_attr(feature = "clap", arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, hide_possible_values = true))]
+    pub no_cache: bool,
+}
+
+/// The layers, or the model that training starts from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "clap", derive(clap::Args))]
+pub struct NetworkConfig {
+    /// Widths of the hidden layers, or `none`
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "WIDTHS"))]
+    pub hidden: Widths,
+    /// Activation of the hidden layers: identity, relu, leaky-relu or leaky-relu:SLOPE, elu or
+    /// elu:SCALE, gelu, silu, softplus, tanh or sigmoid
+    #[serde(with = "text")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "NAME"))]
+    pub activation: Activation,
+    /// Normalise what each hidden layer computes over the batch, before its activation
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, hide_possible_values = true))]
+    pub batch_norm: bool,
+    /// Share of each hidden layer's numbers that training drops, anew in every step [default: 0.2, and 0 for
+    /// lbfgs]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "RATE", value_parser = parse_share))]
+    pub dropout: Option<f64>,
+    /// First weights: he-normal, he-uniform, xavier-normal, xavier-uniform, lecun-normal,
+    /// lecun-uniform, inverse-sqrt, orthogonal, normal:S, uniform:L, constant:C or zeros
+    #[serde(with = "text")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "RULE"))]
+    pub init: Initializer,
+    /// Numbers to compute in: f32 or f64
+    #[serde(with = "text")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "TYPE"))]
+    pub precision: Precision,
+    /// Start from the weights of this model, or that of a run folder, instead of drawn ones; its layers,
+    /// dropout and scaling come with it
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "MODEL"))]
+    pub from: Option<PathBuf>,
+}
+
+/// How the network is trained, and when that ends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "clap", derive(clap::Args))]
+pub struct TrainingConfig {
+    /// How parameters follow their gradient: sgd, momentum, nesterov, rmsprop, adagrad, adam, adamw
+    /// or (for full batches) lbfgs, perhaps with settings of its own: `momentum:beta=0.95`, `adam:beta1=0.8,epsilon=1e-7`,
+    /// `adamw:weight_decay=0.1`
+    #[serde(with = "text")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "NAME"))]
+    pub optimizer: Optimizer,
+    /// Size of a step [default: 0.1 for sgd, 0.01 for momentum, nesterov and adagrad, 1 for lbfgs, 0.001 for
+    /// the others]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "RATE"))]
+    pub learning_rate: Option<f64>,
+    /// How the learning rate changes over the run: constant, inverse-time, staircase, step, exponential,
+    /// cosine, one-cycle, or plateau, which looks at what `--monitor` names; perhaps with settings of its
+    /// own: `step:factor=0.5,every=20`, `exponential:factor=0.98`, `one-cycle:rise=0.2`,
+    /// `plateau:patience=5` [default: exponential:factor=0.9, and constant for lbfgs]
+    #[serde(with = "text::option")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "NAME"))]
+    pub schedule: Option<Schedule>,
+    /// L2 regularisation: lambda / (2 m) times the sum of all squared weights, m the training examples, is
+    /// added to the cost
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "LAMBDA"))]
+    pub l2: f64,
+    /// Scale a gradient down to this norm if it is longer
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "NORM"))]
+    pub clip_norm: Option<f64>,
+    /// Cut each number of a gradient off at this value and its negative
+    #[cfg_attr(
+        feature = "clap",
+        arg(long, help_heading = "Training", value_name = "VALUE", conflicts_with = "clip_norm")
+    )]
+    pub clip_value: Option<f64>,
+    /// Steps at the beginning over which the learning rate rises to what the schedule says
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "STEPS"))]
+    pub warm_up: u64,
+    /// How much the examples of each class count: equal, balanced (every class alike, however many examples
+    /// it has), or a number for each, as in `1,2.5`
+    #[serde(with = "text")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "WEIGHTS"))]
+    pub class_weights: ClassWeights,
+    /// Share of each class target that goes to all classes alike
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "SHARE", value_parser = parse_share))]
+    pub label_smoothing: f64,
+    /// Passes over the training examples
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "N", value_parser = parse_count))]
+    pub epochs: u64,
+    /// Examples per step, or `full` for all of them [default: 32, and full for lbfgs]
+    #[serde(with = "text::option")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "N|full"))]
+    pub batch: Option<Batch>,
+    /// Whether gradient descent on full batches works on the products of the pictures with each other (the dual, or
+    /// Gram, form): auto, where that is fewer operations, always or never
+    #[serde(with = "text")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "CHOICE"))]
+    pub gram: GramChoice,
+    /// End the run when so many epochs in a row brought no improvement, and keep the best weights: those after
+    /// the epoch that was best by `--monitor`
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Stopping", value_name = "EPOCHS"))]
+    pub early_stopping: Option<NonZeroU64>,
+    /// For `--early-stopping`, an improvement is by more than this over the last improvement; which weights are
+    /// kept does not depend on it
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Stopping", value_name = "DELTA"))]
+    pub min_delta: f64,
+    /// What epochs are compared by: validation-cost, validation-accuracy, cost or accuracy [default:
+    /// validation-cost, or cost without a validation part]
+    #[serde(with = "text::option")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Stopping", value_name = "NAME"))]
+    pub monitor: Option<Monitor>,
+    /// End with the weights of the best epoch; early stopping does so too
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Stopping", value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, hide_possible_values = true))]
+    pub restore_best: bool,
+    /// Fit a temperature to the validation part after training, and divide the logits by it: probabilities
+    /// become as sure as they are right. The fewer validation pictures, the nearer it stays to 1; where all are
+    /// answered rightly it is 1
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, hide_possible_values = true))]
+    pub calibrate: bool,
+    /// End the run after so many steps, in the middle of an epoch if need be
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Stopping", value_name = "N"))]
+    pub steps: Option<NonZeroU64>,
+    /// End the run after this time, as in 90s, 10m or 1h30m; the model tells the step
+    #[serde(with = "text::option")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Stopping", value_name = "TIME"))]
+    pub time_limit: Option<TimeLimit>,
+    /// Seed of first weights, shuffling, dropout, augmentation and validation part
+    #[serde(with = "text")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "N"))]
+    pub seed: u64,
+}
+
+/// What is kept of a run while it goes on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "clap", derive(clap::Args))]
+pub struct KeepingConfig {
+    /// Save the run every so many steps [default: once a minute; at its end always]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Run folder", value_name = "STEPS"))]
+    pub checkpoint_every: Option<NonZeroU64>,
+    /// How many of the latest checkpoints to keep
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Run folder", value_name = "N"))]
+    pub keep_last: NonZeroUsize,
+    /// Also save, and keep for good, the run at every step that is a multiple of this
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Run folder", value_name = "STEPS"))]
+    pub keep_every: Option<NonZeroU64>,
+    /// Keep the model after the best epoch as best.dnn, all the time
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Run folder", value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, hide_possible_values = true))]
+    pub keep_best: bool,
+    /// Also write the history as events for TensorBoard
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Run folder", value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, hide_possible_values = true))]
+    pub tensorboard: bool,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            path: None,
+            size: None,
+            resize: Fit::default(),
+            filter: Filter::default(),
+            scaling: ScalingRule::default(),
+            augment: Augmentation::default(),
+            files: FilesConfig::default(),
+            split: 0.2,
+            validation: 0.1,
+        }
+    }
+}
+
+impl Default for FilesConfig {
+    fn default() -> Self {
+        Self { bad_files: BadFilePolicy::Stop, max_bad: 5.0, lenient: false, no_cache: false }
+    }
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self {
+            hidden: Widths(vec![256, 128]),
+            activation: Activation::Relu,
+            batch_norm: false,
+            dropout: None,
+            init: Initializer::HeNormal,
+            precision: Precision::F32,
+            from: None,
+        }
+    }
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            optimizer: Optimizer::Adam(Adam::default()),
+            learning_rate: None,
+            schedule: None,
+            l2: 0.0,
+            clip_norm: None,
+            clip_value: None,
+            warm_up: 0,
+            class_weights: ClassWeights::Equal,
+            label_smoothing: 0.0,
+            epochs: 30,
+            batch: None,
+            gram: GramChoice::Auto,
+            early_stopping: None,
+            min_delta: 0.0,
+            monitor: None,
+            restore_best: false,
+            calibrate: false,
+            steps: None,
+            time_limit: None,
+            seed: Trainer::default().seed,
+        }
+    }
+}
+
+impl Default for KeepingConfig {
+    fn default() -> Self {
+        Self {
+            checkpoint_every: None,
+            keep_last: NonZeroUsize::MIN,
+            keep_every: None,
+            keep_best: false,
+            tensorboard: false,
+        }
+    }
+}
+
+/// The settings of the network that a model to start from brings with it.
+const OF_THE_NETWORK: [&str; 6] =
+    ["hidden", "activation", "init", "batch_norm", "dropout", "scaling"];
+
+/// The settings of the data that say where and how it lies there, or that the preprocessing says.
+const NOT_OF_THE_MODEL: [&str; 9] =
+    ["path", "size", "resize", "filter", "bad_files", "max_bad", "lenient", "no_cache", "from"];
+
+/// Texts of values that ask for nothing. Where such a one is the default, a model says nothing of it; so these
+/// defaults stay.
+const OFF: [&str; 5] = ["false", "0", "none", "equal", "auto"];
+
+impl RunConfig {
+    /// Every setting that has a value, by name.
+    pub fn settings(&self) -> Settings {
+        texts::of(self)
+    }
+
+    /// The configuration of these settings, with the defaults for the others.
+    ///
+    /// # Errors
+    /// [`RunError::Usage`] for a name or a value that is none.
+    pub fn from_settings(settings: &Settings) -> Result<Self> {
+        texts::read(settings).map_err(RunError::Usage)
+    }
+
+    /// This configuration with other values of some settings.
+    ///
+    /// # Errors
+    /// As [`from_settings`](Self::from_settings).
+    pub fn with<'s>(&self, changes: impl IntoIterator<Item = (&'s str, &'s str)>) -> Result<Self> {
+        let mut settings = self.settings();
+        settings.extend(changes.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())));
+        Self::from_settings(&settings)
+    }
+
+    /// The settings that a model's numbers follow from, beside the data and the seed: nothing of places, and
+    /// nothing that is off.
+    pub fn settings_of_model(&self) -> Settings {
+        let mut settings = texts::of(&self.data);
+        settings.extend(texts::of(&self.network));
+        settings.extend(texts::of(&self.training));
+        let defaults = Self::default().settings();
+        settings.retain(|name, text| {
+            let is_off = OFF.contains(&text.as_str()) && defaults.get(name) == Some(text);
+            let from_model = self.network.from.is_some() && OF_THE_NETWORK.contains(&name.as_str());
+            let elsewhere = ["seed", "time_limit"].contains(&name.as_str());
+            !is_off && !from_model && !elsewhere && !NOT_OF_THE_MODEL.contains(&name.as_str())
+        });
+        settings
+    }
+
+    /// With values for the settings whose defaults follow from others.
+    pub fn resolved(&self) -> Self {
+        let mut config = self.clone();
+        config.network.dropout = Some(self.dropout());
+        config.training.learning_rate = Some(self.learning_rate());
+        config.training.schedule = Some(self.schedule());
+        config.training.batch = Some(self.batch());
+        config
+    }
+
+    /// The size of a step that was asked for, else the optimiser's default.
+    pub fn learning_rate(&self) -> f64 {
+        let training = &self.training;
+        training.learning_rate.unwrap_or_else(|| training.optimizer.default_learning_rate())
+    }
+
+    /// The schedule that was asked for, else the default.
+    pub fn schedule(&self) -> Schedule {
+        // Not a function of the run's length: a run that is over can be made longer.
+        let default = Schedule::Step { factor: 0.9, every: 1 };
+        let default = if self.is_lbfgs() { Schedule::Constant } else { default };
+        self.training.schedule.unwrap_or(default)
+    }
+
+    /// The share of dropout that was asked for, else the default.
+    pub fn dropout(&self) -> f64 {
+        self.network.dropout.unwrap_or(if self.is_lbfgs() { 0.0 } else { 0.2 })
+    }
+
+    /// The examples of a step that were asked for, else the default number.
+    pub fn batch(&self) -> Batch {
+        let default = Batch::Size(const { NonZeroUsize::new(32).unwrap() });
+        self.training.batch.unwrap_or(if self.is_lbfgs() { Batch::Full } else { default })
+    }
+
+    // Each step of L-BFGS looks along a line, over which the cost has to stay the same function.
+    fn is_lbfgs(&self) -> bool {
+        matches!(self.training.optimizer, Optimizer::Lbfgs(_))
+    }
+
+    /// Checks what the types of the settings leave open, and that they go together.
+    ///
+    /// # Errors
+    /// [`RunError::Usage`] with the first setting that is wrong, and how it could be.
+    pub fn check(&self) -> Result<()> {
+        let Self { data, network, training, .. } = self;
+        let share = |value: f64| parse_share(&value.to_string());
+        let percent = parse_percent(&data.files.max_bad.to_string());
+        let epochs = parse_count(&training.epochs.to_string()).map(|_| 0.0);
+        for (name, checked) in [
+            ("split", share(data.split)),
+            ("validation", share(data.validation)),
+            ("max_bad", percent),
+            ("dropout", share(network.dropout.unwrap_or(0.0))),
+            ("label_smoothing", share(training.label_smoothing)),
+            ("epochs", epochs),
+        ] {
+            checked.map_err(|reason| RunError::Usage(format!("{name}: {reason}")))?;
+        }
+        let usage = |message: &str| Err(RunError::Usage(message.to_owned()));
+        if training.clip_norm.is_some() && training.clip_value.is_some() {
+            return usage("clip_norm cannot be used with clip_value; leave one of the two out");
+        }
+        if training.min_delta > 0.0 && training.early_stopping.is_none() {
+            return usage(
+                "min_delta is for early stopping; give early_stopping a number of epochs",
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

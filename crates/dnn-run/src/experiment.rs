@@ -1,0 +1,227 @@
+//! A network before its first step, and how it is trained.
+
+use dnn_core::{CoreError, Element, PixelScaling, Purpose, RandomStream, Shape, kernel_path};
+use dnn_data::augment::Augmenter;
+use dnn_data::{DataError, ImageDataset, ImageShape};
+use dnn_layers::{
+    Activation, BatchNorm, Dense, Dropout, Head, Layer, ModelFile, Network, NetworkBuilder,
+    Provenance,
+};
+use dnn_store::Scalar;
+use dnn_train::{Augment, Clip, EarlyStopping, TrainError, Trainer};
+
+use crate::config::{RunConfig, ScalingRule};
+use crate::error::{Result, RunError};
+use crate::loaded::Loaded;
+use crate::model::file_of;
+use crate::observer::{Clock, Observer};
+use crate::provenance;
+use crate::record::SOFTWARE;
+use crate::regression::TargetScales;
+
+/// A network before its first step, and how it is trained.
+pub(crate) struct Experiment<T> {
+    pub(crate) network: Network<T>,
+    pub(crate) trainer: Trainer,
+    /// Where the network comes from, as its model will record it.
+    pub(crate) provenance: Provenance,
+    /// SHA-256 of the model that training starts from.
+    pub(crate) from_sha256: Option<String>,
+}
+
+impl<T: Element + Scalar> Experiment<T> {
+    /// What this configuration asks for, on this data.
+    pub(crate) fn new(
+        config: &RunConfig,
+        loaded: &Loaded,
+        observer: &mut dyn Observer,
+        clock: &dyn Clock,
+    ) -> Result<Self> {
+        let train = &loaded.parts.train;
+        let (mut network, from_sha256) = match &config.network.from {
+            None => (build::<T>(config, train)?, None),
+            Some(path) => {
+                let path = file_of(path, observer)?;
+                let model = Network::<T>::load(&path)?;
+                let network = start_from(&model, config, loaded, observer)?;
+                (network, Some(ModelFile::read(&path)?.sha256))
+            }
+        };
+        let trainer = trainer::<T>(config)?;
+        let validation = loaded.parts.validation.as_ref().map_or(0, ImageDataset::len);
+        let augment = augment(config, train.shape())?;
+        let trainer = Trainer { augment, clock: clock.of_steps(), ..trainer };
+        trainer.check_memory(&network, train.len(), train.len().max(validation))?;
+        let provenance = Provenance {
+            software: SOFTWARE.to_owned(),
+            kernel_path: kernel_path().to_owned(),
+            data_sha256: loaded.sha256.clone(),
+            seed: config.training.seed,
+            settings: provenance::settings(
+                &loaded.settle(config),
+                loaded.preprocessing,
+                from_sha256.as_deref(),
+            ),
+        };
+        network.set_provenance(provenance.clone());
+        Ok(Self { network, trainer, provenance, from_sha256 })
+    }
+}
+
+/// The trainer that was asked for; its settings are checked.
+pub(crate) fn trainer<T: Element>(config: &RunConfig) -> Result<Trainer, TrainError> {
+    let training = &config.training;
+    let norm = training.clip_norm.map(Clip::Norm);
+    let stopping = |patience: std::num::NonZeroU64| EarlyStopping {
+        patience: patience.get(),
+        min_delta: training.min_delta,
+    };
+    let trainer = Trainer {
+        optimizer: training.optimizer,
+        learning_rate: config.learning_rate(),
+        schedule: config.schedule(),
+        warm_up: training.warm_up,
+        l2: training.l2,
+        clip: norm.or(training.clip_value.map(Clip::Value)).unwrap_or_default(),
+        class_weights: training.class_weights.clone(),
+        label_smoothing: training.label_smoothing,
+        monitor: training.monitor,
+        gram: training.gram,
+        early_stopping: training.early_stopping.map(stopping),
+        restore_best: training.restore_best,
+        batch: config.batch(),
+        epochs: training.epochs,
+        seed: training.seed,
+        ..Trainer::default()
+    };
+    trainer.check::<T>()?;
+    Ok(trainer)
+}
+
+/// The changes of the training pictures that were asked for.
+fn augment(config: &RunConfig, shape: ImageShape) -> Result<Option<Augment>, DataError> {
+    let augmentation = &config.data.augment;
+    if augmentation.is_none() {
+        return Ok(None);
+    }
+    let augmenter = Augmenter::new(augmentation, config.training.seed, shape)?;
+    let change = move |epoch, example, pixels: &[u8], out: &mut [u8]| {
+        augmenter.apply(epoch, example, pixels, out);
+    };
+    Ok(Some(Augment::new(change)))
+}
+
+/// The scaling that was asked for, with the statistics of the training part.
+fn scaling(rule: ScalingRule, train: &ImageDataset) -> Result<PixelScaling, CoreError> {
+    let channels = train.shape().channels;
+    let standardize = match rule {
+        ScalingRule::Auto => channels > 1,
+        ScalingRule::Unit => false,
+        ScalingRule::Standardize => true,
+    };
+    if !standardize {
+        return Ok(PixelScaling::default());
+    }
+    let statistics = train.channel_statistics();
+    // A channel that is the same everywhere tells nothing; any deviation but 0 will do.
+    let deviation = |found: f64| if found > 0.0 { found } else { 1.0 };
+    let means: Vec<f64> = statistics.iter().map(|one| one.mean / 255.0).collect();
+    let deviations: Vec<f64> =
+        statistics.iter().map(|one| deviation(one.deviation / 255.0)).collect();
+    PixelScaling::per_channel(&means, &deviations)
+}
+
+/// The layers that were asked for.
+fn layers(config: &RunConfig) -> Vec<Layer> {
+    let (mut layers, rate): (Vec<Layer>, _) = (Vec::new(), config.dropout());
+    let activation = config.network.activation;
+    for &units in &config.network.hidden.0 {
+        layers.push(Dense { units }.into());
+        if config.network.batch_norm {
+            layers.push(BatchNorm::default().into());
+        }
+        if activation != Activation::Identity {
+            layers.push(activation.into());
+        }
+        if rate > 0.0 {
+            layers.push(Dropout { rate }.into());
+        }
+    }
+    layers
+}
+
+fn build<T: Element>(config: &RunConfig, train: &ImageDataset) -> Result<Network<T>> {
+    let shape = train.shape();
+    let input = Shape::picture(shape.height, shape.width, shape.channels);
+    let mut stream = RandomStream::new(config.training.seed, Purpose::Initialization, 0);
+    let builder = Network::<T>::builder(input);
+    let builder = (layers(config).into_iter()).fold(builder, NetworkBuilder::layer);
+    let network = answers(builder, train)
+        .initializer(config.network.init)
+        .scaling(scaling(config.data.scaling, train)?)
+        .build(&mut stream)?;
+    Ok(network)
+}
+
+/// The outputs that the data asks for.
+fn answers<T: Element>(builder: NetworkBuilder<T>, train: &ImageDataset) -> NetworkBuilder<T> {
+    match train.targets() {
+        Some(targets) => builder.outputs(targets.nrows(), Head::Identity),
+        None => builder.classes(train.class_names()),
+    }
+}
+
+/// A network with the weights of `model`; for other classes with a new last layer.
+fn start_from<T: Element>(
+    model: &Network<T>,
+    config: &RunConfig,
+    loaded: &Loaded,
+    observer: &mut dyn Observer,
+) -> Result<Network<T>> {
+    let train = &loaded.parts.train;
+    check_input(model.input(), train.shape(), loaded.has_pictures())?;
+    let mut stream = RandomStream::new(config.training.seed, Purpose::Initialization, 0);
+    let builder = Network::<T>::builder(model.input()).scaling(model.scaling());
+    // The last layer comes with the answers.
+    let hidden = model.layers().split_last().map_or(&[][..], |(_, hidden)| hidden);
+    let builder = hidden.iter().cloned().fold(builder, NetworkBuilder::layer);
+    let mut network = answers(builder, train).build(&mut stream)?;
+    let gives = |network: &Network<T>| (network.head(), network.outputs());
+    let same_answers = model.classes() == train.class_names() && gives(model) == gives(&network);
+    if !same_answers {
+        observer.note("note: the model has other classes: its last layer starts anew");
+    }
+    let last = network.layers().len() - 1;
+    for (to, from) in network.tensors_mut().iter_mut().zip(model.tensors()) {
+        if same_answers || to.layer() < last {
+            to.values_mut().assign(&from.values());
+        }
+    }
+    if let Some(scales) = TargetScales::of(train).filter(|_| same_answers) {
+        scales.enter(&mut network)?;
+    }
+    Ok(network)
+}
+
+/// Checks that pictures have the shape of the model that training starts from.
+fn check_input(input: Shape, shape: ImageShape, pictures: bool) -> Result<()> {
+    let Shape { height, width, channels } = input;
+    if (shape.height, shape.width, shape.channels) == (height, width, channels) {
+        return Ok(());
+    }
+    // Picture files always have three channels, and get the model's size if no other is asked for.
+    let advice = if pictures && channels == shape.channels {
+        format!("leave --size out, or give --size {width}x{height}")
+    } else if pictures {
+        "picture files have 3 channels: start from a model of picture files, or leave --from out"
+            .to_owned()
+    } else {
+        "pictures in arrays are taken as they are: bring the arrays to the model's shape, or leave --from \
+         out"
+            .to_owned()
+    };
+    Err(RunError::Usage(format!(
+        "the model to start from is for pictures of {height}x{width}x{channels}, the data has {shape}; \
+         {advice}"
+    )))
+}

@@ -1,0 +1,182 @@
+//! The data of a run, loaded and divided.
+
+use std::path::Path;
+
+use dnn_data::picture::Preprocessing;
+use dnn_data::{Dataset, ImageShape, LoadReport};
+use dnn_train::{ClassWeights, Monitor};
+
+use crate::config::{PictureSize, RunConfig};
+use crate::error::{Result, RunError};
+use crate::model::{self, with_network};
+use crate::observer::Observer;
+use crate::parts::{self, Parts, SplitPlan};
+use crate::source::{self, Source};
+use crate::words::counted;
+
+/// The sides that pictures get where nobody says and they have no small size of their own.
+const DEFAULT_SIDE: usize = 64;
+
+/// Data, loaded and divided.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of all of it, in hexadecimal.
+    pub sha256: String,
+    /// What became of each picture file, where there are any.
+    pub report: Option<LoadReport>,
+    /// Whether it has a test part of its own.
+    pub has_test: bool,
+    /// Whether it has a validation part of its own.
+    pub has_validation: bool,
+    pub(crate) parts: Parts,
+    /// How picture files came to their shape, where there are any.
+    pub(crate) preprocessing: Option<Preprocessing>,
+    split: SplitPlan,
+}
+
+impl Loaded {
+    /// The data that a configuration asks for.
+    ///
+    /// # Errors
+    /// [`RunError::Load`] for data that cannot be read, [`RunError::Data`] and [`RunError::Usage`] for such that
+    /// does not go with the settings.
+    pub fn load(config: &RunConfig, observer: &mut dyn Observer) -> Result<Self> {
+        let chosen = choose_size(config, observer)?;
+        let PictureSize { width, height } = chosen.size;
+        let shape = ImageShape { height, width, channels: 3 };
+        let preprocessing =
+            Preprocessing { shape, fit: config.data.resize, filter: config.data.filter };
+        let options = source::options(&config.data.files, preprocessing);
+        let source = Source::load(config.data.path.as_deref(), &options, observer)?;
+        let Source { data, report } = source;
+        if data.train.targets().is_some() {
+            refuse_settings_for_classes(config)?;
+        }
+        if let (Some(reason), true) = (chosen.reason, report.is_some()) {
+            observer.note(&format!(
+                "note: pictures get {}, {reason}; --size gives another",
+                chosen.size
+            ));
+        }
+        let (sha256, name) = (parts::fingerprint(&data), data.name.clone());
+        let (has_test, has_validation) = (data.test.is_some(), data.validation.is_some());
+        let split = split_plan(config, &data);
+        let parts = divide(data, split, observer)?;
+        if config.training.calibrate && parts.validation.is_none() {
+            let message = "--calibrate needs a validation part; give it a share with --validation";
+            return Err(RunError::Usage(message.to_owned()));
+        }
+        let preprocessing = report.is_some().then_some(preprocessing);
+        Ok(Self { name, sha256, report, has_test, has_validation, parts, preprocessing, split })
+    }
+
+    /// Whether it was made of picture files.
+    pub fn has_pictures(&self) -> bool {
+        self.report.is_some()
+    }
+
+    /// How many bad files were left out.
+    pub fn left_out(&self) -> usize {
+        self.report.as_ref().map_or(0, |report| report.bad.len())
+    }
+
+    /// The names of the classes; none where numbers are to be found.
+    pub fn class_names(&self) -> &[String] {
+        self.parts.train.class_names()
+    }
+
+    /// The configuration with values for all that this data leaves no choice of: what a run on it records.
+    pub(crate) fn settle(&self, config: &RunConfig) -> RunConfig {
+        let mut config = config.resolved();
+        config.data.split = self.split.split;
+        config.data.validation = self.split.validation;
+        config.data.size = self.preprocessing.map(|preprocessing| {
+            let shape = preprocessing.shape;
+            PictureSize { width: shape.width, height: shape.height }
+        });
+        config
+    }
+}
+
+/// The size of pictures and, where it was not asked for, why this one.
+struct ChosenSize {
+    size: PictureSize,
+    reason: Option<&'static str>,
+}
+
+fn choose_size(config: &RunConfig, observer: &mut dyn Observer) -> Result<ChosenSize> {
+    let because = |size, reason| Ok(ChosenSize { size, reason: Some(reason) });
+    if let Some(size) = config.data.size {
+        return Ok(ChosenSize { size, reason: None });
+    }
+    if let Some(path) = &config.network.from {
+        let model = model::load(path, observer)?;
+        let input = with_network!(&model.network, network => network.input());
+        let size = PictureSize { width: input.width, height: input.height };
+        return because(size, "as the model to start from has them");
+    }
+    // What is wrong with the folder is said by its loading.
+    let own = |path: &Path| dnn_data::own_size(path, DEFAULT_SIDE).ok().flatten();
+    if let Some((width, height)) = config.data.path.as_deref().and_then(own) {
+        return because(PictureSize { width, height }, "which is their own size");
+    }
+    because(PictureSize::square(DEFAULT_SIDE), "since they have no common size up to that")
+}
+
+/// How `data` is divided; parts of its own are used as they are.
+fn split_plan(config: &RunConfig, data: &Dataset) -> SplitPlan {
+    let split = if data.test.is_some() { 0.0 } else { config.data.split };
+    let validation = if data.validation.is_some() { 0.0 } else { config.data.validation };
+    SplitPlan { split, validation, seed: config.training.seed }
+}
+
+fn divide(data: Dataset, split: SplitPlan, observer: &mut dyn Observer) -> Result<Parts> {
+    let (name, shape) = (data.name.clone(), data.train.shape());
+    let parts = Parts::divide(data, split)?;
+    let counts: Vec<String> =
+        parts.each().map(|(name, part)| format!("{} {name}", part.len())).collect();
+    let classes = parts.train.class_names().len();
+    let with_examples: Vec<&String> = (parts.train.class_names().iter())
+        .zip(parts.train.class_counts())
+        .filter_map(|(name, count)| (count > 0).then_some(name))
+        .collect();
+    if let [only] = with_examples[..] {
+        let message = format!("{name}: expected examples of at least 2 classes, found only {only}");
+        return Err(RunError::Data(message));
+    }
+    if with_examples.len() < classes {
+        let without = counted(classes - with_examples.len(), "class has", "classes have");
+        observer.note(&format!("warning: {without} no training examples, of {classes}"));
+    }
+    let asked = match parts.train.targets() {
+        Some(targets) => match targets.nrows() {
+            1 => "a number to be found from each".to_owned(),
+            several => format!("{several} numbers to be found from each"),
+        },
+        None => counted(classes, "class", "classes"),
+    };
+    observer.note(&format!("{name}: pictures of {shape}, {asked}; {}", counts.join(", ")));
+    Ok(parts)
+}
+
+/// Refuses what makes sense for classes alone.
+fn refuse_settings_for_classes(config: &RunConfig) -> Result<()> {
+    let training = &config.training;
+    let monitors_accuracy =
+        matches!(training.monitor, Some(Monitor::Accuracy | Monitor::ValidationAccuracy));
+    let flags = [
+        ("--calibrate", training.calibrate),
+        ("--class-weights", training.class_weights != ClassWeights::Equal),
+        ("--label-smoothing", training.label_smoothing > 0.0),
+        ("--monitor with an accuracy", monitors_accuracy),
+    ];
+    match flags.into_iter().find(|&(_, given)| given) {
+        Some((flag, _)) => Err(RunError::Usage(format!(
+            "{flag} is for classes, but the data has numbers to be found: its targets are stored as floats \
+             (classes are whole numbers, stored as integers)"
+        ))),
+        None => Ok(()),
+    }
+}
