@@ -9,6 +9,7 @@ mod batch_norm;
 mod dense;
 mod dropout;
 mod flatten;
+mod scale;
 mod statistics;
 
 use dnn_core::{Columns, CoreError, Element, Features, Shape};
@@ -25,6 +26,7 @@ pub(crate) use self::dense::linear_into;
 pub use self::dense::{Dense, DenseBy};
 pub use self::dropout::Dropout;
 pub use self::flatten::Flatten;
+pub use self::scale::Scale;
 pub use self::statistics::BatchStatistics;
 
 use crate::tensor::{ParameterSpec, Tensor};
@@ -44,16 +46,19 @@ pub enum Layer {
     Dropout(Dropout),
     /// Forgets rows and columns.
     Flatten(Flatten),
+    /// Multiplies each unit by a factor and adds an offset, both learned.
+    Scale(Scale),
 }
 
 impl Layer {
     /// One of every kind, in an order in which they can follow one another.
-    pub const KINDS: [Self; 5] = [
+    pub const KINDS: [Self; 6] = [
         Self::Dense(Dense { units: 8 }),
         Self::BatchNorm(BatchNorm { momentum: 0.1, epsilon: 1e-5 }),
         Self::Activation(Activation::Tanh),
         Self::Dropout(Dropout { rate: 0.25 }),
         Self::Flatten(Flatten {}),
+        Self::Scale(Scale {}),
     ];
 
     /// The one place where the kinds are told apart.
@@ -64,6 +69,7 @@ impl Layer {
             Self::Activation(layer) => layer,
             Self::Dropout(layer) => layer,
             Self::Flatten(layer) => layer,
+            Self::Scale(layer) => layer,
         }
     }
 
@@ -275,6 +281,7 @@ mod tests {
             Layer::Activation(_),
             Layer::Dropout(_),
             Layer::Flatten(_),
+            Layer::Scale(_),
         );
     }
 }

@@ -9,6 +9,7 @@ mod dense;
 mod dropout;
 mod flatten;
 mod model;
+mod scale;
 
 use dnn_core::Element;
 use dnn_kernels::NonZeroIndex;
@@ -30,6 +31,7 @@ pub(crate) fn backward<T: Element>(layer: &Layer) -> &dyn Backward<T> {
         Layer::Activation(layer) => layer,
         Layer::Dropout(layer) => layer,
         Layer::Flatten(layer) => layer,
+        Layer::Scale(layer) => layer,
     }
 }
 
