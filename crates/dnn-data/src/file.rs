@@ -14,7 +14,7 @@ pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let length = check_regular(path, limit)?;
     let mut bytes = Vec::new();
     let length = usize::try_from(length).unwrap_or(usize::MAX);
-    dnn_store::asking(|| bytes.try_reserve_exact(length))
+    dnn_store::fallible_allocation(|| bytes.try_reserve_exact(length))
         .map_err(|_| fail(io::ErrorKind::OutOfMemory.into()))?;
     // One byte more than the limit shows that a file grew while it was read.
     let file = File::open(path).map_err(fail)?;

@@ -231,7 +231,7 @@ fn read_idx(path: &Path) -> Result<Vec<u8>> {
         return Err(fail(format!("{packed} compressed bytes cannot hold the {length} it says")));
     }
     let rest = usize::try_from(length).unwrap_or(usize::MAX).saturating_sub(values.len());
-    dnn_store::asking(|| values.try_reserve_exact(rest))
+    dnn_store::fallible_allocation(|| values.try_reserve_exact(rest))
         .map_err(|_| unread(io::ErrorKind::OutOfMemory.into()))?;
     let more = length.saturating_add(1).saturating_sub(values.len() as u64);
     // One byte more shows that it goes on; at the end the checksum is compared.

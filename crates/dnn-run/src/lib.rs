@@ -99,3 +99,8 @@ pub use search::{Search, SearchReport};
 pub use space::{Trial, TrialSetting, Try, describe};
 pub use trials::{SearchPlan, TrialBegins, TrialOutcome};
 pub use verify::{Claim, DataPlace, Verdict};
+
+/// The example of this crate's README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

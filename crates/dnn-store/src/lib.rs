@@ -94,7 +94,7 @@ pub use error::StoreError;
 pub use file_system::{Disk, FileSystem};
 pub use folder::{check_own_file, check_own_folder, check_sole_file, create_folder};
 pub use header::{Format, MAX_METADATA, Version};
-pub use memory::{asking, is_asking};
+pub use memory::{allocation_may_fail, fallible_allocation};
 pub use read::{open_file, read_file};
 pub use record::Record;
 pub use table::{MAX_AXES, MAX_TENSORS};

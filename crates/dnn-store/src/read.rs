@@ -34,7 +34,7 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
     let mut bytes = Vec::new();
     // The length is only the file system's word: memory may be scarcer than that.
     let announced = usize::try_from(length).unwrap_or(usize::MAX);
-    crate::asking(|| bytes.try_reserve_exact(announced))
+    crate::fallible_allocation(|| bytes.try_reserve_exact(announced))
         .map_err(|e| failed(io::Error::other(e)))?;
     // One byte beyond the limit shows a file that has grown since it was looked at.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;

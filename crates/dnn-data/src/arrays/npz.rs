@@ -62,7 +62,7 @@ impl ArrayFile for Npz {
         }
         let mut bytes = Vec::new();
         let capacity = usize::try_from(length).map_err(|error| error.to_string())?;
-        dnn_store::asking(|| bytes.try_reserve_exact(capacity))
+        dnn_store::fallible_allocation(|| bytes.try_reserve_exact(capacity))
             .map_err(|error| error.to_string())?;
         // One more than expected: to the end, where the checksum is compared.
         let mut values = entry.take(length + 1);

@@ -191,7 +191,7 @@ pub(super) fn decode_all(listing: &Listing, options: &LoadOptions) -> Result<Dec
     usize::try_from(needed)
         .ok()
         .and_then(|bytes| {
-            dnn_store::asking(|| pixels.try_reserve_exact(bytes))
+            dnn_store::fallible_allocation(|| pixels.try_reserve_exact(bytes))
                 .ok()
                 .map(|()| pixels.resize(bytes, 0))
         })

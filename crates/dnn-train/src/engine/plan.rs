@@ -5,7 +5,7 @@ use std::ops::Range;
 use dnn_core::{Element, FEATURE_BLOCK};
 use dnn_kernels::{Kernels, PackedWeights};
 use dnn_layers::Network;
-use dnn_store::asking;
+use dnn_store::fallible_allocation;
 
 use super::blocks;
 use super::tile::{GradientPlaces, size};
@@ -183,8 +183,9 @@ pub(crate) fn check_memory<T: Element>(
     let all = gradient + kept + numbers(batch, 3) + numbers(measured, 2);
     let needed = all * T::PRECISION.bytes() as u128 + more;
     // Asked for in one piece and given back: the parts that follow are smaller.
-    let granted = usize::try_from(needed)
-        .is_ok_and(|bytes| asking(|| Vec::<u8>::new().try_reserve_exact(bytes)).is_ok());
+    let granted = usize::try_from(needed).is_ok_and(|bytes| {
+        fallible_allocation(|| Vec::<u8>::new().try_reserve_exact(bytes)).is_ok()
+    });
     if granted { Ok(()) } else { Err(TrainError::Memory { needed }) }
 }
 
