@@ -59,7 +59,7 @@ pub enum Initializer {
 }
 
 impl Initializer {
-    /// Every rule, with a usual number where it takes one.
+    /// Every rule, with a common number where it takes one.
     pub const ALL: [Self; 12] = [
         Self::Zeros,
         Self::Constant(0.1),

@@ -102,8 +102,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     say!("300 training and 100 test points, half of each on either circle: baseline 0.5");
     let mut panels = Vec::new();
     for published in &PUBLISHED {
-        let (network, costs) = fit(published.rule, &train)?;
-        let accuracies = [accuracy(&network, &train)?, accuracy(&network, &test)?];
+        let (network, costs) = fit(published.rule, &train.0, &train.1)?;
+        let accuracies =
+            [accuracy(&network, &train.0, &train.1)?, accuracy(&network, &test.0, &test.1)?];
         report(published, &costs, accuracies);
         let [on_train, on_test] = accuracies;
         panels.push(Panel {
@@ -115,7 +116,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    fs::write(&path, svg(&panels, &train)?)?;
+    fs::write(&path, svg(&panels, &train.0, &train.1)?)?;
     say!("\nThe three boundaries are drawn in {}", path.display());
     Ok(())
 }
@@ -123,7 +124,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The trained network, and the cost of each iteration.
 fn fit(
     rule: Initializer,
-    (points, labels): &(Array2<f64>, Vec<u32>),
+    points: &Array2<f64>,
+    labels: &[u32],
 ) -> Result<(Network<f64>, Vec<f64>), TrainError> {
     let (parameters, costs) = course::l_layer_model(
         &Features::Real(points.view()),
@@ -139,7 +141,8 @@ fn fit(
 
 fn accuracy(
     network: &Network<f64>,
-    (points, labels): &(Array2<f64>, Vec<u32>),
+    points: &Array2<f64>,
+    labels: &[u32],
 ) -> Result<f64, Box<dyn Error>> {
     let examples = Examples::classes(Features::Real(points.view()), labels);
     let evaluation = evaluate(network, &examples, Cost::BinaryCrossEntropy)?;

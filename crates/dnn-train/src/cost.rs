@@ -39,7 +39,7 @@ impl Cost {
     pub const ALL: [Self; 3] =
         [Self::BinaryCrossEntropy, Self::CategoricalCrossEntropy, Self::MeanSquaredError];
 
-    /// The usual cost of a head: maximum likelihood.
+    /// The default cost of a head: maximum likelihood.
     pub fn of_head(head: Head) -> Self {
         match head {
             Head::Sigmoid => Self::BinaryCrossEntropy,

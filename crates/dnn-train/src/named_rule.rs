@@ -4,7 +4,7 @@ use std::fmt;
 
 use dnn_core::{CoreError, Element};
 
-/// A kind of rule: each has a name, its numbers, and usual values for them.
+/// A kind of rule: each has a name, its numbers, and defaults for them.
 pub(crate) trait Rules: Copy {
     /// What such a rule is called in a message.
     const KIND: &'static str;
@@ -13,7 +13,7 @@ pub(crate) trait Rules: Copy {
     /// Every name.
     const NAMES: &'static [&'static str];
 
-    /// The rule of a name, with the usual numbers.
+    /// The rule of a name, with its default numbers.
     fn named(name: &str) -> Option<Self>;
 
     /// Its name.
@@ -27,16 +27,16 @@ pub(crate) trait Rules: Copy {
         self.settings().iter().try_for_each(Setting::check::<T>)
     }
 
-    /// The name, and the numbers that are not the usual ones.
+    /// The name, and the numbers that are not the defaults.
     fn write(mut self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name();
-        let usual = Self::named(name);
-        let usual: Vec<String> = usual.map_or_else(Vec::new, |mut usual| {
-            usual.settings().iter().map(|setting| setting.value.to_string()).collect()
+        let default = Self::named(name);
+        let default: Vec<String> = default.map_or_else(Vec::new, |mut default| {
+            default.settings().iter().map(|setting| setting.value.to_string()).collect()
         });
         let own = self.settings();
         let texts = own.iter().map(|setting| (setting.name, setting.value.to_string()));
-        let other = texts.zip(usual).filter(|((_, own), usual)| own != usual);
+        let other = texts.zip(default).filter(|((_, own), default)| own != default);
         let settings: Vec<String> =
             other.map(|((name, value), _)| format!("{name}={value}")).collect();
         if settings.is_empty() {

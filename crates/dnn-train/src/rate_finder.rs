@@ -11,7 +11,7 @@ use crate::{Event, Examples, Optimizer, Schedule, TrainError, Trainer};
 
 /// The first rate, as a part of the last one.
 const SPAN: f64 = 1e-8;
-/// The last rate, unless the optimiser's usual one is 1.
+/// The last rate, unless the optimiser's default is 1.
 const LAST: f64 = 10.0;
 /// How much of the smoothed cost is the cost before.
 const SMOOTHING: f64 = 0.9;

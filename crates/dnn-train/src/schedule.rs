@@ -33,7 +33,7 @@ impl Moment {
 
 /// How the learning rate of a step follows from the one that was asked for, `rate_0`.
 ///
-/// As text it is a name, and numbers that are not the usual ones: `cosine`, `step:factor=0.5,every=20`.
+/// As text it is a name, and numbers that are not the defaults: `cosine`, `step:factor=0.5,every=20`.
 ///
 /// # References
 /// The inverse decay and the staircase are the course's. Cosine: Loshchilov and Hutter (2017), SGDR:
@@ -186,7 +186,7 @@ impl Schedule {
     /// The names of all schedules.
     pub const NAMES: &'static [&'static str] = <Self as Rules>::NAMES;
 
-    /// Every schedule, with the usual numbers; at the end the one that has no name.
+    /// Every schedule, with its default numbers; at the end the one that has no name.
     pub fn every() -> Vec<Self> {
         let mut all: Vec<Self> = Self::NAMES.iter().filter_map(|name| Self::named(name)).collect();
         all.push(Self::Sweep { ratio: 100.0, steps: 10 });

@@ -135,7 +135,7 @@ impl fmt::Debug for BatchOrder {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Trainer {
-    /// What to make small; the usual cost of the network's head if `None`.
+    /// What to make small; the default of the network's head if `None`.
     pub cost: Option<Cost>,
     /// How parameters follow their gradient.
     pub optimizer: Optimizer,
@@ -279,8 +279,8 @@ impl Trainer {
 
     /// What epochs are compared by, where nothing was said: the validation part, if there is one.
     pub(crate) fn monitor(&self, has_validation: bool) -> Result<Monitor, TrainError> {
-        let usual = if has_validation { Monitor::ValidationCost } else { Monitor::Cost };
-        let monitor = self.monitor.unwrap_or(usual);
+        let default = if has_validation { Monitor::ValidationCost } else { Monitor::Cost };
+        let monitor = self.monitor.unwrap_or(default);
         if monitor.needs_validation() && !has_validation {
             return Err(CoreError::Invalid {
                 what: "monitor",

@@ -68,7 +68,7 @@ fn run(name: &str, rule: Initializer) {
     assert_all_close(&every_100, &expected["costs_every_100"], "costs");
     assert_close(costs[2499], &expected["cost_iter_2499"], "last cost");
     assert_checksums(&parameters, &expected["final_param_checksum_sum_sumsq"]);
-    assert_answers(parameters, (&train, &test), expected);
+    assert_answers(parameters, &train, &test, expected);
     if name.starts_with("four_layer_1") {
         let costs = costs_by_weights(&train, &dims, inputs, rule);
         assert_all_close(&costs, &expected["costs_every_100"], "costs by weights");
@@ -105,7 +105,8 @@ fn features(pictures: &ImageDataset) -> Features<'_, f64> {
 /// Costs, accuracies, predictions and probabilities of the trained network.
 fn assert_answers(
     parameters: Parameters<f64>,
-    (train, test): (&ImageDataset, &ImageDataset),
+    train: &ImageDataset,
+    test: &ImageDataset,
     expected: &Value,
 ) {
     let network = course::network_of(parameters).unwrap();

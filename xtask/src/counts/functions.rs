@@ -107,7 +107,7 @@ fn parameter_type(parameter: &[TokenTree]) -> Option<&[TokenTree]> {
     Some(&parameter[colon + 1..])
 }
 
-/// The tuple that a type is, if it is one.
+/// The tuple that a type is, if it is one; `(usize, usize)` is how ndarray writes a shape or a place in a matrix.
 fn tuple(mut tokens: &[TokenTree]) -> Option<String> {
     // `&'a mut`
     while let [first, rest @ ..] = tokens {
@@ -126,7 +126,9 @@ fn tuple(mut tokens: &[TokenTree]) -> Option<String> {
         has_comma |= depth.outside() && is_sign(types.get(index), ',');
     }
     let is_tuple = group.delimiter() == Delimiter::Parenthesis && has_comma;
-    is_tuple.then(|| group.to_string())
+    let words: Vec<String> = types.iter().map(ToString::to_string).collect();
+    let is_shape = words.concat().trim_end_matches(',') == "usize,usize";
+    (is_tuple && !is_shape).then(|| group.to_string())
 }
 
 #[cfg(test)]

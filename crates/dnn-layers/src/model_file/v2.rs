@@ -143,7 +143,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents<'_>, NetworkError> {
                 width: to_usize(input.width),
                 channels: to_usize(input.channels),
             },
-            layers: layers.iter().enumerate().map(layer).collect::<Result<_, _>>()?,
+            layers: (layers.iter().enumerate())
+                .map(|(position, record)| layer(position, record))
+                .collect::<Result<_, _>>()?,
             head: head_of(&head)?,
             classes,
             scaling: PixelScaling::per_channel(&scaling.mean, &scaling.deviation)?,
@@ -163,7 +165,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents<'_>, NetworkError> {
 }
 
 /// The layer in a record, by its position from 0 on.
-fn layer((position, record): (usize, &Record)) -> Result<Layer, NetworkError> {
+fn layer(position: usize, record: &Record) -> Result<Layer, NetworkError> {
     let what = || format!("layer {}", position + 1);
     let Some(kind) = Layer::KINDS.iter().find(|kind| kind.kind() == record.kind()) else {
         return Err(unknown(what(), record.kind(), &Layer::KINDS.map(|kind| kind.kind())));

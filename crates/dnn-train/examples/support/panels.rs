@@ -37,7 +37,8 @@ pub(crate) struct Panel {
 /// The panels side by side, all with the same points `(2, m)` and labels.
 pub(crate) fn svg(
     panels: &[Panel],
-    (points, labels): &(Array2<f64>, Vec<u32>),
+    points: &Array2<f64>,
+    labels: &[u32],
 ) -> Result<String, Box<dyn Error>> {
     let (width, height) = (LEFT + panels.len() * STEP - 16, TOP + SIDE + 100);
     let mut out = String::new();

@@ -29,7 +29,7 @@ pub(crate) use state::{Memory, Step, each, split_memory};
 
 /// How parameters follow their gradient.
 ///
-/// As text it is a name, and settings that are not the usual ones: `adam`, `momentum:beta=0.95`,
+/// As text it is a name, and settings that are not the defaults: `adam`, `momentum:beta=0.95`,
 /// `adamw:weight_decay=0.1,beta2=0.99`.
 ///
 /// # Examples

@@ -312,7 +312,9 @@ fn a_layer_of_a_million_units_trains_and_says_what_memory_a_batch_would_need() {
 /// The gradients of batches in a row, each times the weight of its examples, over the weight of all.
 fn accumulated(
     network: &Network<f64>,
-    (x, labels, weights): (&Array2<f64>, &[u32], &[f64]),
+    x: &Array2<f64>,
+    labels: &[u32],
+    weights: &[f64],
     batch: usize,
 ) -> Parameters<f64> {
     let mut sum = network.pairs().zeros_like();
@@ -355,7 +357,7 @@ fn every_size_of_batch_weighs_every_example_alike() {
             assert_eq!(steps, 11_usize.div_ceil(batch), "batches of {batch}");
             let found = history.epochs[0].cost;
             assert!((found - expected).abs() < 1e-12, "batches of {batch}: {found}, {expected}");
-            let sum = accumulated(&network, (&x, &labels, &weights), batch);
+            let sum = accumulated(&network, &x, &labels, &weights, batch);
             assert_parameters(&sum, &whole, 1e-14, &format!("batches of {batch}"));
         }
     }

@@ -23,7 +23,7 @@ fn points(name: &str) -> (Array2<f64>, Vec<u32>) {
     (matrix(&data[name]["X"]), labels(&data[name]["Y"]))
 }
 
-fn accuracy(parameters: &Parameters<f64>, (x, labels): &(Array2<f64>, Vec<u32>)) -> f64 {
+fn accuracy(parameters: &Parameters<f64>, x: &Array2<f64>, labels: &[u32]) -> f64 {
     let network = course::network_of(parameters.clone()).unwrap();
     let examples = Examples::classes(Features::Real(x.view()), labels);
     evaluate(&network, &examples, Cost::BinaryCrossEntropy).unwrap().accuracy().unwrap()
@@ -110,7 +110,7 @@ fn circles_under_five_initializations() {
             assert_curve(&costs, &expected["costs_every_1000"], name);
         }
         for (part, key) in [(&train, "train_accuracy"), (&test, "test_accuracy")] {
-            let found = accuracy(&found, part);
+            let found = accuracy(&found, &part.0, &part.1);
             assert!((found - number(&expected[key])).abs() < 1e-12, "{name} {key}: {found}");
         }
     }
@@ -143,7 +143,7 @@ fn football_with_and_without_l2() {
         let name = run["name"].as_str().unwrap();
         assert_curve(&costs, &expected["costs"], name);
         for (part, key) in [(&train, "train_accuracy"), (&test, "test_accuracy")] {
-            let found = accuracy(&network.dense_parameters(), part);
+            let found = accuracy(&network.dense_parameters(), &part.0, &part.1);
             assert!((found - number(&expected[key])).abs() < 1e-12, "{name} {key}: {found}");
         }
     }

@@ -19,7 +19,8 @@ use crate::fits::{bits, build, classifier, full, in_order, line, size, try_fit};
 fn stops(
     network: &Network<f32>,
     trainer: &Trainer,
-    (x, y, m): (f32, f32, usize),
+    [x, y]: [f32; 2],
+    m: usize,
 ) -> ((&'static str, String, u64, u64, usize), Network<f32>) {
     let (x, y) = (Array2::from_elem((1, m), x), Array2::from_elem((1, m), y));
     let examples = Examples::values(Features::Real(x.view()), y.view());
@@ -54,7 +55,7 @@ fn a_far_too_large_learning_rate_stops_with_the_parameters_before_the_step() {
         (in_order(2, 1e30, 9), 5, (2, 1, 2)),
         (in_order(2, 1e30, 9), 2, (2, 2, 1)),
     ] {
-        let ((what, layer, step, epoch, batch), stopped) = stops(&network, &trainer, (1.0, 0.0, m));
+        let ((what, layer, step, epoch, batch), stopped) = stops(&network, &trainer, [1.0, 0.0], m);
         assert_eq!((what, &*layer, (step, epoch, batch)), ("cost", "dense1", place));
         let layer = &stopped.pairs().layers[0];
         assert_eq!((layer.weights[(0, 0)], layer.bias[(0, 0)]), after_one_step);
@@ -70,22 +71,22 @@ fn whatever_stops_being_finite_is_named_with_its_layer() {
         build(builder.initializer(Initializer::Constant(weight)))
     };
     for (network, learning_rate, example, expected) in [
-        (line(1e30), 0.1, (1e30, 0.0, 1), ("output Z", "dense1")),
-        (two_lines(1e10), 0.1, (1e20, 0.0, 1), ("output Z", "dense2")),
+        (line(1e30), 0.1, [1e30, 0.0], ("output Z", "dense1")),
+        (two_lines(1e10), 0.1, [1e20, 0.0], ("output Z", "dense2")),
         // dw = 2 (0 + 1e10) 1e30, while the cost is 1e20.
-        (line(0.0), 0.1, (1e30, -1e10, 1), ("gradient", "dense1")),
+        (line(0.0), 0.1, [1e30, -1e10], ("gradient", "dense1")),
     ] {
         let ((what, layer, step, epoch, batch), stopped) =
-            stops(&network, &full(learning_rate, 2), example);
+            stops(&network, &full(learning_rate, 2), example, 1);
         assert_eq!((what, &*layer), expected);
         assert_eq!((step, epoch, batch), (1, 1, 1));
         assert_eq!(bits(&stopped), bits(&network), "{what}");
     }
     // The one exception: the update itself, 1 - 3e38 * 2.
-    let ((what, layer, step, ..), _) = stops(&line(1.0), &full(3e38, 2), (1.0, 0.0, 1));
+    let ((what, layer, step, ..), _) = stops(&line(1.0), &full(3e38, 2), [1.0, 0.0], 1);
     assert_eq!((what, &*layer, step), ("weights", "dense1", 1));
     // dw = 0 where x = 0, so that only the bias goes: -3e38 * 2 (0 - 1).
-    let ((what, ..), _) = stops(&line(1.0), &full(3e38, 2), (0.0, -1.0, 1));
+    let ((what, ..), _) = stops(&line(1.0), &full(3e38, 2), [0.0, -1.0], 1);
     assert_eq!(what, "bias");
 }
 
