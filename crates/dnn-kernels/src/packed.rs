@@ -131,7 +131,7 @@ mod tests {
         units: usize,
         inputs: usize,
         m: usize,
-        zeros: u32,
+        zeros: u64,
     }
 
     fn check(case: &Case) {
