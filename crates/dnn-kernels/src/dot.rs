@@ -413,7 +413,8 @@ mod tests {
 
     use super::*;
     use crate::test_support::{
-        Draws, amid, assert_close, assert_untouched, cases, inner, inner_mut, panics, wide,
+        Draws, amid, assert_close, assert_untouched, cases, inner, inner_mut, panics, under_miri,
+        wide,
     };
 
     #[test]
@@ -494,6 +495,7 @@ mod tests {
             seed in 0..1000_u64,
             with_bias: bool,
         ) {
+            let features = under_miri(40, features);
             check(Sizes { units, features, m }, seed, with_bias);
         }
     }

@@ -214,7 +214,8 @@ mod tests {
     use super::*;
     use crate::sparse::multiply::plain;
     use crate::test_support::{
-        Draws, amid, assert_close, assert_untouched, cases, inner, inner_mut, panics, wide,
+        Draws, amid, assert_close, assert_untouched, cases, inner, inner_mut, panics, under_miri,
+        wide,
     };
 
     proptest! {
@@ -229,6 +230,7 @@ mod tests {
             zeros in 0..=4_u64,
             by_column: bool,
         ) {
+            let (terms, width) = (under_miri(80, terms), under_miri(50, width));
             let mut draws = Draws::new(seed);
             let mut c = Array2::zeros((rows, terms).set_f(by_column));
             c.assign(&draws.matrix((rows, terms)));
@@ -266,6 +268,7 @@ mod tests {
             terms in prop_oneof![0..5_usize, 190..260_usize],
             seed in 0..1000_u64,
         ) {
+            let rows = under_miri(10, rows);
             let mut draws = Draws::new(seed);
             let mut values = draws.matrix((rows, terms));
             values.map_inplace(|c| if draws.up_to(1) == 0 { *c = 0.0 });

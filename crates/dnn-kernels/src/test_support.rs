@@ -87,7 +87,12 @@ pub(crate) fn assert_untouched(all: &Array2<f32>) {
     }
 }
 
-/// Cases of a property test; under Miri, which takes minutes for each of many, a few.
+/// A size of a test, or under Miri, which is slow, what is left of it over a smaller one.
+pub(crate) fn under_miri(most: usize, size: usize) -> usize {
+    if cfg!(miri) { size % most } else { size }
+}
+
+/// Cases of a property test; under Miri a few.
 pub(crate) fn cases(count: u32) -> proptest::test_runner::Config {
     let count = if cfg!(miri) { 4 } else { count };
     proptest::test_runner::Config {
