@@ -4,6 +4,7 @@
 //! so that output can be piped. With `--json` standard output is one JSON object and nothing else.
 
 mod args;
+mod cache;
 mod chart;
 mod data;
 mod doctor;
@@ -17,6 +18,7 @@ mod out_of_memory;
 mod output;
 mod predict;
 mod progress;
+mod runs;
 mod search;
 mod train;
 mod verify;
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
         Command::Fetch(arguments) => dnn_fetch::command::run(&arguments)
             .map(|()| ExitCode::SUCCESS)
             .map_err(anyhow::Error::from),
+        Command::Runs(arguments) => runs::run(&arguments),
+        Command::Cache(arguments) => cache::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     match outcome {

@@ -16,6 +16,7 @@
 //!
 //! What it leaves out on purpose: layers, costs, files, clocks, printing, and any global generator.
 
+mod columns;
 mod element;
 mod error;
 mod features;
@@ -23,18 +24,21 @@ mod gram;
 mod init;
 mod mt19937;
 mod parameters;
+mod pixel_scaling;
 mod products;
 mod random;
 mod shape;
 mod test_support;
 
+pub use columns::Columns;
 pub use element::{Element, Precision};
 pub use error::CoreError;
-pub use features::{Columns, Features, PixelScaling};
+pub use features::Features;
 pub use gram::{Gram, SparseLeft};
 pub use init::{Initializer, initialize_parameters, initialize_parameters_deep};
 pub use mt19937::Mt19937;
 pub use parameters::{LayerParameters, Parameters};
+pub use pixel_scaling::PixelScaling;
 pub use products::{FEATURE_BLOCK, kernel_path, multiply};
 pub use random::{Purpose, RandomStream};
 pub use shape::Shape;

@@ -10,7 +10,7 @@ use dnn_kernels::{KernelPath, Kernels, Linear, PackedScratch, PackedWeights, has
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 
-use crate::features::Affine;
+use crate::pixel_scaling::Affine;
 use crate::{Columns, Element, Features};
 
 /// Features per block: a product over more features is the sum of the products over such blocks,

@@ -67,9 +67,9 @@ pub use digits::digits;
 pub use error::{DataError, Result};
 pub use folder::{load_folder, load_test_part};
 pub use pictures::{
-    BadFile, BadFiles, CacheUse, Entry, Ignored, Layout, Listing, LoadOptions, LoadReport, Loaded,
-    NotedFile, Part, SHOW_MARKER, cache_folder, class_name, list_pictures, load_pictures,
-    natural_order, own_size, path_text, picture_files, text_path,
+    BadFile, BadFiles, CacheEntry, CacheFolder, CacheUse, Entry, Ignored, Layout, Listing,
+    LoadOptions, LoadReport, Loaded, NotedFile, Part, SHOW_MARKER, cache_folder, class_name,
+    list_pictures, load_pictures, natural_order, own_size, path_text, picture_files, text_path,
 };
 pub use shape::ImageShape;
 pub use split::{Split, stratified_split};

@@ -73,6 +73,27 @@ unsafe fn on_avx2<K: Kernel>(kernel: K) -> K::Output {
 ///
 /// Implementations mark [`run`](Self::run), and what it calls, as always inlined: what is not a part of the
 /// caller is compiled for the least of all processors.
+///
+/// # Examples
+/// ```
+/// use dnn_kernels::{KernelPath, PlainLoop};
+///
+/// /// Doubles numbers.
+/// struct Double<'a>(&'a mut [f32]);
+///
+/// impl PlainLoop for Double<'_> {
+///     type Output = ();
+///
+///     #[inline(always)]
+///     fn run(self) {
+///         self.0.iter_mut().for_each(|value| *value *= 2.0);
+///     }
+/// }
+///
+/// let mut values = [1.0, 2.5];
+/// KernelPath::best().vectorized(Double(&mut values));
+/// assert_eq!(values, [2.0, 5.0]);
+/// ```
 pub trait PlainLoop {
     /// What it gives.
     type Output;

@@ -57,7 +57,7 @@ pub(crate) fn plain<'x, T: NdFloat, E: Copy + Into<T> + 'x>(
 
 /// [`by_vectors`], which with one example and many weights shares the units out among the threads of a pool, if
 /// this is one of them; of more examples the caller makes tasks.
-pub(crate) fn shared_out<'x, E: Input + Sync + 'x>(
+pub(crate) fn shared_out<'x, E: Example + 'x>(
     path: KernelPath,
     map: Linear<'_, f32>,
     example: &(impl Fn(usize) -> &'x [E] + Sync),
@@ -85,15 +85,14 @@ pub(crate) fn shared_out<'x, E: Input + Sync + 'x>(
 ///
 /// # Panics
 /// If the rows of the weights or the columns of `out` are not each contiguous, or shapes do not fit.
-pub(crate) fn by_vectors<'x, E: Input + 'x>(
+pub(crate) fn by_vectors<'x, E: Example + 'x>(
     path: KernelPath,
     map: Linear<'_, f32>,
     example: &impl Fn(usize) -> &'x [E],
     mut out: ArrayViewMut2<'_, f32>,
 ) {
     let Linear { weights, scale, bias } = map;
-    let (units, features) = weights.dim();
-    let m = out.ncols();
+    let ((units, features), m) = (weights.dim(), out.ncols());
     assert_eq!(out.nrows(), units, "one row of outputs for each unit");
     let row = row_stride(weights.dim(), weights.strides()).expect("weights of contiguous rows");
     let by_example = out.view().reversed_axes();
@@ -103,50 +102,92 @@ pub(crate) fn by_vectors<'x, E: Input + 'x>(
         assert_eq!(bias.len(), units, "one bias for each unit");
         bias.to_slice().expect("a contiguous bias").as_ptr()
     });
-    // Of a single example there is nothing to keep near.
-    let at_a_time = if m == 1 { features.max(1) } else { FEATURES };
-    let examples = SUMS / units.clamp(1, UNITS) / MOST_EXAMPLES * MOST_EXAMPLES;
-    let examples = examples.min(EXAMPLES);
+    let at_a_time = SUMS / units.clamp(1, UNITS) / MOST_EXAMPLES * MOST_EXAMPLES;
+    let at_a_time = at_a_time.min(EXAMPLES);
     let mut buffer = StackBuffer::new();
     let (numbers, sums) = buffer.pointers();
     for first in (0..units).step_by(UNITS) {
         let some = weights.slice(s![first..units.min(first + UNITS), ..]);
-        for start in (0..m).step_by(examples) {
-            let count = (m - start).min(examples);
-            let mut pointers = [std::ptr::null(); EXAMPLES];
-            for (j, pointer) in pointers[..count].iter_mut().enumerate() {
+        for start in (0..m).step_by(at_a_time) {
+            let mut examples = [std::ptr::null(); EXAMPLES];
+            let examples = &mut examples[..at_a_time.min(m - start)];
+            for (j, pointer) in examples.iter_mut().enumerate() {
                 let x = example(start + j);
                 assert_eq!(x.len(), features, "examples of as many features as the weights take");
                 *pointer = x.as_ptr();
             }
-            let place = out.slice_mut(s![first.., start..start + count]).as_mut_ptr();
-            // The sum over no features is a chunk, too.
-            for from in (0..features.max(1)).step_by(at_a_time) {
-                let chunk = from..features.min(from + at_a_time);
-                // SAFETY: the shapes were checked above; `place` is the first of `count` columns, from
-                // the unit `first` on, of which there is a bias, too; the chunk is one of features, and
-                // the buffer is for as many units and examples.
-                unsafe {
-                    let at = pointers.map(|pointer| pointer.wrapping_add(chunk.start));
-                    let kernel = Dot {
-                        weights: some.as_ptr().add(chunk.start),
-                        row,
-                        units: some.nrows(),
-                        features: chunk.len(),
-                        examples: &at[..count],
-                        is_first: from == 0,
-                        is_last: chunk.end == features,
-                        sums,
-                        numbers,
-                        scale,
-                        bias: bias.map(|bias| bias.add(first)),
-                        out: place,
-                        column,
-                    };
-                    dispatch(path, kernel);
-                }
-            }
+            let columns = s![first.., start..start + examples.len()];
+            let product = Dot {
+                weights: some.as_ptr(),
+                row,
+                units: some.nrows(),
+                features,
+                examples,
+                is_first: true,
+                is_last: true,
+                sums,
+                numbers,
+                scale,
+                bias: bias.map(|bias| bias.wrapping_add(first)),
+                out: out.slice_mut(columns).as_mut_ptr(),
+                column,
+            };
+            // Of a single example there is nothing to keep near.
+            let chunk = if m == 1 { features.max(1) } else { FEATURES };
+            // SAFETY: the shapes were checked above; `out` is the first of as many columns as examples, from the
+            // unit `first` on, of which there is a bias, too; the buffer is for as many units and examples.
+            unsafe { E::run(path, product, chunk) };
         }
+    }
+}
+
+/// What examples are made of. Its kernel is compiled here, and not again by every crate that is generic in how
+/// examples are found.
+pub(crate) trait Example: Input + Sync {
+    /// [`run_chunks`] of this type.
+    ///
+    /// # Safety
+    /// As of [`run_chunks`].
+    unsafe fn run(path: KernelPath, product: Dot<'_, Self>, chunk: usize);
+}
+
+impl Example for f32 {
+    unsafe fn run(path: KernelPath, product: Dot<'_, Self>, chunk: usize) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { run_chunks(path, product, chunk) }
+    }
+}
+
+impl Example for u8 {
+    unsafe fn run(path: KernelPath, product: Dot<'_, Self>, chunk: usize) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { run_chunks(path, product, chunk) }
+    }
+}
+
+/// Runs a product over so many features at a time, of which there are at most [`EXAMPLES`] examples.
+///
+/// # Safety
+/// What [`Dot`] asks for holds for the product over all features.
+unsafe fn run_chunks<E: Input>(path: KernelPath, product: Dot<'_, E>, chunk: usize) {
+    // The sum over no features is a chunk, too.
+    for first in (0..product.features.max(1)).step_by(chunk) {
+        let end = product.features.min(first + chunk);
+        let mut examples = [std::ptr::null(); EXAMPLES];
+        let examples = &mut examples[..product.examples.len()];
+        for (at, example) in examples.iter_mut().zip(product.examples) {
+            *at = example.wrapping_add(first);
+        }
+        let part = Dot {
+            weights: product.weights.wrapping_add(first),
+            features: end - first,
+            examples,
+            is_first: first == 0,
+            is_last: end == product.features,
+            ..product
+        };
+        // SAFETY: as the caller says; the chunk is one of the features.
+        unsafe { dispatch(path, part) };
     }
 }
 
@@ -180,7 +221,8 @@ impl StackBuffer {
 /// `column` apart. Unless this chunk is first and last, `sums` has to point to [`MOST_LANES`] numbers for
 /// each example and unit; with more than one example, `numbers` has to point to [`NUMBERS`], and there are at
 /// most [`FEATURES`] features.
-struct Dot<'a, E> {
+#[derive(Clone, Copy)]
+pub(crate) struct Dot<'a, E> {
     weights: *const f32,
     row: usize,
     units: usize,
@@ -371,7 +413,8 @@ mod tests {
 
     use super::*;
     use crate::test_support::{
-        Draws, amid, assert_close, assert_untouched, cases, inner, inner_mut, panics, wide,
+        Draws, amid, assert_close, assert_untouched, cases, inner, inner_mut, panics, under_miri,
+        wide,
     };
 
     #[test]
@@ -452,6 +495,7 @@ mod tests {
             seed in 0..1000_u64,
             with_bias: bool,
         ) {
+            let features = under_miri(40, features);
             check(Sizes { units, features, m }, seed, with_bias);
         }
     }

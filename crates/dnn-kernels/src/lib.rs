@@ -1,7 +1,7 @@
 //! The inner loops of dnn: products of `f32`, `f64` and 8-bit numbers at the speed of the processor, and the one
 //! place of `unsafe` in its mathematics.
 //!
-//! A kernel is written once, over what the vectors of an instruction set can do ([`simd`]), and compiled for
+//! A kernel is written once, over what the vectors of an instruction set can do (`simd`), and compiled for
 //! AVX-512, AVX2 and any other processor; which one runs is found out at run time ([`KernelPath`]). Everything that
 //! is public here is safe: shapes are checked before a pointer is made. Beside each kernel stands its formula in
 //! plain Rust, which it is tested against, and which types without vectors run on.

@@ -17,6 +17,20 @@ const WORTH_THREADS: usize = 1 << 14;
 
 /// Which entries of a matrix `C` are not zero: for each row and each [`CHUNK`] of terms (columns of `C`), the list
 /// of them. Its memory is used again.
+///
+/// # Examples
+/// ```
+/// use dnn_kernels::{KernelPath, NonZeroIndex};
+/// use ndarray::{Array2, array};
+///
+/// // Half of dZ is 0, as ReLU leaves it.
+/// let (dz, weights) = (array![[2.0_f32, 0.0], [0.0, -1.0]], array![[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]]);
+/// let mut index = NonZeroIndex::default();
+/// index.fill(dz.view());
+/// let mut out = Array2::zeros((2, 3));
+/// index.multiply_sparse(KernelPath::best(), dz.view(), weights.view(), out.view_mut());
+/// assert_eq!(out, array![[2.0, 6.0, 10.0], [-2.0, -4.0, -6.0]]);
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct NonZeroIndex<T> {
     rows: usize,
@@ -36,11 +50,11 @@ pub struct ChunkOfRows {
 }
 
 impl<T: Number> NonZeroIndex<T> {
-    /// Memory for a matrix of up to so many rows and terms.
+    /// The index of a matrix of zeros, with the memory for one of up to so many rows and terms.
     pub fn with_capacity(rows: usize, terms: usize) -> Self {
         let mut made = Self::default();
-        made.resize(rows, terms);
-        made
+        made.grow(rows, terms);
+        Self { rows, terms, ..made }
     }
 
     /// Numbers that the index of such a matrix takes the memory of.
@@ -49,10 +63,10 @@ impl<T: Number> NonZeroIndex<T> {
         chunks * rows as u128 * (2 * CHUNK as u128 + 1)
     }
 
-    /// Makes this the index of a matrix of another shape, without any entry.
-    fn resize(&mut self, rows: usize, terms: usize) {
+    /// Makes room for the lists of a matrix. Until they are there, this is the index of none.
+    fn grow(&mut self, rows: usize, terms: usize) {
         let places = terms.div_ceil(CHUNK) * rows;
-        (self.rows, self.terms) = (rows, terms);
+        (self.rows, self.terms) = (0, 0);
         self.counts.resize(places.max(self.counts.len()), 0);
         self.entries.resize((places * CHUNK).max(self.entries.len()), Entry::default());
     }
@@ -60,14 +74,14 @@ impl<T: Number> NonZeroIndex<T> {
     /// Takes over the entries of `c`, `(rows, terms)`, that are not zero.
     pub fn fill(&mut self, c: ArrayView2<'_, T>) {
         let (rows, terms) = c.dim();
-        self.resize(rows, terms);
-        if rows == 0 {
-            return;
+        self.grow(rows, terms);
+        if rows > 0 {
+            let lists = self.counts.chunks_mut(rows).zip(self.entries.chunks_mut(rows * CHUNK));
+            for (part, (counts, entries)) in c.axis_chunks_iter(Axis(1), CHUNK).zip(lists) {
+                T::Kernels::list_non_zero(KernelPath::best(), part, ListsMut { counts, entries });
+            }
         }
-        let lists = self.counts.chunks_mut(rows).zip(self.entries.chunks_mut(rows * CHUNK));
-        for (part, (counts, entries)) in c.axis_chunks_iter(Axis(1), CHUNK).zip(lists) {
-            T::Kernels::list_non_zero(KernelPath::best(), part, ListsMut { counts, entries });
-        }
+        (self.rows, self.terms) = (rows, terms);
     }
 
     /// Has `make` write `c` chunk by chunk of its terms, given the first term of each, and takes over the
@@ -78,21 +92,21 @@ impl<T: Number> NonZeroIndex<T> {
         make: impl Fn(usize, ArrayViewMut2<'_, T>) + Sync,
     ) {
         let (rows, terms) = c.dim();
-        self.resize(rows, terms);
-        if rows == 0 {
-            return;
+        self.grow(rows, terms);
+        if rows > 0 {
+            let parts = c.axis_chunks_iter_mut(Axis(1), CHUNK).into_par_iter();
+            let counts = self.counts.par_chunks_mut(rows);
+            let lists = counts.zip(self.entries.par_chunks_mut(rows * CHUNK));
+            let many = rows * terms >= WORTH_THREADS;
+            let at_a_time = if many { 1 } else { terms.div_ceil(CHUNK).max(1) };
+            let parts = parts.zip(lists).enumerate().with_min_len(at_a_time);
+            parts.for_each(|(chunk, (mut part, (counts, entries)))| {
+                make(chunk * CHUNK, part.view_mut());
+                let lists = ListsMut { counts, entries };
+                T::Kernels::list_non_zero(KernelPath::best(), part.view(), lists);
+            });
         }
-        let many = rows * terms >= WORTH_THREADS;
-        let chunks = terms.div_ceil(CHUNK);
-        let parts = c.axis_chunks_iter_mut(Axis(1), CHUNK).into_par_iter();
-        let counts = self.counts.par_chunks_mut(rows);
-        let lists = counts.zip(self.entries.par_chunks_mut(rows * CHUNK));
-        let parts = parts.zip(lists).enumerate().with_min_len(if many { 1 } else { chunks.max(1) });
-        parts.for_each(|(chunk, (mut part, (counts, entries)))| {
-            make(chunk * CHUNK, part.view_mut());
-            let lists = ListsMut { counts, entries };
-            T::Kernels::list_non_zero(KernelPath::best(), part.view(), lists);
-        });
+        (self.rows, self.terms) = (rows, terms);
     }
 
     /// `out += C S` for some rows and the terms of one chunk, where `c` is the whole `C` that this is the index
@@ -200,7 +214,8 @@ mod tests {
     use super::*;
     use crate::sparse::multiply::plain;
     use crate::test_support::{
-        Draws, amid, assert_close, assert_untouched, cases, inner, inner_mut, panics, wide,
+        Draws, amid, assert_close, assert_untouched, cases, inner, inner_mut, panics, under_miri,
+        wide,
     };
 
     proptest! {
@@ -212,9 +227,10 @@ mod tests {
             terms in prop_oneof![0..9_usize, 120..140_usize, 250..260_usize],
             width in 0..150_usize,
             seed in 0..1000_u64,
-            zeros in 0..=4_u32,
+            zeros in 0..=4_u64,
             by_column: bool,
         ) {
+            let (terms, width) = (under_miri(80, terms), under_miri(50, width));
             let mut draws = Draws::new(seed);
             let mut c = Array2::zeros((rows, terms).set_f(by_column));
             c.assign(&draws.matrix((rows, terms)));
@@ -252,6 +268,7 @@ mod tests {
             terms in prop_oneof![0..5_usize, 190..260_usize],
             seed in 0..1000_u64,
         ) {
+            let rows = under_miri(10, rows);
             let mut draws = Draws::new(seed);
             let mut values = draws.matrix((rows, terms));
             values.map_inplace(|c| if draws.up_to(1) == 0 { *c = 0.0 });
@@ -288,6 +305,20 @@ mod tests {
                 assert!(out.row(1).iter().all(|z| !z.is_finite()), "{path}");
             }
         }
+    }
+
+    #[test]
+    fn an_index_that_was_not_finished_is_of_no_matrix() {
+        let mut index = NonZeroIndex::default();
+        index.fill(Array2::<f32>::ones((3, 70)).view());
+        let mut made = Array2::zeros((1, 3));
+        assert!(panics(|| index.fill_made(made.view_mut(), |_, _| panic!("in the middle"))));
+        let (source, mut out) = (Array2::zeros((3, 2)), Array2::zeros((1, 2)));
+        let path = KernelPath::best();
+        assert!(panics(|| index.multiply_sparse(path, made.view(), source.view(), out.view_mut())));
+        let zeros = NonZeroIndex::with_capacity(1, 3);
+        zeros.multiply_sparse(path, made.view(), Array2::ones((3, 2)).view(), out.view_mut());
+        assert_eq!(out, Array2::zeros((1, 2)));
     }
 
     #[test]

@@ -2,33 +2,39 @@
 //! has to be to what it should be.
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
-use rand::rngs::ChaCha8Rng;
-use rand::{RngExt as _, SeedableRng as _};
 
-/// Made-up numbers.
-pub(crate) struct Draws(ChaCha8Rng);
+/// Made-up numbers: `SplitMix64` of Steele, Lea and Flood (2014), which Miri interprets fast enough.
+pub(crate) struct Draws(u64);
 
 impl Draws {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(ChaCha8Rng::seed_from_u64(seed))
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
     }
 
     /// A number from 0 to `most`.
-    pub(crate) fn up_to(&mut self, most: u32) -> u32 {
-        self.0.random_range(0..=most)
+    pub(crate) fn up_to(&mut self, most: u64) -> u64 {
+        self.next() % (most + 1)
     }
 
     pub(crate) fn byte(&mut self) -> u8 {
-        self.0.random()
+        self.next().to_le_bytes()[7]
     }
 
-    /// About normally distributed: the sum of 12 uniform numbers less 6.
-    pub(crate) fn normal(&mut self) -> f32 {
-        (0..12).map(|_| self.0.random::<f32>()).sum::<f32>() - 6.0
+    /// A number from -2 to 2.
+    pub(crate) fn number(&mut self) -> f32 {
+        let bits = u16::try_from(self.next() >> 48).expect("16 bits");
+        f32::from(bits) / 16384.0 - 2.0
     }
 
     pub(crate) fn matrix(&mut self, shape: (usize, usize)) -> Array2<f32> {
-        Array2::from_shape_simple_fn(shape, || self.normal())
+        Array2::from_shape_simple_fn(shape, || self.number())
     }
 }
 
@@ -81,7 +87,12 @@ pub(crate) fn assert_untouched(all: &Array2<f32>) {
     }
 }
 
-/// Cases of a property test; under Miri, which takes minutes for each of many, a few.
+/// A size of a test, or under Miri, which is slow, what is left of it over a smaller one.
+pub(crate) fn under_miri(most: usize, size: usize) -> usize {
+    if cfg!(miri) { size % most } else { size }
+}
+
+/// Cases of a property test; under Miri a few.
 pub(crate) fn cases(count: u32) -> proptest::test_runner::Config {
     let count = if cfg!(miri) { 4 } else { count };
     proptest::test_runner::Config {

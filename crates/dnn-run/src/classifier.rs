@@ -9,9 +9,10 @@ use dnn_layers::{AnyNetwork, ModelFile, Network, most_probable};
 use dnn_store::Scalar;
 use ndarray::{Array2, ArrayView2, ShapeBuilder as _};
 
-use crate::error::{Result, RunError};
+use crate::error::{Context as _, Result, RunError};
 use crate::model::{self, with_network};
 use crate::observer::Observer;
+use crate::preprocessing;
 use crate::provenance;
 
 /// A model that answers for encoded pictures: it decodes them, brings them to the shape that it was trained on,
@@ -151,14 +152,19 @@ fn predict<T: Element + Scalar>(
     Ok(outputs.columns().into_iter().map(answer).collect())
 }
 
-/// How the model's pictures were brought to its input; stretched, if it does not say.
+/// How the model's pictures were brought to its input, as the network itself says, or, up to version 0.1, where it
+/// came from; stretched, if neither does.
 pub(crate) fn preprocessing_of(network: &AnyNetwork) -> Result<Preprocessing> {
-    let recorded = with_network!(network, network => network.provenance());
-    let recorded = recorded.map(provenance::preprocessing).transpose().map_err(|error| {
-        let what = "what the model says of its pictures".to_owned();
-        RunError::Context { what, source: Box::new(error) }
-    })?;
-    Ok(recorded.flatten().unwrap_or_else(|| Preprocessing::stretch(input_shape(network))))
+    let shape = input_shape(network);
+    let own = with_network!(network, network => network.preprocessing());
+    let found = if let Some(own) = own {
+        preprocessing::of_record(own, shape).map(Some)
+    } else {
+        let provenance = with_network!(network, network => network.provenance());
+        provenance.map_or(Ok(None), provenance::preprocessing)
+    };
+    let found = found.context(|| "what the model says of its pictures".to_owned())?;
+    Ok(found.unwrap_or_else(|| Preprocessing::stretch(shape)))
 }
 
 /// The shape of the network's input.

@@ -9,6 +9,8 @@ use dnn_train::{EpochRecord, Evaluation};
 use crate::error::{Context as _, Result, RunError};
 use crate::run_folder::read_text;
 
+const HISTORY: &str = "history.jsonl";
+
 const HEADER: &str =
     "step,epoch,learning_rate,cost,accuracy,validation_cost,validation_accuracy,best";
 
@@ -21,7 +23,7 @@ pub(crate) struct HistoryFile {
 impl HistoryFile {
     /// The files in `folder`, with the first `epochs` records that are there and nothing after them.
     pub(crate) fn open(folder: &Path, epochs: u64) -> Result<Self> {
-        let path = folder.join("history.jsonl");
+        let path = folder.join(HISTORY);
         let records = read(&path, epochs)?;
         let csv = folder.join("history.csv");
         let mut texts = [String::new(), format!("{HEADER}\n")];
@@ -72,6 +74,12 @@ fn read(path: &Path, epochs: u64) -> Result<Vec<EpochRecord>> {
         return Err(RunError::Data(message));
     }
     Ok(records)
+}
+
+/// All whole records of the history in a run folder; none if there is no history.
+pub(crate) fn read_all(folder: &Path) -> Result<Vec<EpochRecord>> {
+    let text = read_text(&folder.join(HISTORY))?.unwrap_or_default();
+    Ok(text.lines().map_while(|line| serde_json::from_str(line).ok()).collect())
 }
 
 /// A record in both forms.

@@ -12,6 +12,7 @@
 //! | measure a model | [`EvaluationData`] |
 //! | choose settings | [`Search`], [`find_rate`] |
 //! | train a model again, and compare | [`Claim`] |
+//! | compare runs | [`RunList`] |
 //!
 //! What it leaves out on purpose: command lines, progress bars and exit codes (`dnn-cli`). It prints nothing, and
 //! knows the time from the [`Clock`] that it is given alone.
@@ -60,6 +61,7 @@ mod model;
 mod observer;
 mod parts;
 mod planned;
+mod preprocessing;
 mod provenance;
 mod record;
 mod recorder;
@@ -67,6 +69,7 @@ mod regression;
 mod report;
 mod run;
 mod run_folder;
+mod runs;
 mod search;
 mod source;
 mod space;
@@ -95,6 +98,7 @@ pub use record::{RunRecord, SOFTWARE};
 pub use report::{EndedBy, Report, RunEnd};
 pub use run::{Resumed, check, train, train_on};
 pub use run_folder::RunFolder;
+pub use runs::{RunList, RunState, RunSummary, UnreadableRun};
 pub use search::{Search, SearchReport};
 pub use space::{Trial, TrialSetting, Try, describe};
 pub use trials::{SearchPlan, TrialBegins, TrialOutcome};

@@ -15,6 +15,7 @@ use crate::experiment::Experiment;
 use crate::loaded::Loaded;
 use crate::observer::{Clock, Observer};
 use crate::parts::{self, Parts};
+use crate::preprocessing;
 use crate::recorder::{Ending, Progress, Recorder, RecorderParts};
 use crate::regression::TargetScales;
 use crate::report::{Report, RunEnd};
@@ -56,6 +57,11 @@ impl Training<'_> {
         let Self { folder, config, loaded, observer, clock } = self;
         let Experiment { mut network, trainer, mut provenance, .. } = experiment;
         let (done, begun) = (start.progress(), clock.elapsed());
+        let carried = loaded.preprocessing.as_ref().map(preprocessing::to_record);
+        if let Some(preprocessing) = &carried {
+            // For the best model, which is saved on the way.
+            network.set_preprocessing(preprocessing.clone());
+        }
         let recorder = RecorderParts {
             folder,
             config,
@@ -92,6 +98,9 @@ impl Training<'_> {
         }
         // A longer run is another one than the checkpoint's, and an equal one the same.
         network.set_provenance(provenance);
+        if let Some(preprocessing) = carried {
+            network.set_preprocessing(preprocessing);
+        }
         calibrate(config, &mut network, &loaded.parts, observer)?;
         let bytes = network.to_bytes()?;
         folder.write(MODEL, &bytes)?;

@@ -138,7 +138,11 @@ impl Claim {
         clock: &dyn Clock,
     ) -> Result<Verdict> {
         let experiment = Experiment::<T>::new(&self.config, loaded, observer, clock)?;
-        let again = self.train_again(experiment, loaded, observer)?;
+        let mut again = self.train_again(experiment, loaded, observer)?;
+        // Models of 0.1 carry none.
+        if let Some(preprocessing) = network.preprocessing() {
+            again.set_preprocessing(preprocessing.clone());
+        }
         let same = again.to_bytes()? == network.to_bytes()?;
         let reasons = if same { Vec::new() } else { reasons(network, &again, &self.provenance) };
         Ok(Verdict {

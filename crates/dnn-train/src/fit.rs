@@ -13,7 +13,7 @@ use crate::{Checkpoint, Cost, Examples, History, TrainError, Trainer};
 impl Trainer {
     /// Trains `network` on `training`; measures `validation`, if given, after every epoch.
     ///
-    /// `observer` hears every [`Event`]. With [`ControlFlow::Break`] the run ends there: told of a
+    /// `observer` hears every [`Event`](crate::Event). With [`ControlFlow::Break`](std::ops::ControlFlow::Break) the run ends there: told of a
     /// step, after that step, and the epoch in progress leaves no record; told of an epoch, after it.
     ///
     /// The same settings, data and first weights give the same bits, whatever the number of threads.

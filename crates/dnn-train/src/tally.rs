@@ -9,7 +9,7 @@ use crate::cost::CostSum;
 use crate::examples::class_count;
 use crate::{LabelSets, Regression, Targets};
 
-/// What [`evaluate`] finds.
+/// What [`evaluate`](crate::evaluate) finds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// How many examples were measured.
@@ -18,11 +18,11 @@ pub struct Evaluation {
     pub cost: f64,
     /// Right and wrong, where the targets are classes.
     pub classification: Option<Classification>,
-    /// How near the outputs come, where the targets are numbers; only by [`evaluate`], not while a run goes on.
+    /// How near the outputs come, where the targets are numbers; only by [`evaluate`](crate::evaluate), not while a run goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regression: Option<Regression>,
     /// How many labels are right, where the head is a sigmoid and the targets are numbers that are all 0 or 1; only
-    /// by [`evaluate`].
+    /// by [`evaluate`](crate::evaluate).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<LabelSets>,
 }

@@ -16,7 +16,7 @@ const MOST: f64 = 1e3;
 const FIRMNESS: f64 = 25.0;
 
 /// The temperature by which the logits of `network` have to be divided so that its probabilities are as sure as
-/// they are right, 0.001 to 1000; give it to [`Network::cool`]. Classes do not change.
+/// they are right, 0.001 to 1000; give it to [`Network::apply_temperature`]. Classes do not change.
 ///
 /// It should be fitted to examples that were not trained on, and not to those that are reported on.
 ///

@@ -37,7 +37,7 @@ impl Source {
     }
 }
 
-/// Every `.rs` file of the workspace's packages, in the order of their paths.
+/// Every `.rs` file of the workspace's packages but for fixtures, in the order of their paths.
 ///
 /// # Errors
 /// If a folder or file cannot be read, a file is not Rust, or there is none.
@@ -66,7 +66,9 @@ fn list(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
     for entry in entries {
         let path = entry?.path();
         let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if path.is_dir() && !hidden && !path.ends_with("target") {
+        // Fixtures are what some version once made, and are not built.
+        let left_out = hidden || path.ends_with("target") || path.ends_with("fixtures");
+        if path.is_dir() && !left_out {
             list(&path, paths)?;
         } else if path.extension().is_some_and(|suffix| suffix == "rs") {
             paths.push(path);

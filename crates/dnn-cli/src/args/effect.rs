@@ -130,6 +130,10 @@ const DOCTOR: Flags =
 
 const INSPECT: Flags = &[("plan", Nothing), ("json", Nothing)];
 
+const RUNS: Flags = &[("sort", Nothing), ("json", Nothing)];
+
+const CACHE: Flags = &[("clear", Nothing), ("json", Nothing)];
+
 /// Those of `dnn fetch`, which refuses itself what a data set does not have.
 const FETCH: Flags = &[
     ("list", Nothing),
@@ -151,6 +155,8 @@ fn flags(command: &str) -> impl Iterator<Item = &'static (&'static str, Needs)> 
         "predict" => (PREDICT, &[]),
         "doctor" => (DOCTOR, &[]),
         "inspect" => (INSPECT, &[]),
+        "runs" => (RUNS, &[]),
+        "cache" => (CACHE, &[]),
         "fetch" => (FETCH, &[]),
         _ => (&[], &[]),
     };
@@ -261,7 +267,7 @@ mod tests {
     #[test]
     fn every_flag_of_every_command_says_where_it_has_an_effect() {
         let program = Arguments::command();
-        assert!(program.get_subcommands().count() >= 8);
+        assert!(program.get_subcommands().count() >= 10);
         for command in program.get_subcommands() {
             let name = command.get_name();
             let mut known: Vec<&str> = flags(name).map(|&(flag, _)| flag).collect();

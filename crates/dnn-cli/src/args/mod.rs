@@ -60,6 +60,23 @@ Examples:
 
 With --json: same, model_sha256, data_sha256 and reasons, which say what differs and why that may be.";
 
+const RUNS_EXAMPLES: &str = "\
+Examples:
+  dnn runs
+  dnn runs searches/photos-1 --sort accuracy
+  dnn runs --json | jq '.runs[] | [.run, .parts.test.accuracy]'
+
+With --json: runs, each with run, state (finished, stopped or resumable), epochs, asked, seconds, parts and
+settings; differing, the names of the settings in which they differ; and unreadable.";
+
+const CACHE_EXAMPLES: &str = "\
+Examples:
+  dnn cache
+  dnn cache --clear
+
+With --json: folder, cleared, entries (name and bytes), bytes, and others, which are no files of the cache and
+are never removed.";
+
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
   dnn doctor photos
@@ -105,6 +122,15 @@ pub(crate) enum Command {
     Predict(PredictArguments),
     /// Show what a model is made of and where it came from.
     Inspect(InspectArguments),
+    /// List run folders side by side: how far each came, how well it does, and the settings in which they differ.
+    ///
+    /// Cost and accuracy are those of the validation part, where there is one: nothing is to be chosen by the test
+    /// part. The interval is the 95 % confidence interval of the accuracy (Wilson).
+    #[command(after_help = RUNS_EXAMPLES)]
+    Runs(RunsArguments),
+    /// Show the pictures that are kept decoded, or remove them.
+    #[command(after_help = CACHE_EXAMPLES)]
+    Cache(CacheArguments),
     /// Fetch a public data set: download, verify, unpack.
     #[command(after_help = dnn_fetch::command::EXAMPLES.replace("PROGRAM", "dnn fetch"))]
     Fetch(dnn_fetch::command::FetchArguments),
@@ -237,6 +263,40 @@ pub(crate) struct InspectArguments {
     /// groups, blocks, and the form of the first layer
     #[arg(long, value_name = "PICTURES")]
     pub(crate) plan: Option<NonZeroUsize>,
+    /// Write one JSON object to standard output instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsArguments {
+    /// The folder with the run folders, or a single one of them [default: runs]
+    pub(crate) folder: Option<PathBuf>,
+    /// What they are sorted by: name, accuracy, cost, time or epochs; the best, the fastest and the shortest first
+    #[arg(long, value_name = "ORDER", default_value = "name", hide_possible_values = true)]
+    pub(crate) sort: Order,
+    /// Write one JSON object to standard output instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What run folders are sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+pub(crate) enum Order {
+    Name,
+    Accuracy,
+    Cost,
+    Time,
+    Epochs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheArguments {
+    /// The folder of the cache [default: dnn in `$XDG_CACHE_HOME`, or .cache/dnn in the home folder]
+    pub(crate) folder: Option<PathBuf>,
+    /// Remove the files of the cache; what is none stays
+    #[arg(long)]
+    pub(crate) clear: bool,
     /// Write one JSON object to standard output instead of text
     #[arg(long)]
     pub(crate) json: bool,

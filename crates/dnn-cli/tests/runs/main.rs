@@ -5,6 +5,7 @@ mod config;
 mod interruptions;
 mod kills;
 mod limits;
+mod listing;
 mod logs;
 mod planted;
 mod program;

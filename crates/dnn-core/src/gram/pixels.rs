@@ -19,7 +19,7 @@ use ndarray::{ArrayView1, ArrayView2, Axis, s};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
-use crate::features::Affine;
+use crate::pixel_scaling::Affine;
 use crate::{Element, PixelScaling};
 
 /// Pixels of a row of whole numbers. Fewer than 33,026 of them fit into 32 bits whatever they are; rows that

@@ -11,7 +11,7 @@ use dnn_kernels::gram::PANEL;
 use dnn_kernels::{KernelPath, TransposeBuffer};
 use ndarray::{ArrayViewMut2, Axis, s};
 
-use super::Gram;
+use super::matrix::Gram;
 use super::sparse_left::{Rows, SparseLeft, UNITS, view};
 use crate::Element;
 

@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -16,10 +17,10 @@ use super::load::{Decoded, LARGEST_FILE as LARGEST_PICTURE, LoadOptions, Outcome
 use super::name::path_text;
 use super::part::Part;
 use super::stamp::{Stamp, since_1970};
-use crate::Result;
 use crate::error::with_causes;
 use crate::file::read_file;
 use crate::picture::JPEG_DECODER;
+use crate::{DataError, Result};
 
 /// What marks a cache file. A change of decoding or resizing that changes a byte raises the major
 /// version, and so does one of [`Content`].
@@ -255,6 +256,84 @@ fn is_half_written(name: &OsStr) -> bool {
         && rest.starts_with(b".cache.")
 }
 
+/// What lies in a cache folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CacheFolder {
+    /// The files of the cache, by their names.
+    pub entries: Vec<CacheEntry>,
+    /// The names of what is no file of the cache; nothing here touches these.
+    pub others: Vec<String>,
+}
+
+/// A file of the cache: a data set in one preprocessing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct CacheEntry {
+    /// Its name: the SHA-256 of folder, preprocessing and decoder.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+impl CacheFolder {
+    /// What lies in `folder`; nothing, if it is not there.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] if it cannot be read.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let mut found = Self::default();
+        let entries = match fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+            entries => entries.map_err(|error| DataError::io(folder, error))?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(|error| DataError::io(folder, error))?;
+            let name = entry.file_name();
+            // Of the entry itself: a link is no file of ours.
+            let metadata = entry.metadata().map_err(|error| DataError::io(&entry.path(), error))?;
+            if metadata.is_file() && is_entry(&name, &entry.path()) {
+                let name = name.to_string_lossy().into_owned();
+                found.entries.push(CacheEntry { name, bytes: metadata.len() });
+            } else if name != LOCK && !is_half_written(&name) {
+                found.others.push(name.to_string_lossy().into_owned());
+            }
+        }
+        found.entries.sort();
+        found.others.sort();
+        Ok(found)
+    }
+
+    /// Removes the files of the cache, and what killed processes left half written; says what there was.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and [`DataError::Io`] with the first file that cannot be removed.
+    pub fn clear(folder: &Path) -> Result<Self> {
+        let found = Self::read(folder)?;
+        // Sweeps, if nobody else is writing.
+        let _writing = folder.is_dir().then(|| begin_writing(folder));
+        for entry in &found.entries {
+            let path = folder.join(&entry.name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(DataError::io(&path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Whether a file has the name and the first bytes of a cache file.
+fn is_entry(name: &OsStr, path: &Path) -> bool {
+    let name = name.as_encoded_bytes();
+    let named = name
+        .strip_suffix(b".cache")
+        .is_some_and(|digest| digest.len() == 64 && digest.iter().all(u8::is_ascii_hexdigit));
+    let mut magic = [0; 8];
+    let mut begins = || File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok();
+    named && begins() && magic == FORMAT.magic
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -398,5 +477,29 @@ mod tests {
         assert_eq!(fs::read_dir(kept.path()).unwrap().count(), 0);
         let (_, cache) = load(&listing, &options, || decoded(false)).unwrap();
         assert_eq!(cache, CacheUse::Stored);
+    }
+
+    #[test]
+    fn only_files_of_the_cache_are_listed_and_removed() {
+        let ((data, shape), kept) = (two_pictures(), tempfile::tempdir().unwrap());
+        let at = |name: &str| kept.path().join(name);
+        assert_eq!(CacheFolder::read(&at("not there")).unwrap(), CacheFolder::default());
+        let mut options = LoadOptions::new(Preprocessing::stretch(shape));
+        options.cache = Some(kept.path().to_path_buf());
+        crate::load_pictures(data.path(), &options).unwrap();
+        let named = format!("{}.cache", "a".repeat(64));
+        fs::write(at(&named), "no cache file, whatever its name").unwrap();
+        fs::write(at("notes.cache"), "dnncache").unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        let half = format!(".{}.cache.1-0.tmp", "b".repeat(64));
+        fs::write(at(&half), "half").unwrap();
+        let found = CacheFolder::read(kept.path()).unwrap();
+        assert_eq!(found.entries.len(), 1, "{found:?}");
+        assert_eq!(found.entries[0].bytes, fs::metadata(at(&found.entries[0].name)).unwrap().len());
+        assert_eq!(found.others, [&named, "folder", "notes.cache"]);
+        assert_eq!(CacheFolder::clear(kept.path()).unwrap(), found);
+        let left = CacheFolder::read(kept.path()).unwrap();
+        assert_eq!((left.entries.len(), &left.others), (0, &found.others));
+        assert!(!at(&half).exists(), "half a file stays");
     }
 }

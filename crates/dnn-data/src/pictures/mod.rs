@@ -18,7 +18,7 @@ pub(crate) use part::words;
 pub(crate) use sums::Sums;
 pub(crate) use walk::{PICTURE_SUFFIXES, has_suffix, is_hidden, is_output};
 
-pub use cache::{CacheUse, cache_folder};
+pub use cache::{CacheEntry, CacheFolder, CacheUse, cache_folder};
 pub use listing::{Entry, Ignored, Layout, Listing, list_pictures, picture_files};
 pub use load::{BadFile, BadFiles, LoadOptions, LoadReport, Loaded, NotedFile, load_pictures};
 pub use name::{class_name, path_text, text_path};

@@ -112,10 +112,10 @@ mod tests {
     fn rows_are_added<T: Number + From<f32>>(close: f64) {
         for rows in [0, 1, 7, 200] {
             let mut draws = Draws::new(rows as u64);
-            let mut normal = |count| -> Vec<T> {
-                (0..count).map(|_| <T as From<f32>>::from(draws.normal())).collect()
+            let mut numbers = |count| -> Vec<T> {
+                (0..count).map(|_| <T as From<f32>>::from(draws.number())).collect()
             };
-            let (panel, weights) = (normal(rows * PANEL), normal(rows / 2));
+            let (panel, weights) = (numbers(rows * PANEL), numbers(rows / 2));
             let places: Vec<u32> =
                 (0..rows / 2).map(|k| u32::try_from(rows - 1 - 2 * k).unwrap()).collect();
             let sum = SumOfRows { weights: &weights, places: &places, panel: &panel };

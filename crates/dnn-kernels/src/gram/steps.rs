@@ -16,7 +16,7 @@ pub struct Step(pub [i16; STEP]);
 pub const BYTES: usize = 64;
 /// Rows of bytes that are multiplied at a time.
 pub const BYTE_ROWS: usize = 6;
-/// What bytes of the right side are less by in [`add_byte_products`].
+/// What bytes of the right side are less by in [`add_byte_products`](super::add_byte_products).
 pub const BYTE_SHIFT: u8 = 128;
 
 /// A part of a row of bytes, one line of the cache.

@@ -120,7 +120,7 @@ mod tests {
             rows in 0..5_usize,
             terms in 0..=CHUNK,
             seed in 0..1000_u64,
-            zeros in 0..=4_u32,
+            zeros in 0..=4_u64,
             by_column: bool,
         ) {
             let mut draws = Draws::new(seed);

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use dnn_core::CoreError;
 
 /// Whether full-batch gradient descent works on the products of the examples with each other, in place of the
-/// first layer's weights: see [`GramPlan`].
+/// first layer's weights: see [`GramPlan`](crate::GramPlan).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GramChoice {
     /// Where that takes fewer operations over the whole run, which is not a small one, and at most 1 GiB.

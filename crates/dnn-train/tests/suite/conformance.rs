@@ -1,7 +1,7 @@
 //! Every kind of layer, activation, head, cost, optimiser, schedule and initialiser there is, through the same
-//! checks (reliability row T15). The lists are the product's own, so that a new one cannot be forgotten.
+//! checks. The lists are the product's own, so that a new one cannot be forgotten.
 //!
-//! `cargo test -p dnn-train --test conformance -- --nocapture` shows the table.
+//! `cargo test --workspace --test suite conformance -- --nocapture` shows the table.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 #![allow(clippy::print_stdout, reason = "the table is what a reader looks for")]
 

@@ -1,4 +1,4 @@
-//! Floors under what is learned, with margin (reliability row T14); more of it is in `training.rs`.
+//! Floors under what is learned, with margin; more of it is in `training.rs`.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use crate::fits::{build, classifier, fit, labels, normal, size};

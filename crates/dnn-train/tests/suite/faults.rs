@@ -1,4 +1,4 @@
-//! Numbers that are not finite, and sizes that cannot be (reliability rows T6 and T7); what stops a plain run
+//! Numbers that are not finite, and sizes that cannot be; what stops a plain run
 //! is in `refusals.rs`.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 

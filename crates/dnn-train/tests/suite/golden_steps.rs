@@ -1,4 +1,4 @@
-//! Every single call of the course whose numbers were published, in `f64`, to 1e-9 (reliability row T9; whole
+//! Every single call of the course whose numbers were published, in `f64`, to 1e-9 (whole
 //! runs are in `golden_runs.rs`).
 #![allow(clippy::unwrap_used, reason = "a test may stop at a broken golden file")]
 

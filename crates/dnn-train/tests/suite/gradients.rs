@@ -1,4 +1,4 @@
-//! Gradients of the shipped path against the slopes of the cost (reliability row T8; normalised and dropped
+//! Gradients of the shipped path against the slopes of the cost (normalised and dropped
 //! layers are in `layers.rs`).
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 

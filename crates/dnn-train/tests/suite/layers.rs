@@ -1,5 +1,5 @@
 //! Batch normalisation, dropout, label smoothing and weights: against PyTorch, against slopes, against
-//! what they stand for (reliability row T8 for these layers, T13 for weights and folding).
+//! what they stand for.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use crate::fits::{apart, bits, fit, full, labels, normal, size};

@@ -1,5 +1,5 @@
-//! Runs that must come to the same: on any threads, from one seed, in another form of the data (reliability
-//! rows T10 and T13; weights of examples and folded normalisation are in `layers.rs`).
+//! Runs that must come to the same: on any threads, from one seed, in another form of the data (weights
+//! of examples and folded normalisation are in `layers.rs`).
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use crate::pairs::Pairs;

@@ -1,5 +1,5 @@
-//! Draws that never change within a major version: first weights, orders of examples, dropout (reliability
-//! row T12). The words, uniform and normal numbers beneath them are fixed in `dnn-core`.
+//! Draws that never change within a major version: first weights, orders of examples, dropout. The words,
+//! uniform and normal numbers beneath them are fixed in `dnn-core`.
 //!
 //! The numbers are from a second implementation of ChaCha8 and of the documented formulas, in Python.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]

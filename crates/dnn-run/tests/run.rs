@@ -1,0 +1,178 @@
+//! Runs by the library alone: with an observer and a clock of the caller's.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use dnn_data::ImageShape;
+use dnn_data::picture::encode_png;
+use dnn_run::{
+    Classifier, Clock, EndedBy, Loaded, Observer, Report, Resumed, RunConfig, RunError, RunList,
+    RunState, Silent, SystemClock, TimeLimit, train,
+};
+use dnn_train::EpochRecord;
+
+/// Pictures of 6x4 that are darker in one class than in the other.
+fn pictures(folder: &Path) {
+    for (class, base) in [("dark", 0_u8), ("light", 120)] {
+        fs::create_dir_all(folder.join(class)).unwrap();
+        for number in 0..15_u8 {
+            let pixels: Vec<u8> = (0..72).map(|place| base + number * 3 + place % 60).collect();
+            let shape = ImageShape { height: 4, width: 6, channels: 3 };
+            let png = encode_png(&pixels, shape).unwrap();
+            fs::write(folder.join(class).join(format!("{number}.png")), png).unwrap();
+        }
+    }
+}
+
+fn config(photos: &Path) -> RunConfig {
+    let mut config = RunConfig::default();
+    config.data.path = Some(photos.to_owned());
+    config.data.files.no_cache = true;
+    config.network.hidden = "5".parse().unwrap();
+    config.training.batch = Some("4".parse().unwrap());
+    config.training.epochs = 6;
+    config
+}
+
+/// Hears everything, and stops after so many epochs.
+#[derive(Default)]
+struct Hearing {
+    notes: Vec<String>,
+    epochs: Vec<u64>,
+    begun: usize,
+    ended: usize,
+    stop_after: Option<usize>,
+}
+
+impl Observer for Hearing {
+    fn note(&mut self, text: &str) {
+        self.notes.push(text.to_owned());
+    }
+
+    fn training_begins(&mut self, epochs: u64) {
+        assert_eq!(epochs, 6);
+        self.begun += 1;
+    }
+
+    fn epoch(&mut self, record: &EpochRecord) {
+        self.epochs.push(record.epoch);
+    }
+
+    fn training_ends(&mut self) {
+        self.ended += 1;
+    }
+
+    fn wants_to_stop(&mut self) -> bool {
+        self.stop_after.is_some_and(|after| self.epochs.len() >= after)
+    }
+}
+
+/// A clock on which a minute passes whenever it is looked at.
+struct Leaping(AtomicU64);
+
+impl Clock for Leaping {
+    fn elapsed(&self) -> Duration {
+        Duration::from_secs(60 * self.0.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn since_1970(&self) -> Duration {
+        Duration::from_secs(1_000_000_000)
+    }
+}
+
+#[test]
+fn an_observer_hears_a_run_and_stops_it_and_it_goes_on_to_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (photos, clock) = (folder.path().join("photos"), SystemClock::start());
+    pictures(&photos);
+    let config = config(&photos);
+    let straight = train(&config, Some(&folder.path().join("straight")), &mut Silent, &clock);
+    let straight: Report = straight.unwrap();
+
+    let (run, mut hearing) =
+        (folder.path().join("run"), Hearing { stop_after: Some(2), ..Hearing::default() });
+    let error = train(&config, Some(&run), &mut hearing, &clock).unwrap_err();
+    assert!(matches!(error, RunError::Interrupted { .. }), "{error}");
+    assert_eq!((hearing.begun, hearing.ended, &hearing.epochs[..]), (1, 1, &[1, 2][..]));
+    assert!(
+        hearing.notes.iter().any(|note| note.starts_with("photos: pictures of 4x6x3, 2 classes"))
+    );
+    let state = |run: &Path| RunList::read(run).unwrap().runs[0].state;
+    assert_eq!(state(&run), RunState::Resumable);
+    // Somebody works there: it is nobody else's.
+    let resumed = Resumed::open(&run).unwrap();
+    assert!(Resumed::open(&run).unwrap_err().to_string().contains("is in use by process"));
+    let mut other = resumed.config();
+    other.training.l2 = 1.0;
+    let error = resumed.check_same(&other).unwrap_err().to_string();
+    assert!(error.contains("--l2: expected the default, found 1"), "{error}");
+    let config = resumed.config();
+    resumed.check_same(&config).unwrap();
+    let loaded = Loaded::load(&config, &mut Silent).unwrap();
+    let report = resumed.train_on(&loaded, &config, &mut Silent, &clock).unwrap();
+    assert_eq!(report.model_sha256, straight.model_sha256);
+    assert_eq!((report.end, &report.parts), (straight.end, &straight.parts));
+    assert_eq!(Report::read(&run).unwrap(), Some(report));
+    assert_eq!(state(&run), RunState::Finished);
+}
+
+#[test]
+fn a_run_knows_the_time_from_its_clock_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = folder.path().join("photos");
+    pictures(&photos);
+    let mut config = config(&photos);
+    config.training.time_limit = Some(TimeLimit(Duration::from_secs(3600)));
+    config.keeping.tensorboard = true;
+    let run = folder.path().join("run");
+    let clock = Leaping(AtomicU64::new(0));
+    let report = train(&config, Some(&run), &mut Silent, &clock).unwrap();
+    assert_eq!(report.end.by, EndedBy::TimeLimit);
+    assert!(report.end.step < 36 && report.seconds >= 3600.0, "{report:?}");
+    let events = fs::read_dir(run.join("tensorboard")).unwrap().next().unwrap().unwrap();
+    let name = events.file_name().into_string().unwrap();
+    assert!(name.starts_with("events.out.tfevents.1000000000."), "{name}");
+}
+
+#[test]
+fn a_classifier_prepares_pictures_as_in_training_and_names_bad_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = folder.path().join("photos");
+    pictures(&photos);
+    let mut config = config(&photos);
+    config.data.size = Some("3x2".parse().unwrap());
+    config.data.resize = "pad".parse().unwrap();
+    config.data.filter = "nearest".parse().unwrap();
+    config.training.epochs = 60;
+    let run = folder.path().join("run");
+    train(&config, Some(&run), &mut Silent, &SystemClock::start()).unwrap();
+    // A folder stands for its model, which knows how its pictures come to it without anything beside it.
+    fs::copy(run.join("model.dnn"), folder.path().join("alone.dnn")).unwrap();
+    for path in [run, folder.path().join("alone.dnn")] {
+        let classifier = Classifier::load(path).unwrap();
+        assert_eq!(classifier.preprocessing().to_string(), "2x3x3 pad nearest");
+        for (class, name) in [(0, "dark"), (1, "light")] {
+            assert_eq!(classifier.classes()[class], name);
+            let bytes = fs::read(photos.join(name).join("3.png")).unwrap();
+            let answer = classifier.classify(&bytes).unwrap();
+            assert_eq!(answer.class, Some(class), "{answer:?}");
+            let sum: f64 = answer.probabilities.iter().sum();
+            assert!((sum - 1.0).abs() < 1e-6 && answer.probabilities[class] > 0.5, "{answer:?}");
+            for (bytes, reason) in [
+                (&b""[..], "the file is empty"),
+                (b"<html>", "expected a picture"),
+                (&bytes[..bytes.len() / 2], "damaged PNG"),
+            ] {
+                let error = classifier.classify(bytes).unwrap_err();
+                assert!(matches!(error, RunError::BadFile(_)), "{error:?}");
+                assert!(error.to_string().contains(reason), "{error}");
+            }
+        }
+        let wrong = ImageShape { height: 3, width: 3, channels: 3 };
+        let error = classifier.check_shape(wrong).unwrap_err().to_string();
+        assert_eq!(error, "the model expects pictures of 2x3x3, found 3x3x3");
+    }
+}
