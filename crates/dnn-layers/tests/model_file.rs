@@ -7,7 +7,7 @@ use std::panic::catch_unwind;
 use dnn_core::{Features, PixelScaling, Purpose, RandomStream, Shape};
 use dnn_layers::{
     Activation, AnyNetwork, BatchNorm, Dense, Dropout, Flatten, Layer, ModelFile, Network,
-    NetworkError, Preprocessing, Provenance,
+    NetworkBuilder, NetworkError, Preprocessing, Provenance,
 };
 use dnn_store::{DType, Format, Hasher, Record, Tensor, Values};
 use ndarray::Array2;
@@ -167,7 +167,7 @@ fn the_first_file_of_all_still_loads() {
 /// A network with every kind of layer, in which something is frozen, and with preprocessing.
 fn every_kind() -> Network<f32> {
     let builder = Network::<f32>::builder(Shape::picture(2, 2, 3));
-    let builder = Layer::KINDS.into_iter().fold(builder, |builder, kind| builder.layer(kind));
+    let builder = Layer::KINDS.into_iter().fold(builder, NetworkBuilder::layer);
     let mut network = builder
         .layer(Activation::Elu(0.5))
         .softmax(["cat", "dog"])
@@ -264,7 +264,7 @@ fn forged() -> Forged {
         head: "sigmoid",
         classes: vec!["no", "yes"],
         scaling: [vec![0.0], vec![1.0]],
-        flags: vec![[true, true, false], [true, false, false]].repeat(2),
+        flags: [[true, true, false], [true, false, false]].repeat(2),
         preprocessing: None,
         provenance: None,
         tensors: vec![
@@ -307,84 +307,111 @@ fn the_layout_is_the_one_that_is_written_down() {
     assert_eq!(network.to_bytes().unwrap(), forged().to_bytes());
 }
 
+/// What is said of a file after this change.
+fn message_after(change: fn(&mut Forged)) -> String {
+    let mut forged = forged();
+    change(&mut forged);
+    Network::<f32>::from_bytes(&forged.to_bytes()).unwrap_err().to_string()
+}
+
+/// A part of a message, and the change that leads to it.
+struct Wrong(&'static str, fn(&mut Forged));
+
+fn assert_named(all: &[Wrong]) {
+    for Wrong(expected, change) in all {
+        let found = message_after(*change);
+        assert!(found.contains(expected), "`{found}` does not say `{expected}`");
+    }
+}
+
 #[test]
-fn whatever_is_wrong_is_named() {
-    let message = |change: fn(&mut Forged)| {
-        let mut forged = forged();
-        change(&mut forged);
-        Network::<f32>::from_bytes(&forged.to_bytes()).unwrap_err().to_string()
-    };
+fn what_this_version_does_not_know_is_named() {
     let newer = "which this version of dnn does not know (it knows";
-    let unknown = message(|it| it.layers[1] = record("conv2d", (3_u64, 3_u64, 8_u64)));
+    let unknown = message_after(|it| it.layers[1] = record("conv2d", (3_u64, 3_u64, 8_u64)));
     assert!(
         unknown.starts_with(&format!("model file: layer 2 is of kind `conv2d`, {newer} dense, "))
     );
     assert!(unknown.ends_with("); a newer version wrote the file: read it with that one"));
     assert!(
-        message(|it| it.head = "cosine").contains(&format!("head is of kind `cosine`, {newer}"))
+        message_after(|it| it.head = "cosine")
+            .contains(&format!("head is of kind `cosine`, {newer}"))
     );
-    let unknown = message(|it| it.preprocessing = Some(record("tiles", 4_u64)));
+    let unknown = message_after(|it| it.preprocessing = Some(record("tiles", 4_u64)));
     assert!(unknown.contains(&format!("preprocessing is of kind `tiles`, {newer} resize)")));
-    for (expected, change) in [
+}
+
+#[test]
+fn records_and_numbers_that_cannot_be_are_named() {
+    assert_named(&[
         // Records with more bytes than their kind has, with fewer, or with those of another one.
-        (
-            "model file: layer 1 (dense): expected 1 bytes of metadata, found 2",
-            (|it| it.layers[0] = record("dense", (2_u64, 1_u8))) as fn(&mut Forged),
-        ),
-        ("layer 3 (dense): cannot decode the metadata: ", |it| it.layers[2] = record("dense", ())),
-        ("layer 2 (batch_norm): cannot decode", |it| {
+        Wrong("model file: layer 1 (dense): expected 1 bytes of metadata, found 2", |it| {
+            it.layers[0] = record("dense", (2_u64, 1_u8));
+        }),
+        Wrong("layer 3 (dense): cannot decode the metadata: ", |it| {
+            it.layers[2] = record("dense", ());
+        }),
+        Wrong("layer 2 (batch_norm): cannot decode", |it| {
             it.layers[1] = record("batch_norm", 2_u64);
         }),
-        ("model file: preprocessing (resize): ", |it| it.preprocessing = Some(record("resize", 0))),
-        ("layer 2 (activation): cannot decode the metadata: unknown activation `swish`", |it| {
-            it.layers[1] = record("activation", "swish");
+        Wrong("model file: preprocessing (resize): ", |it| {
+            it.preprocessing = Some(record("resize", 0));
         }),
+        Wrong(
+            "layer 2 (activation): cannot decode the metadata: unknown activation `swish`",
+            |it| {
+                it.layers[1] = record("activation", "swish");
+            },
+        ),
         // Numbers and places that cannot be.
-        ("layer 1, dense: units of a dense layer: expected at least 1, found 0", |it| {
+        Wrong("layer 1, dense: units of a dense layer: expected at least 1, found 0", |it| {
             it.layers[0] = record("dense", 0_u64);
         }),
-        ("layer 2, batch_norm: momentum of batch normalisation: ", |it| {
+        Wrong("layer 2, batch_norm: momentum of batch normalisation: ", |it| {
             it.layers[1] = record("batch_norm", (f64::NAN, 0.1));
         }),
-        ("layer 2, dropout: rate of dropout: ", |it| it.layers[1] = record("dropout", 1.5)),
-        ("layer 1, activation: ", |it| it.layers.swap(0, 1)),
-        ("parameters; expected at most", |it| it.layers[0] = record("dense", 1_u64 << 40)),
-        ("expected at most 65536 layers, found 65537", |it| {
+        Wrong("layer 2, dropout: rate of dropout: ", |it| it.layers[1] = record("dropout", 1.5)),
+        Wrong("layer 1, activation: ", |it| it.layers.swap(0, 1)),
+        Wrong("parameters; expected at most", |it| it.layers[0] = record("dense", 1_u64 << 40)),
+        Wrong("expected at most 65536 layers, found 65537", |it| {
             it.layers = vec![record("flatten", ()); (1 << 16) + 1];
         }),
-        // Tensors that are not those of the layers.
-        ("expected tensor `dense2.bias`, found no tensor", |it| drop(it.tensors.pop())),
-        ("expected tensor `dense1.bias`, found `dense1.shift`", |it| {
+    ]);
+}
+
+#[test]
+fn tensors_that_are_not_those_of_the_layers_are_named() {
+    assert_named(&[
+        Wrong("expected tensor `dense2.bias`, found no tensor", |it| drop(it.tensors.pop())),
+        Wrong("expected tensor `dense1.bias`, found `dense1.shift`", |it| {
             it.tensors[1] = tensor("dense1.shift", &[2, 1]);
         }),
-        ("expected tensor `no more`, found `dense3.bias`", |it| {
+        Wrong("expected tensor `no more`, found `dense3.bias`", |it| {
             it.tensors.push(tensor("dense3.bias", &[1, 1]));
         }),
-        ("expected tensor `dense1.weights`, found `dense1.bias`", |it| it.tensors.swap(0, 1)),
-        ("dense1.weights: expected shape (2, 3), found (3, 2)", |it| {
+        Wrong("expected tensor `dense1.weights`, found `dense1.bias`", |it| it.tensors.swap(0, 1)),
+        Wrong("dense1.weights: expected shape (2, 3), found (3, 2)", |it| {
             it.tensors[0] = tensor("dense1.weights", &[3, 2]);
         }),
-        ("expected tensor `dense1.bias`, found one with 1 axes instead of 2", |it| {
+        Wrong("expected tensor `dense1.bias`, found one with 1 axes instead of 2", |it| {
             it.tensors[1] = tensor("dense1.bias", &[2]);
         }),
-        ("expected f32 values in tensor \"dense2.bias\", found f64", |it| {
+        Wrong("expected f32 values in tensor \"dense2.bias\", found f64", |it| {
             it.tensors[3].dtype = DType::F64;
         }),
-        ("found one of u8", |it| it.tensors[0].dtype = DType::U8),
-        ("expected tensor `weights`, found no tensor", |it| it.tensors.clear()),
-        ("expected tensor `with flags for each of 4`, found flags for 3", |it| {
+        Wrong("found one of u8", |it| it.tensors[0].dtype = DType::U8),
+        Wrong("expected tensor `weights`, found no tensor", |it| it.tensors.clear()),
+        Wrong("expected tensor `with flags for each of 4`, found flags for 3", |it| {
             it.flags.pop();
         }),
-        (
+        Wrong(
             "expected tensor `dense1.bias` with the flags `trained: true, decays: false`, found \
              `trained: true, decays: true`",
             |it| it.flags[1] = [true, true, false],
         ),
-        ("a sigmoid head with 1 outputs expects 2 classes, found 3", |it| it.classes.push("maybe")),
-    ] {
-        let found = message(change);
-        assert!(found.contains(expected), "`{found}` does not say `{expected}`");
-    }
+        Wrong("a sigmoid head with 1 outputs expects 2 classes, found 3", |it| {
+            it.classes.push("maybe");
+        }),
+    ]);
 }
 
 #[test]

@@ -21,9 +21,6 @@ use crate::StoreError;
 use crate::bounded_decode::Bounded;
 use crate::header::MAX_METADATA;
 
-/// The codec's number in the header.
-pub(crate) const CODEC: u8 = 1;
-
 /// bincode counts the width of a value in memory against its limit, not the bytes it takes in the
 /// file: a small `u128` is one byte there and counts for sixteen. With this limit no honest
 /// metadata of the longest allowed length are refused.

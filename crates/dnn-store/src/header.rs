@@ -9,13 +9,15 @@
     )
 )]
 
-use crate::codec::CODEC;
 use crate::digest::{Hasher, hex};
 use crate::{StoreError, table};
 
 /// The most bytes the metadata may take, 16 MiB: a cache names a million pictures in that, and a
 /// hostile file cannot make the decoder busy for more than a moment.
 pub const MAX_METADATA: usize = 1 << 24;
+
+/// How the metadata are encoded, as the header says it: bincode 2, see `codec.rs`.
+const CODEC: u8 = 1;
 
 /// Bytes of the header that say what a file is and by which version.
 const VERSIONED: usize = 12;

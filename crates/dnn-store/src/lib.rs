@@ -75,6 +75,7 @@ mod codec;
 mod commit;
 mod decode;
 mod digest;
+mod dtype;
 mod encode;
 mod error;
 mod file_system;
@@ -89,6 +90,7 @@ mod tensor;
 pub use commit::{commit, commit_pieces, commit_with, is_temporary};
 pub use decode::{Container, decode};
 pub use digest::{Hasher, sha256_hex};
+pub use dtype::DType;
 pub use encode::{encode, encode_head};
 pub use error::StoreError;
 pub use file_system::{Disk, FileSystem};
@@ -98,7 +100,7 @@ pub use memory::{allocation_may_fail, fallible_allocation};
 pub use read::{open_file, read_file};
 pub use record::Record;
 pub use table::{MAX_AXES, MAX_TENSORS};
-pub use tensor::{DType, Scalar, StoredTensor, Tensor, Values};
+pub use tensor::{Scalar, StoredTensor, Tensor, Values};
 
 /// The example of this crate's README, compiled and run.
 #[cfg(doctest)]

@@ -1,8 +1,8 @@
 //! Model files of major version 1, which dnn 0.1 wrote. They are read for ever, so nothing here changes.
 //!
 //! The metadata are the records below, one behind another as bincode writes them: names are not in the file, and
-//! neither are those of variants, which are numbers from 0 on. Minor version 1 added [`Layer::BatchNorm`] and
-//! [`Layer::Dropout`].
+//! neither are those of variants, which are numbers from 0 on. Minor version 1 added [`HiddenLayer::BatchNorm`] and
+//! [`HiddenLayer::Dropout`].
 //!
 //! The tensors are those of the layers with arrays, in order and counted from 1, the last dense one included: of
 //! each `layers.N.weights` and `layers.N.bias`, which of batch normalisation are scale and shift, and for it also
@@ -29,7 +29,7 @@ struct Content {
 #[derive(Deserialize)]
 struct Network {
     input: Input,
-    hidden: Vec<Layer>,
+    hidden: Vec<HiddenLayer>,
     /// Units of the last layer, a dense one that is not among the hidden ones.
     outputs: u64,
     head: Head,
@@ -46,7 +46,7 @@ struct Input {
 
 /// Activations are their names, with their number if they have one: `leaky-relu:0.1`.
 #[derive(Deserialize)]
-enum Layer {
+enum HiddenLayer {
     Dense { units: u64, activation: String },
     BatchNorm { activation: String, momentum: f64, epsilon: f64 },
     Dropout { rate: f64 },
@@ -101,15 +101,15 @@ fn architecture(network: Network) -> Result<Architecture, NetworkError> {
     let mut layers = Vec::with_capacity(2 * hidden.len() + 1);
     for layer in hidden {
         let activation = match layer {
-            Layer::Dense { units, activation } => {
+            HiddenLayer::Dense { units, activation } => {
                 layers.push(Dense { units: to_usize(units) }.into());
                 Some(activation)
             }
-            Layer::BatchNorm { activation, momentum, epsilon } => {
+            HiddenLayer::BatchNorm { activation, momentum, epsilon } => {
                 layers.push(BatchNorm { momentum, epsilon }.into());
                 Some(activation)
             }
-            Layer::Dropout { rate } => {
+            HiddenLayer::Dropout { rate } => {
                 layers.push(Dropout { rate }.into());
                 None
             }

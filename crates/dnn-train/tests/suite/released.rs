@@ -36,23 +36,15 @@ struct Released {
 }
 
 /// 36 digits in batches of 8 are five steps to an epoch.
-fn released() -> Vec<Released> {
-    let base = Trainer { batch: size(8), epochs: 4, seed: 5, ..Trainer::default() };
-    let by = |optimizer: &str, learning_rate| Trainer {
-        optimizer: optimizer.parse().unwrap(),
-        learning_rate,
-        ..base.clone()
-    };
-    let run = |name, trainer, step| Released {
-        name,
-        precision: Precision::F32,
-        every_layer: false,
-        trainer,
-        step,
-    };
-    let full = |trainer: Trainer| Trainer { batch: Batch::Full, epochs: 12, ..trainer };
-    let patient = Some(EarlyStopping { patience: 50, min_delta: 10.0 });
-    let everything = Trainer {
+fn by(optimizer: &str, learning_rate: f64) -> Trainer {
+    let optimizer = optimizer.parse().unwrap();
+    let (batch, epochs, seed) = (size(8), 4, 5);
+    Trainer { optimizer, learning_rate, batch, epochs, seed, ..Trainer::default() }
+}
+
+/// Everything that has a state, or draws.
+fn everything() -> Trainer {
+    Trainer {
         schedule: "one-cycle".parse().unwrap(),
         warm_up: 3,
         l2: 0.1,
@@ -62,7 +54,19 @@ fn released() -> Vec<Released> {
         monitor: Some(Monitor::ValidationCost),
         early_stopping: Some(EarlyStopping { patience: 3, min_delta: 0.0 }),
         ..by("adamw:weight_decay=0.1", 0.02)
+    }
+}
+
+fn released() -> Vec<Released> {
+    let run = |name, trainer, step| Released {
+        name,
+        precision: Precision::F32,
+        every_layer: false,
+        trainer,
+        step,
     };
+    let full = |trainer: Trainer| Trainer { batch: Batch::Full, epochs: 12, ..trainer };
+    let patient = Some(EarlyStopping { patience: 50, min_delta: 10.0 });
     let plateau = Trainer {
         schedule: "plateau:patience=0,threshold=0.5".parse().unwrap(),
         restore_best: true,
@@ -77,11 +81,11 @@ fn released() -> Vec<Released> {
         run("rmsprop", by("rmsprop", 0.002), 11),
         run("adagrad", by("adagrad", 0.02), 4),
         Released { every_layer: true, ..run("adam-plateau", plateau, 10) },
-        Released { every_layer: true, ..run("everything", everything.clone(), 12) },
+        Released { every_layer: true, ..run("everything", everything(), 12) },
         Released {
             precision: Precision::F64,
             every_layer: true,
-            ..run("everything-f64", everything, 13)
+            ..run("everything-f64", everything(), 13)
         },
         run("lbfgs", full(by("lbfgs:history=3", 1.0)), 6),
         run("patience", Trainer { early_stopping: patient, ..sgd.clone() }, 17),
