@@ -30,7 +30,7 @@ impl<T: Element> Backward<T> for Scale {
         let BackwardStep { tensors, mut gradient, .. } = step;
         let scale = tensors[0].values();
         for mut dy in gradient.columns_mut() {
-            Zip::from(&mut dy).and(scale.column(0)).for_each(|dy, &scale| *dy = *dy * scale);
+            Zip::from(&mut dy).and(scale.column(0)).for_each(|dy, &scale| *dy *= scale);
         }
     }
 }
