@@ -26,6 +26,10 @@ struct Arguments {
     /// another Python, which is used as it is.
     #[arg(long)]
     peers: bool,
+    /// The `bench-worker` of another checkout (target/release/bench-worker, built there) takes its turns beside ours:
+    /// before and after, in one run
+    #[arg(long, value_name = "WORKER")]
+    against: Option<PathBuf>,
     /// The folder of pictures to load, in place of photographs that are made.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -59,8 +63,8 @@ Words:
   any other                the benchmarks whose `crate/bench/name` contains it";
 
 fn main() -> ExitCode {
-    let Arguments { peers, data, quick, words } = Arguments::parse();
-    match measure(&Options { quick, peers, data, words }) {
+    let Arguments { peers, against, data, quick, words } = Arguments::parse();
+    match measure(&Options { quick, peers, against, data, words }) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has seen enough.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,

@@ -19,6 +19,7 @@ fn stage(folder: &Path) -> Stage {
         threads: 2,
         quick: true,
         worker: PathBuf::from(WORKER),
+        against: None,
         python: None,
         notes: Vec::new(),
     }

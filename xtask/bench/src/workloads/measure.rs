@@ -80,6 +80,7 @@ struct Company {
 impl Company {
     fn of(stage: &mut Stage, wanted: &[Workload]) -> Result<Self> {
         let mut programs = vec![stage.ours("dnn", &[])];
+        programs.extend(stage.against());
         let mut names: Vec<&str> = Vec::new();
         for workload in wanted.iter().filter(|one| matches!(one.body, Body::Workers(_))) {
             for name in workload.peers.iter().chain([&REFERENCE]) {
@@ -113,7 +114,7 @@ impl Company {
     ) -> Result<Section> {
         let (path, data) = stage.store.prepare(workload.source, &mut job)?;
         let mut section = Section::new(workload, data);
-        let takes_part = |name: &str| name == "dnn" || workload.peers.contains(&name);
+        let takes_part = |name: &str| name.starts_with("dnn") || workload.peers.contains(&name);
         let mut checks: Vec<(String, Vec<f64>)> = Vec::new();
         let mut ready = Vec::new();
         for (at, worker) in self.workers.iter_mut().enumerate() {

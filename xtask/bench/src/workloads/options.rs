@@ -18,6 +18,8 @@ pub struct Options {
     pub quick: bool,
     /// Whether other software takes part.
     pub peers: bool,
+    /// The `bench-worker` of another checkout, which takes its turns beside ours.
+    pub against: Option<PathBuf>,
     /// Pictures to load, in place of photographs that are made.
     pub data: Option<PathBuf>,
     /// The words after the options.
@@ -31,6 +33,7 @@ impl Options {
         words.extend(self.quick.then(|| "--quick".to_owned()));
         words.extend(self.peers.then(|| "--peers".to_owned()));
         let name = |path: &PathBuf| path.file_name().unwrap_or_default().display().to_string();
+        words.extend(self.against.as_ref().map(|_| "--against WORKER".to_owned()));
         words.extend(self.data.as_ref().map(|path| format!("--data {}", quoted(&name(path)))));
         words.extend(self.words.iter().map(|word| quoted(word)));
         words.join(" ")
@@ -46,10 +49,13 @@ mod tests {
         let options = Options {
             quick: true,
             peers: true,
+            against: Some("/elsewhere/bench-worker".into()),
             data: Some("/somewhere/my pictures".into()),
             words: vec!["w1a".to_owned(), "batch 1".to_owned()],
         };
-        let expected = format!("{PROGRAM} --quick --peers --data 'my pictures' w1a 'batch 1'");
+        let expected = format!(
+            "{PROGRAM} --quick --peers --against WORKER --data 'my pictures' w1a 'batch 1'"
+        );
         assert_eq!(options.command(), expected);
         assert_eq!(Options::default().command(), PROGRAM);
     }

@@ -37,6 +37,8 @@ pub struct Stage {
     pub quick: bool,
     /// Our worker.
     pub worker: PathBuf,
+    /// The worker of another checkout, if it takes part.
+    pub against: Option<PathBuf>,
     /// The peers' Python, if they take part.
     pub python: Option<Python>,
     /// What is worth telling beside the numbers.
@@ -57,12 +59,19 @@ impl Stage {
             if options.peers { Some(Python::ready(&store.folder, threads)?) } else { None };
         let missing = python.iter().flat_map(|python| &python.missing);
         let notes = missing.map(|name| format!("{name} did not install")).collect();
-        Ok(Self { workspace, store, threads, quick: options.quick, worker, python, notes })
+        let (quick, against) = (options.quick, options.against.clone());
+        Ok(Self { workspace, store, threads, quick, worker, against, python, notes })
     }
 
     /// Our worker's program, on all threads.
     pub fn ours(&self, name: &str, arguments: &[&Path]) -> Program {
         self.ours_on(self.threads, name, arguments)
+    }
+
+    /// The worker of another checkout, on all threads, if it takes part.
+    pub(super) fn against(&self) -> Option<Program> {
+        let path = self.against.clone()?;
+        Some(Program { path, ..self.ours("dnn, other checkout", &[]) })
     }
 
     /// Our worker's program, on so many threads.
