@@ -19,6 +19,10 @@
 //! Which kernels a number type has is [`Number::Kernels`]. The bits of a result depend on the path, and never on
 //! the number of threads.
 //!
+//! Under Miri, which interprets no vector instructions, the portable kernels run; with one thread and tree borrows, for
+//! the queues behind rayon: `RAYON_NUM_THREADS=1 MIRIFLAGS="-Zmiri-tree-borrows -Zmiri-ignore-leaks
+//! -Zmiri-disable-isolation" cargo +nightly miri test -p dnn-kernels --lib`.
+//!
 //! What it leaves out on purpose: blocking over whole matrices, whatever knows of layers, and arrays that are
 //! not contiguous.
 

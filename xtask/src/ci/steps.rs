@@ -11,8 +11,8 @@ use super::changed::{Change, changed};
 use super::run::{Run, command};
 use crate::counts::Counts;
 
-/// Test targets of dnn-data that read JPEG files.
-const JPEG_TESTS: [&str; 4] = ["pictures", "hostile_pictures", "load", "doctor"];
+/// Modules of dnn-data's tests that read JPEG files.
+const JPEG_TESTS: [&str; 4] = ["pictures::", "hostile_pictures::", "load::", "doctor::"];
 
 /// Everything.
 ///
@@ -101,17 +101,21 @@ fn typos(run: &mut Run) -> Result<bool> {
 
 /// Only what decodes JPEG files, by libjpeg-turbo.
 fn turbojpeg(run: &mut Run) -> Result<bool> {
-    let mut words = vec!["cargo", "test", "-p", "dnn-data", "--features", "turbojpeg", "--lib"];
-    words.extend(JPEG_TESTS.iter().flat_map(|name| ["--test", name]));
-    if has(&["cmake", "--version"]) && has(&["nasm", "--version"]) {
-        run.program(&words)
+    let words = ["cargo", "test", "--package", "dnn-data", "--features", "turbojpeg"];
+    let of_files = [&words[..], &["--test", "*", "--"], &JPEG_TESTS].concat();
+    let of_units = [&words[..], &["--lib"]].concat();
+    let from_system = [("TURBOJPEG_SOURCE", "pkg-config")];
+    let variables: &[(&str, &str)] = if has(&["cmake", "--version"]) && has(&["nasm", "--version"])
+    {
+        &[]
     } else if has(&["pkg-config", "--atleast-version=3.0", "libturbojpeg"]) {
-        run.program_with(&words, &[("TURBOJPEG_SOURCE", "pkg-config")])
+        &from_system
     } else {
         let why = "it needs cmake and nasm, or libjpeg-turbo 3";
         run.skip("the feature turbojpeg of dnn-data", why)?;
-        Ok(true)
-    }
+        return Ok(true);
+    };
+    Ok(run.program_with(&of_units, variables)? && run.program_with(&of_files, variables)?)
 }
 
 /// The oldest Rust that is supported, as Cargo.toml has it.

@@ -90,7 +90,7 @@ pub fn add_byte_products(a: &[ByteStep], b: &[ByteStep], length: usize, out: &mu
 mod tests {
     use super::super::steps::{BYTES, STEP};
     use super::*;
-    use crate::test_support::{Draws, under_miri};
+    use crate::test_support::Draws;
 
     type Products = fn(&[Step], &[Step], usize, &mut [i32]);
 
@@ -128,7 +128,9 @@ mod tests {
 
     #[test]
     fn products_of_whole_numbers_are_exact_on_every_path() {
-        for (rows, length) in [(0, 1), (4, 1), (8, 2), (12, under_miri(3, 32))] {
+        let all = [(0, 1), (4, 1), (8, 2), (12, 32)];
+        let all = if cfg!(miri) { &all[..2] } else { &all[..] };
+        for &(rows, length) in all {
             let (a, b) = (whole_numbers(rows * length, 1), whole_numbers(PANEL * length, 2));
             for (name, add) in paths() {
                 let mut out = vec![3; rows * PANEL];

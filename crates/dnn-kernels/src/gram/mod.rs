@@ -10,7 +10,7 @@
 mod integers;
 pub(crate) mod rows;
 mod steps;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 mod x86;
 
 pub use self::integers::{add_byte_products, add_products, has_byte_products};
