@@ -102,7 +102,7 @@ fn heads_follow_from_the_classes() {
 }
 
 #[test]
-fn every_wrong_network_says_expected_and_found() {
+fn every_wrong_layer_says_expected_and_found() {
     let dense = |units| Dense { units };
     let classes = ["a", "b"];
     for (wrong, message) in [
@@ -146,6 +146,15 @@ fn every_wrong_network_says_expected_and_found() {
             builder(2).hidden(&[3], Activation::Elu(f64::NAN)).classes(classes),
             "number of the activation: expected a finite number, found NaN",
         ),
+    ] {
+        let error = wrong.build(&mut stream(0)).unwrap_err().to_string();
+        assert!(error.contains(message), "{error} does not say: {message}");
+    }
+}
+
+#[test]
+fn every_wrong_end_of_a_network_says_expected_and_found() {
+    for (wrong, message) in [
         (
             builder(2).classes(["only"]),
             "a softmax head with 1 outputs expects at least 2 classes, found 1",
@@ -156,7 +165,7 @@ fn every_wrong_network_says_expected_and_found() {
         (builder(2).classes(["a", "b", "a"]), "class name `a` appears twice"),
         (
             builder(6)
-                .classes(classes)
+                .classes(["a", "b"])
                 .scaling(PixelScaling::per_channel(&[0.0; 3], &[1.0; 3]).unwrap()),
             "pixel scaling of 3 channels for pictures of 1 channels",
         ),

@@ -158,8 +158,7 @@ impl<T: Element> Driver<'_, '_, T> {
             looks += 1;
         };
         let longest = largest_size(direction);
-        let is_lower = |bracket: &[Point<T>; 2]| usize::from(bracket[0].cost > bracket[1].cost);
-        let (mut low, mut stalled) = (is_lower(&bracket), false);
+        let (mut low, mut stalled) = (lower_of(&bracket), false);
         // Inwards.
         while looks < self.rule.evaluations {
             let (a, b) = (bracket[0].t.min(bracket[1].t), bracket[0].t.max(bracket[1].t));
@@ -172,7 +171,7 @@ impl<T: Element> Driver<'_, '_, T> {
             let high = 1 - low;
             if too_high(&new) || new.cost >= bracket[low].cost {
                 bracket[high] = new;
-                low = is_lower(&bracket);
+                low = lower_of(&bracket);
                 continue;
             }
             if good_slope(new.slope) {
@@ -187,6 +186,11 @@ impl<T: Element> Driver<'_, '_, T> {
         let [first, second] = bracket;
         if low == 0 { first } else { second }
     }
+}
+
+/// Which of two places costs less: 0 or 1.
+fn lower_of<T>(bracket: &[Point<T>; 2]) -> usize {
+    usize::from(bracket[0].cost > bracket[1].cost)
 }
 
 /// Where the cubic through two points with these slopes is lowest, within the bounds; in the middle of

@@ -1,6 +1,7 @@
 //! `dnn runs` and `dnn cache`.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -8,10 +9,8 @@ use crate::program::{fails, into, json, pictures, run, succeeds, text};
 
 const SHORT: [&str; 4] = ["train", "--batch=100", "--quiet", "--epochs=2"];
 
-#[test]
-fn runs_are_listed_with_what_differs() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path();
+/// Four runs in `runs`, and beside them folders of one that was interrupted, of one that is damaged, and of none.
+fn several_runs(path: &Path) {
     for (out, more) in [
         ("runs/a-1", &["--hidden=8"][..]),
         ("runs/a-2", &["--hidden=16,8", "--l2=0.5"]),
@@ -20,12 +19,18 @@ fn runs_are_listed_with_what_differs() {
     ] {
         succeeds(path, &into(&[&SHORT[..], more].concat(), out));
     }
-    // Interrupted, damaged, and none.
     fs::create_dir(path.join("runs/c")).unwrap();
     fs::copy(path.join("runs/a-1/config.json"), path.join("runs/c/config.json")).unwrap();
     fs::create_dir(path.join("runs/d")).unwrap();
     fs::write(path.join("runs/d/config.json"), "{}").unwrap();
     fs::create_dir(path.join("runs/none")).unwrap();
+}
+
+#[test]
+fn runs_are_listed_with_what_differs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    several_runs(path);
     let (table, said) = succeeds(path, &["runs"]);
     assert!(said.contains("left out: runs/d/config.json is not a run's config.json"), "{said}");
     let lines: Vec<Vec<&str>> = table

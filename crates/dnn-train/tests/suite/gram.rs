@@ -287,6 +287,21 @@ fn the_same_bits_on_any_threads() {
     }
 }
 
+/// A run in the dual form with as much to remember as a run can have.
+fn with_much_to_remember(optimizer: &str, monitor: Monitor) -> Trainer {
+    Trainer {
+        optimizer: optimizer.parse().unwrap(),
+        schedule: "plateau:patience=0,threshold=0.5".parse().unwrap(),
+        warm_up: 3,
+        l2: 0.1,
+        class_weights: ClassWeights::Balanced,
+        monitor: Some(monitor),
+        early_stopping: Some(EarlyStopping { patience: 4, min_delta: 0.0 }),
+        seed: 5,
+        ..by_products(&full(0.05, 25))
+    }
+}
+
 #[test]
 fn every_stop_point_ends_in_the_same_bits_and_the_form_stays() {
     let (pixels, far) = (bytes((48, 26), 1), bytes((48, 20), 2));
@@ -305,17 +320,7 @@ fn every_stop_point_ends_in_the_same_bits_and_the_form_stays() {
         ("momentum", Monitor::Cost),
         ("nesterov:dampening=0.5", Monitor::ValidationCost),
     ] {
-        let trainer = Trainer {
-            optimizer: optimizer.parse().unwrap(),
-            schedule: "plateau:patience=0,threshold=0.5".parse().unwrap(),
-            warm_up: 3,
-            l2: 0.1,
-            class_weights: ClassWeights::Balanced,
-            monitor: Some(monitor),
-            early_stopping: Some(EarlyStopping { patience: 4, min_delta: 0.0 }),
-            seed: 5,
-            ..by_products(&full(0.05, 25))
-        };
+        let trainer = with_much_to_remember(optimizer, monitor);
         let (mut straight, mut states) = (first.clone(), Vec::new());
         let history = trainer
             .fit(&mut straight, &training, Some(&validation), &mut |event| {
