@@ -4,15 +4,22 @@
 const COLUMNS: usize = 64;
 const ROWS: usize = 16;
 
+/// The ends of an axis.
+#[derive(Clone, Copy)]
+struct Range {
+    low: f64,
+    high: f64,
+}
+
 /// The range of some numbers; never empty.
-fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
+fn range(values: impl Iterator<Item = f64>) -> Range {
     let (low, high) =
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
-    if low < high { (low, high) } else { (low - 0.5, low + 0.5) }
+    if low < high { Range { low, high } } else { Range { low: low - 0.5, high: low + 0.5 } }
 }
 
 /// Where `value` lies between the ends of a range: 0 to 1.
-fn share(value: f64, (low, high): (f64, f64)) -> f64 {
+fn share(value: f64, Range { low, high }: Range) -> f64 {
     ((value - low) / (high - low)).clamp(0.0, 1.0)
 }
 
@@ -39,15 +46,15 @@ pub(crate) fn text(points: &[(f64, f64)], mark: Option<f64>) -> String {
     let mut text = String::new();
     for (row, cells) in cells.iter().enumerate() {
         let label = match row {
-            0 => format!("{:>10.4}", ys.1),
-            row if row + 1 == ROWS => format!("{:>10.4}", ys.0),
+            0 => format!("{:>10.4}", ys.high),
+            row if row + 1 == ROWS => format!("{:>10.4}", ys.low),
             _ => " ".repeat(10),
         };
         let line: String = cells.iter().collect();
         text += &format!("{label} |{}\n", line.trim_end());
     }
     let (first, last) =
-        (format!("{:.0e}", 10_f64.powf(xs.0)), format!("{:.0e}", 10_f64.powf(xs.1)));
+        (format!("{:.0e}", 10_f64.powf(xs.low)), format!("{:.0e}", 10_f64.powf(xs.high)));
     let gap = " ".repeat(COLUMNS.saturating_sub(first.len() + last.len()));
     text += &format!(
         "{} +{}\n{} {first}{gap}{last}\n",
@@ -81,12 +88,12 @@ pub(crate) fn svg(
             &format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>\n");
     };
     #[expect(clippy::cast_possible_truncation, reason = "exponents of floats are small")]
-    let (first, last) = (xs.0.ceil() as i32, xs.1.floor() as i32);
+    let (first, last) = (xs.low.ceil() as i32, xs.high.floor() as i32);
     for power in first..=last {
         label(across(10_f64.powi(power)), bottom + 20.0, "middle", &format!("1e{power}"));
     }
     for step in 0..=4 {
-        let y = ys.0 + (ys.1 - ys.0) * f64::from(step) / 4.0;
+        let y = ys.low + (ys.high - ys.low) * f64::from(step) / 4.0;
         label(left - 8.0, down(y) + 4.0, "end", &format!("{y:.3}"));
     }
     label(f64::midpoint(left, right), SIZE.1 - 15.0, "middle", x_name);

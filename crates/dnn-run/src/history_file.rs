@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use dnn_train::{EpochRecord, Evaluation};
 
 use crate::error::{Context as _, Result, RunError};
-use crate::run_folder::read_text;
+use crate::text_file::read_text;
 
 const HISTORY: &str = "history.jsonl";
 

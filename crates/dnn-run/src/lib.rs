@@ -74,10 +74,12 @@ mod search;
 mod source;
 mod space;
 mod tensorboard;
+mod text_file;
 mod training;
 mod trials;
 mod v1;
 mod verify;
+mod versions;
 pub mod words;
 
 pub use classifier::{Classifier, Prediction};

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use dnn_layers::{AnyNetwork, ModelFile};
+use dnn_train::Monitor;
 
 use crate::error::{Result, RunError};
 use crate::observer::Observer;
 use crate::run_folder::{CONFIG, MODEL, SEARCH};
-use crate::trials::best_trial;
+use crate::trials::{SearchPlan, read_outcomes, trial_folder};
 
 /// A path stands for a model: a file itself; the model of a run folder; the best one of a search folder.
 ///
@@ -39,6 +40,27 @@ pub fn file_of(path: &Path, observer: &mut dyn Observer) -> Result<PathBuf> {
             "expected a model file, or the folder of a run or search; {path} is a folder without {MODEL}"
         )
     }))
+}
+
+/// The best trial in the folder of a search, so far.
+struct BestTrial {
+    number: usize,
+    model: PathBuf,
+}
+
+fn best_trial(folder: &Path) -> Result<BestTrial> {
+    let plan = SearchPlan::read(folder)?;
+    let monitor = plan.config.training.monitor.unwrap_or(Monitor::ValidationCost);
+    let outcomes = read_outcomes(folder)?;
+    let trained = outcomes.iter().filter(|outcome| outcome.validation_cost.is_some());
+    let best = trained.min_by(|a, b| a.rank(monitor).total_cmp(&b.rank(monitor)));
+    let best = best.ok_or_else(|| {
+        let folder = folder.display();
+        RunError::Usage(format!(
+            "the search in {folder} has no model yet; dnn search --resume {folder}"
+        ))
+    })?;
+    Ok(BestTrial { number: best.trial, model: trial_folder(folder, best.trial).join(MODEL) })
 }
 
 /// Loads the model that a path stands for.

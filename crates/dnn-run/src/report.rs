@@ -9,7 +9,8 @@ use crate::config::Settings;
 use crate::error::{Result, RunError};
 use crate::parts::MeasuredPart;
 use crate::recorder::{Ending, Recorded};
-use crate::run_folder::{MODEL, REPORT, RunFolder, read_text};
+use crate::run_folder::{MODEL, REPORT, RunFolder};
+use crate::text_file::read_text;
 
 /// What a run that was not interrupted has come to; `report.json` in its folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use dnn_core::{Element, Precision, kernel_path};
 use dnn_store::Scalar;
 use dnn_train::Checkpoint;
 
-use crate::config::{RunConfig, Settings};
+use crate::config::{RunConfig, Settings, check_path};
 use crate::error::{Context as _, Result, RunError};
 use crate::experiment::{self, Experiment};
 use crate::loaded::Loaded;
@@ -270,7 +270,10 @@ impl Run<'_> {
     fn record(&mut self, from_sha256: Option<String>) -> Result<RunRecord> {
         let mut config = self.loaded.settle(self.config);
         let absolute = |path: &Path| -> Result<PathBuf> {
-            std::path::absolute(path).context(|| format!("cannot place {}", path.display()))
+            let path =
+                std::path::absolute(path).context(|| format!("cannot place {}", path.display()))?;
+            check_path(&path)?;
+            Ok(path)
         };
         config.data.path = config.data.path.as_deref().map(absolute).transpose()?;
         if let Some(path) = &config.network.from {

@@ -49,9 +49,6 @@ const FILES: [&str; 11] = [
 /// The folders in it that a run writes into.
 const FOLDERS: [&str; 2] = ["checkpoints", "tensorboard"];
 
-/// No `config.json`, plan or history is larger.
-pub(crate) const LARGEST_TEXT: u64 = 1 << 30;
-
 /// A folder that this process alone works in, as long as this lives.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -152,15 +149,6 @@ impl RunFolder {
     /// `history.jsonl` and `history.csv`, with the first `epochs` records that are there.
     pub(crate) fn history(&self, epochs: u64) -> Result<HistoryFile> {
         HistoryFile::open(&self.path, epochs)
-    }
-}
-
-/// The text of a file, if there is one; bytes that are no UTF-8 are replaced. Nothing but a regular file
-/// is opened.
-pub(crate) fn read_text(path: &Path) -> Result<Option<String>, StoreError> {
-    match dnn_store::read_file(path, LARGEST_TEXT) {
-        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-        bytes => Ok(Some(String::from_utf8_lossy(&bytes?).into_owned())),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::loaded::Loaded;
 use crate::observer::{Clock, Observer};
 use crate::parts::{self, Parts};
 use crate::preprocessing;
-use crate::recorder::{Ending, Progress, Recorder, RecorderParts};
+use crate::recorder::{Ending, Progress, Recorded, Recorder, RecorderParts};
 use crate::regression::TargetScales;
 use crate::report::{Report, RunEnd};
 use crate::run_folder::{MODEL, RunFolder};
@@ -47,28 +47,64 @@ pub(crate) struct Training<'a> {
     pub(crate) clock: &'a dyn Clock,
 }
 
+/// A network that is trained, and what is known of its run.
+struct Fitted<T> {
+    network: Network<T>,
+    trainer: Trainer,
+    history: History,
+    recorded: Recorded,
+    /// Steps that were made since the run was begun or last resumed, and how long they took.
+    steps: u64,
+    seconds: f64,
+}
+
 impl Training<'_> {
     /// Trains, and leaves the model in the folder.
     pub(crate) fn run<T: Element + Scalar>(
-        self,
-        experiment: Experiment<T>,
+        mut self,
+        mut experiment: Experiment<T>,
         start: Start<T>,
     ) -> Result<Report> {
-        let Self { folder, config, loaded, observer, clock } = self;
-        let Experiment { mut network, trainer, mut provenance, .. } = experiment;
-        let (done, begun) = (start.progress(), clock.elapsed());
-        let carried = loaded.preprocessing.as_ref().map(preprocessing::to_record);
+        let carried = self.loaded.preprocessing.as_ref().map(preprocessing::to_record);
         if let Some(preprocessing) = &carried {
             // For the best model, which is saved on the way.
-            network.set_preprocessing(preprocessing.clone());
+            experiment.network.set_preprocessing(preprocessing.clone());
         }
+        let mut provenance = experiment.provenance.clone();
+        let mut fitted = self.fit(experiment, start)?;
+        let recorded = fitted.recorded;
+        let end = RunEnd::new(&recorded, &fitted.history, fitted.trainer.epochs);
+        end.add_to(&mut provenance.settings);
+        // The form that was taken, since it decides the last bits; a run that was made longer keeps its own.
+        if let Some(taken) = recorded.gram {
+            let form = if taken { GramChoice::Always } else { GramChoice::Never };
+            provenance.settings.insert("gram".to_owned(), form.to_string());
+        }
+        // A longer run is another one than the checkpoint's, and an equal one the same.
+        fitted.network.set_provenance(provenance);
+        if let Some(preprocessing) = carried {
+            fitted.network.set_preprocessing(preprocessing);
+        }
+        calibrate(self.config, &mut fitted.network, &self.loaded.parts, self.observer)?;
+        self.save(&fitted, end)
+    }
+
+    /// Trains from `start` to the end of the run, and records what happens.
+    fn fit<T: Element + Scalar>(
+        &mut self,
+        experiment: Experiment<T>,
+        start: Start<T>,
+    ) -> Result<Fitted<T>> {
+        let (folder, loaded, clock) = (self.folder, self.loaded, self.clock);
+        let Experiment { mut network, trainer, .. } = experiment;
+        let (done, begun) = (start.progress(), clock.elapsed());
         let recorder = RecorderParts {
             folder,
-            config,
+            config: self.config,
             trainer: &trainer,
             classes: loaded.class_names(),
             target_scales: TargetScales::of(&loaded.parts.train),
-            observer: &mut *observer,
+            observer: &mut *self.observer,
             clock,
         };
         let mut recorder = Recorder::new(recorder, done)?;
@@ -79,9 +115,8 @@ impl Training<'_> {
         let history = match fitted {
             Ok(history) => history,
             Err(error) => {
-                let (context, error) = diverged(error, &network, &trainer, loaded, folder);
-                observer.note(&context);
-                return Err(error);
+                self.observer.note(&diverged(&error, &network, &trainer, loaded, folder));
+                return Err(error.into());
             }
         };
         let recorded = recorded.context(|| unsaved(folder))?;
@@ -89,35 +124,29 @@ impl Training<'_> {
             let run = folder.path().to_owned();
             return Err(RunError::Interrupted { run, step: recorded.last });
         }
-        let end = RunEnd::new(&recorded, &history, trainer.epochs);
-        end.add_to(&mut provenance.settings);
-        // The form that was taken, since it decides the last bits; a run that was made longer keeps its own.
-        if let Some(taken) = recorded.gram {
-            let form = if taken { GramChoice::Always } else { GramChoice::Never };
-            provenance.settings.insert("gram".to_owned(), form.to_string());
-        }
-        // A longer run is another one than the checkpoint's, and an equal one the same.
-        network.set_provenance(provenance);
-        if let Some(preprocessing) = carried {
-            network.set_preprocessing(preprocessing);
-        }
-        calibrate(config, &mut network, &loaded.parts, observer)?;
-        let bytes = network.to_bytes()?;
+        let steps = recorded.last - done.steps;
+        Ok(Fitted { network, trainer, history, recorded, steps, seconds })
+    }
+
+    /// Saves the model, measures it, and writes the report.
+    fn save<T: Element + Scalar>(&self, fitted: &Fitted<T>, end: RunEnd) -> Result<Report> {
+        let (folder, loaded) = (self.folder, self.loaded);
+        let bytes = fitted.network.to_bytes()?;
         folder.write(MODEL, &bytes)?;
         // After saving: whatever the measuring meets, the training is not lost.
-        let measured = parts::measure(&network, loaded.parts.each())
+        let parts = parts::measure(&fitted.network, loaded.parts.each())
             .context(|| format!("{} is saved, but", folder.model().display()))?;
         let examples = loaded.parts.train.len();
-        let per_epoch = trainer.batches(examples, 1)?.len().max(1);
-        let trained = (recorded.last - done.steps) as f64 * examples as f64 / per_epoch as f64;
+        let per_epoch = fitted.trainer.batches(examples, 1)?.len().max(1);
+        let trained = fitted.steps as f64 * examples as f64 / per_epoch as f64;
         let report = Report {
             model: folder.model(),
             model_sha256: dnn_store::sha256_hex(&bytes),
-            notes: advice::notes(&measured, loaded.class_names()),
-            parts: measured,
+            notes: advice::notes(&parts, loaded.class_names()),
+            parts,
             end,
-            seconds,
-            examples_per_second: trained / seconds,
+            seconds: fitted.seconds,
+            examples_per_second: trained / fitted.seconds,
         };
         report.write(folder)?;
         Ok(report)
@@ -189,14 +218,14 @@ fn unsaved(folder: &RunFolder) -> String {
 
 /// What there is to say, and to save, when a number stopped being finite.
 fn diverged<T: Element + Scalar>(
-    error: TrainError,
+    error: &TrainError,
     network: &Network<T>,
     trainer: &Trainer,
     loaded: &Loaded,
     folder: &RunFolder,
-) -> (String, RunError) {
+) -> String {
     let mut context = unsaved(folder);
-    if let TrainError::NotFinite { epoch, batch, .. } = error {
+    if let TrainError::NotFinite { epoch, batch, .. } = *error {
         let good = folder.path().join("last-good.dnn");
         let saved = network.to_bytes().map(|bytes| folder.write("last-good.dnn", &bytes));
         if let Ok(Ok(())) = saved {
@@ -206,7 +235,7 @@ fn diverged<T: Element + Scalar>(
             context += &format!("; the batch was {names}");
         }
     }
-    (context, error.into())
+    context
 }
 
 /// The files of a batch, or the first few of them.

@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use dnn_train::{Evaluation, Monitor};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::config::RunConfig;
-use crate::error::{Context as _, Result, RunError};
-use crate::run_folder::{MODEL, RunFolder, SEARCH, not_to_resume, read_text};
+use crate::error::{Result, RunError};
+use crate::run_folder::{RunFolder, SEARCH};
 use crate::space::{Trial, Try};
-use crate::v1;
+use crate::text_file::read_text;
 
 const RESULTS: &str = "trials.jsonl";
 
@@ -32,24 +31,6 @@ pub struct SearchPlan {
 }
 
 impl SearchPlan {
-    /// That of the search in a folder, of this version or 0.1.
-    ///
-    /// # Errors
-    /// [`RunError::Usage`] if it is no search folder, [`RunError::Data`] if its plan is none.
-    pub fn read(folder: &Path) -> Result<Self> {
-        let file = folder.join(SEARCH);
-        let Some(text) = read_text(&file)? else { return Err(not_to_resume(folder, SEARCH)) };
-        let other = |error: serde_json::Error| {
-            RunError::Data(format!("{} is not a search's {SEARCH}: {error}", file.display()))
-        };
-        let value: Value = serde_json::from_str(&text).map_err(other)?;
-        if value.get("arguments").is_some() {
-            let search: v1::Search = serde_json::from_value(value).map_err(other)?;
-            return search.into_plan().context(|| format!("the settings in {}", file.display()));
-        }
-        serde_json::from_value(value).map_err(other)
-    }
-
     pub(crate) fn write(&self, folder: &RunFolder) -> Result<()> {
         folder.write_json(SEARCH, self)
     }
@@ -111,27 +92,6 @@ impl TrialOutcome {
             _ => self.validation_cost.unwrap_or(f64::INFINITY),
         }
     }
-}
-
-/// The best trial in the folder of a search, so far.
-pub(crate) struct BestTrial {
-    pub(crate) number: usize,
-    pub(crate) model: PathBuf,
-}
-
-pub(crate) fn best_trial(folder: &Path) -> Result<BestTrial> {
-    let plan = SearchPlan::read(folder)?;
-    let monitor = plan.config.training.monitor.unwrap_or(Monitor::ValidationCost);
-    let outcomes = read_outcomes(folder)?;
-    let trained = outcomes.iter().filter(|outcome| outcome.validation_cost.is_some());
-    let best = trained.min_by(|a, b| a.rank(monitor).total_cmp(&b.rank(monitor)));
-    let best = best.ok_or_else(|| {
-        let folder = folder.display();
-        RunError::Usage(format!(
-            "the search in {folder} has no model yet; dnn search --resume {folder}"
-        ))
-    })?;
-    Ok(BestTrial { number: best.trial, model: trial_folder(folder, best.trial).join(MODEL) })
 }
 
 /// The run folder of a trial.

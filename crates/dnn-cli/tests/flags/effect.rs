@@ -105,10 +105,10 @@ fn flags_for_a_new_network_are_refused_where_a_model_brings_its_own() {
 fn other_flags_without_effect_are_refused() {
     let folder = with_model();
     let here = folder.path();
-    class(&here.join("parts/train/a"), (4, 4), true, 10);
-    class(&here.join("parts/train/b"), (4, 4), false, 10);
-    class(&here.join("parts/test/a"), (4, 4), true, 2);
-    class(&here.join("parts/validation/b"), (4, 4), true, 2);
+    class(&here.join("parts/train/a"), [4, 4], true, 10);
+    class(&here.join("parts/train/b"), [4, 4], false, 10);
+    class(&here.join("parts/test/a"), [4, 4], true, 2);
+    class(&here.join("parts/validation/b"), [4, 4], true, 2);
     for (arguments, message) in [
         (&["train", "--hidden=none", "--activation=tanh"][..], "there is no hidden layer"),
         (&["train", "--hidden=none", "--dropout=0.5"], "--dropout has no effect here"),

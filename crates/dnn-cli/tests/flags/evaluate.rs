@@ -10,13 +10,13 @@ use crate::made::{class, fails, succeeds};
 fn three_classes() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    for (name, sides, bright) in [("a", (9, 7), true), ("b", (9, 7), false), ("c", (9, 7), true)] {
+    for (name, sides, bright) in [("a", [9, 7], true), ("b", [9, 7], false), ("c", [9, 7], true)] {
         class(&here.join("data").join(name), sides, bright, 10);
     }
     succeeds(here, &["train", "data", "--hidden=8", "--epochs=30", "--out=run"]);
     for (set, names) in [("ab", &["a", "b"][..]), ("bc", &["b", "c"]), ("ac", &["a", "c"])] {
         for name in names {
-            class(&here.join(set).join(name), (9, 7), *name != "b", 4);
+            class(&here.join(set).join(name), [9, 7], *name != "b", 4);
         }
     }
     folder
@@ -49,8 +49,8 @@ fn labels_are_found_by_their_names() {
 fn only_a_class_that_the_model_does_not_have_is_refused() {
     let folder = three_classes();
     let here = folder.path();
-    class(&here.join("more/b"), (9, 7), false, 4);
-    class(&here.join("more/x"), (9, 7), true, 4);
+    class(&here.join("more/b"), [9, 7], false, 4);
+    class(&here.join("more/x"), [9, 7], true, 4);
     let message = "expected the classes of the model (a, b, c), found x too";
     fails(here, &["evaluate", "run", "more"], 3, message);
     // Arrays name the classes up to their largest label; the model has to know those with examples.

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::support::{code, dnn, text};
 
 /// A PNG of these sides, dark or bright, another one for each number.
-pub(crate) fn picture((width, height): (usize, usize), bright: bool, number: u8) -> Vec<u8> {
+pub(crate) fn picture([width, height]: [usize; 2], bright: bool, number: u8) -> Vec<u8> {
     let level = if bright { 170 } else { 20 };
     let pixels = |place: usize| level + (u8::try_from(place % 256).unwrap() ^ number) % 60;
     let pixels: Vec<u8> = (0..width * height * 3).map(pixels).collect();
@@ -19,7 +19,7 @@ pub(crate) fn picture((width, height): (usize, usize), bright: bool, number: u8)
 }
 
 /// A class folder of `count` pictures of these sides.
-pub(crate) fn class(folder: &Path, sides: (usize, usize), bright: bool, count: u8) {
+pub(crate) fn class(folder: &Path, sides: [usize; 2], bright: bool, count: u8) {
     fs::create_dir_all(folder).unwrap();
     for number in 0..count {
         fs::write(folder.join(format!("{number}.png")), picture(sides, bright, number)).unwrap();
@@ -29,8 +29,8 @@ pub(crate) fn class(folder: &Path, sides: (usize, usize), bright: bool, count: u
 /// `data` with ten dark and ten bright pictures, and a model of them in `run`.
 pub(crate) fn with_model() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    class(&folder.path().join("data/day"), (9, 7), true, 10);
-    class(&folder.path().join("data/night"), (9, 7), false, 10);
+    class(&folder.path().join("data/day"), [9, 7], true, 10);
+    class(&folder.path().join("data/night"), [9, 7], false, 10);
     succeeds(
         folder.path(),
         &["train", "data", "--size=6x5", "--hidden=4", "--epochs=2", "--out=run"],

@@ -30,7 +30,7 @@ fn predict(folder: &Path, more: &[&str], input: &[u8]) -> Output {
 fn show_into_the_folder_of_the_pictures_leaves_them_as_they_are() {
     let folder = with_model();
     let here = folder.path();
-    let original = picture((30, 20), true, 1);
+    let original = picture([30, 20], true, 1);
     fs::create_dir(here.join("photos")).unwrap();
     for name in ["cat.png", "dog.png", "dog-2.png"] {
         fs::write(here.join("photos").join(name), &original).unwrap();
@@ -101,7 +101,7 @@ fn show_does_not_write_through_a_link() {
 fn one_picture_comes_from_standard_input() {
     let folder = with_model();
     let here = folder.path();
-    let bright = picture((20, 20), true, 3);
+    let bright = picture([20, 20], true, 3);
     let output = predict(here, &["-", "--json", "--show=seen"], &bright);
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -144,7 +144,7 @@ fn columns_stand_under_each_other_in_any_script() {
     let folder = with_model();
     let here = folder.path();
     for name in ["猫の写真.png", "e\u{301}te\u{301}.png", "plain.png"] {
-        fs::write(here.join(name), picture((9, 7), true, 1)).unwrap();
+        fs::write(here.join(name), picture([9, 7], true, 1)).unwrap();
     }
     let files = ["猫の写真.png", "e\u{301}te\u{301}.png", "plain.png"];
     let output = succeeds(here, &[&["predict", "run/model.dnn"], &files[..]].concat());

@@ -12,11 +12,11 @@ fn small_pictures_of_one_size_keep_it_and_others_get_64() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     for (data, sides, expected) in [
-        ("small", (32, 32), "pictures get 32x32, which is their own size; --size gives another"),
-        ("oblong", (20, 12), "pictures get 20x12, which is their own size"),
-        ("limit", (64, 64), "pictures get 64x64, which is their own size"),
-        ("large", (65, 65), "pictures get 64x64, since they have no common size up to that"),
-        ("wide", (65, 3), "pictures get 64x64, since they have no common size up to that"),
+        ("small", [32, 32], "pictures get 32x32, which is their own size; --size gives another"),
+        ("oblong", [20, 12], "pictures get 20x12, which is their own size"),
+        ("limit", [64, 64], "pictures get 64x64, which is their own size"),
+        ("large", [65, 65], "pictures get 64x64, since they have no common size up to that"),
+        ("wide", [65, 3], "pictures get 64x64, since they have no common size up to that"),
     ] {
         class(&here.join(data).join("day"), sides, true, 8);
         class(&here.join(data).join("night"), sides, false, 8);
@@ -25,7 +25,7 @@ fn small_pictures_of_one_size_keep_it_and_others_get_64() {
         assert!(said.contains(expected), "{data}: {said}");
     }
     // One picture of another size anywhere, and there is no size of their own.
-    fs::write(here.join("small/night/7.png"), picture((31, 32), false, 9)).unwrap();
+    fs::write(here.join("small/night/7.png"), picture([31, 32], false, 9)).unwrap();
     let output = succeeds(here, &["train", "small", "--hidden=2", "--epochs=1"]);
     assert!(text(&output.stderr).contains("pictures of 64x64x3"), "{}", text(&output.stderr));
     // With a size, nothing is said of it.
@@ -37,8 +37,8 @@ fn small_pictures_of_one_size_keep_it_and_others_get_64() {
 fn the_size_that_was_chosen_is_recorded_as_if_it_had_been_given() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    class(&here.join("data/day"), (12, 10), true, 10);
-    class(&here.join("data/night"), (12, 10), false, 10);
+    class(&here.join("data/day"), [12, 10], true, 10);
+    class(&here.join("data/night"), [12, 10], false, 10);
     // A file that is no picture has no say.
     fs::write(here.join("data/day/0.png"), "<html>").unwrap();
     fs::remove_file(here.join("data/day/0.png")).unwrap();

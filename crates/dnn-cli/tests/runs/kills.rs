@@ -50,11 +50,11 @@ fn check_state(run: &Path, step: &mut Option<u64>) {
     }
 }
 
-/// So many runs are killed, go on, and come to the same bits as the run that was not.
-fn kill_often(folder: &Path, straight: &str, whole: Duration, (seed, kills): (u64, u32)) -> u32 {
+/// A hundred runs are killed, go on, and come to the same bits as the run that was not.
+fn kill_often(folder: &Path, straight: &str, whole: Duration, seed: u64) -> u32 {
     let mut draws = RandomStream::new(seed, Purpose::Data, 0);
     let mut in_time = 0;
-    for kill in 0..kills {
+    for kill in 0..100 {
         let out = format!("killed-{seed}-{kill}");
         let over = killed(folder, &saving(&out), whole, 1.1 * draws.uniform());
         in_time += u32::from(!over);
@@ -85,7 +85,7 @@ fn two_hundred_kills_end_in_the_bits_of_the_run_that_was_not_killed() {
     let whole = begun.elapsed();
     let in_time: u32 = std::thread::scope(|scope| {
         let halves: Vec<_> = [1, 2]
-            .map(|seed| scope.spawn(move || kill_often(path, "straight", whole, (seed, 100))))
+            .map(|seed| scope.spawn(move || kill_often(path, "straight", whole, seed)))
             .into();
         halves.into_iter().map(|half| half.join().unwrap()).sum()
     });

@@ -27,14 +27,15 @@ impl RunConfig {
         let wrong = |error: toml::ser::Error| {
             RunError::Usage(format!("the settings cannot be written as TOML: {error}"))
         };
-        let mut table = toml::Table::try_from(self).map_err(wrong)?;
-        if self.network.from.is_some() {
-            for section in ["data", "network"] {
-                if let Some(toml::Value::Table(section)) = table.get_mut(section) {
-                    section.retain(|name, _| !super::OF_THE_NETWORK.contains(&name));
-                }
-            }
+        let text = toml::to_string(self).map_err(wrong)?;
+        if self.network.from.is_none() {
+            return Ok(text);
         }
-        toml::to_string(&table).map_err(wrong)
+        // A setting is a line.
+        let has_effect = |line: &&str| {
+            let name = line.split_once(" = ").map_or("", |(name, _)| name);
+            !super::OF_THE_NETWORK.contains(&name)
+        };
+        Ok(text.lines().filter(has_effect).flat_map(|line| [line, "\n"]).collect())
     }
 }

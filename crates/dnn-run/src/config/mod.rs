@@ -8,7 +8,7 @@ mod texts;
 mod values;
 
 use std::num::{NonZeroU64, NonZeroUsize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dnn_core::{Initializer, Precision};
 use dnn_data::augment::Augmentation;
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::texts::Settings;
 pub use self::values::{BadFilePolicy, PictureSize, ScalingRule, TimeLimit, Widths};
-use self::values::{parse_count, parse_percent, parse_share, text};
+use self::values::{lossy_path, parse_count, parse_percent, parse_share, text};
 use crate::error::{Result, RunError};
 
 /// The settings of a run.
@@ -64,6 +64,7 @@ pub struct DataConfig {
     /// (labels that are stored as floats are numbers to be found: regression);
     /// or the name of a data set of `dnn fetch --list` that is in datasets or built in [default: digits,
     /// which are built in]
+    #[serde(serialize_with = "lossy_path")]
     #[cfg_attr(feature = "clap", arg(value_name = "DATA"))]
     pub path: Option<PathBuf>,
     /// Width and height that every picture file gets: `N` for both, or `WxH` [default: that of the model
@@ -153,6 +154,7 @@ pub struct NetworkConfig {
     pub precision: Precision,
     /// Start from the weights of this model, or that of a run folder, instead of drawn ones; its layers,
     /// dropout and scaling come with it
+    #[serde(serialize_with = "lossy_path")]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "MODEL"))]
     pub from: Option<PathBuf>,
 }
@@ -457,6 +459,9 @@ impl RunConfig {
         ] {
             checked.map_err(|reason| RunError::Usage(format!("{name}: {reason}")))?;
         }
+        for path in [&data.path, &network.from].into_iter().flatten() {
+            check_path(path)?;
+        }
         let usage = |message: &str| Err(RunError::Usage(message.to_owned()));
         if training.clip_norm.is_some() && training.clip_value.is_some() {
             return usage("clip_norm cannot be used with clip_value; leave one of the two out");
@@ -470,5 +475,10 @@ impl RunConfig {
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// Refuses a path that no record could hold.
+pub(crate) fn check_path(path: &Path) -> Result<()> {
+    if path.to_str().is_some() {
+        return Ok(());
+    }
+    Err(RunError::Usage(format!("expected a path in UTF-8, found {}", path.display())))
+}

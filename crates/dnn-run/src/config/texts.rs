@@ -6,12 +6,13 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
 use serde::de::value::Error as TextError;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor};
-use serde::{Deserialize as _, Serialize};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess,
+    Visitor,
+};
 use serde_json::Value;
-
-use super::RunConfig;
 
 /// Settings by name. What is left out has its default.
 pub type Settings = BTreeMap<String, String>;
@@ -56,10 +57,10 @@ fn text_of(value: &Value) -> String {
 ///
 /// # Errors
 /// A name that is none, with those that there are; a text that is no value of its setting.
-pub(super) fn read(settings: &Settings) -> Result<RunConfig, String> {
+pub(super) fn read<C: DeserializeOwned>(settings: &Settings) -> Result<C, String> {
     let known = RefCell::new(BTreeSet::new());
-    let config = RunConfig::deserialize(Section { settings, known: &known })
-        .map_err(|error| error.to_string())?;
+    let config =
+        C::deserialize(Section { settings, known: &known }).map_err(|error| error.to_string())?;
     let known = known.into_inner();
     match settings.keys().find(|name| !known.contains(name.as_str())) {
         None => Ok(config),

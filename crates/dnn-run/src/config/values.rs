@@ -4,10 +4,11 @@
 //! line, in a TOML file and in a record.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Widths of hidden layers: `256,128`, or `none`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -183,6 +184,15 @@ pub(super) fn parse_count(text: &str) -> Result<u64, String> {
         .ok()
         .filter(|&count| count > 0)
         .ok_or_else(|| format!("expected a whole number of at least 1, found `{text}`"))
+}
+
+/// A path as text; one that is no text is refused before it is recorded.
+#[expect(clippy::ref_option, reason = "as serde calls it")]
+pub(super) fn lossy_path<S: Serializer>(
+    path: &Option<PathBuf>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    path.as_deref().map(Path::to_string_lossy).serialize(serializer)
 }
 
 /// A value by its text; as a number, where the text is one, and read from a list, too.

@@ -1,4 +1,7 @@
-use super::*;
+//! Every setting in every form.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use dnn_run::RunConfig;
 
 /// Every setting with a value that is not its default.
 fn other() -> RunConfig {
@@ -62,7 +65,17 @@ fn every_setting_comes_back_from_every_form() {
         let json = serde_json::to_string(config).unwrap();
         assert_eq!(serde_json::from_str::<RunConfig>(&json).unwrap(), *config);
         let mut own = config.clone();
-        // What a model brings along is not said.
+        if own.network.from.is_some() {
+            // What a model brings along is not said.
+            let text = own.to_toml().unwrap();
+            let said =
+                |name: &str| text.lines().any(|line| line.starts_with(&format!("{name} = ")));
+            assert!(
+                said("precision") && said("from") && !said("hidden") && !said("scaling"),
+                "{text}"
+            );
+            assert!(RunConfig::from_toml(&text).is_ok(), "{text}");
+        }
         own.network.from = None;
         assert_eq!(RunConfig::from_toml(&own.to_toml().unwrap()).unwrap(), own);
     }
@@ -131,4 +144,17 @@ fn wrong_settings_are_named_with_what_there_is() {
     assert!(
         both.check().unwrap_err().to_string().contains("clip_norm cannot be used with clip_value")
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_path_that_is_no_text_is_refused_and_breaks_nothing() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let mut config = RunConfig::default();
+    config.data.path = Some(std::ffi::OsStr::from_bytes(b"ph\xf6tos").into());
+    assert_eq!(config.settings()["path"], "ph\u{fffd}tos");
+    config.to_toml().unwrap();
+    let error = config.check().unwrap_err().to_string();
+    assert!(error.contains("expected a path in UTF-8, found ph"), "{error}");
 }
