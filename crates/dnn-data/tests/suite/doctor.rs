@@ -1,19 +1,16 @@
 //! What the doctor finds: each finding on pictures made for it, and nothing on sound data.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::fs;
 use std::path::Path;
 
+use crate::support::{Draws, animated_gif, encode, with_orientation};
 use dnn_data::doctor::{Case, Compared, Kind, Report, examine, examine_pictures};
 use dnn_data::picture::Decoding;
 use dnn_data::{Dataset, ImageDataset, ImageShape, Layout, Part};
 use image::imageops::{FilterType, crop_imm, flip_horizontal, resize};
 use image::{DynamicImage, GrayImage, ImageFormat, Rgb, RgbImage};
 use ndarray::array;
-use support::{Draws, animated_gif, encode, with_orientation};
 use tempfile::TempDir;
-
-mod support;
 
 /// A picture with coarse spots, unlike that of any other seed.
 fn scene(width: u32, height: u32, seed: u64) -> RgbImage {
@@ -328,7 +325,7 @@ fn real_photographs_that_are_there_twice_are_found_and_no_others() {
     let Some(archive) = dnn_testing::real_data("cats-vs-dogs-small.tar.gz") else { return };
     let folder = tempfile::tempdir().unwrap();
     for part in ["train/", "test/"] {
-        for (path, bytes) in support::members(&archive, part) {
+        for (path, bytes) in crate::support::members(&archive, part) {
             write(folder.path(), &path, &bytes);
         }
     }

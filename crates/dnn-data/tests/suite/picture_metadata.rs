@@ -1,12 +1,9 @@
 //! Where an orientation may stand, and an alpha that nobody filled in.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+use crate::support::{file, picture};
 use dnn_data::picture::{Decoding, Note, decode};
 use flate2::Crc;
 use image::ImageFormat;
-use support::{file, picture};
-
-mod support;
 
 /// An EXIF block of one field: the orientation, in a number of two or of four bytes.
 fn exif(orientation: u32, four_bytes: bool) -> Vec<u8> {

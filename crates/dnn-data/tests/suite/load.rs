@@ -1,20 +1,19 @@
 //! Folders of pictures: layouts, bad files, policies, checksums, threads, the cache.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::file;
+use crate::support::folders::{
+    SHAPE, cache_file, folder, listed, load, options, pictures, with_bad,
+};
 use dnn_data::picture::Preprocessing;
 use dnn_data::{
     BadFiles, CacheUse, DataError, ImageShape, Layout, LoadOptions, Loaded, Part, list_pictures,
     load_pictures,
 };
 use image::ImageFormat;
-use support::file;
-use support::folders::{SHAPE, cache_file, folder, listed, load, options, pictures, with_bad};
-
-mod support;
 
 fn reasons(root: &Path) -> Vec<(String, &'static str)> {
     let ignored = list_pictures(root).unwrap().ignored.into_iter();
@@ -316,7 +315,7 @@ fn many_processes_on_one_cold_cache_all_succeed() {
         let folders = format!("{}\n{}", data.path().display(), cache.path().display());
         let start = || {
             Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "load_as_another_process"])
+                .args(["--exact", "load::load_as_another_process"])
                 .env("DNN_TEST_CHILD", &folders)
                 .output()
         };

@@ -1,17 +1,14 @@
 //! Folders of pictures that are not as they should be: links, odd names, lone folders, a stale cache,
 //! and what the quarantine does with bad files.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::fs;
 
+use crate::support::file;
+use crate::support::folders::{cache_file, folder, listed, load, options, pictures, with_bad};
 use dnn_data::{
     BadFiles, CacheUse, DataError, LoadOptions, Loaded, Part, list_pictures, load_pictures,
 };
 use image::ImageFormat;
-use support::file;
-use support::folders::{cache_file, folder, listed, load, options, pictures, with_bad};
-
-mod support;
 
 #[test]
 fn a_cache_of_other_data_settings_or_version_is_not_used() {

@@ -1,5 +1,4 @@
 //! What holds for every split.
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::collections::BTreeMap;
 

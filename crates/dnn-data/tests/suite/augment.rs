@@ -1,5 +1,4 @@
 //! Augmentation as a user sees it: the text, purity, and what it does to a picture.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use dnn_data::augment::{Augmentation, Augmenter};
 use dnn_data::{DataError, ImageShape};

@@ -1,14 +1,11 @@
 //! D1 to D8: a server on 127.0.0.1 that cuts, lies, stalls, redirects, refuses and sends the wrong bytes.
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-mod common;
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use common::server::{Reply, Request, Server, head, honest, reply, whole};
-use common::{noise, patience, plain_set, set};
+use crate::common::server::{Reply, Request, Server, head, honest, reply, whole};
+use crate::common::{noise, patience, plain_set, set};
 use dnn_fetch::download::Patience;
 use dnn_fetch::{Digest, Event, FetchError, FetchOptions, Fetched, From, Manifest, fetch};
 
@@ -375,7 +372,7 @@ fn d6_wrong_bytes_are_deleted_named_and_never_unpacked() {
 #[test]
 fn d7_the_bytes_are_hashed_as_they_are_stored() {
     // A packed file that the server calls an encoding of the plain one.
-    let packed = common::archives::gzip(b"plain");
+    let packed = crate::common::archives::gzip(b"plain");
     let bytes = packed.clone();
     let server = Server::start(move |_| {
         let headers =
@@ -468,7 +465,8 @@ fn a_url_of_the_users_own() {
     assert_eq!(server.requests()[1].path, "/copy/data.bin");
     // Another name is vouched for by nobody, by the user, or not at all.
     let other = from(server.url("/other.tar"));
-    let packed = common::archives::tar(&[common::archives::TarEntry::file("data.bin", &body)]);
+    let packed =
+        crate::common::archives::tar(&[crate::common::archives::TarEntry::file("data.bin", &body)]);
     let bytes = packed.clone();
     let archive = Server::start(move |_| whole(&bytes, "v1"));
     assert!(matches!(fetch(&set, &other, &mut |_| ()), Err(FetchError::NoDigest { .. })));

@@ -1,5 +1,4 @@
 //! Commits that fail at every step, race each other, or are pointed at something odd.
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};

@@ -1,17 +1,13 @@
 //! Folders that were fetched and then changed, by hand or by a process that was killed.
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-#![cfg(unix)]
-
-mod common;
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::archives::{ZipEntry, zip};
-use common::plain_set;
-use common::server::{Server, honest};
+use crate::common::archives::{ZipEntry, zip};
+use crate::common::plain_set;
+use crate::common::server::{Server, honest};
 use dnn_fetch::{
     Digest, FetchError, FetchOptions, Fetched, From, Manifest, fetch, manifest, verify,
 };
@@ -138,7 +134,7 @@ fn what_a_killed_call_left_is_removed_by_the_next_one() {
         fs::create_dir(&work).unwrap();
         leave(&work);
         assert!(digits(folder.path()).unwrap().was_there);
-        assert!(!work.exists(), "{:?}", common::tree(folder.path()).into_keys());
+        assert!(!work.exists(), "{:?}", crate::common::tree(folder.path()).into_keys());
     }
 }
 
@@ -179,7 +175,8 @@ fn a_lock_or_a_part_that_is_no_file_is_neither_waited_for_nor_written_through() 
     let work = to.join(".fetch/test-set");
     fs::create_dir_all(&work).unwrap();
     mkfifo(&work.join("data.bin.part.tag"));
-    let options = FetchOptions { to, patience: common::patience(), ..FetchOptions::default() };
+    let options =
+        FetchOptions { to, patience: crate::common::patience(), ..FetchOptions::default() };
     fetch(&plain_set(body, &[server.url("/data.bin")]), &options, &mut |_| ()).unwrap();
 }
 
@@ -198,7 +195,7 @@ fn a_download_does_not_go_on_through_a_link() {
     fs::write(work.join("data.bin.part.tag"), tag).unwrap();
     let options = FetchOptions {
         to: folder.path().to_path_buf(),
-        patience: common::patience(),
+        patience: crate::common::patience(),
         ..FetchOptions::default()
     };
     let fetched = fetch(&plain_set(body, &[url]), &options, &mut |_| ()).unwrap();

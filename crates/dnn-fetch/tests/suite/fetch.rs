@@ -1,14 +1,11 @@
 //! From archives as their authors made them to folders as they are wanted.
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::archives::{TarEntry, ZipEntry, gzip, tar, zip};
-use common::{noise, tree};
+use crate::common::archives::{TarEntry, ZipEntry, gzip, tar, zip};
+use crate::common::{noise, tree};
 use dnn_fetch::{
     Digest, FetchError, FetchOptions, Fetched, From, Manifest, fetch, manifest, verify,
 };

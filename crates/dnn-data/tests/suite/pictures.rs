@@ -1,15 +1,12 @@
 //! What becomes of the pixels: one rule for each kind of picture, the shapes, the filters.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+use crate::support::{animated_gif, encode, file, members, picture, png, with_orientation};
 use dnn_data::ImageShape;
 use dnn_data::picture::{
     Decoding, Filter, Fit, Format, Info, Note, Preparer, Preprocessing, decode, encode_png,
 };
 use image::{DynamicImage, ExtendedColorType, ImageFormat, RgbImage};
 use proptest::prelude::*;
-use support::{animated_gif, encode, file, members, picture, png, with_orientation};
-
-mod support;
 
 fn shape(height: usize, width: usize, channels: usize) -> ImageShape {
     ImageShape { height, width, channels }
@@ -64,12 +61,12 @@ fn jpegs_of_all_colours_come_out_as_their_writer_meant() {
     // The values of both files at rows 0, 8, 16 and columns 0, 13, 26 as their writer, Pillow, reads
     // them; Pillow's CMYK is `255 - c` where there is no black.
     let expected = [[0, 1, 0], [73, 2, 34], [151, 4, 75]];
-    let (pixels, notes) = pixels_and_notes(include_bytes!("fixtures/progressive.jpg"));
+    let (pixels, notes) = pixels_and_notes(include_bytes!("../fixtures/progressive.jpg"));
     assert_eq!(notes, []);
     for (place, expected) in expected.into_iter().enumerate() {
         assert!(near(&pixels[39 * place..39 * place + 3], expected), "{place}");
     }
-    let (pixels, notes) = pixels_and_notes(include_bytes!("fixtures/cmyk.jpg"));
+    let (pixels, notes) = pixels_and_notes(include_bytes!("../fixtures/cmyk.jpg"));
     assert_eq!(notes, [Note::Cmyk]);
     for (place, expected) in [[0, 0, 0], [78, 0, 39], [156, 0, 78]].into_iter().enumerate() {
         let found = &pixels[39 * place..39 * place + 3];

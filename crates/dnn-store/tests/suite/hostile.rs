@@ -1,9 +1,6 @@
 //! Damaged and hostile bytes: every one is an error or a sound container, never a panic.
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-mod common;
-
-use common::{
+use crate::common::{
     Dice, FORMAT, HEADER, HUGE, error_or_sound, message, parts, rebuild, repair, sample,
     try_decode, varint,
 };
@@ -232,10 +229,10 @@ fn each_field_of_the_header_has_its_own_message() {
 #[test]
 fn a_newer_minor_version_is_read() {
     let newer = Format { minor: 7, ..FORMAT };
-    let bytes = encode(&newer, &common::content(), &common::tensors()).unwrap();
-    let container = dnn_store::decode::<common::Content>(&FORMAT, &bytes).unwrap();
+    let bytes = encode(&newer, &crate::common::content(), &crate::common::tensors()).unwrap();
+    let container = dnn_store::decode::<crate::common::Content>(&FORMAT, &bytes).unwrap();
     assert_eq!(container.minor, 7);
-    assert_eq!(container.content, common::content());
+    assert_eq!(container.content, crate::common::content());
 }
 
 #[test]
@@ -297,7 +294,7 @@ fn the_writer_refuses_what_the_reader_would() {
 #[test]
 fn asking_for_the_wrong_tensor_says_what_there_is() {
     let bytes = sample();
-    let container = dnn_store::decode::<common::Content>(&FORMAT, &bytes).unwrap();
+    let container = dnn_store::decode::<crate::common::Content>(&FORMAT, &bytes).unwrap();
     let missing = container.tensor("bias").unwrap_err().to_string();
     assert_eq!(missing, "expected a tensor \"bias\", found pixels, w, b, rate");
     let wrong = container.tensor("w").unwrap().to_vec::<f64>().unwrap_err().to_string();

@@ -1,16 +1,13 @@
 //! Which folder is a class, which a part, and which is neither.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::fs;
 use std::path::Path;
 
+use crate::support::folders::{folder, listed, pictures};
 use dnn_data::doctor::{Kind, examine_pictures};
 use dnn_data::picture::Decoding;
 use dnn_data::{DataError, Part, SHOW_MARKER, list_pictures};
-use support::folders::{folder, listed, pictures};
 use tempfile::TempDir;
-
-mod support;
 
 /// A folder with a picture at each of these paths; `a{3}.jpg` stands for three pictures.
 fn made(paths: &[&str]) -> TempDir {

@@ -1,15 +1,11 @@
 //! A1 to A5: archives that want to write elsewhere, to be something else, to fill the disk, to be read in
 //! two ways, or are damaged. Each is refused whole; nothing is written outside, nothing stays inside.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-mod common;
-
 use std::fs::{self, File};
 use std::path::Path;
 
-use common::archives::{TarEntry, ZipEntry, gzip, long_name, pax, tar, zip};
-use common::{noise, plain_set, tree};
+use crate::common::archives::{TarEntry, ZipEntry, gzip, long_name, pax, tar, zip};
+use crate::common::{noise, plain_set, tree};
 use dnn_fetch::unpack::{Caps, unpack};
 use dnn_fetch::{Digest, FetchError, FetchOptions, From, fetch};
 

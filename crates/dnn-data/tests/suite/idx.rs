@@ -1,7 +1,5 @@
 //! IDX data, good and bad: whatever the bytes are, the answer is an array or an error.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report here")]
-
 use std::fs;
 
 use dnn_data::idx::{dataset_from_idx, images_from_idx, parse_idx, read_idx_images, read_idx_pair};

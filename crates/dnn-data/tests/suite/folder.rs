@@ -1,7 +1,5 @@
 //! Folders, good and bad.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report here")]
-
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;

@@ -1,11 +1,8 @@
 //! JPEGs that few programs write: the pixels that libjpeg gives, or a refusal by name.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+use crate::support::{Draws, mutated};
 use dnn_data::ImageShape;
 use dnn_data::picture::{Decoding, PictureError, Preparer, Preprocessing, decode, encode_png};
-use support::{Draws, mutated};
-
-mod support;
 
 const SIDES: (usize, usize) = (23, 17);
 
@@ -14,8 +11,8 @@ macro_rules! fixtures {
     ($($name:literal),+ $(,)?) => {
         [$((
             $name,
-            include_bytes!(concat!("fixtures/jpeg/", $name, ".jpg")).as_slice(),
-            include_bytes!(concat!("fixtures/jpeg/", $name, ".rgb")).as_slice(),
+            include_bytes!(concat!("../fixtures/jpeg/", $name, ".jpg")).as_slice(),
+            include_bytes!(concat!("../fixtures/jpeg/", $name, ".rgb")).as_slice(),
         )),+]
     };
 }
@@ -79,7 +76,7 @@ fn at_a_small_size_they_are_the_same_pictures() {
 
 #[test]
 fn what_is_not_decoded_is_refused_by_name() {
-    let progressive = include_bytes!("fixtures/jpeg/progressive-luma-subsampled.jpg");
+    let progressive = include_bytes!("../fixtures/jpeg/progressive-luma-subsampled.jpg");
     let expected = "progressive JPEG with the sampling factors 1x1, 2x1, 2x1 is not read; convert \
                     it, for example by `magick FILE NEW.png` of ImageMagick";
     assert_eq!(words(progressive, false), expected);

@@ -1,11 +1,8 @@
 //! What is written is what is read, bit for bit; and what was written once is read for ever.
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-mod common;
 
 use std::path::Path;
 
-use common::{Content, DOUBLES, FORMAT, PIXELS, SINGLES, content, sample};
+use crate::common::{Content, DOUBLES, FORMAT, PIXELS, SINGLES, content, sample};
 use dnn_store::{DType, Tensor, Values, decode, encode, read_file};
 use proptest::collection::vec;
 use proptest::prelude::*;

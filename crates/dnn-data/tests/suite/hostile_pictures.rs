@@ -1,12 +1,9 @@
 //! Damaged, lying and foreign files: an error with the reason, never a panic, never half a picture.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+use crate::support::{Draws, FORMATS, animated_gif, encode, file, mutated, picture};
 use dnn_data::picture::{Decoding, Limits, Note, PictureError, decode};
 use image::{DynamicImage, ImageFormat};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use support::{Draws, FORMATS, animated_gif, encode, file, mutated, picture};
-
-mod support;
 
 fn strict(bytes: &[u8]) -> Result<(usize, usize), PictureError> {
     decode(bytes, &Decoding::default()).map(|(rgb, _)| (rgb.width, rgb.height))
@@ -25,7 +22,7 @@ fn a_file_cut_anywhere_is_refused() {
 
 #[test]
 fn a_progressive_jpeg_cut_anywhere_is_refused_too() {
-    let whole = include_bytes!("fixtures/progressive.jpg");
+    let whole = include_bytes!("../fixtures/progressive.jpg");
     assert!(strict(whole).is_ok());
     let taken: Vec<usize> = (0..whole.len()).filter(|&end| strict(&whole[..end]).is_ok()).collect();
     assert_eq!(taken, [0; 0], "of {} bytes", whole.len());

@@ -1,16 +1,13 @@
 //! Data sets stored as arrays: CIFAR-10, `.npz` and `.h5`, whole, odd and hostile.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::fs;
 use std::io::{Cursor, Write};
 use std::path::Path;
 
+use crate::support::Draws;
 use dnn_data::{DataError, Dataset, ImageShape, load_arrays};
-use support::Draws;
 use tempfile::TempDir;
 use zip::write::{SimpleFileOptions, ZipWriter};
-
-mod support;
 
 /// A `.npy` file.
 fn npy(descr: &str, fortran: &str, shape: &str, values: &[u8]) -> Vec<u8> {
@@ -290,8 +287,8 @@ mod hdf5 {
 
     // 12 pictures of 4x4x3 whose values are 37 i mod 256, labels i mod 3, made with h5py: one file in
     // the oldest version of the format (chunks, shuffled, deflated; big-endian labels), one in the newest.
-    const CHUNKED: &[u8] = include_bytes!("fixtures/chunked.h5");
-    const NEWEST: &[u8] = include_bytes!("fixtures/newest.h5");
+    const CHUNKED: &[u8] = include_bytes!("../fixtures/chunked.h5");
+    const NEWEST: &[u8] = include_bytes!("../fixtures/newest.h5");
 
     fn expected() -> Vec<u8> {
         (0..12 * 48).map(|i| u8::try_from(37 * i % 256).unwrap()).collect()
@@ -324,13 +321,13 @@ mod hdf5 {
     //
     // 24 pictures of 8x8x1, picture i of label i % 3 with 90 (i % 3) + i + row, shuffled and packed by LZF to
     // less than their size, behind a user block of 1024 bytes; whether the label is 1 as truth values.
-    const PACKED: &[u8] = include_bytes!("fixtures/packed.h5");
+    const PACKED: &[u8] = include_bytes!("../fixtures/packed.h5");
     // 4 pictures of 2x2x1; big-endian labels 20, 10, -3, 10 of the enumeration dog 20, cat 10, bird -3.
-    const ENUMERATION: &[u8] = include_bytes!("fixtures/enumeration.h5");
+    const ENUMERATION: &[u8] = include_bytes!("../fixtures/enumeration.h5");
     // Their labels, and a link to another file for them.
-    const LINKED: &[u8] = include_bytes!("fixtures/linked.h5");
+    const LINKED: &[u8] = include_bytes!("../fixtures/linked.h5");
     // Pictures and labels in a group.
-    const GROUPED: &[u8] = include_bytes!("fixtures/grouped.h5");
+    const GROUPED: &[u8] = include_bytes!("../fixtures/grouped.h5");
 
     fn load_h5(bytes: &[u8]) -> Result<(Dataset, Vec<dnn_data::Ignored>), DataError> {
         let folder = folder();
@@ -454,7 +451,7 @@ mod hdf5 {
         let counts = [set.train.class_counts(), set.test.as_ref().unwrap().class_counts()];
         assert_eq!(counts, [[137, 72], [17, 33]]);
         // Every picture is the PNG that carries its column as number.
-        let members = support::members(&path, "t");
+        let members = crate::support::members(&path, "t");
         assert_eq!(members.len(), 259);
         for (name, file) in members {
             let part =

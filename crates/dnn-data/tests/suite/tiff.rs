@@ -1,11 +1,8 @@
 //! TIFF: what each kind becomes, and what is refused by name.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+use crate::support::{encode, picture};
 use dnn_data::picture::{Decoding, Format, Note, decode};
 use image::{DynamicImage, ImageFormat};
-use support::{encode, picture};
-
-mod support;
 
 const WIDTH: u16 = 256;
 const HEIGHT: u16 = 257;
