@@ -105,7 +105,7 @@ pub struct Listing {
 /// [composed form](crate::class_name); folders of one name are one class.
 ///
 /// A file counts as a picture whatever its suffix, since the content decides, unless its suffix is
-/// that of a text, table, script, archive, model or document (`.txt`, `.csv`, `.html`, …). What a camera calls a picture (`IMG_0001`, `DSC_0001`) is no label. Left out, and
+/// that of a drawing (`.svg`), text, table, script, archive, model or document (`.txt`, `.csv`, `.html`, …). What a camera calls a picture (`IMG_0001`, `DSC_0001`) is no label. Left out, and
 /// listed with the reason: those, hidden files and folders, `Thumbs.db` and `desktop.ini`,
 /// `SHA256SUMS`, what lies beside the parts or class folders, names without a label among names with
 /// one, what lies deeper than 32 folders, and what dnn itself wrote: folders of runs and searches, and
@@ -314,8 +314,7 @@ impl Finder<'_> {
 
     /// Leaves out what lies beside the parts; pictures that links in the parts lead to are used.
     fn ignore_beside(&mut self, beside: &[&Tree], parts: &[(Part, &Tree)]) {
-        let used: BTreeSet<&Path> =
-            parts.iter().flat_map(|(_, part)| part.real_folders()).collect();
+        let used: BTreeSet<&Path> = parts.iter().flat_map(|(_, part)| part.real_paths()).collect();
         for folder in beside {
             let pictures = folder.pictures_outside(&used);
             let reason = if is_aside(&folder.name()) { BESIDE_AND_ASIDE } else { BESIDE_PARTS };

@@ -25,6 +25,9 @@ const NOT_PICTURES: &[&str] = &[
     "zip", "gz", "tgz", "tar", "sha256", "md5",
 ];
 
+/// Suffixes of drawings, which have no pixels: plots and logos beside the pictures.
+const DRAWINGS: &[&str] = &["svg", "svgz"];
+
 /// Suffixes of files that dnn writes.
 const OWN_SUFFIXES: &[&str] = &["dnn", "checkpoint", "cache"];
 
@@ -46,6 +49,8 @@ pub(super) struct Tree {
     pub(super) folders: Vec<Tree>,
     /// Without links.
     real: PathBuf,
+    /// Where those of its files lead that are links.
+    linked: Vec<PathBuf>,
     /// What dnn wrote there, if it is a folder of that.
     output: Option<&'static str>,
     /// Whether folders of what dnn wrote were left out of it.
@@ -96,19 +101,25 @@ impl Tree {
         self.files.iter().cloned().chain(deeper).collect()
     }
 
-    /// The files whose suffix is that of a picture, however deep, but for folders that are in `used`.
+    /// The files whose suffix is that of a picture, however deep, but for files and folders that are in
+    /// `used`.
     pub(super) fn pictures_outside(&self, used: &BTreeSet<&Path>) -> usize {
         if used.contains(self.real.as_path()) {
             return 0;
         }
-        let here = self.files.iter().filter(|file| has_suffix(file, PICTURE_SUFFIXES)).count();
+        let is_unused = |file: &&PathBuf| {
+            let name = file.file_name().unwrap_or_default();
+            has_suffix(file, PICTURE_SUFFIXES) && !used.contains(self.real.join(name).as_path())
+        };
+        let here = self.files.iter().filter(is_unused).count();
         here + self.folders.iter().map(|folder| folder.pictures_outside(used)).sum::<usize>()
     }
 
-    /// It and every folder in it, without links.
-    pub(super) fn real_folders(&self) -> Vec<&Path> {
-        let deeper = self.folders.iter().flat_map(Self::real_folders);
-        std::iter::once(self.real.as_path()).chain(deeper).collect()
+    /// It and every folder in it, and the files that links in them lead to; all without links.
+    pub(super) fn real_paths(&self) -> Vec<&Path> {
+        let deeper = self.folders.iter().flat_map(Self::real_paths);
+        let linked = self.linked.iter().map(PathBuf::as_path);
+        std::iter::once(self.real.as_path()).chain(linked).chain(deeper).collect()
     }
 
     /// Whether there is nothing in it but what dnn wrote.
@@ -139,6 +150,7 @@ struct Read {
     parent: usize,
     depth: usize,
     files: Vec<PathBuf>,
+    linked: Vec<PathBuf>,
     folders: Vec<usize>,
     output: Option<&'static str>,
     has_output: bool,
@@ -228,7 +240,7 @@ impl Walk<'_> {
             natural_order(&a.to_string_lossy(), &b.to_string_lossy()).then_with(|| a.cmp(b))
         });
         let output = own_output(&names.iter().map(|(name, _)| name).collect());
-        let (mut files, mut below) = (Vec::new(), Vec::new());
+        let (mut files, mut linked, mut below) = (Vec::new(), Vec::new(), Vec::new());
         let is_read = output.is_none() || depth == 0;
         for (name, kind) in names.into_iter().filter(|_| is_read) {
             let child = path.join(&name);
@@ -243,11 +255,15 @@ impl Walk<'_> {
                 let part = Part::of_folder(&name.to_string_lossy()).or(part);
                 below.push(Met { path: child, parent: place, part, is_link });
             } else {
+                if is_link {
+                    // One that leads nowhere is told when it is read.
+                    linked.extend(fs::canonicalize(self.root.join(&child)));
+                }
                 files.push(child);
             }
         }
         let (folders, has_output) = (Vec::new(), false);
-        let read = Read { path, real, parent, depth, files, folders, output, has_output };
+        let read = Read { path, real, parent, depth, files, linked, folders, output, has_output };
         Ok((read, below))
     }
 
@@ -292,10 +308,10 @@ fn assemble(folders: Vec<Read>) -> Tree {
             let name = |tree: &Tree| tree.path.to_string_lossy().into_owned();
             natural_order(&name(a), &name(b)).then_with(|| a.path.cmp(&b.path))
         });
-        let Read { path, files, real, output, has_output, .. } = folder;
+        let Read { path, files, linked, real, output, has_output, .. } = folder;
         // Told of those in it, it need not be named itself.
         let has_output = has_output || below.iter().any(Tree::is_output);
-        trees[place] = Some(Tree { path, files, folders: below, real, output, has_output });
+        trees[place] = Some(Tree { path, files, folders: below, real, linked, output, has_output });
     }
     trees.swap_remove(0).expect("the root is not in another folder")
 }
@@ -311,6 +327,8 @@ fn not_data(path: &Path, is_folder: bool) -> Option<&'static str> {
         Some("what Windows leaves in folders")
     } else if name == "SHA256SUMS" {
         Some("the list of checksums")
+    } else if has_suffix(path, DRAWINGS) {
+        Some("a drawing, which is a kind that is not read")
     } else {
         let known = has_suffix(path, NOT_PICTURES) || has_suffix(path, OWN_SUFFIXES);
         known.then_some("its suffix is that of another kind of file")

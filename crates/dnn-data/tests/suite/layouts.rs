@@ -311,6 +311,34 @@ fn parts_whose_folders_are_links_to_one_pool_keep_their_pictures() {
     assert_eq!(counts(root).1, [vec![1, 1], vec![0, 0], vec![1, 1]]);
 }
 
+#[cfg(unix)]
+#[test]
+fn pictures_of_a_pool_that_links_in_the_parts_lead_to_are_not_left_out() {
+    use std::os::unix::fs::symlink;
+
+    let folder = made(&["pool/{6}.jpg"]);
+    let root = folder.path();
+    for (number, place) in ["train/a", "train/a", "train/b", "test/a", "test/b"].iter().enumerate()
+    {
+        fs::create_dir_all(root.join(place)).unwrap();
+        let name = format!("{}.jpg", number + 1);
+        symlink(root.join("pool").join(&name), root.join(place).join(&name)).unwrap();
+    }
+    assert_eq!(counts(root).1, [vec![2, 1], vec![0, 0], vec![1, 1]]);
+    // Five of six are used.
+    assert_eq!(left_out(root), [("pool".to_owned(), "a folder beside the parts", 1)]);
+}
+
+#[test]
+fn drawings_are_told_and_not_read() {
+    let folder = made(&["a/{2}.jpg", "b/{2}.jpg"]);
+    let root = folder.path();
+    fs::write(root.join("a/plot.SVG"), "<svg xmlns='http://www.w3.org/2000/svg'/>").unwrap();
+    let reason = "a drawing, which is a kind that is not read";
+    assert_eq!(left_out(root), [("a/plot.SVG".to_owned(), reason, 0)]);
+    assert_eq!(counts(root).1[0], [2, 2]);
+}
+
 #[test]
 fn names_that_differ_only_in_unicode_composition_are_one_class() {
     let (one, two) = ("caf\u{e9}", "cafe\u{301}");
