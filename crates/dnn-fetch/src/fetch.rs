@@ -9,7 +9,7 @@ use std::thread;
 
 use dnn_store::{Disk, FileSystem as _};
 
-use crate::arrange::{self, Plan, Wish};
+use crate::arrange::{self, Arrangement, Wish};
 use crate::download::Patience;
 use crate::lock::Lock;
 use crate::source::{Container, Origin, Vouched, obtain};
@@ -149,7 +149,7 @@ fn make(
     work: &Path,
     folder: &Path,
     tell: &mut dyn FnMut(Event),
-) -> Result<Plan> {
+) -> Result<Arrangement> {
     let containers = obtain(manifest, options, work, tell)?;
     let stage = work.join("stage");
     remove(&stage)?;
@@ -230,7 +230,7 @@ fn build(
     containers: Vec<Container>,
     stage: &Path,
     tell: &mut dyn FnMut(Event),
-) -> Result<Plan> {
+) -> Result<Arrangement> {
     let create = |path: &Path| {
         fs::create_dir_all(path).map_err(|error| FetchError::io("create", path, error))
     };

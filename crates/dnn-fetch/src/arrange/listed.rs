@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::{Plan, base, contents, is_junk, picture_suffix, tells_terms};
+use super::{Arrangement, base, contents, is_junk, picture_suffix, tells_terms};
 use crate::unpack::Unpacked;
 use crate::{FetchError, Manifest, Result};
 
@@ -26,7 +26,7 @@ pub(super) fn plan(
     variant: Option<&str>,
     root: &Path,
     files: Vec<Unpacked>,
-) -> Result<Plan> {
+) -> Result<Arrangement> {
     let mut places = BTreeMap::new();
     for (list, part) in [(lists.train, "train"), (lists.test, "test")] {
         let found = files.iter().find(|file| is_at(&file.path, list));
@@ -49,7 +49,7 @@ pub(super) fn plan(
             }
         }
     }
-    let mut plan = Plan::default();
+    let mut plan = Arrangement::default();
     for file in files {
         let mut place = || -> Option<String> {
             let suffix = picture_suffix(&file.path)?;

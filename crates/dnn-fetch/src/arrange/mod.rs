@@ -15,7 +15,7 @@ use crate::{FetchError, Manifest, Result};
 
 /// Which file goes where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Plan {
+pub(crate) struct Arrangement {
     /// From the archive, to the data set.
     pub(crate) moves: Vec<(Unpacked, String)>,
     /// Reasons, and how many files are left out for each.
@@ -29,7 +29,7 @@ pub(crate) struct Wish<'a> {
     pub(crate) variant: Option<&'a str>,
 }
 
-impl Plan {
+impl Arrangement {
     fn take(&mut self, file: Unpacked, to: String) {
         self.moves.push((file, to));
     }
@@ -45,12 +45,13 @@ pub(crate) fn plan(
     wish: Wish,
     root: &Path,
     files: Vec<Unpacked>,
-) -> Result<Plan> {
+) -> Result<Arrangement> {
     let mut plan = match &manifest.arrange {
         Arrange::Files { members } => self::members(manifest, members, files)?,
         Arrange::Pictures {} => pictures(manifest, files)?,
         Arrange::Numbered { classes, train, test } => {
-            numbered::plan(manifest, classes, (*train, *test), wish.full, files)?
+            let ranges = numbered::Ranges { train: *train, test: *test };
+            numbered::plan(manifest, classes, ranges, wish.full, files)?
         }
         Arrange::Listed { folder, train, test, species } => {
             let lists = listed::Lists { folder, train, test, species };
@@ -97,8 +98,8 @@ fn tells_terms(path: &str) -> bool {
 }
 
 /// Plain files by their names, wherever they lie.
-fn members(manifest: &Manifest, members: &[Member], files: Vec<Unpacked>) -> Result<Plan> {
-    let mut plan = Plan::default();
+fn members(manifest: &Manifest, members: &[Member], files: Vec<Unpacked>) -> Result<Arrangement> {
+    let mut plan = Arrangement::default();
     for file in files {
         let name = base(&file.path);
         let known = |member: &&Member| member.name == name || member.also.iter().any(|a| a == name);
@@ -125,10 +126,10 @@ fn members(manifest: &Manifest, members: &[Member], files: Vec<Unpacked>) -> Res
 }
 
 /// Pictures as they come, without the folders around all of them.
-fn pictures(manifest: &Manifest, files: Vec<Unpacked>) -> Result<Plan> {
+fn pictures(manifest: &Manifest, files: Vec<Unpacked>) -> Result<Arrangement> {
     let is_picture = |file: &Unpacked| picture_suffix(&file.path).is_some() && !is_junk(&file.path);
     let prefix = common_folder(files.iter().filter(|file| is_picture(file)));
-    let mut plan = Plan::default();
+    let mut plan = Arrangement::default();
     for file in files {
         let inner = file.path.strip_prefix(&prefix).map(str::to_owned);
         match inner {

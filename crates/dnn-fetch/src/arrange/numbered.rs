@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Plan, contents, is_junk, part_of, picture_suffix, tells_terms};
+use super::{Arrangement, contents, is_junk, part_of, picture_suffix, tells_terms};
 use crate::manifest::Range;
 use crate::unpack::Unpacked;
 use crate::{Manifest, Result};
@@ -43,16 +43,23 @@ impl Numbered {
     }
 }
 
-/// An archive with a test part of its own is taken as it is; from any other, `ranges` are chosen, to
-/// train and to test on. With `full`, all that is not to test on is to train on.
+/// Which pictures of each class are chosen for which part.
+#[derive(Clone, Copy)]
+pub(super) struct Ranges {
+    pub(super) train: Range,
+    pub(super) test: Range,
+}
+
+/// An archive with a test part of its own is taken as it is; from any other, `ranges` are chosen. With
+/// `full`, all that is not to test on is to train on.
 pub(super) fn plan(
     manifest: &Manifest,
     classes: &[String],
-    ranges: (Range, Range),
+    ranges: Ranges,
     full: bool,
     files: Vec<Unpacked>,
-) -> Result<Plan> {
-    let mut plan = Plan::default();
+) -> Result<Arrangement> {
+    let mut plan = Arrangement::default();
     let mut pictures = Vec::new();
     for file in files {
         match Numbered::read(classes, file) {
@@ -95,7 +102,7 @@ pub(super) fn plan(
 fn choose(
     manifest: &Manifest,
     classes: &[String],
-    (train, test): (Range, Range),
+    ranges: Ranges,
     full: bool,
     pictures: &[Numbered],
 ) -> Result<BTreeMap<(usize, u64), &'static str>> {
@@ -103,7 +110,7 @@ fn choose(
     for (class, name) in classes.iter().enumerate() {
         let of_class = pictures.iter().filter(|picture| picture.class == class);
         let mut free: BTreeSet<u64> = of_class.map(|picture| picture.number).collect();
-        for (part, range) in [("test", test), ("train", train)] {
+        for (part, range) in [("test", ranges.test), ("train", ranges.train)] {
             let count = if full && part == "train" { free.len() } else { range.count };
             let first = if full && part == "train" { 0 } else { range.first };
             let taken: Vec<u64> = free.range(first..).take(count).copied().collect();
