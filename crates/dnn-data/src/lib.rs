@@ -71,7 +71,7 @@ pub use pictures::{
     LoadOptions, LoadReport, Loaded, NotedFile, Part, SHOW_MARKER, cache_folder, class_name,
     list_pictures, load_pictures, natural_order, own_size, path_text, picture_files, text_path,
 };
-pub use shape::ImageShape;
+pub use shape::{ImageShape, ImageSize};
 pub use split::{Split, stratified_split};
 
 /// The example of this crate's README, compiled and run.

@@ -1,6 +1,22 @@
-//! The shape of pictures.
+//! The size and the shape of pictures.
 
 use std::fmt;
+
+/// How many pixels a picture has in each direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ImageSize {
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows of pixels.
+    pub height: usize,
+}
+
+impl fmt::Display for ImageSize {
+    /// As in `640x480`, the width first.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)
+    }
+}
 
 /// The shape of one picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -119,7 +119,7 @@ fn choose_size(config: &RunConfig, observer: &mut dyn Observer) -> Result<Chosen
     }
     // What is wrong with the folder is said by its loading.
     let own = |path: &Path| dnn_data::own_size(path, DEFAULT_SIDE).ok().flatten();
-    if let Some((width, height)) = config.data.path.as_deref().and_then(own) {
+    if let Some(dnn_data::ImageSize { width, height }) = config.data.path.as_deref().and_then(own) {
         return because(PictureSize { width, height }, "which is their own size");
     }
     because(PictureSize::square(DEFAULT_SIDE), "since they have no common size up to that")

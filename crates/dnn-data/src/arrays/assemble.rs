@@ -24,7 +24,7 @@ struct Place {
 
 /// Where the arrays of a data set lie.
 #[derive(Default)]
-struct Plan {
+struct ArrayPlan {
     /// Pictures and labels of each of [`Part::ALL`].
     parts: [[Option<Place>; 2]; 3],
     class_names: Vec<Place>,
@@ -85,8 +85,8 @@ pub(super) fn load(
 }
 
 impl Files<'_> {
-    fn plan(&self) -> Result<Plan> {
-        let mut plan = Plan::default();
+    fn plan(&self) -> Result<ArrayPlan> {
+        let mut plan = ArrayPlan::default();
         for (file, open) in self.open.iter().enumerate() {
             for other in open.others() {
                 let path = format!("{}:{other}", path_text(&self.paths[file]));
@@ -146,7 +146,7 @@ impl Files<'_> {
         missing: &str,
         letter: char,
         part: Part,
-        plan: &Plan,
+        plan: &ArrayPlan,
     ) -> DataError {
         let mut reason = format!(
             "expected its {missing} in an array named like {letter}_{part} or {part}_{missing}, \

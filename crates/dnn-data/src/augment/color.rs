@@ -27,12 +27,19 @@ pub(super) fn saturation<const C: usize>(pixels: &mut [[u8; C]], factor: i32) {
     }
 }
 
-/// Gives a square around (row, column) the picture's mean colour; what is over the border is left out.
+/// Where a pixel lies.
+#[derive(Clone, Copy)]
+pub(super) struct Position {
+    pub(super) row: usize,
+    pub(super) column: usize,
+}
+
+/// Gives a square around a pixel the picture's mean colour; what is over the border is left out.
 pub(super) fn cut_out<const C: usize>(
     pixels: &mut [[u8; C]],
     width: usize,
     side: usize,
-    (row, column): (usize, usize),
+    center: Position,
 ) {
     let mut sums = [0_u64; C];
     for pixel in pixels.iter() {
@@ -41,9 +48,10 @@ pub(super) fn cut_out<const C: usize>(
     let mean = sums.map(|sum| rounded_mean(sum, pixels.len()));
     // An even side has its extra pixel below and to the right of none: it begins half a side before.
     let span = |at: usize| at.saturating_sub(side / 2)..at + side - side / 2;
-    let rows = pixels.chunks_exact_mut(width).skip(span(row).start).take(span(row).len());
+    let rows =
+        pixels.chunks_exact_mut(width).skip(span(center.row).start).take(span(center.row).len());
     for row in rows {
-        row[span(column).start..span(column).end.min(width)].fill(mean);
+        row[span(center.column).start..span(center.column).end.min(width)].fill(mean);
     }
 }
 
@@ -136,18 +144,18 @@ mod tests {
     #[test]
     fn a_cut_out_has_the_mean_and_ends_at_the_border() {
         // 3 rows and 4 columns; the mean of 0 to 11 is 5.5, rounded up.
-        let cut = |side, at| {
+        let cut = |side, [row, column]: [usize; 2]| {
             let mut pixels: Vec<[u8; 1]> = (0..12).map(|value| [value]).collect();
-            cut_out(&mut pixels, 4, side, at);
+            cut_out(&mut pixels, 4, side, Position { row, column });
             pixels.concat()
         };
-        assert_eq!(cut(1, (1, 2)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
-        assert_eq!(cut(1, (0, 0)), [6, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
-        assert_eq!(cut(2, (2, 3)), [0, 1, 2, 3, 4, 5, 6, 6, 8, 9, 6, 6]);
-        assert_eq!(cut(2, (0, 0)), [6, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
-        assert_eq!(cut(3, (1, 1)), [6, 6, 6, 3, 6, 6, 6, 7, 6, 6, 6, 11]);
+        assert_eq!(cut(1, [1, 2]), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+        assert_eq!(cut(1, [0, 0]), [6, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+        assert_eq!(cut(2, [2, 3]), [0, 1, 2, 3, 4, 5, 6, 6, 8, 9, 6, 6]);
+        assert_eq!(cut(2, [0, 0]), [6, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+        assert_eq!(cut(3, [1, 1]), [6, 6, 6, 3, 6, 6, 6, 7, 6, 6, 6, 11]);
         let mut colours = [[0, 10, 100], [10, 20, 200]];
-        cut_out(&mut colours, 2, 1, (0, 1));
+        cut_out(&mut colours, 2, 1, Position { row: 0, column: 1 });
         assert_eq!(colours, [[0, 10, 100], [5, 15, 150]]);
     }
 }

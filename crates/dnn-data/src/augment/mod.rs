@@ -216,7 +216,7 @@ impl Augmenter {
         if cutout > 0 {
             let row = draws.below(draws::CUTOUT_Y, height);
             let column = draws.below(draws::CUTOUT_X, width);
-            color::cut_out(out, width, cutout as usize, (row, column));
+            color::cut_out(out, width, cutout as usize, color::Position { row, column });
         }
     }
 }

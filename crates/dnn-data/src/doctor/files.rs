@@ -8,7 +8,7 @@ use super::look::Look;
 use super::{Compared, EQUAL, Findings, Kind, NEAR, PartCounts, Place, Report, twins};
 use crate::folder::folder_name;
 use crate::picture::{Decoding, Info, Note, decode};
-use crate::pictures::{BESIDE_PARTS, Outcome, Sums, bad_files, see_one};
+use crate::pictures::{BESIDE_PARTS, Outcome, Sums, bad_files, read_and_decode};
 use crate::{DataError, Ignored, Part, Result, list_pictures, path_text};
 
 /// One side is at most so many times the other.
@@ -56,7 +56,7 @@ pub fn examine_pictures(root: &Path, decoding: &Decoding) -> Result<Report> {
         .par_iter()
         .with_min_len(4)
         .map(|entry| {
-            see_one(&listing, entry, |bytes| {
+            read_and_decode(&listing, entry, |bytes| {
                 decode(bytes, decoding).map(|(rgb, info)| (info, Look::at(&rgb)))
             })
         })

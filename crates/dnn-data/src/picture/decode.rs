@@ -10,7 +10,9 @@ use crate::contain::contain_panic;
 use crate::picture::directory::exif_orientation;
 use crate::picture::plan::Reduction;
 use crate::picture::sniff::{BY_MAGICK, sniff};
-use crate::picture::structure::{bmp_ends, gif_frames, png_structure, webp_end, without};
+use crate::picture::structure::{
+    GifFrames, bmp_ends, gif_frames, png_structure, webp_end, without,
+};
 use crate::picture::tiff::decode_tiff;
 use crate::picture::{Decoding, Format, Info, Limits, Note, PictureError, Preprocessing, jpeg};
 
@@ -130,8 +132,15 @@ fn png(bytes: &[u8], limits: &Limits, notes: &mut Vec<Note>) -> Result<Decoded, 
     // Before the decoder, whose own refusal has no numbers.
     let side = |at| bytes.get(at..at + 4).and_then(|side| side.try_into().ok());
     if let (Some(width), Some(height)) = (side(16), side(20)) {
-        let size = (u32::from_be_bytes(width), u32::from_be_bytes(height));
-        check_size(format, size, limits, 4, (bytes.len(), MOST_PIXELS_PER_BYTE))?;
+        ClaimedSize {
+            format,
+            width: u32::from_be_bytes(width),
+            height: u32::from_be_bytes(height),
+            bytes_per_pixel: 4,
+            file_bytes: bytes.len(),
+            most_pixels_per_byte: MOST_PIXELS_PER_BYTE,
+        }
+        .check(limits)?;
     }
     let structure = png_structure(bytes).map_err(|reason| PictureError::damaged(format, reason))?;
     if structure.end < bytes.len() {
@@ -166,10 +175,10 @@ fn webp(bytes: &[u8], limits: &Limits, notes: &mut Vec<Note>) -> Result<Decoded,
 
 fn gif(bytes: &[u8], limits: &Limits, notes: &mut Vec<Note>) -> Result<Decoded, PictureError> {
     let format = Format::Gif;
-    let (frames, end) =
+    let GifFrames { count, end } =
         gif_frames(bytes).map_err(|reason| PictureError::damaged(format, reason))?;
     notes.push(Note::Palette);
-    if frames > 1 {
+    if count > 1 {
         notes.push(Note::Animated);
     }
     if end < bytes.len() {
@@ -200,30 +209,41 @@ fn image_limits(limits: &Limits) -> image::Limits {
 /// 1032 to one, and PNG has pixels of one bit; the others pack less.
 const MOST_PIXELS_PER_BYTE: u64 = 8 * 1032;
 
-/// Refuses sizes beyond the limits, and sizes that a file of `bytes` bytes cannot hold.
-pub(super) fn check_size(
-    format: Format,
-    (width, height): (u32, u32),
-    limits: &Limits,
-    bytes_per_pixel: u64,
-    (bytes, most_pixels_per_byte): (usize, u64),
-) -> Result<(), PictureError> {
-    let too_large = |limit| PictureError::TooLarge { format, width, height, limit };
-    if width == 0 || height == 0 {
-        return Err(PictureError::damaged(format, format!("its size is {width}x{height}")));
+/// What the header of a file claims, and what that would take.
+pub(super) struct ClaimedSize {
+    pub(super) format: Format,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    /// In memory, with the decoder's buffers.
+    pub(super) bytes_per_pixel: u64,
+    /// The length of the file.
+    pub(super) file_bytes: usize,
+    /// The most pixels that a byte of the file can stand for.
+    pub(super) most_pixels_per_byte: u64,
+}
+
+impl ClaimedSize {
+    /// Refuses sizes beyond the limits, and sizes that the file cannot hold.
+    pub(super) fn check(&self, limits: &Limits) -> Result<(), PictureError> {
+        let &Self { format, width, height, .. } = self;
+        let too_large = |limit| PictureError::TooLarge { format, width, height, limit };
+        if width == 0 || height == 0 {
+            return Err(PictureError::damaged(format, format!("its size is {width}x{height}")));
+        }
+        if width > limits.width || height > limits.height {
+            return Err(too_large(format!("{}x{} pixels", limits.width, limits.height)));
+        }
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels.saturating_mul(self.bytes_per_pixel) > limits.memory {
+            return Err(too_large(format!("{} MiB decoded", limits.memory >> 20)));
+        }
+        if pixels > (self.file_bytes as u64).saturating_mul(self.most_pixels_per_byte) {
+            let reason =
+                format!("{} bytes cannot hold its {width}x{height} pixels", self.file_bytes);
+            return Err(PictureError::damaged(format, reason));
+        }
+        Ok(())
     }
-    if width > limits.width || height > limits.height {
-        return Err(too_large(format!("{}x{} pixels", limits.width, limits.height)));
-    }
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels.saturating_mul(bytes_per_pixel) > limits.memory {
-        return Err(too_large(format!("{} MiB decoded", limits.memory >> 20)));
-    }
-    if pixels > (bytes as u64).saturating_mul(most_pixels_per_byte) {
-        let reason = format!("{bytes} bytes cannot hold its {width}x{height} pixels");
-        return Err(PictureError::damaged(format, reason));
-    }
-    Ok(())
 }
 
 fn read(
@@ -240,8 +260,15 @@ fn read(
     let narrowed =
         if color.bytes_per_pixel() > color.channel_count() { color.channel_count() } else { 0 };
     let bytes_per_pixel = u64::from(color.bytes_per_pixel()) + u64::from(narrowed) + 3;
-    let held = (bytes, MOST_PIXELS_PER_BYTE);
-    check_size(format, (width, height), limits, bytes_per_pixel, held)?;
+    ClaimedSize {
+        format,
+        width,
+        height,
+        bytes_per_pixel,
+        file_bytes: bytes,
+        most_pixels_per_byte: MOST_PIXELS_PER_BYTE,
+    }
+    .check(limits)?;
     decoder.set_limits(image_limits(limits)).map_err(fail)?;
     let exif = decoder.exif_metadata().ok().flatten();
     let orientation = exif.map_or(Orientation::NoTransforms, |exif| exif_orientation(&exif));

@@ -9,7 +9,8 @@ use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use crate::picture::decode::{Upright, check_size, turn};
+use crate::ImageSize;
+use crate::picture::decode::{ClaimedSize, Upright, turn};
 use crate::picture::directory::exif_orientation;
 use crate::picture::plan::Reduction;
 use crate::picture::sequential::{decode_reduced, decode_whole};
@@ -69,8 +70,15 @@ fn decode(
     let header = decoder.info().ok_or_else(|| damaged("it has no frame header"))?;
     let (width, height) = (u32::from(header.width), u32::from(header.height));
     // Three bytes a pixel, and six of coefficients where a scan does not hold a whole block.
-    let held = (bytes.len(), MOST_PIXELS_PER_BYTE);
-    check_size(Format::Jpeg, (width, height), &how.limits, 9, held)?;
+    ClaimedSize {
+        format: Format::Jpeg,
+        width,
+        height,
+        bytes_per_pixel: 9,
+        file_bytes: bytes.len(),
+        most_pixels_per_byte: MOST_PIXELS_PER_BYTE,
+    }
+    .check(&how.limits)?;
     let mut notes = Vec::new();
     let colors = colors(&decoder, &structure);
     match colors {
@@ -80,9 +88,9 @@ fn decode(
     }
     let orientation =
         decoder.exif().map_or(Orientation::NoTransforms, |exif| exif_orientation(exif));
-    let sides = (width as usize, height as usize);
-    let wanted = to.map_or(Reduction::Full, |to| Reduction::of(sides, orientation, to));
-    let fast = decode_turbo(bytes, sides, colors, wanted);
+    let size = ImageSize { width: width as usize, height: height as usize };
+    let wanted = to.map_or(Reduction::Full, |to| Reduction::of(size, orientation, to));
+    let fast = decode_turbo(bytes, size, colors, wanted);
     let (rgb, reduction) = if let Some(rgb) = fast.or_else(|| decode_smaller(bytes, wanted, colors))
     {
         (rgb, wanted)
@@ -91,7 +99,7 @@ fn decode(
         (whole.ok_or_else(|| damaged(UNREADABLE))?, Reduction::Full)
     } else {
         let pixels = decoder.decode().map_err(explain)?;
-        (Rgb { width: sides.0, height: sides.1, pixels }, Reduction::Full)
+        (Rgb { width: size.width, height: size.height, pixels }, Reduction::Full)
     };
     let rgb = turn(rgb, orientation, &mut notes);
     if structure.end.is_some_and(|end| bytes[end..].iter().any(|&byte| byte != 0)) {
@@ -146,7 +154,7 @@ fn decode_smaller(bytes: &[u8], wanted: Reduction, colors: Option<ColorSpace>) -
 
 /// Nothing: libjpeg-turbo is no part of this build.
 #[cfg(not(feature = "turbojpeg"))]
-fn decode_turbo(_: &[u8], _: (usize, usize), _: Option<ColorSpace>, _: Reduction) -> Option<Rgb> {
+fn decode_turbo(_: &[u8], _: ImageSize, _: Option<ColorSpace>, _: Reduction) -> Option<Rgb> {
     None
 }
 

@@ -1,11 +1,12 @@
 //! From the bytes of a file to the pixels that a network sees.
 
 use fast_image_resize as fir;
-use fir::images::{TypedImage, TypedImageRef};
+use fir::images::TypedImage;
 use fir::pixels::U8x3;
 
+use crate::ImageSize;
 use crate::picture::decode::{Rgb, Upright, decode_for};
-use crate::picture::plan::{Plan, upright};
+use crate::picture::plan::{DecodePlan, upright};
 use crate::picture::{Decoding, Filter, Info, PictureError, Preprocessing};
 
 /// Prepares one picture after another; keeps its buffers between them. One for each thread.
@@ -65,31 +66,33 @@ impl Preparer {
         let Preprocessing { shape, fit, .. } = self.preprocessing;
         assert_eq!(Some(out.len()), shape.features(), "expected room for {shape}");
         assert!(matches!(shape.channels, 1 | 3), "expected 1 or 3 channels, found {shape}");
-        let Upright { rgb, info, reduction, orientation } =
+        let Upright { mut rgb, info, reduction, orientation } =
             decode_for(bytes, &self.decoding, &self.preprocessing)?;
-        let sides = upright((info.width as usize, info.height as usize), orientation);
-        let plan = Plan::new(sides, shape, fit);
-        let area = reduction.area(plan.part, sides, orientation);
+        let in_file = ImageSize { width: info.width as usize, height: info.height as usize };
+        let size = upright(in_file, orientation);
+        let plan = DecodePlan::new(size, shape, fit);
+        let area = reduction.area(plan.part, size, orientation);
         if shape.channels == 3 && plan.fills(shape) {
-            self.resize(&rgb, area, (plan.width, plan.height), out);
+            self.resize(&mut rgb, area, plan.size, out);
             return Ok(info);
         }
         let mut scaled = std::mem::take(&mut self.scaled);
-        scaled.resize(3 * plan.width * plan.height, 0);
-        self.resize(&rgb, area, (plan.width, plan.height), &mut scaled);
+        scaled.resize(3 * plan.size.width * plan.size.height, 0);
+        self.resize(&mut rgb, area, plan.size, &mut scaled);
         plan.place(&scaled, shape, out);
         self.scaled = scaled;
         Ok(info)
     }
 
-    /// Brings an area of `rgb` (left, top, width and height) to this width and height.
-    fn resize(&mut self, rgb: &Rgb, area: [f64; 4], to: (usize, usize), out: &mut [u8]) {
+    /// Brings an area of `rgb` (left, top, width and height) to this size.
+    fn resize(&mut self, rgb: &mut Rgb, area: [f64; 4], to: ImageSize, out: &mut [u8]) {
         let size = |side: usize| u32::try_from(side).expect("pictures are within u32");
-        // Of this type alone: all that the library has would be megabytes of code.
+        // Of this type alone, which is that of the library's own intermediate images: each further pixel type or
+        // view would be another copy of its kernels, a third of this crate's code.
         let from =
-            TypedImageRef::<U8x3>::from_buffer(size(rgb.width), size(rgb.height), &rgb.pixels)
+            TypedImage::<U8x3>::from_buffer(size(rgb.width), size(rgb.height), &mut rgb.pixels)
                 .expect("3 bytes a pixel");
-        let mut to = TypedImage::<U8x3>::from_buffer(size(to.0), size(to.1), out)
+        let mut to = TypedImage::<U8x3>::from_buffer(size(to.width), size(to.height), out)
             .expect("the length was chosen for it");
         let [left, top, crop_width, crop_height] = area;
         let options = fir::ResizeOptions::new()

@@ -245,11 +245,18 @@ pub(super) fn bmp_ends(bytes: &[u8]) -> bool {
     false
 }
 
-/// Walks the blocks of a GIF; gives how many frames it has and where the bytes after its end begin.
+/// The frames of a GIF.
+pub(super) struct GifFrames {
+    pub(super) count: usize,
+    /// Where the bytes after the end of the GIF begin.
+    pub(super) end: usize,
+}
+
+/// Walks the blocks of a GIF.
 ///
 /// # Errors
 /// What is wrong, in words.
-pub(super) fn gif_frames(bytes: &[u8]) -> Result<(usize, usize), &'static str> {
+pub(super) fn gif_frames(bytes: &[u8]) -> Result<GifFrames, &'static str> {
     const CUT: &str = "it is cut short";
     let byte = |at: usize| bytes.get(at).copied().ok_or(CUT);
     // A table of colours follows where the highest bit is set, with 2^(n + 1) colours.
@@ -264,13 +271,13 @@ pub(super) fn gif_frames(bytes: &[u8]) -> Result<(usize, usize), &'static str> {
         }
     };
     let mut at = 13 + table(byte(10)?);
-    let mut frames = 0;
+    let mut count = 0;
     loop {
         at = match byte(at)? {
-            0x3b => return Ok((frames, at + 1)),
+            0x3b => return Ok(GifFrames { count, end: at + 1 }),
             0x21 => after_blocks(at + 2)?,
             0x2c => {
-                frames += 1;
+                count += 1;
                 after_blocks(at + 11 + table(byte(at + 9)?))?
             }
             _ => return Err("it has a block of an unknown kind"),

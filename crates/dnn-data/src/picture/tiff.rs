@@ -12,7 +12,7 @@ use image::ColorType;
 use tiff::TiffError;
 use tiff::decoder::{Decoder, DecodingResult};
 
-use crate::picture::decode::{Decoded, check_size, narrow, to_rgb, turn};
+use crate::picture::decode::{ClaimedSize, Decoded, narrow, to_rgb, turn};
 use crate::picture::directory::{Directory, tag};
 use crate::picture::sniff::{BY_DARKTABLE, BY_MAGICK};
 use crate::picture::{Format, Limits, Note, PictureError, Rgb};
@@ -214,8 +214,15 @@ impl Layout {
         };
         // The decoder's pixels, those narrowed to a byte a channel, ours before and after their turn.
         let bytes_per_pixel = (bits.div_ceil(8) + self.samples + 6) as u64;
-        let (size, held) = ((self.width, self.height), (bytes.len(), most_pixels_per_byte));
-        check_size(Format::Tiff, size, limits, bytes_per_pixel, held)?;
+        ClaimedSize {
+            format: Format::Tiff,
+            width: self.width,
+            height: self.height,
+            bytes_per_pixel,
+            file_bytes: bytes.len(),
+            most_pixels_per_byte,
+        }
+        .check(limits)?;
         let list = |strips, tiles| directory.numbers(strips).or_else(|| directory.numbers(tiles));
         let missing = || damaged("its list of strips or tiles is missing");
         let places = list(tag::STRIP_OFFSETS, tag::TILE_OFFSETS).ok_or_else(missing)?;

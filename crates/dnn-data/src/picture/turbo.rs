@@ -12,15 +12,16 @@
 use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, ScalingFactor, Subsamp};
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 
+use crate::ImageSize;
 use crate::picture::Rgb;
 use crate::picture::plan::Reduction;
 use crate::picture::structure::find_ff;
 
 /// The picture in `bytes`, as it lies in the file, reduced; `None` where the strict decoder has to look at
-/// it, which found these sides and colours in the header.
+/// it, which found this size and these colours in the header.
 pub(super) fn decode_turbo(
     bytes: &[u8],
-    sides: (usize, usize),
+    size: ImageSize,
     colors: Option<ColorSpace>,
     reduction: Reduction,
 ) -> Option<Rgb> {
@@ -34,7 +35,8 @@ pub(super) fn decode_turbo(
     let mut decoder = Decompressor::new().ok()?;
     let header = decoder.read_header(bytes).ok()?;
     // Each decoder has rules of its own for telling colours.
-    let same = header.colorspace == expected && (header.width, header.height) == sides;
+    let found = ImageSize { width: header.width, height: header.height };
+    let same = header.colorspace == expected && found == size;
     // At a fraction, chroma of a quarter of the width would be too coarse.
     let common = matches!(
         header.subsamp,
@@ -45,7 +47,7 @@ pub(super) fn decode_turbo(
     }
     let scale = ScalingFactor::new(1, reduction.divisor());
     decoder.set_scaling_factor(scale).ok()?;
-    let (width, height) = (scale.scale(sides.0), scale.scale(sides.1));
+    let (width, height) = (scale.scale(size.width), scale.scale(size.height));
     let mut pixels = vec![0; 3 * width * height];
     let format = PixelFormat::RGB;
     let image = Image { pixels: &mut pixels[..], width, pitch: 3 * width, height, format };

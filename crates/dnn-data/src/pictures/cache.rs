@@ -146,9 +146,15 @@ fn look(listing: &Listing) -> Vec<Known> {
     listing.entries.par_iter().with_min_len(64).map(known).collect()
 }
 
-/// What a cache file holds, its hash checked: what it says of the files, and the pixels. `None` where
-/// there is no such file, the reason where it cannot be used.
-fn read(path: &Path) -> std::result::Result<Option<(Content, Vec<u8>)>, String> {
+/// What a cache file holds, its hash checked.
+struct Cached {
+    /// What it says of the files.
+    content: Content,
+    pixels: Vec<u8>,
+}
+
+/// Reads a cache file: `None` where there is no such file, the reason where it cannot be used.
+fn read(path: &Path) -> std::result::Result<Option<Cached>, String> {
     if !path.exists() {
         return Ok(None);
     }
@@ -164,16 +170,17 @@ fn read(path: &Path) -> std::result::Result<Option<(Content, Vec<u8>)>, String> 
     let content = container.content;
     bytes.copy_within(start..start + length, 0);
     bytes.truncate(length);
-    Ok(Some((content, bytes)))
+    Ok(Some(Cached { content, pixels: bytes }))
 }
 
 /// The cached pictures, if they are those of the listing.
 fn check(
-    (content, pixels): (Content, Vec<u8>),
+    cached: Cached,
     key: &str,
     listing: &Listing,
     files: &[Known],
 ) -> std::result::Result<Decoded, String> {
+    let Cached { content, pixels } = cached;
     let Content { key: own, class_names, files: known, outcomes, looked } = content;
     if own != key {
         return Err("it belongs to other data or settings".to_owned());
@@ -389,7 +396,8 @@ mod tests {
         let mut content = Content { key: key.clone(), class_names, files, outcomes, looked };
         change(&mut content);
         let listing = list_pictures(root).unwrap();
-        let found = check((content, pixels.clone()), &key, &listing, &look(&listing));
+        let cached = Cached { content, pixels: pixels.clone() };
+        let found = check(cached, &key, &listing, &look(&listing));
         found.is_ok_and(|found| found.pixels == pixels)
     }
 

@@ -166,7 +166,7 @@ pub fn load_pictures(root: &Path, options: &LoadOptions) -> Result<Loaded> {
     let sums = Sums::read(root)?;
     let (decoded, cache) = cache::load(&listing, options, || decode_all(&listing, options))?;
     let bad = bad_files(&mut listing, &decoded.outcomes, &sums);
-    judge(&listing, options, &bad)?;
+    apply_bad_file_policy(&listing, options, &bad)?;
     let left_out: Vec<bool> =
         listing.entries.iter().map(|entry| bad.contains_key(&entry.path)).collect();
     let noted = noted_files(&listing, &decoded.outcomes, &left_out);
@@ -213,14 +213,14 @@ fn decode_one(
     preparer: &mut Preparer,
     out: &mut [u8],
 ) -> Outcome {
-    see_one(listing, entry, |bytes| Ok((preparer.prepare(bytes, out)?, ()))).0
+    read_and_decode(listing, entry, |bytes| Ok((preparer.prepare(bytes, out)?, ()))).0
 }
 
-/// Reads one file and lets `see` look at its bytes; what that gives is kept where the file can be used.
-pub(crate) fn see_one<T>(
+/// Reads one file and lets `decode` have its bytes; what that gives is kept where the file can be used.
+pub(crate) fn read_and_decode<T>(
     listing: &Listing,
     entry: &Entry,
-    see: impl FnOnce(&[u8]) -> std::result::Result<(Info, T), PictureError>,
+    decode: impl FnOnce(&[u8]) -> std::result::Result<(Info, T), PictureError>,
 ) -> (Outcome, Option<T>) {
     let path = listing.root.join(&entry.path);
     let bad = |reason, sha256| (Outcome::Bad { reason, sha256 }, None);
@@ -233,8 +233,8 @@ pub(crate) fn see_one<T>(
         return bad("it changed while it was read".to_owned(), None);
     }
     let sha256 = Sha256::digest(&bytes).into();
-    match see(&bytes) {
-        Ok((info, seen)) => (Outcome::Used { sha256, info }, Some(seen)),
+    match decode(&bytes) {
+        Ok((info, decoded)) => (Outcome::Used { sha256, info }, Some(decoded)),
         Err(error) => bad(error.to_string(), Some(sha256)),
     }
 }
@@ -281,8 +281,12 @@ pub(crate) fn bad_files(
     bad
 }
 
-/// Whether the data can be used in spite of these bad files.
-fn judge(listing: &Listing, options: &LoadOptions, bad: &BTreeMap<PathBuf, String>) -> Result<()> {
+/// Whether the data can be used in spite of these bad files: [`LoadOptions::bad_files`] and [`LoadOptions::max_bad`].
+fn apply_bad_file_policy(
+    listing: &Listing,
+    options: &LoadOptions,
+    bad: &BTreeMap<PathBuf, String>,
+) -> Result<()> {
     // The first in the order of the listing; after those, what is missing from it.
     let listed = listing.entries.iter().find_map(|entry| bad.get_key_value(&entry.path));
     let Some((path, reason)) = listed.or_else(|| bad.iter().next()) else { return Ok(()) };

@@ -13,7 +13,7 @@ mod sums;
 mod walk;
 
 pub(crate) use listing::BESIDE_PARTS;
-pub(crate) use load::{Outcome, bad_files, see_one};
+pub(crate) use load::{Outcome, bad_files, read_and_decode};
 pub(crate) use part::words;
 pub(crate) use sums::Sums;
 pub(crate) use walk::{PICTURE_SUFFIXES, has_suffix, is_hidden, is_output};

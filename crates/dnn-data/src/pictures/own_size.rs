@@ -6,12 +6,12 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIter
 
 use super::listing::{Entry, list_pictures};
 use super::load::LARGEST_FILE;
-use crate::Result;
 use crate::file::read_file;
 use crate::picture::upright_size;
+use crate::{ImageSize, Result};
 
-/// Width and height of the pictures of a folder, where they are the same in every file and neither is
-/// above `largest`.
+/// The size of the pictures of a folder, where it is the same in every file and neither side is above
+/// `largest`.
 ///
 /// Files that cannot be used have no part in it; the first large picture ends the search.
 ///
@@ -20,12 +20,12 @@ use crate::picture::upright_size;
 ///
 /// # Examples
 /// ```no_run
-/// if let Some((width, height)) = dnn_data::own_size("photos".as_ref(), 64)? {
-///     println!("every picture is {width}x{height}");
+/// if let Some(size) = dnn_data::own_size("photos".as_ref(), 64)? {
+///     println!("every picture is {size}");
 /// }
 /// # Ok::<(), dnn_data::DataError>(())
 /// ```
-pub fn own_size(root: &Path, largest: usize) -> Result<Option<(usize, usize)>> {
+pub fn own_size(root: &Path, largest: usize) -> Result<Option<ImageSize>> {
     let listing = list_pictures(root)?;
     let size = |entry: &Entry| {
         let bytes = read_file(&listing.root.join(&entry.path), LARGEST_FILE).ok()?;
@@ -33,7 +33,7 @@ pub fn own_size(root: &Path, largest: usize) -> Result<Option<(usize, usize)>> {
     };
     // One file, and no more, of a folder of photos.
     let Some(first) = listing.entries.iter().find_map(size) else { return Ok(None) };
-    if first.0.max(first.1) > largest {
+    if first.width.max(first.height) > largest {
         return Ok(None);
     }
     let same = |entry: &Entry| size(entry).is_none_or(|size| size == first);

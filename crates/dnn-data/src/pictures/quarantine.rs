@@ -34,7 +34,7 @@ pub(super) fn quarantine(root: &Path, bad: &mut [Bad]) -> Result<()> {
     });
     let mut moved = 0;
     let outcome = listed.and_then(|()| {
-        for (from, to) in &moves {
+        for Move { from, to } in &moves {
             // Over the reserved name. Both are inside the data, so a rename does; a mount in between
             // is an error, not a copy.
             fs::rename(from, to).map_err(|source| cannot_move(from, to, source))?;
@@ -42,15 +42,21 @@ pub(super) fn quarantine(root: &Path, bad: &mut [Bad]) -> Result<()> {
         }
         Ok(())
     });
-    for (_, reserved) in &moves[moved..] {
+    for reserved in moves[moved..].iter().map(|planned| &planned.to) {
         // What cannot be given back stays as an empty file.
         let _ = fs::remove_file(reserved);
     }
     outcome
 }
 
-/// From where to where each file is to go, with its line; the names are reserved.
-fn plan(root: &Path, bad: &mut [Bad], moves: &mut Vec<(PathBuf, PathBuf)>) -> Result<String> {
+/// A file that is to be moved, and the name that is reserved for it.
+struct Move {
+    from: PathBuf,
+    to: PathBuf,
+}
+
+/// Plans where each file is to go and reserves the names; gives their lines.
+fn plan(root: &Path, bad: &mut [Bad], moves: &mut Vec<Move>) -> Result<String> {
     let folder = root.join(FOLDER);
     let whole = root.canonicalize().map_err(|source| DataError::io(root, source))?;
     let mut lines = String::new();
@@ -71,7 +77,7 @@ fn plan(root: &Path, bad: &mut [Bad], moves: &mut Vec<(PathBuf, PathBuf)>) -> Re
         let kept_as = path_text(to.strip_prefix(&folder).unwrap_or(&to));
         let reason = file.reason.replace(['\t', '\n', '\r'], " ");
         lines += &format!("{}\t{reason}\t{kept_as}\n", path_text(&file.path));
-        moves.push((from, to));
+        moves.push(Move { from, to });
     }
     Ok(lines)
 }

@@ -20,11 +20,11 @@ impl Symbol {
     /// what does not occur with samples of 8 bits.
     fn new(length: u16, symbol: u8, kind: Kind) -> Self {
         let (run, size) = (u16::from(symbol >> 4), u16::from(symbol & 15));
-        let usual = match kind {
+        let allowed = match kind {
             Kind::Dc => run == 0 && size <= 11,
             Kind::Ac => size <= 10 && (size > 0 || run == 0 || run == 15),
         };
-        if usual { Self(run << 9 | size << 5 | (length + size)) } else { Self::NONE }
+        if allowed { Self(run << 9 | size << 5 | (length + size)) } else { Self::NONE }
     }
 
     /// Bits of the code and of what follows it.

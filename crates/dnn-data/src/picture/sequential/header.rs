@@ -34,13 +34,19 @@ pub(super) struct Scan {
     pub(super) at: usize,
 }
 
+/// How many of something lie in a row, and how many rows of them there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Grid {
+    pub(super) across: usize,
+    pub(super) down: usize,
+}
+
 /// What the file says of one component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Component {
     id: u8,
-    /// Its sampling factors: blocks of one unit in a row and a column of it, 1 to 4.
-    pub(super) across: usize,
-    pub(super) down: usize,
+    /// Its sampling factors: the blocks of one unit, 1 to 4 in each direction.
+    pub(super) factors: Grid,
     /// Which tables it uses, 0..=3.
     pub(super) quantisation: usize,
     pub(super) dc: usize,
@@ -82,10 +88,13 @@ impl Header {
     }
 
     /// The largest sampling factors across and down.
-    pub(super) fn largest_factors(&self) -> (usize, usize) {
+    pub(super) fn largest_factors(&self) -> Grid {
         let largest =
             |factor: fn(&Component) -> usize| self.components.iter().map(factor).max().unwrap_or(1);
-        (largest(|component| component.across), largest(|component| component.down))
+        Grid {
+            across: largest(|component| component.factors.across),
+            down: largest(|component| component.factors.down),
+        }
     }
 
     /// Whether luma has all samples, and chroma the same or half as many in a direction, quantised in steps
@@ -95,7 +104,7 @@ impl Header {
         if steps.into_iter().any(|&step| step > u16::from(u8::MAX)) {
             return false;
         }
-        let sampling = |component: &Component| (component.across, component.down);
+        let sampling = |component: &Component| (component.factors.across, component.factors.down);
         match &self.components[..] {
             [grey] => sampling(grey) == (1, 1),
             [luma, chroma @ ..] => {
@@ -111,8 +120,8 @@ impl Header {
         let (&[precision, h1, h0, w1, w0, count], components) = body.split_first_chunk::<6>()?;
         self.height = usize::from(u16::from_be_bytes([h1, h0]));
         self.width = usize::from(u16::from_be_bytes([w1, w0]));
-        let usual = precision == 8 && self.width > 0 && self.height > 0;
-        if !usual || !matches!(count, 1 | 3 | 4) || components.len() != 3 * usize::from(count) {
+        let supported = precision == 8 && self.width > 0 && self.height > 0;
+        if !supported || !matches!(count, 1 | 3 | 4) || components.len() != 3 * usize::from(count) {
             return None;
         }
         for component in components.chunks_exact(3) {
@@ -121,8 +130,8 @@ impl Header {
                 return None;
             }
             let quantisation = usize::from(component[2]);
-            let component =
-                Component { id: component[0], across, down, quantisation, dc: 0, ac: 0 };
+            let factors = Grid { across, down };
+            let component = Component { id: component[0], factors, quantisation, dc: 0, ac: 0 };
             self.components.push(component);
         }
         Some(())

@@ -32,6 +32,7 @@ pub(super) use whole::decode_whole;
 
 use header::{Header, Next};
 
+use crate::ImageSize;
 use crate::picture::Rgb;
 use crate::picture::plan::Reduction;
 
@@ -48,8 +49,10 @@ pub(super) fn decode_reduced(bytes: &[u8], reduction: Reduction) -> Option<Rgb> 
         return None;
     }
     let divisor = reduction.divisor();
-    let (width, height) = (header.width.div_ceil(divisor), header.height.div_ceil(divisor));
-    let pixels = scan::decode(bytes, &header, &scan, 8 / divisor, (width, height))?;
+    let width = header.width.div_ceil(divisor);
+    let height = header.height.div_ceil(divisor);
+    let size = ImageSize { width, height };
+    let pixels = scan::decode(bytes, &header, &scan, 8 / divisor, size)?;
     Some(Rgb { width, height, pixels })
 }
 

@@ -3,15 +3,17 @@
 use super::bits::{Bits, Interval};
 use super::block::{BlockReader, Tables, block_reader};
 use super::color::{grey_to_rgb, to_rgb};
-use super::header::{Component, Header, Scan};
+use super::header::{Component, Grid, Header, Scan};
+use crate::ImageSize;
 
 /// A component while it is decoded.
 struct Plane<'a> {
     tables: Tables<'a>,
     read: BlockReader,
-    /// Blocks of a unit, and pixels of a block.
-    blocks: (usize, usize),
-    block: (usize, usize),
+    /// Blocks of a unit.
+    blocks: Grid,
+    /// Pixels of a block.
+    block: ImageSize,
     /// The mean of the last block.
     mean: i32,
     /// The pixels of one row of units.
@@ -26,7 +28,7 @@ impl<'a> Plane<'a> {
         header: &'a Header,
         component: &Component,
         units: usize,
-        most: (usize, usize),
+        most: Grid,
         side: usize,
     ) -> Option<Self> {
         let tables = Tables {
@@ -34,16 +36,19 @@ impl<'a> Plane<'a> {
             ac: header.ac.get(component.ac)?.as_ref()?,
             quantisation: header.quantisation.get(component.quantisation)?.as_ref()?,
         };
-        let blocks = (component.across, component.down);
-        let block = (side * most.0 / blocks.0, side * most.1 / blocks.1);
-        let stride = units * side * most.0;
+        let blocks = component.factors;
+        let block = ImageSize {
+            width: side * most.across / blocks.across,
+            height: side * most.down / blocks.down,
+        };
+        let stride = units * side * most.across;
         Some(Self {
             tables,
-            read: block_reader(block.0, block.1)?,
+            read: block_reader(block.width, block.height)?,
             blocks,
             block,
             mean: 0,
-            pixels: vec![0; stride * side * most.1],
+            pixels: vec![0; stride * side * most.down],
             stride,
         })
     }
@@ -51,10 +56,10 @@ impl<'a> Plane<'a> {
     /// Reads its blocks of a unit.
     #[inline]
     fn read_unit(&mut self, bits: &mut Bits<'_>, unit: usize) -> Option<()> {
-        for down in 0..self.blocks.1 {
-            for across in 0..self.blocks.0 {
-                let column = (unit * self.blocks.0 + across) * self.block.0;
-                let at = down * self.block.1 * self.stride + column;
+        for down in 0..self.blocks.down {
+            for across in 0..self.blocks.across {
+                let column = (unit * self.blocks.across + across) * self.block.width;
+                let at = down * self.block.height * self.stride + column;
                 let out = self.pixels.get_mut(at..)?;
                 (self.read)(bits, &self.tables, &mut self.mean, out, self.stride)?;
             }
@@ -63,17 +68,17 @@ impl<'a> Plane<'a> {
     }
 }
 
-/// Red, green and blue of a picture that becomes `width` x `height` where a block has `side` pixels a side.
+/// Red, green and blue of a picture that becomes as large as `size` where a block has `side` pixels a side.
 pub(super) fn decode(
     file: &[u8],
     header: &Header,
     scan: &Scan,
     side: usize,
-    (width, height): (usize, usize),
+    size: ImageSize,
 ) -> Option<Vec<u8>> {
-    let first = header.components.first()?;
-    let most = (first.across, first.down);
-    let units = header.width.div_ceil(8 * most.0);
+    let ImageSize { width, height } = size;
+    let most = header.components.first()?.factors;
+    let units = header.width.div_ceil(8 * most.across);
     let plane = |component| Plane::new(header, component, units, most, side);
     let mut planes = header.components.iter().map(plane).collect::<Option<Vec<_>>>()?;
     let mut out = vec![0; 3 * width * height];
@@ -81,7 +86,7 @@ pub(super) fn decode(
     let (mut marker, mut at) = interval.read(file, scan.at)?;
     let mut bits = interval.bits();
     let (mut left, mut number) = (header.restart, 0);
-    for rows in out.chunks_mut(3 * width * side * most.1) {
+    for rows in out.chunks_mut(3 * width * side * most.down) {
         for unit in 0..units {
             if header.restart > 0 && left == 0 {
                 if !bits.is_at_end() || marker != 0xd0 + number {

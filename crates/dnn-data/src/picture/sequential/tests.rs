@@ -80,12 +80,12 @@ fn off_averages(file: &[u8], reduction: Reduction, what: &str) -> (f64, f64) {
     let whole = whole(file);
     let found = decode_reduced(file, reduction).unwrap_or_else(|| panic!("{what}"));
     let divisor = reduction.divisor();
-    let sides = (whole.width.div_ceil(divisor), whole.height.div_ceil(divisor));
-    assert_eq!((found.width, found.height), sides, "{what}");
-    assert_eq!(found.pixels.len(), 3 * sides.0 * sides.1);
+    let (width, height) = (whole.width.div_ceil(divisor), whole.height.div_ceil(divisor));
+    assert_eq!((found.width, found.height), (width, height), "{what}");
+    assert_eq!(found.pixels.len(), 3 * width * height);
     let differences = found.pixels.iter().enumerate().map(|(place, &level)| {
         let (pixel, channel) = (place / 3, place % 3);
-        let (x, y) = (pixel % sides.0, pixel / sides.0);
+        let (x, y) = (pixel % width, pixel / width);
         (f64::from(level) - average(&whole, divisor, x, y, channel)).abs()
     });
     let (largest, sum) = differences.fold((0.0_f64, 0.0), |(most, sum), d| (most.max(d), sum + d));

@@ -18,7 +18,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use super::bits::{Bits, Interval};
 use super::block::{Tables, block_reader};
 use super::color::{grey_to_rgb, to_rgb};
-use super::header::{Component, Header, Next, Scan};
+use super::header::{Component, Grid, Header, Next, Scan};
 use crate::picture::Rgb;
 
 /// Samples of a block in a row and in a column.
@@ -32,10 +32,19 @@ struct Plane {
     stride: usize,
     samples: Vec<u8>,
     /// Blocks of one unit.
-    blocks: (usize, usize),
-    /// Pixels of the picture that a sample is wide and high.
-    scale: (usize, usize),
+    blocks: Grid,
+    /// Pixels of the picture that a sample stands for.
+    scale: Grid,
     is_read: bool,
+}
+
+/// A component's part of what is coded together.
+#[derive(Clone, Copy)]
+struct Unit {
+    /// Its place among the units of the picture.
+    column: usize,
+    row: usize,
+    blocks: Grid,
 }
 
 /// The picture as it lies in the file; `None` where anything is wrong, or the sampling factors of a component
@@ -70,35 +79,38 @@ fn planes_of(header: &Header) -> Option<Vec<Plane>> {
     let most = header.largest_factors();
     let units = units(header);
     let plane = |component: &Component| {
-        let blocks = (component.across, component.down);
-        if !most.0.is_multiple_of(blocks.0) || !most.1.is_multiple_of(blocks.1) {
+        let blocks = component.factors;
+        if !most.across.is_multiple_of(blocks.across) || !most.down.is_multiple_of(blocks.down) {
             return None;
         }
-        let stride = units.0 * blocks.0 * SIDE;
+        let stride = units.across * blocks.across * SIDE;
         Some(Plane {
-            width: (header.width * blocks.0).div_ceil(most.0),
-            height: (header.height * blocks.1).div_ceil(most.1),
+            width: (header.width * blocks.across).div_ceil(most.across),
+            height: (header.height * blocks.down).div_ceil(most.down),
             stride,
-            samples: vec![0; stride * units.1 * blocks.1 * SIDE],
+            samples: vec![0; stride * units.down * blocks.down * SIDE],
             blocks,
-            scale: (most.0 / blocks.0, most.1 / blocks.1),
+            scale: Grid { across: most.across / blocks.across, down: most.down / blocks.down },
             is_read: false,
         })
     };
     header.components.iter().map(plane).collect()
 }
 
-/// Units of all components in a row and in a column of the picture.
-fn units(header: &Header) -> (usize, usize) {
+/// The units of all components of the picture.
+fn units(header: &Header) -> Grid {
     let most = header.largest_factors();
-    (header.width.div_ceil(SIDE * most.0), header.height.div_ceil(SIDE * most.1))
+    Grid {
+        across: header.width.div_ceil(SIDE * most.across),
+        down: header.height.div_ceil(SIDE * most.down),
+    }
 }
 
 /// Reads a scan into its planes; gives where the marker after it begins.
 fn read_scan(file: &[u8], header: &Header, scan: &Scan, planes: &mut [Plane]) -> Option<usize> {
     let alone = scan.places.len() == 1;
     let mut tables = Vec::new();
-    let (mut across, mut down) = units(header);
+    let mut units = units(header);
     for &place in &scan.places {
         let (component, plane) = (header.components.get(place)?, planes.get_mut(place)?);
         if plane.is_read {
@@ -106,7 +118,7 @@ fn read_scan(file: &[u8], header: &Header, scan: &Scan, planes: &mut [Plane]) ->
         }
         plane.is_read = true;
         if alone {
-            (across, down) = (plane.width.div_ceil(SIDE), plane.height.div_ceil(SIDE));
+            units = Grid { across: plane.width.div_ceil(SIDE), down: plane.height.div_ceil(SIDE) };
         }
         tables.push(Tables {
             dc: header.dc.get(component.dc)?.as_ref()?,
@@ -114,7 +126,7 @@ fn read_scan(file: &[u8], header: &Header, scan: &Scan, planes: &mut [Plane]) ->
             quantisation: header.quantisation.get(component.quantisation)?.as_ref()?,
         });
     }
-    let total = across * down;
+    let total = units.across * units.down;
     let each = if header.restart == 0 { total } else { header.restart };
     let mut interval = Interval::default();
     let (mut at, mut first, mut number) = (scan.at, 0, 0);
@@ -124,11 +136,11 @@ fn read_scan(file: &[u8], header: &Header, scan: &Scan, planes: &mut [Plane]) ->
         let mut means = [0; 4];
         let last = (first + each).min(total);
         for unit in first..last {
-            let unit = (unit % across, unit / across);
+            let (column, row) = (unit % units.across, unit / units.across);
             for ((&place, tables), mean) in scan.places.iter().zip(&tables).zip(&mut means) {
                 let plane = planes.get_mut(place)?;
-                let blocks = if alone { (1, 1) } else { plane.blocks };
-                plane.read_unit(&mut bits, tables, mean, unit, blocks)?;
+                let blocks = if alone { Grid { across: 1, down: 1 } } else { plane.blocks };
+                plane.read_unit(&mut bits, tables, mean, Unit { column, row, blocks })?;
             }
         }
         if !bits.is_at_end() {
@@ -145,19 +157,19 @@ fn read_scan(file: &[u8], header: &Header, scan: &Scan, planes: &mut [Plane]) ->
 }
 
 impl Plane {
-    /// Reads its blocks of the unit at this column and row of units.
+    /// Reads its blocks of a unit.
     fn read_unit(
         &mut self,
         bits: &mut Bits<'_>,
         tables: &Tables<'_>,
         mean: &mut i32,
-        unit: (usize, usize),
-        blocks: (usize, usize),
+        unit: Unit,
     ) -> Option<()> {
         let read = block_reader(SIDE, SIDE)?;
-        for down in 0..blocks.1 {
-            for across in 0..blocks.0 {
-                let (x, y) = (unit.0 * blocks.0 + across, unit.1 * blocks.1 + down);
+        let Unit { column, row, blocks } = unit;
+        for down in 0..blocks.down {
+            for across in 0..blocks.across {
+                let (x, y) = (column * blocks.across + across, row * blocks.down + down);
                 let out = self.samples.get_mut(SIDE * (y * self.stride + x)..)?;
                 read(bits, tables, mean, out, self.stride)?;
             }
@@ -168,15 +180,15 @@ impl Plane {
     /// Writes its part of the picture's row `y`.
     fn enlarge_row(&self, y: usize, out: &mut [u8]) {
         let wide = self.width > 2;
-        let smooth = match self.scale {
+        let smooth = match (self.scale.across, self.scale.down) {
             (2, 1 | 2) => wide,
             (1, 2) => true,
             _ => false,
         };
-        let rows = neighbours(y, self.scale.1, self.height, smooth);
+        let rows = neighbours(y, self.scale.down, self.height, smooth);
         let [near, next] = rows.map(|row| &self.samples[row * self.stride..][..self.width]);
         for (x, out) in out.iter_mut().enumerate() {
-            let [left, right] = neighbours(x, self.scale.0, self.width, smooth)
+            let [left, right] = neighbours(x, self.scale.across, self.width, smooth)
                 .map(|x| 3 * u32::from(near[x]) + u32::from(next[x]));
             *out = u8::try_from((3 * left + right + 8) >> 4).unwrap_or(u8::MAX);
         }

@@ -27,12 +27,8 @@ fn picture(width: usize, height: usize, noise: usize) -> Vec<u8> {
     pixels
 }
 
-fn encode(
-    pixels: &[u8],
-    (width, height): (usize, usize),
-    subsampling: Subsamp,
-    progressive: bool,
-) -> Vec<u8> {
+fn encode(pixels: &[u8], size: ImageSize, subsampling: Subsamp, progressive: bool) -> Vec<u8> {
+    let ImageSize { width, height } = size;
     let mut compressor = Compressor::new().unwrap();
     compressor.set_subsamp(subsampling).unwrap();
     compressor.set_progressive(progressive).unwrap();
@@ -48,12 +44,13 @@ fn both(bytes: &[u8], reduction: Reduction) -> Option<Both> {
     let mut strict = decoder(bytes, true);
     strict.decode_headers().ok()?;
     let info = strict.info().unwrap();
-    let sides = (usize::from(info.width), usize::from(info.height));
+    let size = ImageSize { width: info.width.into(), height: info.height.into() };
     // As the check of the size does.
-    if sides.0 * sides.1 == 0 || sides.0 * sides.1 > 1024 * bytes.len() {
+    let pixels = size.width * size.height;
+    if pixels == 0 || pixels > 1024 * bytes.len() {
         return None;
     }
-    let turbo = decode_turbo(bytes, sides, strict.input_colorspace(), reduction);
+    let turbo = decode_turbo(bytes, size, strict.input_colorspace(), reduction);
     Some((turbo, strict.decode()))
 }
 
@@ -88,7 +85,7 @@ fn damaged(whole: &[u8], stream: &mut ChaCha8Rng) -> Vec<u8> {
 fn what_it_takes_the_strict_decoder_takes_too() {
     let pixels = picture(67, 41, 24);
     for subsampling in SUBSAMPLINGS {
-        let whole = encode(&pixels, (67, 41), subsampling, false);
+        let whole = encode(&pixels, ImageSize { width: 67, height: 41 }, subsampling, false);
         let seen: Vec<(bool, bool)> = (0..3000)
             .into_par_iter()
             .filter_map(|seed| {
@@ -109,7 +106,8 @@ fn what_it_takes_the_strict_decoder_takes_too() {
 
 #[test]
 fn a_file_cut_anywhere_is_not_for_it() {
-    let whole = encode(&picture(40, 24, 24), (40, 24), Subsamp::Sub2x2, false);
+    let whole =
+        encode(&picture(40, 24, 24), ImageSize { width: 40, height: 24 }, Subsamp::Sub2x2, false);
     assert!(both(&whole, Reduction::Half).unwrap().0.is_some());
     for end in 2..whole.len() {
         let bare = both(&whole[..end], Reduction::Half);
@@ -124,7 +122,7 @@ fn a_file_cut_anywhere_is_not_for_it() {
 #[test]
 fn what_libjpeg_turbo_passes_over_in_silence_is_not_for_it() {
     let pixels = picture(40, 24, 24);
-    let whole = encode(&pixels, (40, 24), Subsamp::Sub2x2, false);
+    let whole = encode(&pixels, ImageSize { width: 40, height: 24 }, Subsamp::Sub2x2, false);
     let taken = |bytes: &[u8]| both(bytes, Reduction::Full).unwrap().0.is_some();
     let place = |marker: u8| whole.windows(2).position(|pair| pair == [0xff, marker]).unwrap();
     let set = |at: usize, byte: u8| {
@@ -143,7 +141,10 @@ fn what_libjpeg_turbo_passes_over_in_silence_is_not_for_it() {
     let unknown = [&whole[..2], &[0xff, 0xf1, 0, 4, 0, 0], &whole[2..]].concat();
     assert!(!taken(&lines) && !taken(&unknown));
     // What else is left to the strict decoder.
-    assert!(!taken(&encode(&pixels, (40, 24), Subsamp::Sub2x2, true)), "progressive");
+    assert!(
+        !taken(&encode(&pixels, ImageSize { width: 40, height: 24 }, Subsamp::Sub2x2, true)),
+        "progressive"
+    );
     assert!(
         both(include_bytes!("../../../tests/fixtures/cmyk.jpg"), Reduction::Full)
             .unwrap()
@@ -154,7 +155,8 @@ fn what_libjpeg_turbo_passes_over_in_silence_is_not_for_it() {
 
 #[test]
 fn tables_do_not_come_from_the_picture_before() {
-    let whole = encode(&picture(40, 24, 24), (40, 24), Subsamp::None, false);
+    let whole =
+        encode(&picture(40, 24, 24), ImageSize { width: 40, height: 24 }, Subsamp::None, false);
     let quantisation = whole.windows(2).position(|pair| pair == [0xff, 0xdb]).unwrap();
     let mut without = whole.clone();
     without[quantisation + 1] = 0xfe;
@@ -172,7 +174,8 @@ fn apart(a: &[u8], b: &[u8]) -> (f64, u8, u8) {
 
 /// `pixels` with each square of this side as one pixel, its mean; what is left at the right and at the bottom
 /// as it is.
-fn means(pixels: &[u8], (width, height): (usize, usize), side: usize) -> Vec<u8> {
+fn means(pixels: &[u8], size: ImageSize, side: usize) -> Vec<u8> {
+    let ImageSize { width, height } = size;
     let mut out = Vec::new();
     for place in 0..width.div_ceil(side) * height.div_ceil(side) {
         let (left, top) =
@@ -193,17 +196,17 @@ fn means(pixels: &[u8], (width, height): (usize, usize), side: usize) -> Vec<u8>
 
 #[test]
 fn its_pixels_are_near_those_of_the_strict_decoder_and_at_a_fraction_near_their_means() {
-    let sides = (163, 117);
-    let pixels = picture(sides.0, sides.1, 24);
+    let size = ImageSize { width: 163, height: 117 };
+    let pixels = picture(size.width, size.height, 24);
     for subsampling in SUBSAMPLINGS {
-        let whole = encode(&pixels, sides, subsampling, false);
+        let whole = encode(&pixels, size, subsampling, false);
         for reduction in [Reduction::Full, Reduction::Half, Reduction::Quarter, Reduction::Eighth] {
             let (turbo, strict) = both(&whole, reduction).unwrap();
             let turbo = turbo.unwrap();
             let divisor = reduction.divisor();
-            let size = (sides.0.div_ceil(divisor), sides.1.div_ceil(divisor));
-            assert_eq!((turbo.width, turbo.height), size);
-            let found = apart(&turbo.pixels, &means(&strict.unwrap(), sides, divisor));
+            let [width, height] = [size.width, size.height].map(|side| side.div_ceil(divisor));
+            assert_eq!((turbo.width, turbo.height), (width, height));
+            let found = apart(&turbo.pixels, &means(&strict.unwrap(), size, divisor));
             let limit = match (subsampling, reduction) {
                 (_, Reduction::Full) => (0.2, 2, 4),
                 // Chroma is as coarse in one direction as the reduced picture is in two.
