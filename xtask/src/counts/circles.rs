@@ -11,6 +11,9 @@ use super::modules::Modules;
 use super::rule::Rule;
 use super::source::Source;
 
+/// How many there are still, in dnn-data and dnn-fetch; to become none, and never more.
+const MOST: usize = 6;
+
 /// The circles between files.
 pub(super) fn rule(sources: &[Source]) -> Rule {
     let modules = Modules::of(sources);
@@ -25,7 +28,7 @@ pub(super) fn rule(sources: &[Source]) -> Rule {
             format!("{} files ({}), for one {}", circle.len(), files.join(", "), way.join(" -> "));
         sources[modules.list[circle[0]].source].place(1, note)
     });
-    Rule { name: "circles between files".to_owned(), limit: None, places: places.collect() }
+    Rule { name: "circles between files".to_owned(), limit: Some(MOST), places: places.collect() }
 }
 
 /// The groups of more than one, each of which reaches each other.

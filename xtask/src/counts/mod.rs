@@ -128,10 +128,14 @@ fn function_rules(sources: &[Source]) -> (Rule, Rule) {
         }
     }
     (
-        Rule { name: format!("functions over {FUNCTION_LINES} lines"), limit: None, places: long },
+        Rule {
+            name: format!("functions over {FUNCTION_LINES} lines"),
+            limit: Some(0),
+            places: long,
+        },
         Rule {
             name: "functions with a tuple as a parameter".to_owned(),
-            limit: None,
+            limit: Some(0),
             places: tuples,
         },
     )
