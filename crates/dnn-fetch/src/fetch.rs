@@ -1,7 +1,6 @@
 //! The whole way from a name to a folder.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,68 +9,12 @@ use std::thread;
 use dnn_store::{Disk, FileSystem as _};
 
 use crate::arrange::{self, Arrangement, Wish};
-use crate::download::Patience;
 use crate::lock::Lock;
+use crate::options::FetchOptions;
 use crate::source::{Container, Origin, Vouched, obtain};
-use crate::unpack::{Caps, Unpacked, copy, unpack};
+use crate::unpack::{Unpacked, copy, unpack};
 use crate::verify::{SOURCE, SUMS, Source, part_of, read_source, verify};
 use crate::{Digest, Event, FetchError, Manifest, Result};
-
-/// Where to take a data set from instead of its usual place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum From {
-    /// A file, or a folder with files.
-    Path(PathBuf),
-    /// A URL of a file, or of a folder if it ends in `/`.
-    Url(String),
-}
-
-/// How to fetch.
-#[derive(Clone, Debug)]
-pub struct FetchOptions {
-    /// The folder in which the folder of the data set appears.
-    pub to: PathBuf,
-    /// Another source.
-    pub from: Option<From>,
-    /// The sha256 of that source, if it is another packing of the data, or of the file if none has been
-    /// published.
-    pub sha256: Option<Digest>,
-    /// Whether to go on where nothing vouches for a source.
-    pub unverified: bool,
-    /// All pictures rather than a selection.
-    pub full: bool,
-    /// One of [`Manifest::variants`]; the first by default.
-    pub variant: Option<String>,
-    /// Whether a folder that is there is replaced.
-    pub force: bool,
-    /// URLs that are asked first, for `URL/NAME/FILE`.
-    pub mirrors: Vec<String>,
-    /// The npm client.
-    pub npm: OsString,
-    /// How long to wait.
-    pub patience: Patience,
-    /// How much may be unpacked.
-    pub caps: Caps,
-}
-
-impl Default for FetchOptions {
-    /// Into `datasets`, from the usual place.
-    fn default() -> Self {
-        Self {
-            to: PathBuf::from("datasets"),
-            from: None,
-            sha256: None,
-            unverified: false,
-            full: false,
-            variant: None,
-            force: false,
-            mirrors: Vec::new(),
-            npm: OsString::from("npm"),
-            patience: Patience::default(),
-            caps: Caps::default(),
-        }
-    }
-}
 
 /// A data set that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -46,6 +46,7 @@ mod fetch;
 mod lock;
 pub mod manifest;
 mod npm;
+mod options;
 mod source;
 pub mod unpack;
 mod verify;
@@ -53,8 +54,9 @@ mod verify;
 pub use digest::Digest;
 pub use error::{FetchError, Result};
 pub use event::Event;
-pub use fetch::{FetchOptions, Fetched, From, fetch};
+pub use fetch::{Fetched, fetch};
 pub use manifest::Manifest;
+pub use options::{FetchOptions, From};
 pub use verify::{Verified, verify};
 
 /// The example of this crate's README, compiled and run.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::download::{Part, Size, download};
-use crate::fetch::{FetchOptions, From};
 use crate::manifest::RemoteFile;
+use crate::options::{FetchOptions, From};
 use crate::{Digest, Event, FetchError, Manifest, Result, npm};
 
 /// Who says that a file is the right one.

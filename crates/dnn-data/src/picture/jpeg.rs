@@ -56,17 +56,14 @@ fn decode(
 ) -> Result<Upright, PictureError> {
     let structure = jpeg_structure(bytes);
     check_frame(&structure)?;
+    let damaged = |reason: &str| PictureError::damaged(Format::Jpeg, reason);
     if strict && structure.end.is_none() {
-        return Err(PictureError::damaged(
-            Format::Jpeg,
-            "it is cut short: its end marker is missing",
-        ));
+        return Err(damaged("it is cut short: its end marker is missing"));
     }
     let plain = structure.is_plain();
     let readable = if plain { Cow::Borrowed(bytes) } else { with_plain_factors(bytes, &structure) };
     let mut decoder = decoder(&readable, strict);
     decoder.decode_headers().map_err(explain)?;
-    let damaged = |reason: &str| PictureError::damaged(Format::Jpeg, reason);
     let header = decoder.info().ok_or_else(|| damaged("it has no frame header"))?;
     let (width, height) = (u32::from(header.width), u32::from(header.height));
     // Three bytes a pixel, and six of coefficients where a scan does not hold a whole block.
