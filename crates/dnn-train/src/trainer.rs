@@ -112,7 +112,8 @@ impl fmt::Debug for BatchOrder {
 ///
 /// Regression, stopped early by the observer:
 /// ```
-/// ///
+/// use std::ops::ControlFlow;
+///
 /// use dnn_core::{Features, Purpose, RandomStream, Shape};
 /// use dnn_layers::{Activation, Head, Network};
 /// use dnn_train::{Event, Examples, Trainer};
