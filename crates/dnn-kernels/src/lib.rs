@@ -8,7 +8,7 @@
 //!
 //! | you want to | use |
 //! |---|---|
-//! | `W X + b` for few units or few examples, read as they lie | [`Kernels::linear`], [`Kernels::linear_bytes`] |
+//! | `W X + b` for few units or few examples, without rearranging anything first | [`Kernels::linear`], [`Kernels::linear_bytes`] |
 //! | `W X + b` for many examples | [`PackedWeights`] |
 //! | `C S` without the exact zeros of `C`, as in `dZ X^T` and `W^T dZ` | [`NonZeroIndex`] |
 //! | `X^T Y` of pixels, and products with it | [`gram`] |

@@ -1,7 +1,7 @@
 //! Layers, networks and their forward pass; model files.
 //!
-//! The one idea: a [`Network`] cannot be wrong. Its widths chain, its classes fit its head, and its
-//! scaling fits its pictures from the moment it is built or loaded, so that nothing inside needs to
+//! The one idea: a [`Network`] is checked once, when it is built or loaded: its layers fit one another, its
+//! classes fit its head (the function that it ends in), its scaling fits its pictures. Nothing inside needs to
 //! check again. It carries all that is needed to classify a picture: input shape, pixel scaling,
 //! class names, and where it came from.
 //!

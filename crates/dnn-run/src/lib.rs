@@ -15,7 +15,7 @@
 //! | compare runs | [`RunList`] |
 //!
 //! What it leaves out on purpose: command lines, progress bars and exit codes (`dnn-cli`). It prints nothing, and
-//! knows the time from the [`Clock`] that it is given alone.
+//! reads the time only from the [`Clock`] that it is given.
 //!
 //! # Examples
 //! What `dnn train DIR` does, and `dnn predict` after it:

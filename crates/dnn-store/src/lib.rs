@@ -4,7 +4,7 @@
 //! type) and a list of named tensors. This crate knows nothing of what they mean. The one idea is
 //! that *a file is whole or it is refused*: a hash covers every byte, every length is compared with
 //! the bytes that are really there before anything is allocated, and where a tensor lies follows
-//! from the table instead of being written down, so that holes and overlaps cannot be expressed.
+//! from the table instead of being written down, so that a file cannot declare gaps or overlaps.
 //!
 //! | task | function |
 //! |---|---|

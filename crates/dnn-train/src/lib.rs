@@ -1,6 +1,6 @@
 //! Learning: costs, the backward pass, gradient checks, optimisers, and the trainer.
 //!
-//! The one idea: the work of a step is cut by shape alone. Tiles of examples run forward and
+//! The one idea: how a step is cut into tasks depends on the shapes of its arrays alone, never on threads. Tiles of examples run forward and
 //! backward on their own, then each block of a gradient is summed over the tiles in one fixed
 //! order, so that a run gives the same bits on any number of threads.
 //!
@@ -11,7 +11,7 @@
 //! | train a network | [`Trainer::fit`] |
 //! | save a run and go on with it | [`Event::State`], [`Checkpoint`], [`Trainer::resume`] |
 //! | see how the engine goes about it | [`Trainer::plan`] |
-//! | see which form a full-batch run takes | [`Trainer::gram_plan`] |
+//! | see whether a full-batch run works on weights or on the Gram matrix of its examples | [`Trainer::gram_plan`] |
 //! | measure it | [`evaluate`], [`metrics()`] |
 //! | prove a gradient | [`check_gradients`] |
 //!
