@@ -30,7 +30,7 @@ pub struct FetchOptions {
     pub unverified: bool,
     /// All pictures rather than a selection.
     pub full: bool,
-    /// One of [`Manifest::variants`]; the first by default.
+    /// One of [`Manifest::variants`](crate::Manifest::variants); the first by default.
     pub variant: Option<String>,
     /// Whether a folder that is there is replaced.
     pub force: bool,
