@@ -80,7 +80,7 @@ mod tests {
                 "hard" => fs::hard_link(&precious, &lock_path).unwrap(),
                 _ => fs::write(&lock_path, content).unwrap(),
             }
-            let error = format!("{:#}", lock(path).unwrap_err());
+            let error = lock(path).unwrap_err().with_causes();
             let expected = match what {
                 "link" => "expected a regular file, found a link",
                 "hard" => "found a file that has other names (hard links)",
