@@ -251,8 +251,9 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             let least = T::min_positive_value().to_f64().unwrap_or(f64::MIN_POSITIVE);
             let rate = self.learning_rate(step, state).max(least);
             let of = StepOf { epoch, step, batch, rate };
+            let clock = self.trainer.clock.as_deref();
             let made = || self.step(network, state, work, of);
-            let (cost, others) = timer.step(|| with_spinning_workers(made));
+            let (cost, others) = timer.step(|| with_spinning_workers(clock, made));
             let cost = cost.map_err(|found| found.at(network, step, epoch, index + 1))?;
             state.progress.batches = index + 1;
             let flow = observer(Event::Step { epoch, step, batch: index + 1, cost });
@@ -289,8 +290,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         history: &mut History,
         observer: &mut Observer<'_>,
     ) -> ControlFlow<()> {
-        let trainer = self.trainer;
-        let progress = &mut state.progress;
+        let (trainer, progress) = (self.trainer, &mut state.progress);
         let rate = self.rate_of(progress.totals.steps(), progress.plateau.scale);
         let mut record = progress.totals.record(progress.epoch, rate, measured);
         let min_delta = trainer.early_stopping.map_or(0.0, |stopping| stopping.min_delta);
