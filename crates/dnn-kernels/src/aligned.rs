@@ -7,18 +7,32 @@ use crate::kernels::{Kernels, Number};
 use crate::path::KernelPath;
 use crate::prefetch::CACHE_LINE;
 
-/// Zeros that begin at a line of the cache.
+/// Bytes of a page of memory.
+const PAGE: usize = 4096;
+/// Bytes from which on an array begins at a page: parts of it, as long as a page, then lie in one page each, and not in
+/// two, of which a processor remembers only so many addresses.
+const LARGE: usize = 16 * PAGE;
+
+/// Zeros that begin at a line of the cache, or at a page if they are many.
 pub fn aligned_zeros<T: Number>(shape: (usize, usize)) -> Array2<T> {
     let count = shape.0 * shape.1;
-    let all: Array1<T> = Array1::zeros(count + CACHE_LINE / size_of::<T>());
-    let offset = all.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<T>());
+    let boundary = boundary::<T>(count);
+    let more = boundary / size_of::<T>();
+    let all: Array1<T> = Array1::zeros(count + more);
+    let offset = all.as_ptr().align_offset(boundary).min(more);
     let begins_at_a_line = all.slice_move(ndarray::s![offset..offset + count]);
     begins_at_a_line.into_shape_with_order(shape).expect("as many numbers")
 }
 
+/// Where so many numbers begin best.
+fn boundary<T>(count: usize) -> usize {
+    if count * size_of::<T>() < LARGE { CACHE_LINE } else { PAGE }
+}
+
 /// The same numbers row after row, from a line of the cache on; without a copy where they lie so already.
 pub fn into_aligned<T: Number>(values: Array2<T>) -> Array2<T> {
-    if values.is_standard_layout() && values.as_ptr().align_offset(CACHE_LINE) == 0 {
+    let boundary = boundary::<T>(values.len());
+    if values.is_standard_layout() && values.as_ptr().align_offset(boundary) == 0 {
         return values;
     }
     let mut aligned = aligned_zeros(values.dim());
@@ -85,6 +99,10 @@ mod tests {
             assert_eq!(into_aligned(made).as_ptr(), at, "moved for nothing");
         }
         assert_eq!(aligned_zeros::<f64>((0, 4)).dim(), (0, 4));
+        // 64 KiB and more begin at a page.
+        for made in [aligned_zeros::<f32>((128, 128)), into_aligned(Array2::zeros((1, 1 << 14)))] {
+            assert_eq!(made.as_ptr().align_offset(PAGE), 0);
+        }
         let mut memory = Vec::new();
         for count in [3, 1000, 5] {
             let numbers = aligned::<f64>(&mut memory, count);
