@@ -12,6 +12,7 @@ use std::fmt;
 
 use ndarray::{ArrayView2, ArrayViewMut2, NdFloat};
 
+use crate::convolution::{self, Taps};
 use crate::entry::ListsMut;
 use crate::gram::{PANEL, SumOfRows};
 use crate::operands::{DenseRows, Linear, SparseRows};
@@ -119,6 +120,52 @@ pub trait Kernels<T: Number>: Copy + fmt::Debug + Send + Sync + 'static {
     fn add_rows(_: KernelPath, sum: SumOfRows<'_, T>, out: &mut [f64; PANEL]) {
         gram::rows::plain(sum, out);
     }
+
+    /// `out = W * x + b`, a convolution of one picture and one group: see [`Convolution`](crate::Convolution).
+    ///
+    /// # Panics
+    /// If the picture, the weights, the bias or `out` are shorter than what is reached.
+    fn convolve(
+        _: KernelPath,
+        taps: &Taps,
+        x: &[T],
+        weights: &[T],
+        bias: Option<&[T]>,
+        out: &mut [T],
+    ) {
+        convolution::plain_product(taps, x, weights, bias, out);
+    }
+
+    /// `sums += x^T * dz`, what one picture gives to the gradient of the weights of one group.
+    ///
+    /// # Panics
+    /// If the picture, its gradient or the sums are shorter than what is reached.
+    fn convolution_gradient(_: KernelPath, taps: &Taps, x: &[T], dz: &[T], sums: &mut [T]) {
+        convolution::plain_gradient(taps, x, dz, sums);
+    }
+
+    /// [`convolve`](Self::convolve) where each unit reads its own channel alone.
+    ///
+    /// # Panics
+    /// As of [`convolve`](Self::convolve).
+    fn depthwise(
+        _: KernelPath,
+        taps: &Taps,
+        x: &[T],
+        weights: &[T],
+        bias: Option<&[T]>,
+        out: &mut [T],
+    ) {
+        convolution::depthwise(taps, x, weights, bias, out);
+    }
+
+    /// [`convolution_gradient`](Self::convolution_gradient) where each unit reads its own channel alone.
+    ///
+    /// # Panics
+    /// As of [`convolution_gradient`](Self::convolution_gradient).
+    fn depthwise_gradient(_: KernelPath, taps: &Taps, x: &[T], dz: &[T], sums: &mut [T]) {
+        convolution::depthwise_gradient(taps, x, dz, sums);
+    }
 }
 
 /// The kernels for `f32`.
@@ -161,6 +208,42 @@ impl Kernels<f32> for F32Kernels {
 
     fn transpose(path: KernelPath, values: ArrayView2<'_, f32>, out: ArrayViewMut2<'_, f32>) {
         transpose::by_vectors(path, values, out);
+    }
+
+    fn convolve(
+        path: KernelPath,
+        taps: &Taps,
+        x: &[f32],
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        out: &mut [f32],
+    ) {
+        convolution::product_by_vectors(path, taps, x, weights, bias, out);
+    }
+
+    fn convolution_gradient(
+        path: KernelPath,
+        taps: &Taps,
+        x: &[f32],
+        dz: &[f32],
+        sums: &mut [f32],
+    ) {
+        convolution::gradient_by_vectors(path, taps, x, dz, sums);
+    }
+
+    fn depthwise(
+        path: KernelPath,
+        taps: &Taps,
+        x: &[f32],
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        out: &mut [f32],
+    ) {
+        convolution::depthwise_by_vectors(path, taps, x, weights, bias, out);
+    }
+
+    fn depthwise_gradient(path: KernelPath, taps: &Taps, x: &[f32], dz: &[f32], sums: &mut [f32]) {
+        convolution::depthwise_gradient_by_vectors(path, taps, x, dz, sums);
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `W X + b` for few units or few examples, without rearranging anything first | [`Kernels::linear`], [`Kernels::linear_bytes`] |
 //! | `W X + b` for many examples | [`PackedWeights`] |
 //! | `C S` without the exact zeros of `C`, as in `dZ X^T` and `W^T dZ` | [`NonZeroIndex`] |
+//! | convolutions and their gradients, a picture at a time | [`Convolution`] |
 //! | `X^T Y` of pixels, and products with it | [`gram`] |
 //! | a matrix with rows and columns exchanged | [`Kernels::transpose`], [`TransposeBuffer`] |
 //! | a loop of your own, compiled for each instruction set | [`PlainLoop`], [`KernelPath::vectorized`] |
@@ -34,6 +35,7 @@
 )]
 
 mod aligned;
+mod convolution;
 mod dispatch;
 mod dot;
 mod entry;
@@ -53,6 +55,7 @@ mod test_support;
 mod transpose;
 
 pub use aligned::{TransposeBuffer, aligned, aligned_zeros, into_aligned};
+pub use convolution::{Convolution, Geometry, Taps};
 pub use dispatch::PlainLoop;
 pub use entry::{CHUNK, Entry, Lists, ListsMut};
 pub use finite::all_finite;

@@ -11,6 +11,7 @@ impl Simd for Portable {
     const LANES: usize = 8;
     const ROWS: usize = 2;
     const EXAMPLES: usize = 1;
+    const PIXELS: usize = 4;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self::V {

@@ -22,6 +22,9 @@ pub(crate) trait Simd: Copy {
     const ROWS: usize;
     /// Examples that a block of [`dot`](crate::dot) keeps in registers beside 4 rows of weights.
     const EXAMPLES: usize;
+    /// Pixels, or taps, that a block of [a convolution](crate::convolution) keeps in registers, 2 vectors of units of
+    /// each.
+    const PIXELS: usize;
 
     /// All lanes this number.
     unsafe fn splat(value: f32) -> Self::V;

@@ -21,6 +21,7 @@ impl Simd for Avx2 {
     const LANES: usize = 8;
     const ROWS: usize = 3;
     const EXAMPLES: usize = 3;
+    const PIXELS: usize = 6;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self::V {

@@ -30,6 +30,7 @@ impl Simd for Avx512 {
     const LANES: usize = 16;
     const ROWS: usize = 6;
     const EXAMPLES: usize = 6;
+    const PIXELS: usize = 12;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self::V {
