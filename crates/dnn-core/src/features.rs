@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use dnn_kernels::{KernelPath, PlainLoop, all_finite, prefetch};
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, s};
 
 use crate::pixel_scaling::{Affine, REPEATS};
 use crate::{Columns, CoreError, Element, PixelScaling};
@@ -117,6 +117,23 @@ impl<T: Element> Features<'_, T> {
                 write(*values, rows, columns, out, convert);
             }
         }
+    }
+
+    /// One example as numbers: where it lies, if it lies so, else in `memory`.
+    ///
+    /// # Panics
+    /// If there is no such column.
+    pub fn example<'s>(&'s self, column: usize, memory: &'s mut Vec<T>) -> &'s [T] {
+        if let Self::Real(values) = self
+            && let Some(example) = values.index_axis_move(Axis(1), column).to_slice()
+        {
+            return example;
+        }
+        memory.resize(self.width(), T::zero());
+        let out = ArrayViewMut2::from_shape((1, self.width()), &mut memory[..]);
+        let columns = Columns::Run { start: column, len: 1 };
+        self.write_examples(0..self.width(), columns, out.expect("of this size"));
+        memory
     }
 
     /// The largest size of a number.

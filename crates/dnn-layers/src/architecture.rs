@@ -67,7 +67,7 @@ impl Architecture {
             if !has_numbers && !kind.takes_features() {
                 return Err(refuse(CoreError::Invalid {
                     what: "its place",
-                    expected: "one after a dense layer, which takes the inputs of the network",
+                    expected: "one after a dense layer or a convolution, which take the inputs of the network",
                     found: "none before it".to_owned(),
                 }));
             }

@@ -175,7 +175,7 @@ fn every_kind() -> Network<f32> {
         .unwrap();
     let (fit, filter) = ("crop".to_owned(), "lanczos".to_owned());
     network.set_preprocessing(Preprocessing { fit, filter });
-    assert_eq!(network.set_frozen("dense1.", true), 2);
+    assert_eq!(network.set_frozen("conv1.", true), 2);
     network
 }
 
@@ -329,7 +329,7 @@ fn what_this_version_does_not_know_is_named() {
     let newer = "which this version of dnn does not know (it knows";
     let unknown = message_after(|it| it.layers[1] = record("conv2d", (3_u64, 3_u64, 8_u64)));
     assert!(
-        unknown.starts_with(&format!("model file: layer 2 is of kind `conv2d`, {newer} dense, "))
+        unknown.starts_with(&format!("model file: layer 2 is of kind `conv2d`, {newer} conv, "))
     );
     assert!(unknown.ends_with("); a newer version wrote the file: read it with that one"));
     assert!(

@@ -9,7 +9,7 @@ use ndarray::{Array2, ShapeBuilder};
 use serde::Serialize;
 
 use crate::engine::plan::FirstLayerBy::{NonZeroInputs, Units, Weights};
-use crate::engine::plan::{GROUP_TILE, block_width, first_layer_by, group, tile_width};
+use crate::engine::plan::{GROUP_TILE, begins_dense, block_width, first_layer_by, group, tile_of};
 use crate::{Clip, Examples, Optimizer, Trainer};
 
 /// How the engine goes about the steps of a run: a function of shapes and settings, not of threads.
@@ -135,7 +135,8 @@ impl Trainer {
         let layers = network.tensors().iter().filter(drawn).map(|tensor| {
             let weights @ (units, inputs) = tensor.values().dim();
             let first = first_layer_by::<T>(weights, batch, zeros);
-            let first = if tensor.layer() == network.first_layer() { first } else { Weights };
+            let is_first = tensor.layer() == network.first_layer() && begins_dense(network);
+            let first = if is_first { first } else { Weights };
             let forward = match first {
                 NonZeroInputs => "by weights laid out for each step, without inputs that are 0",
                 Units if in_place => "by units, before the tiles",
@@ -148,7 +149,7 @@ impl Trainer {
             batch,
             tile: match group {
                 Some(_) => GROUP_TILE,
-                None => tile_width(network.parameter_count(), batch),
+                None => tile_of(network, batch),
             },
             group,
             stored_because: stored_because::<T>(self)

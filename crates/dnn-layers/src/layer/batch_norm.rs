@@ -4,12 +4,14 @@ use dnn_core::{CoreError, Element, Shape};
 use ndarray::{Array1, ArrayView1, ArrayView2, ArrayViewMut2, Zip};
 use serde::{Deserialize, Serialize};
 
+use super::channels::{by_channel, by_channel_mut};
 use super::statistics::RunningMut;
 use super::{BatchStatistics, Buffers, Forward, Layer, Mode, Step, invalid};
 use crate::tensor::{Initial, ParameterSpec, Tensor};
 
 /// `gamma X_hat + beta`, where `X_hat` is what the layer is given, less its mean and over its deviation, unit by
-/// unit: those of the batch in training, running averages of them in prediction.
+/// unit: those of the batch in training, running averages of them in prediction. Of pictures, each channel is a unit,
+/// whose mean is that of all places of all examples.
 ///
 /// | array | shape | before training | |
 /// |---|---|---|---|
@@ -54,9 +56,6 @@ impl<T: Element> Forward<T> for BatchNorm {
         if !within(self.epsilon) {
             return invalid("epsilon of batch normalisation", expected, self.epsilon);
         }
-        if input.height * input.width != 1 {
-            return invalid("input of batch normalisation", "the units of a dense layer", input);
-        }
         Ok(input)
     }
 
@@ -76,7 +75,8 @@ impl<T: Element> Forward<T> for BatchNorm {
 
     /// Training keeps `X_hat`.
     fn buffers(&self, input: Shape, mode: Mode) -> Buffers {
-        let kept = if mode == Mode::Training { input.channels } else { 0 };
+        let numbers = input.height * input.width * input.channels;
+        let kept = if mode == Mode::Training { numbers } else { 0 };
         Buffers { output: true, kept }
     }
 
@@ -93,7 +93,9 @@ impl<T: Element> Forward<T> for BatchNorm {
         else {
             unreachable!("batch normalisation has four arrays")
         };
-        let (x, scale, shift) = (input.numbers(), scale.unit(), shift.unit());
+        let units = scale.values().nrows();
+        let (x, output) = (by_channel(input.numbers(), units), by_channel_mut(output, units));
+        let (scale, shift) = (scale.unit(), shift.unit());
         let running = (mean.unit(), variance.unit());
         let (mean, variance) = match given.statistics {
             Some(BatchStatistics { mean, variance }) => (mean.view(), variance.view()),
@@ -105,7 +107,7 @@ impl<T: Element> Forward<T> for BatchNorm {
             let shift = &shift - &(&mean * &scale);
             return scale_and_shift(x, scale.view(), shift.view(), output);
         }
-        let mut normalized = kept;
+        let mut normalized = by_channel_mut(kept, units);
         Zip::from(normalized.columns_mut()).and(x.columns()).for_each(|mut to, from| {
             Zip::from(&mut to)
                 .and(from)

@@ -5,29 +5,41 @@
 //! (`docs/adding-a-layer.md`).
 
 mod activation;
+mod average_pool;
 mod batch_norm;
+mod channels;
+mod conv;
 mod dense;
 mod dropout;
 mod flatten;
+mod global_pool;
+mod max_pool;
 mod scale;
 mod statistics;
+mod window;
 
 use dnn_core::{Columns, CoreError, Element, Features, Shape};
-use dnn_kernels::PackedScratch;
+use dnn_kernels::{Convolution, PackedScratch};
 use dnn_store::{Record, StoreError};
 use ndarray::{ArrayView2, ArrayViewMut2};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use self::activation::Activation;
+pub use self::average_pool::AveragePool2d;
 pub use self::batch_norm::BatchNorm;
 pub(crate) use self::batch_norm::as_scale_and_shift;
+pub use self::channels::{by_channel, by_channel_mut};
+pub use self::conv::Conv2d;
 pub(crate) use self::dense::linear_into;
 pub use self::dense::{Dense, DenseBy};
 pub use self::dropout::Dropout;
 pub use self::flatten::Flatten;
+pub use self::global_pool::{GlobalPool, PoolBy};
+pub use self::max_pool::MaxPool2d;
 pub use self::scale::Scale;
 pub use self::statistics::BatchStatistics;
+pub use self::window::{Padding, Places, Window};
 
 use crate::tensor::{ParameterSpec, Tensor};
 
@@ -48,16 +60,28 @@ pub enum Layer {
     Flatten(Flatten),
     /// Multiplies each unit by a factor and adds an offset, both learned.
     Scale(Scale),
+    /// Every unit sees a window of the picture at a time.
+    Conv2d(Conv2d),
+    /// The largest number of each window, channel by channel.
+    MaxPool2d(MaxPool2d),
+    /// The mean of each window, channel by channel.
+    AveragePool2d(AveragePool2d),
+    /// One or two numbers for each channel of the whole picture.
+    GlobalPool(GlobalPool),
 }
 
 impl Layer {
     /// One of every kind, in an order in which they can follow one another.
-    pub const KINDS: [Self; 6] = [
-        Self::Dense(Dense { units: 8 }),
+    pub const KINDS: [Self; 10] = [
+        Self::Conv2d(Conv2d::same(6, 3)),
         Self::BatchNorm(BatchNorm { momentum: 0.1, epsilon: 1e-5 }),
         Self::Activation(Activation::Tanh),
-        Self::Dropout(Dropout { rate: 0.25 }),
+        Self::MaxPool2d(MaxPool2d { window: Window::square(2, 1, Padding::Same) }),
+        Self::AveragePool2d(AveragePool2d { window: Window::square(3, 2, Padding::Same) }),
+        Self::GlobalPool(GlobalPool { by: PoolBy::Both }),
         Self::Flatten(Flatten {}),
+        Self::Dense(Dense { units: 8 }),
+        Self::Dropout(Dropout { rate: 0.25 }),
         Self::Scale(Scale {}),
     ];
 
@@ -70,6 +94,10 @@ impl Layer {
             Self::Dropout(layer) => layer,
             Self::Flatten(layer) => layer,
             Self::Scale(layer) => layer,
+            Self::Conv2d(layer) => layer,
+            Self::MaxPool2d(layer) => layer,
+            Self::AveragePool2d(layer) => layer,
+            Self::GlobalPool(layer) => layer,
         }
     }
 
@@ -200,6 +228,8 @@ impl<L: Serialize + DeserializeOwned + Into<Layer>> AsRecord for L {
 /// What a layer is given, and where its output goes.
 pub(crate) struct Step<'s, 'x, 'g, T> {
     pub(crate) tensors: &'s [Tensor<T>],
+    /// The shape of an example of the input.
+    pub(crate) shape: Shape,
     pub(crate) input: Input<'s, 'x, T>,
     /// `(n, m)`.
     pub(crate) output: ArrayViewMut2<'s, T>,
@@ -257,6 +287,7 @@ impl<T> Default for Given<'_, T> {
 pub(crate) struct Scratch<T> {
     pub(crate) features: Vec<T>,
     pub(crate) packed: PackedScratch<T>,
+    pub(crate) convolution: Convolution<T>,
 }
 
 /// Refuses a number of a layer.
@@ -282,6 +313,10 @@ mod tests {
             Layer::Dropout(_),
             Layer::Flatten(_),
             Layer::Scale(_),
+            Layer::Conv2d(_),
+            Layer::MaxPool2d(_),
+            Layer::AveragePool2d(_),
+            Layer::GlobalPool(_),
         );
     }
 }

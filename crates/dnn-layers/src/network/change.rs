@@ -1,11 +1,11 @@
 //! Networks that are changed as a whole.
 
 use dnn_core::{CoreError, Element};
-use ndarray::Axis;
+use ndarray::{Array1, Axis};
 
 use crate::architecture::Architecture;
 use crate::layer::as_scale_and_shift;
-use crate::{Head, Layer, Network, NetworkError, Tensor};
+use crate::{Head, Initial, Layer, Network, NetworkError, ParameterSpec, Tensor};
 
 /// What becomes of an output: `scale * output + shift`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -109,8 +109,8 @@ impl<T: Element> Network<T> {
         Ok(())
     }
 
-    /// The same function with fewer layers: each batch normalisation right after a dense layer becomes a part of
-    /// its weights, by the running statistics, and what prediction does not notice (dropout) goes.
+    /// The same function with fewer layers: each batch normalisation right after a dense layer or a convolution becomes
+    /// a part of its weights, by the running statistics, and what prediction does not notice (dropout) goes.
     ///
     /// # Examples
     /// ```
@@ -132,15 +132,16 @@ impl<T: Element> Network<T> {
         let (mut layers, mut arrays): (Vec<Layer>, Vec<Vec<Tensor<T>>>) = (Vec::new(), Vec::new());
         for (l, layer) in self.layers().iter().enumerate() {
             match (layer, layers.last(), arrays.last_mut()) {
-                (Layer::BatchNorm(norm), Some(Layer::Dense(_)), Some(dense)) => {
-                    let [scale, shift] = as_scale_and_shift(norm, self.layer_tensors(l));
-                    let (scale, shift) = (scale.insert_axis(Axis(1)), shift.insert_axis(Axis(1)));
-                    let [weights, bias] = &mut dense[..] else {
-                        unreachable!("a dense layer has weights and a bias")
-                    };
-                    *weights.array_mut() *= &scale;
-                    let bias = bias.array_mut();
-                    *bias = &*bias * &scale + &shift;
+                (
+                    Layer::BatchNorm(norm),
+                    Some(Layer::Dense(_) | Layer::Conv2d(_)),
+                    Some(linear),
+                ) => {
+                    let by = as_scale_and_shift(norm, self.layer_tensors(l));
+                    scale_and_shift(linear, by);
+                    if let Some(Layer::Conv2d(conv)) = layers.last_mut() {
+                        conv.bias = true;
+                    }
                 }
                 _ if layer.is_for_training_alone() => {}
                 _ => {
@@ -180,5 +181,22 @@ impl<T: Element> Network<T> {
     fn last_tensors_mut(&mut self) -> &mut [Tensor<T>] {
         let last = self.ranges.last().cloned().unwrap_or(0..0);
         &mut self.tensors[last]
+    }
+}
+
+/// Puts a scale and a shift of each unit into the weights and the bias of the layer before, which gets a bias if it has
+/// none.
+fn scale_and_shift<T: Element>(linear: &mut Vec<Tensor<T>>, by: [Array1<T>; 2]) {
+    let [scale, shift] = by.map(|it| it.insert_axis(Axis(1)));
+    let [weights, bias @ ..] = &mut linear[..] else {
+        unreachable!("a layer of products has weights")
+    };
+    *weights.array_mut() *= &scale;
+    if let [bias] = bias {
+        let bias = bias.array_mut();
+        *bias = &*bias * &scale + &shift;
+    } else {
+        let spec = ParameterSpec::for_each_unit("bias", shift.nrows(), Initial::Zeros);
+        linear.push(Tensor::new("conv", 0, spec, shift));
     }
 }

@@ -127,7 +127,8 @@ impl<T: Element> Network<T> {
             let LayerViews { input, output, kept, scratch } = caches.views(layer);
             let input = input.map_or(Input::Features { x, columns }, Input::Numbers);
             let tensors = self.layer_tensors(layer);
-            let step = Step { tensors, input, output, kept, scratch, given };
+            let shape = self.layer_input(layer);
+            let step = Step { tensors, shape, input, output, kept, scratch, given };
             self.layers()[layer].forward::<T>().forward(step);
         }
         if layer + 1 == self.layers().len()

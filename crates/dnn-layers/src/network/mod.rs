@@ -314,6 +314,8 @@ impl<T: Element> Network<T> {
     /// # Panics
     /// If there is no such layer, or the lengths differ.
     pub fn update_running(&mut self, layer: usize, batch: &BatchStatistics<T>, m: usize) {
+        let Shape { height, width, .. } = self.layer_input(layer);
+        let m = m * height * width;
         let tensors = &mut self.tensors[self.ranges[layer].clone()];
         self.architecture.layers[layer].forward::<T>().update_running(tensors, batch, m);
     }

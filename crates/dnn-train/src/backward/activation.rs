@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayView2};
 use super::{Backward, BackwardStep};
 
 impl<T: Element> Backward<T> for Activation {
-    fn input_gradient(&self, step: BackwardStep<'_, T>) {
+    fn input_gradient(&self, step: BackwardStep<'_, '_, T>) {
         let BackwardStep { input, output, gradient, .. } = step;
         self.apply_derivative(
             input.expect("an activation has numbers before it"),

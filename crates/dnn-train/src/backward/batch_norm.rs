@@ -17,12 +17,12 @@ impl<T: Element> Backward<T> for BatchNorm {
     }
 
     /// [`batch_gradient`](Backward::batch_gradient) has done it.
-    fn input_gradient(&self, _: BackwardStep<'_, T>) {}
+    fn input_gradient(&self, _: BackwardStep<'_, '_, T>) {}
 
     /// Mean and variance of what the layer is given.
     fn batch_statistics(&self, batch: &mut Batch<'_, T>, statistics: &mut BatchStatistics<T>) {
-        let (layer, m) = (batch.layer(), batch.examples() as f64);
-        let units = statistics.mean.len();
+        let (layer, units) = (batch.layer(), statistics.mean.len());
+        let m = batch.numbers(units) as f64;
         let means = batch.sums(units, |tile| [tile.input(layer); 2], |_, x, _| [x, 0.0]);
         let means: Vec<f64> = means.into_iter().map(|[sum, _]| sum / m).collect();
         // In two passes: the difference of two large sums would lose the small variances.
@@ -50,9 +50,9 @@ impl<T: Element> Backward<T> for BatchNorm {
         gradients: &mut [Array2<T>],
         share: T,
     ) {
-        let (layer, m) = (batch.layer(), batch.examples());
         let gamma = tensors[0].values();
         let gamma = gamma.column(0);
+        let (layer, m) = (batch.layer(), batch.numbers(gamma.len()));
         let epsilon = T::from_f64(self.epsilon);
         let inverse = statistics.variance.mapv(|it| T::one() / (it + epsilon).sqrt());
         let scale = inverse * gamma;
@@ -63,7 +63,7 @@ impl<T: Element> Backward<T> for BatchNorm {
         );
         let means: Vec<[T; 2]> =
             sums.iter().map(|sum| sum.map(|sum| T::from_f64(sum) * share_of::<T>(m))).collect();
-        batch.set_input_gradients(|unit, dz, x_hat| {
+        batch.set_input_gradients(gamma.len(), |unit, dz, x_hat| {
             let [dz_x_hat_mean, dz_mean] = means[unit];
             scale[unit] * (dz - dz_mean - x_hat * dz_x_hat_mean)
         });

@@ -17,7 +17,7 @@ impl<T: Element> Backward<T> for Dense {
         false
     }
 
-    fn input_gradient(&self, step: BackwardStep<'_, T>) {
+    fn input_gradient(&self, step: BackwardStep<'_, '_, T>) {
         let BackwardStep { tensors, gradient, input_gradient: Some(to), non_zero, .. } = step
         else {
             return;

@@ -6,7 +6,7 @@ use dnn_layers::Dropout;
 use super::{Backward, BackwardStep};
 
 impl<T: Element> Backward<T> for Dropout {
-    fn input_gradient(&self, step: BackwardStep<'_, T>) {
+    fn input_gradient(&self, step: BackwardStep<'_, '_, T>) {
         let BackwardStep { kept: factors, mut gradient, .. } = step;
         // Without factors nothing was dropped.
         if factors.nrows() > 0 {

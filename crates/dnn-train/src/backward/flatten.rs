@@ -6,5 +6,5 @@ use dnn_layers::Flatten;
 use super::{Backward, BackwardStep};
 
 impl<T: Element> Backward<T> for Flatten {
-    fn input_gradient(&self, _: BackwardStep<'_, T>) {}
+    fn input_gradient(&self, _: BackwardStep<'_, '_, T>) {}
 }

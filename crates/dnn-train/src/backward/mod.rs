@@ -4,16 +4,20 @@
 //! To add a kind: its file, and an arm in [`backward`] (`docs/adding-a-layer.md`).
 
 mod activation;
+mod average_pool;
 mod batch_norm;
+mod conv;
 mod dense;
 mod dropout;
 mod flatten;
+mod global_pool;
+mod max_pool;
 mod model;
 mod scale;
 
-use dnn_core::Element;
-use dnn_kernels::NonZeroIndex;
-use dnn_layers::{BatchStatistics, Layer, Tensor};
+use dnn_core::{Element, Shape};
+use dnn_kernels::{Convolution, NonZeroIndex};
+use dnn_layers::{BatchStatistics, ForwardInputs, Layer, Tensor};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
 pub use self::activation::{relu_backward, sigmoid_backward};
@@ -32,6 +36,10 @@ pub(crate) fn backward<T: Element>(layer: &Layer) -> &dyn Backward<T> {
         Layer::Dropout(layer) => layer,
         Layer::Flatten(layer) => layer,
         Layer::Scale(layer) => layer,
+        Layer::Conv2d(layer) => layer,
+        Layer::MaxPool2d(layer) => layer,
+        Layer::AveragePool2d(layer) => layer,
+        Layer::GlobalPool(layer) => layer,
     }
 }
 
@@ -63,10 +71,11 @@ pub(crate) trait Backward<T: Element> {
     }
 
     /// From the gradient of what the layer gives to that of what it is given, for the examples of a tile.
-    fn input_gradient(&self, step: BackwardStep<'_, T>);
+    fn input_gradient(&self, step: BackwardStep<'_, '_, T>);
 
     /// Adds what the examples of a tile give to the gradient of the layer's arrays; by [`GradientBy::Group`].
-    fn add_parameter_gradient(&self, _step: &BackwardStep<'_, T>, _sums: &mut [Array2<T>]) {}
+    fn add_parameter_gradient(&self, _step: &mut BackwardStep<'_, '_, T>, _sums: &mut [Array2<T>]) {
+    }
 
     /// What the way forward needs to know of the batch; by [`GradientBy::WholeBatch`].
     fn batch_statistics(&self, _batch: &mut Batch<'_, T>, _statistics: &mut BatchStatistics<T>) {}
@@ -85,10 +94,14 @@ pub(crate) trait Backward<T: Element> {
 }
 
 /// What is known of a layer's examples on the way back.
-pub(crate) struct BackwardStep<'s, T> {
+pub(crate) struct BackwardStep<'s, 'x, T> {
     pub(crate) tensors: &'s [Tensor<T>],
+    /// The shape of an example of the input.
+    pub(crate) shape: Shape,
     /// What the layer was given, unless that were the inputs of the network.
     pub(crate) input: Option<ArrayView2<'s, T>>,
+    /// The inputs of the network.
+    pub(crate) inputs: ForwardInputs<'s, 'x, T>,
     pub(crate) output: ArrayView2<'s, T>,
     /// What it kept of its way forward.
     pub(crate) kept: ArrayView2<'s, T>,
@@ -98,6 +111,15 @@ pub(crate) struct BackwardStep<'s, T> {
     pub(crate) input_gradient: Option<ArrayViewMut2<'s, T>>,
     /// Memory for listing what of a gradient is not zero.
     pub(crate) non_zero: &'s mut NonZeroIndex<T>,
+    pub(crate) convolution: &'s mut ConvolutionMemory<T>,
+}
+
+/// What convolutions go back in.
+#[derive(Debug, Default)]
+pub(crate) struct ConvolutionMemory<T> {
+    pub(crate) products: Convolution<T>,
+    /// An example of the network's inputs as numbers.
+    pub(crate) example: Vec<T>,
 }
 
 /// `1 / m`, the share of one example in the mean.

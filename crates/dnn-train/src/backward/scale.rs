@@ -11,7 +11,7 @@ impl<T: Element> Backward<T> for Scale {
         GradientBy::Group
     }
 
-    fn add_parameter_gradient(&self, step: &BackwardStep<'_, T>, sums: &mut [Array2<T>]) {
+    fn add_parameter_gradient(&self, step: &mut BackwardStep<'_, '_, T>, sums: &mut [Array2<T>]) {
         let (Some(x), [scale, shift]) = (step.input, sums) else {
             unreachable!("scaling has two arrays, and numbers before it")
         };
@@ -26,7 +26,7 @@ impl<T: Element> Backward<T> for Scale {
         }
     }
 
-    fn input_gradient(&self, step: BackwardStep<'_, T>) {
+    fn input_gradient(&self, step: BackwardStep<'_, '_, T>) {
         let BackwardStep { tensors, mut gradient, .. } = step;
         let scale = tensors[0].values();
         for mut dy in gradient.columns_mut() {

@@ -19,12 +19,14 @@ impl<T: Element> Batch<'_, T> {
         self.layer
     }
 
-    /// How many examples there are.
-    pub(crate) fn examples(&self) -> usize {
-        self.examples
+    /// How many numbers each unit has: of pictures, each channel is a unit.
+    pub(crate) fn numbers(&self, units: usize) -> usize {
+        let places =
+            self.tiles.first().map_or(1, |tile| tile.input(self.layer).nrows() / units.max(1));
+        self.examples * places
     }
 
-    /// Sums one or two numbers of each entry over all examples: for each unit those that `of` gives for the
+    /// Sums one or two numbers of each entry over all examples and places: for each unit those that `of` gives for the
     /// unit and its entry in the two arrays, which `arrays` names.
     pub(crate) fn sums(
         &mut self,
@@ -37,10 +39,16 @@ impl<T: Element> Batch<'_, T> {
             sums[..units].fill([0.0; 2]);
             let [first, second] = arrays(tile);
             for (first, second) in first.columns().into_iter().zip(second.columns()) {
-                for (unit, sum) in sums[..units].iter_mut().enumerate() {
-                    let [a, b] = of(unit, first[unit].into(), second[unit].into());
-                    sum[0] += a;
-                    sum[1] += b;
+                let (Some(first), Some(second)) = (first.to_slice(), second.to_slice()) else {
+                    unreachable!("examples in one piece")
+                };
+                for (first, second) in first.chunks_exact(units).zip(second.chunks_exact(units)) {
+                    let numbers = first.iter().zip(second).zip(&mut sums[..units]);
+                    for (unit, ((&first, &second), sum)) in numbers.enumerate() {
+                        let [a, b] = of(unit, first.into(), second.into());
+                        sum[0] += a;
+                        sum[1] += b;
+                    }
                 }
             }
             tile.sums = sums;
@@ -57,8 +65,12 @@ impl<T: Element> Batch<'_, T> {
 
     /// Sets the gradient of what the layer is given to what `rule` makes of unit, the gradient of what it gives, and
     /// what it kept.
-    pub(crate) fn set_input_gradients(&mut self, rule: impl Fn(usize, T, T) -> T + Sync) {
+    pub(crate) fn set_input_gradients(
+        &mut self,
+        units: usize,
+        rule: impl Fn(usize, T, T) -> T + Sync,
+    ) {
         let layer = self.layer;
-        self.tiles.par_iter_mut().for_each(|tile| tile.set_input_gradient(layer, &rule));
+        self.tiles.par_iter_mut().for_each(|tile| tile.set_input_gradient(layer, units, &rule));
     }
 }

@@ -12,7 +12,7 @@ use dnn_layers::{DenseBy, Network};
 use ndarray::{Array2, Axis, ShapeBuilder, s};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-use super::plan::{FirstLayerBy, first_layer_by, first_weights};
+use super::plan::{FirstLayerBy, begins_dense, first_layer_by, first_weights};
 
 /// Units of a task, where `Z` is made in parallel over units.
 const UNITS: usize = 32;
@@ -36,6 +36,9 @@ impl<T: Element> FirstLayer<T> {
     /// For steps on up to `batch` examples like these.
     pub(super) fn new(network: &Network<T>, batch: usize, x: &Features<'_, T>) -> Self {
         let mut made = Self { layer: network.first_layer(), ..Self::by_weights() };
+        if !begins_dense(network) {
+            return made;
+        }
         let weights @ (units, inputs) = first_weights(network);
         match first_layer_by::<T>(weights, batch, x.share_of_zeros()) {
             FirstLayerBy::Weights => {}

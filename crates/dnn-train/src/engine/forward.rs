@@ -65,6 +65,7 @@ impl<T: Element> Engine<T> {
             let last = index + 1 == self.segments.len();
             tiles.par_iter_mut().enumerate().for_each(|(index, tile)| {
                 let positions = positions(index, width, &batch);
+                tile.positions = positions.clone();
                 for l in segment.clone() {
                     let known = Known { first_layer, statistics, masks };
                     tile.forward_layer(context, l, known, positions.clone());

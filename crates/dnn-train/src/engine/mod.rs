@@ -114,7 +114,7 @@ impl<T: Element> Engine<T> {
     }
 
     fn with_tiles(network: &Network<T>, batch: usize, purpose: Use) -> Self {
-        let width = plan::tile_width(network.parameter_count(), batch);
+        let width = plan::tile_of(network, batch);
         Self::with_tiles_of(network, width, batch, purpose)
     }
 
@@ -123,7 +123,7 @@ impl<T: Element> Engine<T> {
         let tile = |_| Tile::new(network, tile_width, purpose, &places);
         let segments = plan::segments(network);
         let standard = |segment: &Range<usize>| {
-            BatchStatistics::standard(tile::size(network.layer_output(segment.start)))
+            BatchStatistics::standard(network.layer_output(segment.start).channels)
         };
         Self {
             tile_width,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use dnn_core::{Element, FEATURE_BLOCK};
+use dnn_core::{Element, FEATURE_BLOCK, Shape};
 use dnn_kernels::{Kernels, PackedWeights};
 use dnn_layers::Network;
 use dnn_store::fallible_allocation;
@@ -42,15 +42,43 @@ pub(crate) fn tile_width(parameters: usize, batch: usize) -> usize {
     batch.div_ceil(8).max(worthwhile).next_multiple_of(8).min(256).min(batch.max(1))
 }
 
+/// Numbers of all layers for the pictures of a tile, about, which stay near a processor on their way forward and back;
+/// and the most tiles of a batch, each of which has sums of its own.
+const TILE_NUMBERS: usize = 1 << 18;
+const MOST_TILES: usize = 64;
+
+/// The number of examples per tile of this network: of pictures, as few as keep a core busy.
+pub(crate) fn tile_of<T: Element>(network: &Network<T>, batch: usize) -> usize {
+    if !has_pictures(network) {
+        return tile_width(network.parameter_count(), batch);
+    }
+    (TILE_NUMBERS / units(network).max(1)).max(batch.div_ceil(MOST_TILES)).clamp(1, batch.max(1))
+}
+
+/// Whether a layer gives pictures, and not units alone.
+fn has_pictures<T: Element>(network: &Network<T>) -> bool {
+    (0..network.layers().len()).any(|l| is_picture(network.layer_output(l)))
+}
+
+fn is_picture(shape: Shape) -> bool {
+    shape.height * shape.width > 1
+}
+
 /// The number of features per block of the gradient of a layer with so many inputs.
 pub(crate) fn block_width<T: Element>(inputs: usize) -> usize {
     if T::Kernels::VECTOR { blocks::width(inputs) } else { FEATURE_BLOCK }
 }
 
-/// Numbers per example that all layers with arrays give.
+/// Numbers per example that all layers with arrays give, and those between pictures.
 fn units<T: Element>(network: &Network<T>) -> usize {
-    let with_arrays = (0..network.layers().len()).filter(|&l| !network.layer_tensors(l).is_empty());
-    with_arrays.map(|l| size(network.layer_output(l))).sum()
+    let counts =
+        |&l: &usize| !network.layer_tensors(l).is_empty() || is_picture(network.layer_output(l));
+    (0..network.layers().len()).filter(counts).map(|l| size(network.layer_output(l))).sum()
+}
+
+/// Whether the layer that takes the inputs of the network is a product of matrices, which can be prepared as a whole.
+pub(crate) fn begins_dense<T: Element>(network: &Network<T>) -> bool {
+    backward::<T>(&network.layers()[network.first_layer()]).gradient_by() == GradientBy::Block
 }
 
 /// Units and inputs of the layer that takes the inputs of the network.
@@ -165,7 +193,7 @@ pub(crate) fn check_memory<T: Element>(
 ) -> Result<(), TrainError> {
     let parameters = network.parameter_count();
     let numbers = |examples: usize, arrays: u128| {
-        let width = tile_width(parameters, examples).max(1) as u128;
+        let width = tile_of(network, examples).max(1) as u128;
         (examples as u128).next_multiple_of(width) * (arrays * units(network) as u128)
     };
     let kept = batch as u128 * network.kept_for_training() as u128;
@@ -176,8 +204,14 @@ pub(crate) fn check_memory<T: Element>(
     } else {
         let weights = network.tensors().iter().filter(|tensor| tensor.values().ncols() > 1);
         let layers = weights.map(|tensor| tensor.values().dim());
-        let ready = first_layer_numbers::<T>(first_weights(network), batch);
-        parameters as u128 + blocks::numbers::<T>(layers, batch) + ready
+        let ready = if begins_dense(network) {
+            first_layer_numbers::<T>(first_weights(network), batch)
+        } else {
+            0
+        };
+        let tiles = if has_pictures(network) { batch.div_ceil(tile_of(network, batch)) } else { 0 };
+        let sums = tiles as u128 * parameters as u128;
+        parameters as u128 + blocks::numbers::<T>(layers, batch) + ready + sums
     };
     let measured = measured_at_a_time(network, examples);
     let all = gradient + kept + numbers(batch, 3) + numbers(measured, 2);

@@ -1,5 +1,6 @@
 //! The buffers of some examples on their way through all layers.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use dnn_core::{Element, Shape};
@@ -7,6 +8,7 @@ use dnn_kernels::NonZeroIndex;
 use dnn_layers::{ForwardCaches, Network};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
+use crate::backward::ConvolutionMemory;
 use crate::tally::Tally;
 
 /// Something stopped being finite: which numbers, and of which layer, counted from 0 among all.
@@ -39,6 +41,7 @@ pub(super) struct WayBack<'w, T> {
     /// If the layer does not work in place, and one before it has a gradient.
     pub(super) input_gradient: Option<ArrayViewMut2<'w, T>>,
     pub(super) non_zero: &'w mut NonZeroIndex<T>,
+    pub(super) convolution: &'w mut ConvolutionMemory<T>,
     pub(super) sums_of_gradients: &'w mut [Array2<T>],
 }
 
@@ -61,6 +64,9 @@ pub(crate) struct Tile<T> {
     pub(super) sums: Vec<[f64; 2]>,
     /// Memory for what of a gradient is not zero.
     non_zero: NonZeroIndex<T>,
+    convolution: ConvolutionMemory<T>,
+    /// Which of the batch's examples the tile holds now, in training.
+    pub(super) positions: Range<usize>,
 }
 
 /// What a tile's buffers are for.
@@ -89,7 +95,7 @@ impl<T: Element> Tile<T> {
             Array2::zeros((units, if is_wanted { width } else { 0 }).f())
         };
         let whole = (0..layers.len()).filter(|&l| layers[l].needs_whole_batch());
-        let whole = whole.map(|l| size(network.layer_output(l))).max().unwrap_or(0);
+        let whole = whole.map(|l| network.layer_output(l).channels).max().unwrap_or(0);
         let widest = (1..layers.len()).map(|l| size(network.layer_output(l))).max().unwrap_or(0);
         let by_group = |l: usize| places.by_group.contains(&l);
         let zeros = network.zeros().into_iter().zip(network.tensors());
@@ -113,6 +119,8 @@ impl<T: Element> Tile<T> {
                 Use::Training => NonZeroIndex::with_capacity(width, widest),
                 Use::Measuring | Use::Slopes => NonZeroIndex::default(),
             },
+            convolution: ConvolutionMemory::default(),
+            positions: 0..0,
         }
     }
 
@@ -145,21 +153,38 @@ impl<T: Element> Tile<T> {
             gradient: upper[0].slice_mut(used),
             input_gradient: to.filter(|&to| to < place).map(|to| lower[to].slice_mut(used)),
             non_zero: &mut self.non_zero,
+            convolution: &mut self.convolution,
             sums_of_gradients: &mut self.sums_of_gradients,
         })
     }
 
     /// Sets the gradient of what layer `l` is given to what `rule` makes of unit, the gradient of what it gives, and
-    /// what it kept.
-    pub(super) fn set_input_gradient(&mut self, l: usize, rule: impl Fn(usize, T, T) -> T) {
+    /// what it kept; of pictures, each channel is a unit.
+    pub(super) fn set_input_gradient(
+        &mut self,
+        l: usize,
+        units: usize,
+        rule: impl Fn(usize, T, T) -> T,
+    ) {
         let used = s![.., ..self.caches.examples()];
         let to = l.checked_sub(1).and_then(|before| self.places.of(before));
         let (Some(to), Some(place)) = (to, self.places.of(l)) else { return };
         let (lower, upper) = self.gradients.split_at_mut(place);
         let (mut dx, dz) = (lower[to].slice_mut(used), upper[0].slice(used));
         let kept = self.caches.kept(l);
-        for ((unit, j), dx) in dx.indexed_iter_mut() {
-            *dx = rule(unit, dz[(unit, j)], kept[(unit, j)]);
+        for ((mut dx, dz), kept) in
+            dx.columns_mut().into_iter().zip(dz.columns()).zip(kept.columns())
+        {
+            let slices = (dx.as_slice_mut(), dz.to_slice(), kept.to_slice());
+            let (Some(dx), Some(dz), Some(kept)) = slices else {
+                unreachable!("examples in one piece")
+            };
+            let pixels = dx.chunks_exact_mut(units).zip(dz.chunks_exact(units));
+            for ((dx, dz), kept) in pixels.zip(kept.chunks_exact(units)) {
+                for (unit, ((dx, &dz), &kept)) in dx.iter_mut().zip(dz).zip(kept).enumerate() {
+                    *dx = rule(unit, dz, kept);
+                }
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use dnn_core::{CoreError, Element, Gram, SparseLeft};
 use dnn_layers::Network;
 use serde::Serialize;
 
-use crate::engine::plan::first_weights;
+use crate::engine::plan::{begins_dense, first_weights};
 use crate::{Batch, Clip, GramChoice, Optimizer, TrainError, Trainer};
 
 /// Beyond so many bytes the dual (Gram) form is only taken where it was asked for.
@@ -145,7 +145,8 @@ impl Trainer {
             .saturating_add(arrays);
         let obstacle = self.gram_obstacle().or_else(|| {
             let first = network.tensor_range(network.first_layer()).start;
-            network.tensors()[first].is_frozen().then_some("frozen weights")
+            let is_frozen = network.tensors()[first].is_frozen().then_some("frozen weights");
+            (!begins_dense(network)).then_some("a convolution as the first layer").or(is_frozen)
         });
         let (taken, reason) = match (self.gram, obstacle) {
             (GramChoice::Always, Some(found)) => {
