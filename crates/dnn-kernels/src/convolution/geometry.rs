@@ -1,5 +1,7 @@
 //! Where the windows of a convolution lie, and how their numbers are reached.
 
+use ndarray::ArrayViewMut2;
+
 use crate::aligned::aligned;
 use crate::kernels::Number;
 
@@ -145,6 +147,12 @@ impl Taps {
     pub(crate) fn packed(&self) -> usize {
         let groups = if self.is_depthwise { 1 } else { self.groups };
         groups * self.count() * self.columns
+    }
+
+    /// Packed weights as a matrix of taps and units, if they are one.
+    pub(crate) fn by_tap_mut<'w, T>(&self, packed: &'w mut [T]) -> Option<ArrayViewMut2<'w, T>> {
+        let shape = (self.count(), self.columns);
+        (self.groups == 1).then(|| ArrayViewMut2::from_shape(shape, packed).expect("of this size"))
     }
 
     /// Where the first tap of a unit's group lies, and which column is the unit's.

@@ -21,7 +21,7 @@ mod gradient;
 mod plain;
 mod product;
 
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, s};
 
 pub(crate) use self::depthwise::{
     by_vectors as depthwise_by_vectors, gradient_by_vectors as depthwise_gradient_by_vectors,
@@ -91,6 +91,10 @@ impl<T: Number> Convolution<T> {
         let taps = geometry.taps();
         let packed = aligned(&mut self.weights, taps.packed());
         packed.fill(T::zero());
+        if let Some(mut by_tap) = taps.by_tap_mut(packed) {
+            let out = by_tap.slice_mut(s![.., ..weights.nrows()]);
+            return T::Kernels::transpose(self.path, weights, out);
+        }
         for (unit, row) in weights.rows().into_iter().enumerate() {
             let (group, column) = taps.place(unit);
             for (tap, &weight) in row.iter().enumerate() {
@@ -140,12 +144,14 @@ impl<T: Number> Convolution<T> {
         let (inputs, units) = (channels / geometry.groups, units / geometry.groups);
         let places = geometry.kernel[0] * geometry.kernel[1];
         for (unit, row) in weights.rows().into_iter().enumerate() {
+            let row = row.to_slice().expect("weights of contiguous rows");
             let (group, of_group) = (unit / units, unit % units);
-            for (tap, &weight) in row.iter().enumerate() {
-                let (place, input) = (tap / inputs, tap % inputs);
-                let (start, column) = taps.place(group * inputs + input);
+            // The inputs of a group are units here, side by side in both.
+            let (start, column) = taps.place(group * inputs);
+            for (place, weights) in row.chunks_exact(inputs).enumerate() {
                 let tap = (places - 1 - place) * taps.inputs() + of_group;
-                packed[start + tap * taps.columns + column] = weight;
+                let to = start + tap * taps.columns + column;
+                packed[to..to + inputs].copy_from_slice(weights);
             }
         }
     }
@@ -205,7 +211,18 @@ impl<T: Number> Convolution<T> {
     pub fn finish_gradient(&mut self, geometry: &Geometry, mut dw: ArrayViewMut2<'_, T>) {
         assert_eq!(dw.dim(), geometry.weights(), "a gradient of other weights");
         let taps = geometry.taps();
-        let sums = &*aligned(&mut self.weights, taps.packed());
+        let sums = aligned(&mut self.weights, taps.packed());
+        if let Some(by_tap) = taps.by_tap_mut(sums) {
+            let (units, count) = dw.dim();
+            let turned = aligned(&mut self.picture, units * count);
+            let shape = (units, count);
+            let turned = ArrayViewMut2::from_shape(shape, turned);
+            let mut turned = turned.expect("of this size");
+            let by_tap = by_tap.slice_move(s![.., ..units]);
+            T::Kernels::transpose(self.path, by_tap.view(), turned.view_mut());
+            dw += &turned;
+            return;
+        }
         for (unit, mut row) in dw.rows_mut().into_iter().enumerate() {
             let (group, column) = taps.place(unit);
             for (tap, sum) in row.iter_mut().enumerate() {
