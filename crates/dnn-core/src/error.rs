@@ -85,6 +85,20 @@ impl CoreError {
         if expected == found { Ok(()) } else { Err(Self::Shape { what, expected, found }) }
     }
 
+    /// [`CoreError::Shape`] unless two shapes of four axes agree. It has the half that differs, the first two axes or
+    /// the last two, by the name of that half.
+    ///
+    /// # Errors
+    /// That one.
+    pub fn expect_shape_4(
+        what: [&'static str; 2],
+        expected: [usize; 4],
+        found: [usize; 4],
+    ) -> Result<(), Self> {
+        Self::expect_shape(what[0], (expected[0], expected[1]), (found[0], found[1]))?;
+        Self::expect_shape(what[1], (expected[2], expected[3]), (found[2], found[3]))
+    }
+
     /// [`CoreError::Invalid`] if there are no examples.
     ///
     /// # Errors

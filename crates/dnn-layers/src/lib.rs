@@ -8,6 +8,7 @@
 //! | you want to | use |
 //! |---|---|
 //! | take the forward pass one step at a time | [`linear_forward`], [`linear_activation_forward`], [`model_forward`] |
+//! | take a convolution or a pooling one step at a time | [`zero_pad`], [`conv_single_step`], [`conv_forward`], [`pool_forward`], [`identity_block`] |
 //! | build a network | [`Network::builder`] |
 //! | choose its layers | [`Layer`] and its kinds: [`Dense`], [`BatchNorm`], [`Activation`], [`Dropout`], [`Flatten`] |
 //! | see or set its named arrays | [`Network::tensors`], [`Network::tensor`], [`Tensor`] |
@@ -22,9 +23,11 @@
 mod architecture;
 mod builder;
 mod caches;
+mod convolution_steps;
 mod error;
 mod forward;
 mod head;
+mod identity_block;
 mod layer;
 mod model_file;
 mod network;
@@ -36,9 +39,14 @@ mod tensor;
 
 pub use builder::NetworkBuilder;
 pub use caches::ForwardCaches;
+pub use convolution_steps::{
+    ConvCache, ConvSettings, MAX_STEP_NUMBERS, PoolCache, PoolMode, PoolSettings, conv_forward,
+    conv_output_size, conv_single_step, pool_forward, zero_pad,
+};
 pub use error::NetworkError;
 pub use forward::{LayerCache, linear_activation_forward, linear_forward, model_forward};
 pub use head::{Head, most_probable};
+pub use identity_block::{ConvBatchNorm, identity_block};
 pub use layer::*;
 pub use model_file::{AnyNetwork, ModelFile};
 pub use network::{ForwardInputs, Network, OutputScale};

@@ -16,9 +16,14 @@
 //! | `random_mini_batches` | [`random_mini_batches`] |
 //! | `gradient_check_n` | [`crate::check_gradients`] |
 //! | `np.random.seed` | [`RandomStream::numpy_legacy`] |
+//! | `zero_pad`, `conv_single_step`, `conv_forward` | [`zero_pad`], [`conv_single_step`], [`conv_forward`] |
+//! | `pool_forward` | [`pool_forward`] |
+//! | `conv_backward` | [`conv_backward`] |
+//! | `create_mask_from_window`, `distribute_value`, `pool_backward` | [`create_mask_from_window`], [`distribute_value`], [`pool_backward`] |
+//! | `identity_block` | [`identity_block`] |
 //!
-//! They start the backward pass at `dAL = -(Y / AL - (1 - Y) / (1 - AL))`, for any `AL`, even one
-//! that is no probability, and divide by what they are told to. Training itself goes from the
+//! The functions of whole networks start the backward pass at `dAL = -(Y / AL - (1 - Y) / (1 - AL))`, for any `AL`, even
+//! one that is no probability, and divide by what they are told to. Training itself goes from the
 //! logits, where nothing divides by 0 and no logarithm of 0 is taken.
 
 use dnn_core::{
@@ -26,11 +31,18 @@ use dnn_core::{
     initialize_parameters_deep,
 };
 use dnn_layers::{Activation, Head, LayerCache, Network, model_forward};
+pub use dnn_layers::{
+    ConvBatchNorm, ConvCache, ConvSettings, PoolCache, PoolMode, PoolSettings, conv_forward,
+    conv_output_size, conv_single_step, identity_block, pool_forward, zero_pad,
+};
 use dnn_store::Scalar;
 use ndarray::{Array2, ArrayView2, Zip};
 use rand::Rng;
 
 use crate::{Batch, Examples, ModelGradients, TrainError, Trainer, sigmoid_backward, unobserved};
+pub use crate::{
+    ConvGradients, conv_backward, create_mask_from_window, distribute_value, pool_backward,
+};
 
 /// `-(1/m) sum(Y ln AL + (1 - Y) ln(1 - AL))`, as written: infinite for a sure
 /// and wrong answer, not a number for a sure and right one (`0 ln 0`).

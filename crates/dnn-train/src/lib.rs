@@ -7,6 +7,7 @@
 //! | you want to | use |
 //! |---|---|
 //! | take the backward pass one step at a time | [`linear_backward`], [`linear_activation_backward`], [`model_backward`], [`update_parameters`], [`update_parameters_with`] |
+//! | take a convolution or a pooling back one step at a time | [`conv_backward`], [`pool_backward`] |
 //! | repeat the course's own functions | [`course`] |
 //! | train a network | [`Trainer::fit`] |
 //! | save a run and go on with it | [`Event::State`], [`Checkpoint`], [`Trainer::resume`] |
@@ -54,7 +55,8 @@ mod trainer;
 
 pub use augment::Augment;
 pub use backward::{
-    LinearGradients, ModelGradients, linear_activation_backward, linear_backward, model_backward,
+    ConvGradients, LinearGradients, ModelGradients, conv_backward, create_mask_from_window,
+    distribute_value, linear_activation_backward, linear_backward, model_backward, pool_backward,
     relu_backward, sigmoid_backward,
 };
 pub use checkpoint::{Checkpoint, Snapshot};

@@ -7,6 +7,7 @@ mod activation;
 mod average_pool;
 mod batch_norm;
 mod conv;
+mod convolution_steps;
 mod dense;
 mod dropout;
 mod flatten;
@@ -21,6 +22,9 @@ use dnn_layers::{BatchStatistics, ForwardInputs, Layer, Tensor};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
 pub use self::activation::{relu_backward, sigmoid_backward};
+pub use self::convolution_steps::{
+    ConvGradients, conv_backward, create_mask_from_window, distribute_value, pool_backward,
+};
 pub(crate) use self::dense::accumulate_bias;
 pub use self::dense::{LinearGradients, linear_activation_backward, linear_backward};
 pub use self::model::{ModelGradients, model_backward};

@@ -282,7 +282,7 @@ fn regularization() {
 }
 
 /// What the golden files hold, by file and section: a case more or less has to be written here, and tested.
-const HELD: [(&str, &str, &str); 10] = [
+const HELD: [(&str, &str, &str); 11] = [
     (
         include_str!("../golden/c1w4a1_step_by_step.json"),
         "cases",
@@ -328,6 +328,17 @@ const HELD: [(&str, &str, &str); 10] = [
              random_mini_batches_7_by_2 learning_rate_decay",
     ),
     (include_str!("../golden/c2w2_optimization.json"), "training_runs", "gd"),
+    (
+        include_str!("../golden/c4w1_convolution.json"),
+        "cases",
+        "zero_pad_2 zero_pad_3 conv_single_step conv_single_step_v1_wrong_bias \
+             conv_single_step_seed3 conv_forward_v2 conv_forward_v2a conv_forward_2021 \
+             conv_forward_shapes_and_seed3 conv_forward_and_backward_v1_wrong_bias \
+             conv_backward conv_backward_wrong_stride_ignored pool_forward_v1 pool_forward_v2 \
+             pool_forward_v2a_stride1 pool_forward_v2a_stride2 pool_forward_f2_stride1 \
+             create_mask_from_window create_mask_from_window_3x3 distribute_value pool_backward \
+             c4w2_identity_block_inference c4w2_identity_block_training",
+    ),
 ];
 
 #[test]
