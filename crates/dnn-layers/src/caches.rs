@@ -148,6 +148,31 @@ impl<T: Element> ForwardCaches<T> {
         self.head.slice(s![.., ..self.examples])
     }
 
+    /// Gives up the memory of these layers, until it is [exchanged](Self::exchange) for other one.
+    ///
+    /// # Panics
+    /// If there are not as many layers.
+    pub fn give_up(&mut self, layers: &[bool]) {
+        assert_eq!(layers.len(), self.layers.len(), "layers of another network");
+        for (layer, _) in self.layers.iter_mut().zip(layers).filter(|(_, given_up)| **given_up) {
+            layer.output = Array2::zeros((layer.output.nrows(), 0).f());
+            layer.kept = Array2::zeros((layer.kept.nrows(), 0).f());
+        }
+    }
+
+    /// Exchanges the memory of these layers, and what products are made in, with those of other caches of the same
+    /// network.
+    ///
+    /// # Panics
+    /// If there are not as many layers.
+    pub fn exchange(&mut self, other: &mut Self, layers: &[bool]) {
+        assert!(layers.len() == self.layers.len() && layers.len() == other.layers.len());
+        for (l, _) in layers.iter().enumerate().filter(|(_, exchanged)| **exchanged) {
+            std::mem::swap(&mut self.layers[l], &mut other.layers[l]);
+        }
+        std::mem::swap(&mut self.scratch, &mut other.scratch);
+    }
+
     /// Makes this a batch of the examples that come next.
     pub(crate) fn start(&mut self, examples: usize) {
         self.examples = examples;

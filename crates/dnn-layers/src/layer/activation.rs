@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use dnn_core::{CoreError, Element, Shape};
+use dnn_kernels::{KernelPath, PlainLoop};
 use ndarray::{ArrayView2, ArrayViewMut2, Zip};
 use serde::{Deserialize, Serialize};
 
@@ -231,16 +232,76 @@ impl<T: Element> Forward<T> for Activation {
     }
 }
 
-fn map<T: Element>(z: ArrayView2<'_, T>, a: ArrayViewMut2<'_, T>, g: impl Fn(T) -> T) {
+fn map<T: Element>(z: ArrayView2<'_, T>, mut a: ArrayViewMut2<'_, T>, g: impl Fn(T) -> T) {
+    assert_eq!(z.dim(), a.dim(), "arrays of one shape");
+    if let (Some(z), Some(a)) = (z.to_slice_memory_order(), in_the_order_of(z, &mut a)) {
+        return KernelPath::best().vectorized(Map { z, a, g });
+    }
     Zip::from(a).and(z).for_each(|a, &z| *a = g(z));
+}
+
+/// The numbers as they lie, if those of `other` lie in the same order.
+fn in_the_order_of<'a, T: Element>(
+    other: ArrayView2<'_, T>,
+    values: &'a mut ArrayViewMut2<'_, T>,
+) -> Option<&'a mut [T]> {
+    if other.strides() == values.strides() { values.as_slice_memory_order_mut() } else { None }
+}
+
+/// A function of numbers that lie in one piece.
+struct Map<'a, T, G> {
+    z: &'a [T],
+    a: &'a mut [T],
+    g: G,
+}
+
+impl<T: Element, G: Fn(T) -> T> PlainLoop for Map<'_, T, G> {
+    type Output = ();
+
+    #[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
+    #[inline(always)]
+    fn run(self) {
+        for (a, &z) in self.a.iter_mut().zip(self.z) {
+            *a = (self.g)(z);
+        }
+    }
+}
+
+/// A derivative times gradients that lie in one piece.
+struct ScaleBy<'a, T, G> {
+    z: &'a [T],
+    a: &'a [T],
+    gradient: &'a mut [T],
+    derivative: G,
+}
+
+impl<T: Element, G: Fn(T, T) -> T> PlainLoop for ScaleBy<'_, T, G> {
+    type Output = ();
+
+    #[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
+    #[inline(always)]
+    fn run(self) {
+        for ((gradient, &z), &a) in self.gradient.iter_mut().zip(self.z).zip(self.a) {
+            *gradient *= (self.derivative)(z, a);
+        }
+    }
 }
 
 fn scale<T: Element>(
     z: ArrayView2<'_, T>,
     a: ArrayView2<'_, T>,
-    gradient: ArrayViewMut2<'_, T>,
+    mut gradient: ArrayViewMut2<'_, T>,
     derivative: impl Fn(T, T) -> T,
 ) {
+    assert!(z.dim() == a.dim() && z.dim() == gradient.dim(), "arrays of one shape");
+    let slices = (z.to_slice_memory_order(), a.to_slice_memory_order());
+    if let (Some(z_numbers), Some(a_numbers)) = slices
+        && z.strides() == a.strides()
+        && let Some(gradient) = in_the_order_of(z, &mut gradient)
+    {
+        let (z, a) = (z_numbers, a_numbers);
+        return KernelPath::best().vectorized(ScaleBy { z, a, gradient, derivative });
+    }
     Zip::from(gradient).and(z).and(a).for_each(|gradient, &z, &a| *gradient *= derivative(z, a));
 }
 

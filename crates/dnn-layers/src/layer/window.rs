@@ -86,6 +86,13 @@ impl Window {
         Ok(Places { count, before })
     }
 
+    /// Whether these are windows of 2 x 2 side by side that cover pictures of this shape.
+    pub fn is_halving(&self, input: Shape) -> bool {
+        let even = input.height.is_multiple_of(2) && input.width.is_multiple_of(2);
+        let plain = !matches!(self.padding, Padding::Each(1..));
+        self.kernel == [2, 2] && self.stride == [2, 2] && even && plain
+    }
+
     /// For the window at this row and column: which rows and columns of the input it covers.
     pub fn covers(
         &self,

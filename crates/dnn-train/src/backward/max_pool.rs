@@ -1,6 +1,8 @@
 //! The way back through pooling by the maximum: the gradient goes to the largest number of a window, the first one of
 //! equals.
 
+#![allow(clippy::needless_range_loop, reason = "eight slices side by side, as vectors")]
+
 use dnn_core::{Element, Shape};
 use dnn_kernels::{KernelPath, PlainLoop};
 use dnn_layers::{MaxPool2d, Places, Window};
@@ -16,6 +18,9 @@ impl<T: Element> Backward<T> for MaxPool2d {
         let BackwardStep { shape, input, output, mut gradient, input_gradient, .. } = step;
         let (Some(input), Some(mut to)) = (input, input_gradient) else { return };
         let (window, places) = (&self.window, self.window.places(shape).expect("checked before"));
+        let size = [shape.height, shape.width];
+        let covers_once = window.kernel == window.stride
+            && [0, 1].iter().all(|&axis| places.count[axis] * window.stride[axis] == size[axis]);
         let examples = input.columns().into_iter().zip(output.columns());
         let gradients = gradient.columns_mut().into_iter().zip(to.columns_mut());
         for ((x, out), (mut dz, mut dx)) in examples.zip(gradients) {
@@ -23,8 +28,11 @@ impl<T: Element> Backward<T> for MaxPool2d {
             let (Some(x), Some(out), Some(dz), Some(dx)) = slices else {
                 unreachable!("examples in one piece")
             };
-            dx.fill(T::zero());
-            let back = ToMaximum { window, places, shape, x, out, dz, dx };
+            // Windows that cover the picture, each place once, leave nothing for others to add to.
+            if !covers_once {
+                dx.fill(T::zero());
+            }
+            let back = ToMaximum { window, places, shape, covers_once, x, out, dz, dx };
             KernelPath::best().vectorized(back);
         }
     }
@@ -35,6 +43,7 @@ struct ToMaximum<'a, T> {
     window: &'a Window,
     places: Places,
     shape: Shape,
+    covers_once: bool,
     x: &'a [T],
     out: &'a [T],
     dz: &'a mut [T],
@@ -47,8 +56,11 @@ impl<T: Element> PlainLoop for ToMaximum<'_, T> {
     #[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
     #[inline(always)]
     fn run(self) {
-        let Self { window, places, shape, x, out, dz, dx } = self;
+        let Self { window, places, shape, covers_once, x, out, dz, dx } = self;
         let Shape { width, channels, .. } = shape;
+        if window.is_halving(shape) {
+            return to_maximum_of_fours(shape, Four { x, out, dz, dx });
+        }
         let pixels = out.chunks_exact(channels).zip(dz.chunks_exact_mut(channels));
         for (place, (out, dz)) in pixels.enumerate() {
             let at = [place / places.count[1], place % places.count[1]];
@@ -61,10 +73,56 @@ impl<T: Element> PlainLoop for ToMaximum<'_, T> {
                     for (((dx, x), largest), dz) in numbers {
                         // What is given away once is nothing afterwards.
                         let is_largest = x == largest;
-                        *dx += if is_largest { *dz } else { T::zero() };
+                        let given = if is_largest { *dz } else { T::zero() };
+                        *dx = if covers_once { given } else { *dx + given };
                         *dz = if is_largest { T::zero() } else { *dz };
                     }
                 }
+            }
+        }
+    }
+}
+
+/// One picture of the commonest case.
+struct Four<'a, T> {
+    x: &'a [T],
+    out: &'a [T],
+    dz: &'a [T],
+    dx: &'a mut [T],
+}
+
+/// The commonest case, whose four numbers are at hand at once: windows of 2 x 2 side by side.
+#[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
+#[inline(always)]
+fn to_maximum_of_fours<T: Element>(shape: Shape, four: Four<'_, T>) {
+    let Four { x, out, dz, dx } = four;
+    let Shape { width, channels, .. } = shape;
+    let (row, of_row) = (width * channels, width / 2 * channels);
+    let rows = x.chunks_exact(2 * row).zip(dx.chunks_exact_mut(2 * row));
+    let outs = out.chunks_exact(of_row).zip(dz.chunks_exact(of_row));
+    for ((x, dx), (out, dz)) in rows.zip(outs) {
+        let ((upper, lower), (upper_dx, lower_dx)) = (x.split_at(row), dx.split_at_mut(row));
+        let pair = 2 * channels;
+        let windows = upper.chunks_exact(pair).zip(lower.chunks_exact(pair));
+        let to = upper_dx.chunks_exact_mut(pair).zip(lower_dx.chunks_exact_mut(pair));
+        let outs = out.chunks_exact(channels).zip(dz.chunks_exact(channels));
+        for (((upper, lower), (upper_dx, lower_dx)), (out, dz)) in windows.zip(to).zip(outs) {
+            let (a, b, c) = (&upper[..channels], &upper[channels..pair], &lower[..channels]);
+            let (da, db) = upper_dx[..pair].split_at_mut(channels);
+            let (dc, dd) = lower_dx[..pair].split_at_mut(channels);
+            let (out, dz) = (&out[..channels], &dz[..channels]);
+            for i in 0..channels {
+                let (mut left, zero) = (dz[i], T::zero());
+                // What is given away once is nothing afterwards.
+                let mut give = |is_largest: bool| {
+                    let given = if is_largest { left } else { zero };
+                    left = if is_largest { zero } else { left };
+                    given
+                };
+                da[i] = give(a[i] == out[i]);
+                db[i] = give(b[i] == out[i]);
+                dc[i] = give(c[i] == out[i]);
+                dd[i] = left;
             }
         }
     }

@@ -24,11 +24,15 @@ impl<T: Element> Engine<T> {
             self.training_forward(&context, batch, |_| {})?;
         } else {
             let width = self.tile_width;
-            let tiles = &mut self.tiles[..batch.len().div_ceil(width)];
+            let Self { tiles, lent, purpose, places, .. } = self;
+            let make = || Tile::new(context.network, width, *purpose, places).into_memory();
+            let tiles = &mut tiles[..batch.len().div_ceil(width)];
             tiles.par_iter_mut().enumerate().for_each(|(index, tile)| {
                 let columns = context.columns.part(positions(index, width, &batch));
-                tile.predict(&context, columns);
-                tile.cost(&context, columns);
+                lent.with(tile, make, |tile| {
+                    tile.predict(&context, columns);
+                    tile.cost(&context, columns);
+                });
             });
             self.sum_up(batch.len())?;
         }
@@ -62,18 +66,22 @@ impl<T: Element> Engine<T> {
                 &*it
             });
             let tiles = &mut self.tiles[..used];
+            let (lent, purpose, places) = (&self.lent, self.purpose, &self.places);
+            let make = || Tile::new(network, width, purpose, places).into_memory();
             let last = index + 1 == self.segments.len();
             tiles.par_iter_mut().enumerate().for_each(|(index, tile)| {
                 let positions = positions(index, width, &batch);
                 tile.positions = positions.clone();
-                for l in segment.clone() {
-                    let known = Known { first_layer, statistics, masks };
-                    tile.forward_layer(context, l, known, positions.clone());
-                }
-                if last {
-                    tile.cost(context, context.columns.part(positions));
-                    after(tile);
-                }
+                lent.with(tile, make, |tile| {
+                    for l in segment.clone() {
+                        let known = Known { first_layer, statistics, masks };
+                        tile.forward_layer(context, l, known, positions.clone());
+                    }
+                    if last {
+                        tile.cost(context, context.columns.part(positions));
+                        after(tile);
+                    }
+                });
             });
         }
         self.sum_up(m)?;

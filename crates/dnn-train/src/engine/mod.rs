@@ -15,6 +15,7 @@ mod context;
 mod first_layer;
 mod forward;
 mod gradient;
+mod lent;
 mod outside;
 mod part;
 pub(crate) mod plan;
@@ -33,12 +34,13 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIter
 use self::blocks::Blocks;
 pub(crate) use self::context::StepContext;
 use self::first_layer::FirstLayer;
+use self::lent::Lent;
 pub(crate) use self::outside::FIRST_DRAWS;
 pub use self::outside::gradients;
 use self::part::{Part, part};
 pub(crate) use self::target::Rule;
 pub(crate) use self::tile::NotFinite;
-use self::tile::{Tile, Use};
+use self::tile::{GradientPlaces, Tile, Use};
 use crate::dropout::MaskPlan;
 use crate::tally::Tally;
 
@@ -48,6 +50,10 @@ pub(crate) struct Engine<T> {
     /// Examples that go forward and back together, if not the whole batch does.
     group: Option<usize>,
     tiles: Vec<Tile<T>>,
+    /// What the tiles use in turn.
+    lent: Lent<T>,
+    purpose: Use,
+    places: Arc<GradientPlaces>,
     /// Layers that a tile goes through without asking the others: each but the first begins with one that needs the
     /// whole batch.
     segments: Vec<Range<usize>>,
@@ -120,7 +126,12 @@ impl<T: Element> Engine<T> {
 
     fn with_tiles_of(network: &Network<T>, tile_width: usize, batch: usize, purpose: Use) -> Self {
         let places = Arc::new(plan::gradient_places(network));
-        let tile = |_| Tile::new(network, tile_width, purpose, &places);
+        let lent = Lent::of(network, purpose);
+        let tile = |_| {
+            let mut tile = Tile::new(network, tile_width, purpose, &places);
+            tile.give_up(&lent);
+            tile
+        };
         let segments = plan::segments(network);
         let standard = |segment: &Range<usize>| {
             BatchStatistics::standard(network.layer_output(segment.start).channels)
@@ -129,6 +140,9 @@ impl<T: Element> Engine<T> {
             tile_width,
             group: None,
             tiles: (0..batch.div_ceil(tile_width)).map(tile).collect(),
+            lent,
+            purpose,
+            places,
             statistics: segments[1..].iter().map(standard).collect(),
             segments,
             masks: MaskPlan::new(network),

@@ -60,7 +60,7 @@ fn has_pictures<T: Element>(network: &Network<T>) -> bool {
     (0..network.layers().len()).any(|l| is_picture(network.layer_output(l)))
 }
 
-fn is_picture(shape: Shape) -> bool {
+pub(super) fn is_picture(shape: Shape) -> bool {
     shape.height * shape.width > 1
 }
 
@@ -214,6 +214,13 @@ pub(crate) fn check_memory<T: Element>(
         parameters as u128 + blocks::numbers::<T>(layers, batch) + ready + sums
     };
     let measured = measured_at_a_time(network, examples);
+    // Where buffers are lent, each thread has a few.
+    let in_turn = |examples: usize, waits: bool| {
+        let tiles = rayon::current_num_threads() * tile_of(network, examples);
+        if has_pictures(network) && !waits { examples.min(2 * tiles) } else { examples }
+    };
+    let waits = network.layers().iter().any(dnn_layers::Layer::needs_whole_batch);
+    let (batch, measured) = (in_turn(batch, waits), in_turn(measured, false));
     let all = gradient + kept + numbers(batch, 3) + numbers(measured, 2);
     let needed = all * T::PRECISION.bytes() as u128 + more;
     // Asked for in one piece and given back: the parts that follow are smaller.

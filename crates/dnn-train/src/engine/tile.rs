@@ -8,7 +8,8 @@ use dnn_kernels::NonZeroIndex;
 use dnn_layers::{ForwardCaches, Network};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
-use crate::backward::ConvolutionMemory;
+use super::lent::Lent;
+use crate::backward::{ConvolutionMemory, GradientBy, backward};
 use crate::tally::Tally;
 
 /// Something stopped being finite: which numbers, and of which layer, counted from 0 among all.
@@ -48,6 +49,13 @@ pub(super) struct WayBack<'w, T> {
 /// Numbers of an example of this shape.
 pub(super) fn size(shape: Shape) -> usize {
     shape.height * shape.width * shape.channels
+}
+
+/// What a tile may be lent: the buffers of some layers, and what convolutions work in.
+pub(super) struct Memory<T> {
+    caches: ForwardCaches<T>,
+    gradients: Vec<Array2<T>>,
+    convolution: ConvolutionMemory<T>,
 }
 
 /// The buffers of a tile.
@@ -96,7 +104,9 @@ impl<T: Element> Tile<T> {
         };
         let whole = (0..layers.len()).filter(|&l| layers[l].needs_whole_batch());
         let whole = whole.map(|l| network.layer_output(l).channels).max().unwrap_or(0);
-        let widest = (1..layers.len()).map(|l| size(network.layer_output(l))).max().unwrap_or(0);
+        let by_block = |l: &usize| backward::<T>(&layers[*l]).gradient_by() == GradientBy::Block;
+        let widest = (1..layers.len()).filter(by_block).map(|l| size(network.layer_output(l)));
+        let widest = widest.max().unwrap_or(0);
         let by_group = |l: usize| places.by_group.contains(&l);
         let zeros = network.zeros().into_iter().zip(network.tensors());
         let sums = zeros.map(
@@ -121,6 +131,31 @@ impl<T: Element> Tile<T> {
             },
             convolution: ConvolutionMemory::default(),
             positions: 0..0,
+        }
+    }
+
+    /// Does without the buffers of these layers, which are given to it later.
+    pub(super) fn give_up(&mut self, lent: &Lent<T>) {
+        let layers: Vec<bool> = (0..self.caches.len()).map(|l| lent.has(l)).collect();
+        self.caches.give_up(&layers);
+        for (gradient, _) in self.gradients.iter_mut().zip(&layers).filter(|(_, lent)| **lent) {
+            *gradient = Array2::zeros((gradient.nrows(), 0).f());
+        }
+    }
+
+    /// All buffers of a tile that are of use to another one.
+    pub(super) fn into_memory(self) -> Memory<T> {
+        let Self { caches, gradients, convolution, .. } = self;
+        Memory { caches, gradients, convolution }
+    }
+
+    /// Exchanges the buffers of these layers.
+    pub(super) fn exchange(&mut self, memory: &mut Memory<T>, layers: &[bool]) {
+        self.caches.exchange(&mut memory.caches, layers);
+        std::mem::swap(&mut self.convolution, &mut memory.convolution);
+        let gradients = self.gradients.iter_mut().zip(&mut memory.gradients).zip(layers);
+        for ((own, lent), _) in gradients.filter(|(_, lent)| **lent) {
+            std::mem::swap(own, lent);
         }
     }
 
