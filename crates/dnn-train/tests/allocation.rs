@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use dnn_core::{Element, Precision, Purpose, RandomStream, Shape};
-use dnn_layers::{Activation, Network};
+use dnn_layers::{Activation, Conv2d, MaxPool2d, Network, Padding, Window};
 use dnn_train::{Augment, Batch, Clip, Event, Examples, GramChoice, Trainer};
 use ndarray::{Array2, ShapeBuilder};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -83,6 +83,8 @@ fn counts() -> Counts {
 struct Case {
     side: usize,
     hidden: &'static [usize],
+    /// Units of convolutions before, each with a maximum of 2 x 2 after it.
+    conv: &'static [usize],
     examples: usize,
     batch: Batch,
     epochs: u64,
@@ -108,7 +110,13 @@ fn train<T: Element + dnn_store::Scalar>(
 ) -> (Counts, Counts) {
     let mut draws = RandomStream::new(1, Purpose::Data, 0);
     let input = Shape::picture(case.side, case.side, 3);
-    let mut network: Network<T> = Network::<T>::builder(input)
+    let window = Window::square(2, 2, Padding::Same);
+    let mut builder = Network::<T>::builder(input);
+    for &units in case.conv {
+        builder = builder.layer(Conv2d::same(units, 3)).layer(Activation::Relu);
+        builder = builder.layer(MaxPool2d { window });
+    }
+    let mut network: Network<T> = builder
         .hidden(case.hidden, Activation::Relu)
         .classes(["a", "b", "c"])
         .build(&mut draws)
@@ -153,18 +161,29 @@ fn no_step_after_the_first_allocates<T: Element + dnn_store::Scalar>(pools: &[Th
     for pool in pools {
         // 1200 features are five blocks. Full: several tiles. Batches: the last one is short.
         let (by_weights, by_products) = (GramChoice::Never, GramChoice::Always);
-        for (batch, epochs, augment, optimizer, clip, gram) in [
-            (Batch::Full, 6, false, "sgd", Clip::Never, by_weights),
-            (size(32), 4, false, "momentum", Clip::Norm(1.0), by_weights),
-            (size(32), 4, false, "adam", Clip::Value(1.0), by_weights),
-            (Batch::Full, 6, true, "adamw", Clip::Norm(1.0), by_weights),
-            (size(32), 4, true, "sgd", Clip::Never, by_weights),
-            (Batch::Full, 6, false, "sgd", Clip::Never, by_products),
-            (Batch::Full, 6, false, "nesterov", Clip::Never, by_products),
+        for (batch, epochs, augment, optimizer, clip, gram, conv) in [
+            (Batch::Full, 6, false, "sgd", Clip::Never, by_weights, &[][..]),
+            (size(32), 4, false, "momentum", Clip::Norm(1.0), by_weights, &[][..]),
+            (size(32), 4, false, "adam", Clip::Value(1.0), by_weights, &[][..]),
+            (Batch::Full, 6, true, "adamw", Clip::Norm(1.0), by_weights, &[][..]),
+            (size(32), 4, true, "sgd", Clip::Never, by_weights, &[][..]),
+            (Batch::Full, 6, false, "sgd", Clip::Never, by_products, &[][..]),
+            (Batch::Full, 6, false, "nesterov", Clip::Never, by_products, &[][..]),
+            (size(32), 4, true, "adam", Clip::Never, by_weights, &[5, 17][..]),
         ] {
             let (side, hidden, examples) = (20, &[33, 7], 150);
-            let case =
-                Case { side, hidden, examples, batch, epochs, augment, optimizer, clip, gram };
+            let case = Case {
+                side,
+                hidden,
+                conv,
+                examples,
+                batch,
+                epochs,
+                augment,
+                optimizer,
+                clip,
+                gram,
+            };
             let (first, last) = train::<T>(pool, &case, 1);
             let threads = pool.current_num_threads();
             let what = format!("{batch}, {threads} threads, {}, {augment}", T::PRECISION);
@@ -181,6 +200,7 @@ fn ten_thousand_steps_do_not_grow(pool: &ThreadPool) {
     let case = Case {
         side: 2,
         hidden: &[3],
+        conv: &[],
         examples: 10,
         batch: Batch::Size(NonZeroUsize::new(2).unwrap()),
         epochs: 2000,

@@ -55,9 +55,9 @@ impl<T: Element> Backward<T> for Conv2d {
             };
             products.add_gradient(&geometry, x, dz);
             if let [db] = &mut *db
-                && let Some(db) = db.as_slice_mut()
+                && let Some(sums) = db.as_slice_mut()
             {
-                KernelPath::best().vectorized(AddPixels { dz, db });
+                KernelPath::best().vectorized(AddPixels { sums, numbers: dz });
             }
         }
         // A frozen array has no gradient.
@@ -67,10 +67,10 @@ impl<T: Element> Backward<T> for Conv2d {
     }
 }
 
-/// Adds the numbers of each unit.
-struct AddPixels<'a, T> {
-    dz: &'a [T],
-    db: &'a mut [T],
+/// Adds the numbers of each unit over all pixels; of a single one, its numbers.
+pub(crate) struct AddPixels<'a, T> {
+    pub(crate) sums: &'a mut [T],
+    pub(crate) numbers: &'a [T],
 }
 
 impl<T: Element> PlainLoop for AddPixels<'_, T> {
@@ -79,8 +79,8 @@ impl<T: Element> PlainLoop for AddPixels<'_, T> {
     #[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
     #[inline(always)]
     fn run(self) {
-        for pixel in self.dz.chunks_exact(self.db.len().max(1)) {
-            self.db.iter_mut().zip(pixel).for_each(|(sum, &dz)| *sum += dz);
+        for pixel in self.numbers.chunks_exact(self.sums.len().max(1)) {
+            self.sums.iter_mut().zip(pixel).for_each(|(sum, &number)| *sum += number);
         }
     }
 }

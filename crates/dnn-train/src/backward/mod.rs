@@ -22,6 +22,7 @@ use dnn_layers::{BatchStatistics, ForwardInputs, Layer, Tensor};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
 pub use self::activation::{relu_backward, sigmoid_backward};
+pub(crate) use self::conv::AddPixels;
 pub use self::convolution_steps::{
     ConvGradients, conv_backward, create_mask_from_window, distribute_value, pool_backward,
 };

@@ -11,6 +11,7 @@
 use std::ops::Range;
 
 use dnn_core::{Columns, Element, FEATURE_BLOCK, Features};
+use dnn_kernels::KernelPath;
 use dnn_layers::Network;
 use ndarray::{Array2, ArrayViewMut2, Axis};
 use rayon::iter::{
@@ -24,7 +25,7 @@ use super::target::GradientTarget;
 use super::tile::{NotFinite, Tile, all_finite};
 use super::{Engine, StepContext};
 use crate::Examples;
-use crate::backward::{accumulate_bias, share_of_weight};
+use crate::backward::{AddPixels, accumulate_bias, share_of_weight};
 use crate::tally::Tally;
 
 impl<T: Element> Engine<T> {
@@ -58,6 +59,16 @@ impl<T: Element> Engine<T> {
         }
         self.gather(network, m);
         let share: T = share_of_weight(self.tally.weight());
+        let used = m.div_ceil(self.tile_width);
+        let parts = &self.parts;
+        let by_group = |index: &usize| parts[*index] == Part::Group;
+        add_by_tree(&mut self.tiles[..used], &|left: &mut Tile<T>, right: &mut Tile<T>| {
+            for index in (0..parts.len()).filter(by_group) {
+                let (to, from) =
+                    (&mut left.sums_of_gradients[index], &right.sums_of_gradients[index]);
+                add(to, from);
+            }
+        });
         for (index, tensor) in network.tensors().iter().enumerate() {
             let gradient = &mut self.gradient[index];
             match self.parts[index] {
@@ -66,10 +77,8 @@ impl<T: Element> Engine<T> {
                 Part::Other => {}
                 Part::Bias => *gradient *= share,
                 Part::Group => {
-                    let tiles = &mut self.tiles[..m.div_ceil(self.tile_width)];
-                    let parts = tiles.iter_mut().map(|tile| &mut tile.sums_of_gradients[index]);
-                    add_by_tree(&mut parts.collect::<Vec<_>>(), gradient);
-                    *gradient *= share;
+                    let sum = &self.tiles[0].sums_of_gradients[index];
+                    gradient.zip_mut_with(sum, |to, &sum| *to = sum * share);
                 }
             }
             if !all_finite(gradient.view()) {
@@ -216,20 +225,24 @@ impl<T: Element> Engine<T> {
     }
 }
 
-/// Adds what groups of examples give, in their order, by a tree that their number alone decides: neighbours, then
+/// Adds what groups of examples give to that of the first, by a tree that their number alone decides: neighbours, then
 /// pairs of neighbours, and so on. The one seam where several processes would exchange what they have.
-pub(crate) fn add_by_tree<T: Element>(parts: &mut [&mut Array2<T>], sum: &mut Array2<T>) {
-    let mut apart = 1;
-    while apart < parts.len() {
-        for first in (0..parts.len() - apart).step_by(2 * apart) {
-            let (left, right) = parts.split_at_mut(first + apart);
-            *left[first] += &*right[0];
-        }
-        apart *= 2;
+fn add_by_tree<P: Send>(parts: &mut [P], add: &(impl Fn(&mut P, &mut P) + Sync)) {
+    if parts.len() < 2 {
+        return;
     }
-    match parts.first() {
-        Some(first) => sum.assign(first),
-        None => sum.fill(T::zero()),
+    let half = parts.len().next_power_of_two() / 2;
+    let (left, right) = parts.split_at_mut(half);
+    rayon::join(|| add_by_tree(left, add), || add_by_tree(right, add));
+    add(&mut left[0], &mut right[0]);
+}
+
+/// `to += from`.
+fn add<T: Element>(to: &mut Array2<T>, from: &Array2<T>) {
+    if let (Some(sums), Some(numbers)) = (to.as_slice_mut(), from.as_slice()) {
+        KernelPath::best().vectorized(AddPixels { sums, numbers });
+    } else {
+        *to += from;
     }
 }
 
@@ -295,16 +308,13 @@ impl<T: Element> PlainBlock<'_, '_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::array;
 
     #[test]
     fn groups_are_added_by_a_tree() {
         // ((1e16 + 1) + (1 - 1e16)) + 1: in a chain the first 1 would be lost, and so would the second.
-        let mut parts = [1e16, 1.0, 1.0, -1e16, 1.0].map(|value: f64| array![[value]]);
-        let mut sum = array![[7.0]];
-        add_by_tree(&mut parts.iter_mut().collect::<Vec<_>>(), &mut sum);
-        assert_eq!(sum[(0, 0)], ((1e16 + 1.0) + (1.0 - 1e16)) + 1.0);
-        add_by_tree(&mut [], &mut sum);
-        assert_eq!(sum, array![[0.0]]);
+        let mut parts = [1e16, 1.0, 1.0, -1e16, 1.0_f64];
+        add_by_tree(&mut parts, &|left: &mut f64, right: &mut f64| *left += *right);
+        assert_eq!(parts[0], ((1e16 + 1.0) + (1.0 - 1e16)) + 1.0);
+        add_by_tree(&mut [], &|(): &mut (), (): &mut ()| unreachable!("nothing to add"));
     }
 }
