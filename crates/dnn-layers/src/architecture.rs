@@ -55,6 +55,8 @@ impl Architecture {
     /// Every layer with its shapes, by shape inference from the input on.
     fn places<T: Element>(&self) -> Result<Vec<Place>, NetworkError> {
         let (mut input, mut has_numbers) = (self.input, false);
+        // The first layer that is given numbers of another one.
+        let mut first: Option<usize> = None;
         let mut places: Vec<Place> = Vec::with_capacity(self.layers.len());
         let mut counts = std::collections::BTreeMap::new();
         for (position, layer) in self.layers.iter().enumerate() {
@@ -73,6 +75,26 @@ impl Architecture {
             }
             kind.check().map_err(refuse)?;
             let output = kind.output(input).map_err(refuse)?;
+            if let Some(around) = kind.goes_around() {
+                let begins = position.checked_sub(around).filter(|&begins| first <= Some(begins));
+                let begins = begins.filter(|_| first.is_some()).ok_or_else(|| {
+                    refuse(CoreError::Invalid {
+                        what: "layers that a connection goes around",
+                        expected: "no more than follow the first dense layer or convolution",
+                        found: around.to_string(),
+                    })
+                })?;
+                if places[begins].input != input {
+                    return Err(refuse(CoreError::Invalid {
+                        what: "what a connection goes around",
+                        expected: "layers that give the shape that they are given",
+                        found: format!("{} from {}", input, places[begins].input),
+                    }));
+                }
+            }
+            if has_numbers {
+                first = first.or(Some(position));
+            }
             has_numbers |= kind.buffers(input, Mode::Training).output;
             let number = counts.entry(layer.kind()).and_modify(|it| *it += 1).or_insert(1_usize);
             places.push(Place {

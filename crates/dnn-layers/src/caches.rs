@@ -38,6 +38,8 @@ struct LayerBuffers<T> {
 pub(crate) struct LayerViews<'c, T> {
     /// What the layer is given, unless that are the inputs of the network.
     pub(crate) input: Option<ArrayView2<'c, T>>,
+    /// What the layer was given that a connection goes around to this one, if there is one.
+    pub(crate) skipped: Option<ArrayView2<'c, T>>,
     pub(crate) output: ArrayViewMut2<'c, T>,
     pub(crate) kept: ArrayViewMut2<'c, T>,
     pub(crate) scratch: &'c mut Scratch<T>,
@@ -178,13 +180,16 @@ impl<T: Element> ForwardCaches<T> {
         self.examples = examples;
     }
 
-    pub(crate) fn views(&mut self, layer: usize) -> LayerViews<'_, T> {
+    /// `around` layers before this one a connection begins, if there is one.
+    pub(crate) fn views(&mut self, layer: usize, around: Option<usize>) -> LayerViews<'_, T> {
+        let begins = around.and_then(|around| self.layers[layer - around].source);
         let used = s![.., ..self.examples];
         let (done, rest) = self.layers.split_at_mut(layer);
         let LayerBuffers { source, output, kept, .. } = &mut rest[0];
         let columns = self.examples.min(kept.ncols());
         LayerViews {
             input: source.map(|source| done[source].output.slice(used)),
+            skipped: begins.map(|begins| done[begins].output.slice(used)),
             output: output.slice_mut(used),
             kept: kept.slice_mut(s![.., ..columns]),
             scratch: &mut self.scratch,

@@ -14,6 +14,7 @@ mod dropout;
 mod flatten;
 mod global_pool;
 mod max_pool;
+mod residual;
 mod scale;
 mod statistics;
 mod window;
@@ -37,6 +38,7 @@ pub use self::dropout::Dropout;
 pub use self::flatten::Flatten;
 pub use self::global_pool::{GlobalPool, PoolBy};
 pub use self::max_pool::MaxPool2d;
+pub use self::residual::Residual;
 pub use self::scale::Scale;
 pub use self::statistics::BatchStatistics;
 pub use self::window::{Padding, Places, Window};
@@ -68,14 +70,17 @@ pub enum Layer {
     AveragePool2d(AveragePool2d),
     /// One or two numbers for each channel of the whole picture.
     GlobalPool(GlobalPool),
+    /// Adds what some layers before it were given.
+    Residual(Residual),
 }
 
 impl Layer {
     /// One of every kind, in an order in which they can follow one another.
-    pub const KINDS: [Self; 10] = [
+    pub const KINDS: [Self; 11] = [
         Self::Conv2d(Conv2d::same(6, 3)),
         Self::BatchNorm(BatchNorm { momentum: 0.1, epsilon: 1e-5 }),
         Self::Activation(Activation::Tanh),
+        Self::Residual(Residual { layers: 2 }),
         Self::MaxPool2d(MaxPool2d { window: Window::square(2, 1, Padding::Same) }),
         Self::AveragePool2d(AveragePool2d { window: Window::square(3, 2, Padding::Same) }),
         Self::GlobalPool(GlobalPool { by: PoolBy::Both }),
@@ -98,6 +103,7 @@ impl Layer {
             Self::MaxPool2d(layer) => layer,
             Self::AveragePool2d(layer) => layer,
             Self::GlobalPool(layer) => layer,
+            Self::Residual(layer) => layer,
         }
     }
 
@@ -128,6 +134,11 @@ impl Layer {
     /// Whether prediction does not notice the layer.
     pub fn is_for_training_alone(&self) -> bool {
         self.forward::<f32>().is_for_training_alone()
+    }
+
+    /// How many layers before it a connection to this layer goes around, if there is one.
+    pub fn goes_around(&self) -> Option<usize> {
+        self.forward::<f32>().goes_around()
     }
 
     /// The share of its numbers that the layer sets to 0 in training, drawn anew in every step.
@@ -177,6 +188,11 @@ pub(crate) trait Forward<T: Element>: AsRecord {
     /// See [`Layer::drop_rate`].
     fn drop_rate(&self) -> f64 {
         0.0
+    }
+
+    /// See [`Layer::goes_around`].
+    fn goes_around(&self) -> Option<usize> {
+        None
     }
 
     /// See [`Layer::is_for_training_alone`].
@@ -231,6 +247,8 @@ pub(crate) struct Step<'s, 'x, 'g, T> {
     /// The shape of an example of the input.
     pub(crate) shape: Shape,
     pub(crate) input: Input<'s, 'x, T>,
+    /// What the first of the layers was given that a connection [goes around](Layer::goes_around).
+    pub(crate) skipped: Option<ArrayView2<'s, T>>,
     /// `(n, m)`.
     pub(crate) output: ArrayViewMut2<'s, T>,
     /// As many rows as [`Buffers::kept`] says, or no columns.
@@ -317,6 +335,7 @@ mod tests {
             Layer::MaxPool2d(_),
             Layer::AveragePool2d(_),
             Layer::GlobalPool(_),
+            Layer::Residual(_),
         );
     }
 }

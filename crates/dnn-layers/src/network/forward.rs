@@ -124,11 +124,12 @@ impl<T: Element> Network<T> {
         caches.start(inputs.columns.len());
         if caches.has_output(layer) {
             let ForwardInputs { x, columns } = inputs;
-            let LayerViews { input, output, kept, scratch } = caches.views(layer);
+            let around = self.layers()[layer].goes_around();
+            let LayerViews { input, skipped, output, kept, scratch } = caches.views(layer, around);
             let input = input.map_or(Input::Features { x, columns }, Input::Numbers);
             let tensors = self.layer_tensors(layer);
             let shape = self.layer_input(layer);
-            let step = Step { tensors, shape, input, output, kept, scratch, given };
+            let step = Step { tensors, shape, input, skipped, output, kept, scratch, given };
             self.layers()[layer].forward::<T>().forward(step);
         }
         if layer + 1 == self.layers().len()

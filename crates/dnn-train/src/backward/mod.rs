@@ -14,6 +14,7 @@ mod flatten;
 mod global_pool;
 mod max_pool;
 mod model;
+mod residual;
 mod scale;
 
 use dnn_core::{Element, Shape};
@@ -45,6 +46,7 @@ pub(crate) fn backward<T: Element>(layer: &Layer) -> &dyn Backward<T> {
         Layer::MaxPool2d(layer) => layer,
         Layer::AveragePool2d(layer) => layer,
         Layer::GlobalPool(layer) => layer,
+        Layer::Residual(layer) => layer,
     }
 }
 

@@ -58,6 +58,10 @@ fn back_through<T: Element>(
     for l in segment.rev().take_while(|&l| l >= first_trained) {
         let layer: &dyn Backward<T> = backward(&network.layers()[l]);
         let range = network.tensor_range(l);
+        tile.add_around(l);
+        if network.layers()[l].goes_around().is_some() {
+            tile.keep_around(l);
+        }
         let Some(way_back) = tile.way_back(l) else { return };
         let WayBack { caches, gradient, input_gradient, non_zero, convolution, sums_of_gradients } =
             way_back;

@@ -174,7 +174,14 @@ pub(super) fn gradient_places<T: Element>(network: &Network<T>) -> GradientPlace
             by_group.push(l);
         }
     }
-    GradientPlaces { of, by_group }
+    let caches = network.caches(0);
+    let mut connections = vec![Vec::new(); network.layers().len()];
+    for (to, layer) in network.layers().iter().enumerate() {
+        if let Some(from) = layer.goes_around().and_then(|around| caches.source(to - around)) {
+            connections[from].push(to);
+        }
+    }
+    GradientPlaces { of, by_group, connections }
 }
 
 /// The first layer with an array that is trained: nothing before it has to be gone back to.

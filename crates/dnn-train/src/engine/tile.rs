@@ -27,6 +27,8 @@ pub(super) struct GradientPlaces {
     pub(super) of: Vec<Option<usize>>,
     /// Layers whose arrays' gradient is summed by groups of examples.
     pub(super) by_group: Vec<usize>,
+    /// For each layer, those to which a connection begins with what it gives.
+    pub(super) connections: Vec<Vec<usize>>,
 }
 
 impl GradientPlaces {
@@ -55,6 +57,7 @@ pub(super) fn size(shape: Shape) -> usize {
 pub(super) struct Memory<T> {
     caches: ForwardCaches<T>,
     gradients: Vec<Array2<T>>,
+    around: Vec<Array2<T>>,
     convolution: ConvolutionMemory<T>,
 }
 
@@ -63,6 +66,8 @@ pub(crate) struct Tile<T> {
     pub(crate) caches: ForwardCaches<T>,
     /// The gradients of the outputs of layers; those in the middle share a place.
     gradients: Vec<Array2<T>>,
+    /// For each layer, the gradient that a connection to it takes back around others.
+    around: Vec<Array2<T>>,
     places: Arc<GradientPlaces>,
     /// What these examples add to the gradients that are summed by groups, one array for each of the network.
     pub(super) sums_of_gradients: Vec<Array2<T>>,
@@ -102,6 +107,11 @@ impl<T: Element> Tile<T> {
             let units = if is_wanted { size(network.layer_output(l)) } else { 0 };
             Array2::zeros((units, if is_wanted { width } else { 0 }).f())
         };
+        let around = |l: usize| {
+            let is_wanted = purpose == Use::Training && layers[l].goes_around().is_some();
+            let units = if is_wanted { size(network.layer_output(l)) } else { 0 };
+            Array2::zeros((units, if is_wanted { width } else { 0 }).f())
+        };
         let whole = (0..layers.len()).filter(|&l| layers[l].needs_whole_batch());
         let whole = whole.map(|l| network.layer_output(l).channels).max().unwrap_or(0);
         let by_block = |l: &usize| backward::<T>(&layers[*l]).gradient_by() == GradientBy::Block;
@@ -120,6 +130,7 @@ impl<T: Element> Tile<T> {
                 Use::Slopes | Use::Training => network.training_caches(width),
             },
             gradients: (0..layers.len()).map(gradient).collect(),
+            around: (0..layers.len()).map(around).collect(),
             places: Arc::clone(places),
             sums_of_gradients: if purpose == Use::Training { sums.collect() } else { Vec::new() },
             tally: Tally::new(network.outputs()),
@@ -138,15 +149,17 @@ impl<T: Element> Tile<T> {
     pub(super) fn give_up(&mut self, lent: &Lent<T>) {
         let layers: Vec<bool> = (0..self.caches.len()).map(|l| lent.has(l)).collect();
         self.caches.give_up(&layers);
-        for (gradient, _) in self.gradients.iter_mut().zip(&layers).filter(|(_, lent)| **lent) {
-            *gradient = Array2::zeros((gradient.nrows(), 0).f());
+        for buffers in [&mut self.gradients, &mut self.around] {
+            for (buffer, _) in buffers.iter_mut().zip(&layers).filter(|(_, lent)| **lent) {
+                *buffer = Array2::zeros((buffer.nrows(), 0).f());
+            }
         }
     }
 
     /// All buffers of a tile that are of use to another one.
     pub(super) fn into_memory(self) -> Memory<T> {
-        let Self { caches, gradients, convolution, .. } = self;
-        Memory { caches, gradients, convolution }
+        let Self { caches, gradients, around, convolution, .. } = self;
+        Memory { caches, gradients, around, convolution }
     }
 
     /// Exchanges the buffers of these layers.
@@ -154,7 +167,8 @@ impl<T: Element> Tile<T> {
         self.caches.exchange(&mut memory.caches, layers);
         std::mem::swap(&mut self.convolution, &mut memory.convolution);
         let gradients = self.gradients.iter_mut().zip(&mut memory.gradients).zip(layers);
-        for ((own, lent), _) in gradients.filter(|(_, lent)| **lent) {
+        let around = self.around.iter_mut().zip(&mut memory.around).zip(layers);
+        for ((own, lent), _) in gradients.chain(around).filter(|(_, lent)| **lent) {
             std::mem::swap(own, lent);
         }
     }
@@ -175,6 +189,24 @@ impl<T: Element> Tile<T> {
         let used = s![.., ..self.caches.examples()];
         let last = self.gradients.last_mut().expect("a network has layers");
         (&self.caches, last.slice_mut(used))
+    }
+
+    /// Keeps the gradient of what layer `l` gives, for where a connection to it begins.
+    pub(super) fn keep_around(&mut self, l: usize) {
+        let used = s![.., ..self.caches.examples()];
+        if let Some(place) = self.places.of(l) {
+            self.around[l].slice_mut(used).assign(&self.gradients[place].slice(used));
+        }
+    }
+
+    /// Adds to the gradient of what layer `l` gives what connections that begin there bring back.
+    pub(super) fn add_around(&mut self, l: usize) {
+        let used = s![.., ..self.caches.examples()];
+        let Some(place) = self.places.of(l) else { return };
+        for &to in &self.places.connections[l] {
+            let mut gradient = self.gradients[place].slice_mut(used);
+            gradient += &self.around[to].slice(used);
+        }
     }
 
     /// What the way back through layer `l` reads and writes, where there is a gradient of what it gives.
