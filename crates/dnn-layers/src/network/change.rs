@@ -5,7 +5,7 @@ use ndarray::{Array1, Axis};
 
 use crate::architecture::Architecture;
 use crate::layer::as_scale_and_shift;
-use crate::{Head, Initial, Layer, Network, NetworkError, ParameterSpec, Tensor};
+use crate::{Head, Initial, Layer, Network, NetworkError, ParameterSpec, Residual, Tensor};
 
 /// What becomes of an output: `scale * output + shift`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -130,20 +130,31 @@ impl<T: Element> Network<T> {
     /// ```
     pub fn folded(&self) -> Self {
         let (mut layers, mut arrays): (Vec<Layer>, Vec<Vec<Tensor<T>>>) = (Vec::new(), Vec::new());
+        // For each layer, how many are left of those before it; and where connections begin, which are left as they are.
+        let mut left_before = Vec::with_capacity(self.layers().len());
+        let all = self.layers().iter().enumerate();
+        let begins = all.filter_map(|(to, layer)| layer.goes_around().map(|around| to - around));
+        let begins: Vec<usize> = begins.collect();
         for (l, layer) in self.layers().iter().enumerate() {
+            left_before.push(layers.len());
             match (layer, layers.last(), arrays.last_mut()) {
                 (
                     Layer::BatchNorm(norm),
                     Some(Layer::Dense(_) | Layer::Conv2d(_)),
                     Some(linear),
-                ) => {
+                ) if !begins.contains(&l) => {
                     let by = as_scale_and_shift(norm, self.layer_tensors(l));
                     scale_and_shift(linear, by);
                     if let Some(Layer::Conv2d(conv)) = layers.last_mut() {
                         conv.bias = true;
                     }
                 }
-                _ if layer.is_for_training_alone() => {}
+                _ if layer.is_for_training_alone() && begins.is_empty() => {}
+                (Layer::Residual(residual), ..) => {
+                    let around = layers.len() - left_before[l - residual.layers];
+                    layers.push(Residual { layers: around }.into());
+                    arrays.push(Vec::new());
+                }
                 _ => {
                     layers.push(layer.clone());
                     arrays.push(self.layer_tensors(l).to_vec());

@@ -18,6 +18,7 @@ mod calibration;
 mod circles;
 mod conformance;
 mod convergence;
+mod convolution;
 mod convolution_steps;
 mod damaged;
 mod depth;

@@ -1,0 +1,259 @@
+//! Convolutional networks as a whole: against the course's functions, their own slopes, and themselves folded.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::ops::ControlFlow;
+
+use crate::fits::{build, bytes, fit, full, labels, normal, size};
+use crate::support::assert_close;
+use dnn_core::{Element, Features, Shape};
+use dnn_layers::{
+    Activation, AveragePool2d, BatchNorm, Conv2d, ConvSettings, Dense, Dropout, Flatten,
+    GlobalPool, Layer, MaxPool2d, Network, NetworkBuilder, Padding, PoolBy, PoolMode, PoolSettings,
+    Predictor, Residual, Window, conv_forward, pool_forward,
+};
+use dnn_store::Scalar;
+use dnn_train::{
+    Checkpoint, Cost, Event, Examples, Trainer, check_gradients, conv_backward, gradients,
+    pool_backward, unobserved,
+};
+use ndarray::{Array2, Array4, ArrayView2, Axis, array, s};
+
+/// A convolution with its normalisation and activation.
+fn conv(units: usize, stride: usize, activation: Activation) -> [Layer; 3] {
+    let window = Window::square(3, stride, Padding::Each(1));
+    let conv = Conv2d { units, window, groups: 1, bias: false };
+    [conv.into(), BatchNorm::default().into(), activation.into()]
+}
+
+/// With everything that there is for pictures.
+fn residual_layers() -> Vec<Layer> {
+    let halving = Window::square(2, 2, Padding::Same);
+    let depthwise = Window::square(3, 1, Padding::Same);
+    let mut layers = conv(6, 2, Activation::Tanh).to_vec();
+    layers.extend(conv(6, 1, Activation::Silu));
+    layers.extend(conv(6, 1, Activation::Tanh));
+    layers.push(Residual { layers: 6 }.into());
+    layers.push(Dropout { rate: 0.2 }.into());
+    layers.push(Conv2d { units: 6, window: depthwise, groups: 6, bias: true }.into());
+    layers.push(MaxPool2d { window: halving }.into());
+    layers.push(Conv2d { groups: 2, ..Conv2d::same(8, 2) }.into());
+    layers.push(BatchNorm::default().into());
+    layers.push(AveragePool2d { window: Window::square(2, 1, Padding::Valid) }.into());
+    layers.push(GlobalPool { by: PoolBy::Both }.into());
+    layers
+}
+
+fn network<T: Element + Scalar>(shape: Shape, layers: Vec<Layer>) -> Network<T> {
+    let builder = layers.into_iter().fold(Network::<T>::builder(shape), NetworkBuilder::layer);
+    build(builder.classes(["a", "b", "c"]))
+}
+
+/// `(n, m)` as `(m, rows, columns, channels)`.
+fn pictures(values: ArrayView2<'_, f64>, shape: Shape) -> Array4<f64> {
+    let Shape { height, width, channels } = shape;
+    let numbers = values.t().iter().copied().collect();
+    Array4::from_shape_vec((values.ncols(), height, width, channels), numbers).unwrap()
+}
+
+/// And back.
+fn columns(values: &Array4<f64>) -> Array2<f64> {
+    let (m, n) = (values.len_of(Axis(0)), values.len() / values.len_of(Axis(0)));
+    Array2::from_shape_vec((m, n), values.iter().copied().collect()).unwrap().reversed_axes()
+}
+
+#[test]
+fn a_convolution_and_its_gradients_are_those_of_the_course() {
+    let shape = Shape::picture(7, 6, 3);
+    for (kernel, stride, pad) in [(3, 1, 1), (3, 2, 0), (2, 2, 1), (1, 1, 0), (5, 3, 2)] {
+        let window = Window::square(kernel, stride, Padding::Each(pad));
+        let conv = Conv2d { units: 5, window, groups: 1, bias: true };
+        let net: Network<f64> = network(shape, vec![conv.into(), Flatten {}.into()]);
+        let (x, y) = (normal((net.features(), 6), 1), labels(3, 6, 2));
+        let examples = Examples::classes(Features::Real(x.view()), &y);
+        let caches = net.forward(&examples.features).unwrap();
+        let [weights, bias] = [0, 1].map(|tensor| net.tensors()[tensor].values());
+        // A row of the weights lies as a window does; the course has the units last.
+        let dims = (kernel, kernel, 3, 5);
+        let turned = weights.t().iter().copied().collect();
+        let weights = Array4::from_shape_vec(dims, turned).unwrap();
+        let bias = Array4::from_shape_vec((1, 1, 1, 5), bias.iter().copied().collect()).unwrap();
+        let a_prev = pictures(x.view(), shape);
+        let settings = ConvSettings { stride, pad };
+        let (z, cache) =
+            conv_forward(a_prev.view(), weights.view(), bias.view(), settings).unwrap();
+        assert_close(&columns(&z), &caches.layer_output(0).to_owned(), 1e-12, "Z");
+        // dZ of the convolution from that of the dense layer: the cost's mean over the examples.
+        let (_, gradient) = gradients(&net, &examples, Cost::CategoricalCrossEntropy).unwrap();
+        let mut delta = caches.output().to_owned();
+        for (j, &class) in y.iter().enumerate() {
+            delta[(class as usize, j)] -= 1.0;
+        }
+        let dz = net.tensor("dense1.weights").unwrap().t().dot(&delta) / 6.0;
+        let dz = pictures(dz.view(), net.layer_output(0));
+        let expected = conv_backward(dz.view(), &cache).unwrap();
+        let numbers = expected.weights.iter().copied().collect();
+        let dw = Array2::from_shape_vec((kernel * kernel * 3, 5), numbers).unwrap();
+        assert_close(&gradient[0], &dw.reversed_axes(), 1e-12, "dW");
+        let db = Array2::from_shape_vec((5, 1), expected.bias.iter().copied().collect()).unwrap();
+        assert_close(&gradient[1], &db, 1e-12, "db");
+    }
+}
+
+#[test]
+fn pooling_is_that_of_the_course() {
+    let shape = Shape::picture(6, 5, 3);
+    for (size, stride) in [(2, 2), (3, 1), (2, 1)] {
+        let window = Window::square(size, stride, Padding::Valid);
+        for (layer, mode) in [
+            (MaxPool2d { window }.into(), PoolMode::Max),
+            (AveragePool2d { window }.into(), PoolMode::Average),
+        ] {
+            let layers: Vec<Layer> = vec![Conv2d::same(3, 1).into(), layer, Flatten {}.into()];
+            let net: Network<f64> = network(shape, layers);
+            let (x, y) = (normal((net.features(), 4), 1), labels(3, 4, 2));
+            let examples = Examples::classes(Features::Real(x.view()), &y);
+            let caches = net.forward(&examples.features).unwrap();
+            let a_prev = pictures(caches.layer_output(0), net.layer_output(0));
+            let settings = PoolSettings { window: size, stride, mode };
+            let (a, cache) = pool_forward(a_prev.view(), settings).unwrap();
+            assert_close(&columns(&a), &caches.layer_output(1).to_owned(), 1e-14, "A");
+            let mut delta = caches.output().to_owned();
+            for (j, &class) in y.iter().enumerate() {
+                delta[(class as usize, j)] -= 1.0;
+            }
+            let da = net.tensor("dense1.weights").unwrap().t().dot(&delta) / 4.0;
+            let da = pictures(da.view(), net.layer_output(1));
+            // The bias of the convolution before sums it: no two numbers of a window are equal here.
+            let back = pool_backward(da.view(), &cache).unwrap();
+            let expected = back.sum_axis(Axis(0)).sum_axis(Axis(0)).sum_axis(Axis(0));
+            let (_, gradient) = gradients(&net, &examples, Cost::CategoricalCrossEntropy).unwrap();
+            assert_close(&gradient[1], &expected.insert_axis(Axis(1)), 1e-12, "db");
+        }
+    }
+}
+
+#[test]
+fn the_first_of_equals_gets_the_gradient() {
+    // One window, in which the second and the third number are the largest.
+    let window = Window::square(2, 2, Padding::Valid);
+    let identity = Conv2d { bias: false, ..Conv2d::same(1, 1) };
+    let mut net = build(
+        Network::<f64>::builder(Shape::picture(2, 2, 1))
+            .layer(Conv2d { window: Window::square(2, 1, Padding::Same), ..identity })
+            .layer(MaxPool2d { window })
+            .outputs(1, dnn_layers::Head::Identity),
+    );
+    // The picture as it is, and a gradient of the weights that tells where dZ was.
+    net.tensor_mut("conv1.weights").unwrap().assign(&array![[1.0, 0.0, 0.0, 0.0]]);
+    net.tensor_mut("dense1.weights").unwrap().fill(1.0);
+    let x = array![[1.0], [5.0], [5.0], [2.0]];
+    let y = array![[0.0]];
+    let examples = Examples::values(Features::Real(x.view()), y.view());
+    let (_, gradient) = gradients(&net, &examples, Cost::MeanSquaredError).unwrap();
+    // The cost is 25, dZ 10 at the second place and 0 at the third, whose windows begin with 5, 0, 2 and 5, 2.
+    assert_eq!(gradient[0], array![[50.0, 0.0, 20.0, 0.0]]);
+}
+
+#[test]
+fn gradients_of_whole_networks_are_their_slopes() {
+    let net: Network<f64> = network(Shape::picture(9, 10, 3), residual_layers());
+    let (x, y) = (normal((net.features(), 12), 1), labels(3, 12, 2));
+    let examples = Examples::classes(Features::Real(x.view()), &y);
+    let found = check_gradients(&net, &examples, Cost::CategoricalCrossEntropy, 1e-5).unwrap();
+    assert!(found.difference <= 1e-7, "{found:?}");
+}
+
+#[test]
+fn a_folded_network_with_connections_gives_the_same_outputs() {
+    let net: Network<f64> = network(Shape::picture(9, 10, 3), residual_layers());
+    let (x, y) = (normal((net.features(), 40), 1), labels(3, 40, 2));
+    let examples = Examples::classes(Features::Real(x.view()), &y);
+    let trainer = Trainer { batch: size(16), ..full(0.05, 3) };
+    let (trained, _) = fit(&trainer, &net, &examples);
+    let folded = trained.folded();
+    assert!(folded.layers().iter().all(|layer| !layer.needs_whole_batch()));
+    let outputs =
+        |network: &Network<f64>| network.forward(&examples.features).unwrap().output().to_owned();
+    assert_close(&outputs(&folded), &outputs(&trained), 1e-12, "folded");
+    let mut predictor = Predictor::new(std::sync::Arc::new(trained.clone())).unwrap();
+    for m in [1, 3, 40] {
+        let some = Features::Real(x.slice(s![.., ..m]));
+        let expected = trained.predict_probabilities(&some).unwrap();
+        let found = predictor.probabilities(&some).unwrap().to_owned();
+        assert_close(&found, &expected, 1e-12, "predicted");
+    }
+}
+
+#[test]
+fn every_stop_resumes_to_the_same_bits() {
+    let net: Network<f32> = network(Shape::picture(9, 10, 3), residual_layers());
+    let (pixels, y) = (bytes((net.features(), 40), 1), labels(3, 40, 2));
+    let examples = Examples::classes(net.pixels(pixels.view()), &y);
+    let trainer = Trainer {
+        batch: size(16),
+        optimizer: "adamw".parse().unwrap(),
+        schedule: "one-cycle".parse().unwrap(),
+        ..full(0.01, 4)
+    };
+    let mut saved = Vec::new();
+    let mut straight = net.clone();
+    trainer
+        .fit(&mut straight, &examples, None, &mut |event| {
+            if let Event::State(state) = event {
+                saved.push(state.checkpoint().unwrap());
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert!(saved.len() >= 12, "{} stops", saved.len());
+    for bytes in saved {
+        let checkpoint = Checkpoint::from_bytes(&bytes).unwrap();
+        let mut resumed = net.clone();
+        trainer.resume(&mut resumed, checkpoint, &examples, None, &mut unobserved).unwrap();
+        assert_eq!(resumed.to_bytes().unwrap(), straight.to_bytes().unwrap());
+    }
+}
+
+#[test]
+fn a_frozen_convolution_stays_as_it_is() {
+    let layers = [conv(4, 1, Activation::Relu).to_vec(), vec![Dense { units: 5 }.into()]].concat();
+    let mut net: Network<f32> = network(Shape::picture(5, 5, 1), layers);
+    net.set_frozen("conv1.", true);
+    let (pixels, y) = (bytes((25, 20), 1), labels(3, 20, 2));
+    let examples = Examples::classes(net.pixels(pixels.view()), &y);
+    let (trained, _) = fit(&full(0.1, 3), &net, &examples);
+    assert_eq!(trained.tensor("conv1.weights"), net.tensor("conv1.weights"));
+    assert_ne!(trained.tensor("dense1.weights"), net.tensor("dense1.weights"));
+}
+
+/// A bar that stands or lies anywhere: what a place-by-place sum cannot tell.
+#[test]
+fn bars_are_told_apart_wherever_they_are() {
+    let side = 8;
+    let of = |index: usize| {
+        let (upright, at, from) = (index % 2 == 0, index / 2 % side, index / 16 % 5);
+        let mut picture = vec![0_u8; side * side];
+        for step in from..from + 4 {
+            let place = if upright { step * side + at } else { at * side + step };
+            picture[place] = 255;
+        }
+        picture
+    };
+    let pictures: Vec<u8> = (0..80).flat_map(of).collect();
+    let pixels = Array2::from_shape_vec((80, side * side), pictures).unwrap();
+    let y: Vec<u32> = (0..80).map(|index| index % 2).collect();
+    let window = Window::square(3, 1, Padding::Same);
+    let net = build(
+        Network::<f32>::builder(Shape::picture(side, side, 1))
+            .layer(Conv2d { units: 4, window, groups: 1, bias: true })
+            .layer(Activation::Relu)
+            .layer(GlobalPool { by: PoolBy::Mean })
+            .classes(["lies", "stands"]),
+    );
+    let examples = Examples::classes(net.pixels(pixels.t()), &y);
+    let trainer = Trainer { optimizer: "adam".parse().unwrap(), batch: size(16), ..full(0.02, 60) };
+    let (trained, _) = fit(&trainer, &net, &examples);
+    let found = trained.predict(&examples.features).unwrap();
+    let right = found.iter().zip(&y).filter(|(found, y)| **found == **y as usize).count();
+    assert_eq!(right, 80);
+}
