@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use dnn_core::{Element, Precision, Purpose, RandomStream, Shape};
-use dnn_layers::{Activation, Network};
+use dnn_layers::{Activation, Conv2d, Flatten, Layer, Network, NetworkBuilder};
 use dnn_train::{Augment, Batch, Clip, Event, Examples, GramChoice, Trainer};
 use ndarray::{Array2, ShapeBuilder};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -82,6 +82,7 @@ fn counts() -> Counts {
 
 struct Case {
     side: usize,
+    has_convolutions: bool,
     hidden: &'static [usize],
     examples: usize,
     batch: Batch,
@@ -108,7 +109,13 @@ fn train<T: Element + dnn_store::Scalar>(
 ) -> (Counts, Counts) {
     let mut draws = RandomStream::new(1, Purpose::Data, 0);
     let input = Shape::picture(case.side, case.side, 3);
-    let mut network: Network<T> = Network::<T>::builder(input)
+    let builder = Network::<T>::builder(input);
+    // The last two are more than one task each, and the third has more rows than columns.
+    let convolutions = [Conv2d::same(8, 3), Conv2d::same(70, 3), Conv2d::same(80, 1)];
+    let convolutions = convolutions.map(Layer::from).into_iter().chain([Flatten {}.into()]);
+    let convolutions = convolutions.filter(|_| case.has_convolutions);
+    let builder = convolutions.fold(builder, NetworkBuilder::layer);
+    let mut network: Network<T> = builder
         .hidden(case.hidden, Activation::Relu)
         .classes(["a", "b", "c"])
         .build(&mut draws)
@@ -163,8 +170,18 @@ fn no_step_after_the_first_allocates<T: Element + dnn_store::Scalar>(pools: &[Th
             (Batch::Full, 6, false, "nesterov", Clip::Never, by_products),
         ] {
             let (side, hidden, examples) = (20, &[33, 7], 150);
-            let case =
-                Case { side, hidden, examples, batch, epochs, augment, optimizer, clip, gram };
+            let case = Case {
+                side,
+                has_convolutions: false,
+                hidden,
+                examples,
+                batch,
+                epochs,
+                augment,
+                optimizer,
+                clip,
+                gram,
+            };
             let (first, last) = train::<T>(pool, &case, 1);
             let threads = pool.current_num_threads();
             let what = format!("{batch}, {threads} threads, {}, {augment}", T::PRECISION);
@@ -180,6 +197,7 @@ fn no_step_after_the_first_allocates<T: Element + dnn_store::Scalar>(pools: &[Th
 fn ten_thousand_steps_do_not_grow(pool: &ThreadPool) {
     let case = Case {
         side: 2,
+        has_convolutions: false,
         hidden: &[3],
         examples: 10,
         batch: Batch::Size(NonZeroUsize::new(2).unwrap()),
@@ -193,6 +211,28 @@ fn ten_thousand_steps_do_not_grow(pool: &ThreadPool) {
     assert_eq!(last, first);
 }
 
+/// Muon adds nothing to what a step of the same network takes by another optimiser.
+fn muon_works_in_the_buffers_of_its_first_step<T: Element + dnn_store::Scalar>(pool: &ThreadPool) {
+    let more = |optimizer| {
+        let case = Case {
+            side: 6,
+            has_convolutions: true,
+            hidden: &[],
+            examples: 20,
+            batch: Batch::Full,
+            epochs: 12,
+            augment: false,
+            optimizer,
+            // All of the gradient is stored.
+            clip: Clip::Norm(1.0),
+            gram: GramChoice::Never,
+        };
+        let (first, last) = train::<T>(pool, &case, 1);
+        (last.allocations - first.allocations, last.bytes.wrapping_sub(first.bytes))
+    };
+    assert_eq!(more("muon"), more("adamw"), "{}", T::PRECISION);
+}
+
 #[test]
 fn steps_use_the_buffers_of_the_first() {
     if !is_x86_feature_detected!("avx") {
@@ -202,5 +242,9 @@ fn steps_use_the_buffers_of_the_first() {
     let pools = [pool(1), pool(2)];
     no_step_after_the_first_allocates::<f32>(&pools);
     no_step_after_the_first_allocates::<f64>(&pools);
+    for pool in &pools {
+        muon_works_in_the_buffers_of_its_first_step::<f32>(pool);
+        muon_works_in_the_buffers_of_its_first_step::<f64>(pool);
+    }
     ten_thousand_steps_do_not_grow(&pools[1]);
 }
