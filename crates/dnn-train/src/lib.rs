@@ -75,8 +75,8 @@ pub use gram::{GramChoice, GramOperations, GramPlan};
 pub use history::{BestEpoch, EpochRecord, History, Warning};
 pub use metrics::{Average, ClassMetrics, Metrics, ReliabilityBin, metrics};
 pub use optimizer::{
-    AdaGrad, Adam, AdamW, Lbfgs, Momentum, Optimizer, OptimizerState, RmsProp, update_parameters,
-    update_parameters_with,
+    AdaGrad, Adam, AdamW, Lbfgs, Momentum, Muon, Optimizer, OptimizerState, RmsProp,
+    update_parameters, update_parameters_with,
 };
 pub use plan::{LayerPlan, Plan};
 pub use rate_finder::{RatePoint, RateSweep, find_learning_rate};

@@ -103,6 +103,7 @@ pub(crate) fn stored_because<T: Element>(trainer: &Trainer) -> Option<&'static s
     }
     match (trainer.optimizer, trainer.clip) {
         (Optimizer::Lbfgs(_), _) => Some("L-BFGS looks at it as a whole"),
+        (Optimizer::Muon(_), _) => Some("Muon looks at it as a whole"),
         (_, Clip::Norm(_)) => Some("clipping goes by its norm"),
         _ => None,
     }

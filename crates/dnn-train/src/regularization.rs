@@ -151,8 +151,8 @@ fn change<T: Element>(array: &mut Array2<T>, of: impl Fn(T) -> T + Sync + Send) 
     }
 }
 
-/// In `f64`, in an order that follows from the shape alone.
-fn sum_of_squares<T: Element>(values: ArrayView2<'_, T>) -> f64 {
+/// The sum of the squares, in `f64` and in an order that follows from the shape alone.
+pub(crate) fn sum_of_squares<T: Element>(values: ArrayView2<'_, T>) -> f64 {
     let (rows, columns) = values.dim();
     let square = |sum: f64, value: &T| {
         let value: f64 = (*value).into();

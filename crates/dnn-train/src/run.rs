@@ -16,7 +16,7 @@ use crate::evaluation::tally;
 use crate::event::Observer;
 use crate::gram::{self, DualStep, GramState, GramWork};
 use crate::lbfgs;
-use crate::optimizer::Step;
+use crate::optimizer::{MuonSteps, Step, update_network};
 use crate::plan;
 use crate::regularization::{
     add_l2_to, clip_array, clip_layers_by_norm, l2_cost_of, l2_cost_of_squares,
@@ -81,6 +81,8 @@ struct Work<'w, T> {
     augmented: Option<Augmented<'w, T>>,
     /// Cost and gradient of the whole training part where the last step of L-BFGS ended.
     evaluated: Option<lbfgs::Evaluated<T>>,
+    /// Where weights of convolutions follow Muon.
+    muon: Option<MuonSteps<T>>,
 }
 
 impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
@@ -145,7 +147,8 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         });
         let m = self.training.len();
         let order = Order { columns: (0..m).collect(), seen: vec![false; m], epoch: 0 };
-        Ok(Work { engine, order, measuring, gram, augmented, evaluated: None })
+        let muon = MuonSteps::new(trainer.optimizer, network);
+        Ok(Work { engine, order, measuring, gram, augmented, evaluated: None, muon })
     }
 
     pub(crate) fn all_epochs(
@@ -392,7 +395,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         work: &mut Work<'_, T>,
         StepOf { epoch, step, batch, rate }: StepOf<'_>,
     ) -> Result<f64, NotFinite> {
-        let Work { engine, gram, augmented, evaluated, .. } = work;
+        let Work { engine, gram, augmented, evaluated, muon, .. } = work;
         let (examples, columns) = self.batch(epoch, batch, augmented.as_mut());
         let trainer = self.trainer;
         let draws = Some(Draws { seed: trainer.seed, step, given: trainer.dropout_masks.as_ref() });
@@ -436,7 +439,10 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             penalty
         } else {
             engine.store_gradient(context)?;
-            self.follow_gradient(network, engine, gram.as_mut(), state, rate)?
+            let penalty = self.prepare_gradient(network, engine, gram.as_mut(), state, rate)?;
+            let (gradient, memory) = (engine.gradient(), &mut state.optimizer);
+            update_network(trainer.optimizer, rate, network, gradient, memory, muon.as_mut())?;
+            penalty
         };
         state.progress.totals.add(engine.tally(), penalty);
         update_running(network, engine.statistics(), batch.len());
@@ -452,10 +458,11 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         Rule { step, l2: T::from_f64(self.trainer.l2 / self.weight), clip }
     }
 
-    /// Updates all parameters by the gradient that the engine has stored; gives what L2 adds to the cost.
-    fn follow_gradient(
+    /// L2 and clipping for the gradient that the engine has stored, and the step of a first layer in the dual form;
+    /// gives what L2 adds to the cost.
+    fn prepare_gradient(
         &self,
-        network: &mut Network<T>,
+        network: &Network<T>,
         engine: &mut Engine<T>,
         gram: Option<&mut GramWork<T>>,
         state: &mut RunState<T>,
@@ -480,19 +487,6 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             let layer = network.first_layer();
             let dual = DualStep { layer, share, l2: trainer.l2 / self.weight, optimizer, rate };
             work.step(state, engine, dual).map_err(|what| NotFinite { what, layer })?;
-        }
-        let memory = &mut state.optimizer;
-        memory.steps += 1;
-        let step = memory.step(optimizer, rate);
-        let arrays = network.tensors_mut().iter_mut().zip(engine.gradient());
-        for ((tensor, gradient), memory) in arrays.zip(memory.arrays_mut()) {
-            if gradient.is_empty() {
-                continue;
-            }
-            let (layer, spec) = (tensor.layer(), *tensor.spec());
-            if !step.update(tensor.values_mut(), gradient.view(), memory, spec.decays) {
-                return Err(NotFinite { what: spec.name, layer });
-            }
         }
         Ok(penalty)
     }

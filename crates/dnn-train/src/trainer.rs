@@ -11,7 +11,7 @@ use dnn_layers::{Layer, Network};
 use crate::augment;
 use crate::engine::plan::check_memory;
 use crate::named_rule::{Rules as _, Setting};
-use crate::optimizer::check_learning_rate;
+use crate::optimizer::{MuonSteps, check_learning_rate};
 use crate::{
     Augment, ClassWeights, Cost, DropoutMasks, EarlyStopping, Examples, GramChoice, Monitor,
     Optimizer, Schedule, StepClock, Targets, TrainError,
@@ -259,7 +259,8 @@ impl Trainer {
         let best = u128::from(self.keeps_best());
         let remembered = (self.optimizer.memory_arrays() as u128 + best)
             * network.parameter_count() as u128
-            * bytes;
+            + MuonSteps::numbers(self.optimizer, network);
+        let remembered = remembered * bytes;
         let gram = self.gram_plan(network, training, 0)?;
         let gram = if gram.taken { gram.bytes.min(1 << 100) } else { 0 };
         check_memory(network, batch, measured, changed + remembered + gram)

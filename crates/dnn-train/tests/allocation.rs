@@ -170,6 +170,8 @@ fn no_step_after_the_first_allocates<T: Element + dnn_store::Scalar>(pools: &[Th
             (Batch::Full, 6, false, "sgd", Clip::Never, by_products, &[][..]),
             (Batch::Full, 6, false, "nesterov", Clip::Never, by_products, &[][..]),
             (size(32), 4, true, "adam", Clip::Never, by_weights, &[5, 17][..]),
+            // More than one task for a product, more rows than columns in none and in one of them.
+            (size(32), 4, false, "muon", Clip::Never, by_weights, &[8, 70, 16][..]),
         ] {
             let (side, hidden, examples) = (20, &[33, 7], 150);
             let case = Case {

@@ -164,14 +164,14 @@ pub struct NetworkConfig {
 #[serde(deny_unknown_fields, default)]
 #[cfg_attr(feature = "clap", derive(clap::Args))]
 pub struct TrainingConfig {
-    /// How parameters follow their gradient: sgd, momentum, nesterov, rmsprop, adagrad, adam, adamw
-    /// or (for full batches) lbfgs, perhaps with settings of its own: `momentum:beta=0.95`, `adam:beta1=0.8,epsilon=1e-7`,
-    /// `adamw:weight_decay=0.1`
+    /// How parameters follow their gradient: sgd, momentum, nesterov, rmsprop, adagrad, adam, adamw, muon (for the
+    /// weights of convolutions, and adamw for all else) or (for full batches) lbfgs, perhaps with settings of its own:
+    /// `momentum:beta=0.95`, `adam:beta1=0.8,epsilon=1e-7`, `adamw:weight_decay=0.1`, `muon:adam_ratio=0.2`
     #[serde(with = "text")]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "NAME"))]
     pub optimizer: Optimizer,
-    /// Size of a step [default: 0.1 for sgd, 0.01 for momentum, nesterov and adagrad, 1 for lbfgs, 0.001 for
-    /// the others]
+    /// Size of a step [default: 0.1 for sgd, 0.01 for momentum, nesterov and adagrad, 0.02 for muon, 1 for lbfgs,
+    /// 0.001 for the others]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "RATE"))]
     pub learning_rate: Option<f64>,
     /// How the learning rate changes over the run: constant, inverse-time, staircase, step, exponential,

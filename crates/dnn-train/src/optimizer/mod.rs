@@ -7,6 +7,9 @@ mod ada_grad;
 mod adam;
 mod lbfgs;
 mod momentum;
+mod muon;
+mod network;
+mod newton_schulz;
 mod rms_prop;
 mod state;
 
@@ -23,6 +26,9 @@ pub use ada_grad::AdaGrad;
 pub use adam::{Adam, AdamW};
 pub use lbfgs::Lbfgs;
 pub use momentum::Momentum;
+pub use muon::Muon;
+pub(crate) use muon::MuonSteps;
+pub(crate) use network::update_network;
 pub use rms_prop::RmsProp;
 pub use state::OptimizerState;
 pub(crate) use state::{Memory, Step, each, split_memory};
@@ -58,6 +64,8 @@ pub enum Optimizer {
     Adam(Adam),
     /// Adam with weights that shrink.
     AdamW(AdamW),
+    /// Steps equally long in all directions for the weights of convolutions, and `AdamW` for all else.
+    Muon(Muon),
     /// Full-batch steps by remembered curvature, with a line search: only for [`Trainer`](crate::Trainer),
     /// as a step needs the cost at more than one place.
     Lbfgs(Lbfgs),
@@ -86,6 +94,7 @@ impl Optimizer {
             // A direction that lasts is up to 1 / (1 - beta) times as long.
             Self::Momentum(_) | Self::AdaGrad(_) => 0.01,
             Self::RmsProp(_) | Self::Adam(_) | Self::AdamW(_) => 0.001,
+            Self::Muon(_) => 0.02,
             Self::Lbfgs(_) => 1.0,
         }
     }
@@ -97,7 +106,8 @@ impl Optimizer {
             Self::GradientDescent | Self::Lbfgs(_) => &[],
             Self::Momentum(_) => &["v"],
             Self::RmsProp(_) | Self::AdaGrad(_) => &["s"],
-            Self::Adam(_) | Self::AdamW(_) => &["v", "s"],
+            // Of the weights of convolutions Muon has no `s`: it stays 0 there.
+            Self::Adam(_) | Self::AdamW(_) | Self::Muon(_) => &["v", "s"],
         }
     }
 
@@ -126,7 +136,7 @@ impl Rules for Optimizer {
     const KIND: &'static str = "optimiser";
     const KIND_OF_SETTING: &'static str = "setting of the optimiser";
     const NAMES: &'static [&'static str] =
-        &["sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw", "lbfgs"];
+        &["sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw", "muon", "lbfgs"];
 
     fn named(name: &str) -> Option<Self> {
         Some(match name {
@@ -137,6 +147,7 @@ impl Rules for Optimizer {
             "adagrad" => Self::AdaGrad(AdaGrad::default()),
             "adam" => Self::Adam(Adam::default()),
             "adamw" => Self::AdamW(AdamW::default()),
+            "muon" => Self::Muon(Muon::default()),
             "lbfgs" => Self::Lbfgs(Lbfgs::default()),
             _ => return None,
         })
@@ -151,6 +162,7 @@ impl Rules for Optimizer {
             Self::AdaGrad(_) => "adagrad",
             Self::Adam(_) => "adam",
             Self::AdamW(_) => "adamw",
+            Self::Muon(_) => "muon",
             Self::Lbfgs(_) => "lbfgs",
         }
     }
@@ -163,6 +175,7 @@ impl Rules for Optimizer {
             Self::AdaGrad(it) => it.settings(),
             Self::Adam(it) => it.settings(),
             Self::AdamW(it) => it.settings(),
+            Self::Muon(it) => it.settings(),
             Self::Lbfgs(it) => it.settings(),
         }
     }
@@ -353,6 +366,7 @@ mod tests {
             Optimizer::AdaGrad(_),
             Optimizer::Adam(_),
             Optimizer::AdamW(_),
+            Optimizer::Muon(_),
             Optimizer::Lbfgs(_),
         );
     }
@@ -364,7 +378,7 @@ mod tests {
             assert_eq!((optimizer.to_string(), optimizer.name()), (name.to_owned(), name));
         }
         for text in
-            ["adam:beta1=0.5,epsilon=1e-7", "momentum:dampening=0.9", "adamw:weight_decay=0.0"]
+            ["adam:beta1=0.5,epsilon=1e-7", "momentum:dampening=0.9", "muon:steps=5,adam_ratio=0.2"]
         {
             let optimizer: Optimizer = text.parse().unwrap();
             assert_eq!(optimizer.to_string(), text);
@@ -372,7 +386,7 @@ mod tests {
         for (text, message) in [
             (
                 "sdg",
-                "unknown optimiser `sdg`; expected one of sgd, momentum, nesterov, rmsprop, adagrad, adam, adamw, lbfgs",
+                "unknown optimiser `sdg`; expected one of sgd, momentum, nesterov, rmsprop, adagrad, adam, adamw, muon, lbfgs",
             ),
             (
                 "adam:beta=1",
@@ -382,6 +396,8 @@ mod tests {
             ("adam:beta1", "beta1: expected a number, found "),
             ("adam:beta1=1", "beta1: expected a number from 0 and below 1, found 1.0"),
             ("adam:epsilon=0", "epsilon: expected a finite number above 0, found 0.0"),
+            ("muon:steps=0", "steps: expected a whole number of at least 1, found 0"),
+            ("muon:adam_ratio=0", "adam_ratio: expected a finite number above 0, found 0.0"),
             ("momentum:dampening=2", "dampening: expected a number from 0 to 1, found 2.0"),
             (
                 "adamw:weight_decay=NaN",

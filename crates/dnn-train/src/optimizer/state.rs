@@ -49,9 +49,12 @@ impl<T: Element> OptimizerState<T> {
         self.memory.iter().try_for_each(fits)
     }
 
-    /// What all numbers of the present step have in common.
+    /// What all numbers of the present step have in common; with Muon, those of what is not a convolution's weights.
     pub(crate) fn step(&self, optimizer: Optimizer, rate: f64) -> Step {
-        Step { optimizer, rate, t: self.steps }
+        match optimizer {
+            Optimizer::Muon(it) => it.others(rate, self.steps),
+            _ => Step { optimizer, rate, t: self.steps },
+        }
     }
 
     /// What is remembered of each array, and after the last of nothing.
@@ -93,10 +96,10 @@ impl Optimizer {
 /// What every number of a step has in common.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Step {
-    optimizer: Optimizer,
-    rate: f64,
+    pub(super) optimizer: Optimizer,
+    pub(super) rate: f64,
     /// Counted from 1.
-    t: u64,
+    pub(super) t: u64,
 }
 
 impl Step {
@@ -154,7 +157,9 @@ impl Step {
                 let rule = Two(it.adam.rule(self.rate, self.t, shrink));
                 path.vectorized(Lines { parameter, gradient, memory, rule })
             }
-            (Optimizer::Lbfgs(_), _) => unreachable!("its steps are made elsewhere"),
+            (Optimizer::Muon(_) | Optimizer::Lbfgs(_), _) => {
+                unreachable!("their steps are made elsewhere")
+            }
         }
     }
 }

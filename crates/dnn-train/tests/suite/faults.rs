@@ -71,7 +71,7 @@ fn an_input_that_is_not_finite_is_refused_wherever_it_comes_in() {
 fn a_parameter_that_is_not_finite_stops_the_first_step_and_names_its_layer() {
     let (x, labels) = (normal((3, 8), 2), labels(3, 8, 1));
     let examples = Examples::classes(Features::Real(x.view()), &labels);
-    for optimizer in ["sgd", "adam"] {
+    for optimizer in ["sgd", "adam", "muon"] {
         let whole = layered::<f64>(3);
         let with_arrays = (0..whole.layers().len()).filter(|&l| !whole.layer_tensors(l).is_empty());
         for (layer, name) in with_arrays.map(|l| whole.layer_name(l)).enumerate() {

@@ -31,6 +31,7 @@ mod gram;
 mod kernels;
 mod layers;
 mod metrics;
+mod muon;
 mod optimizers;
 mod refusals;
 mod released;

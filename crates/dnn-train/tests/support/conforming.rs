@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use dnn_core::{Element, Features, Initializer, Shape};
-use dnn_layers::{Activation, Head, Layer, Network, NetworkBuilder};
+use dnn_layers::{Activation, Conv2d, Flatten, Head, Layer, Network, NetworkBuilder};
 use dnn_store::Scalar;
 use dnn_train::{Batch, Cost, Examples, Optimizer, Schedule, TrainError, Trainer, evaluate};
 use ndarray::{Array2, ShapeBuilder};
@@ -63,7 +63,12 @@ pub(crate) fn rows() -> Vec<Row> {
     }
     for name in Optimizer::NAMES {
         let optimizer: Optimizer = name.parse().unwrap();
-        rows.push(Row { optimizer, ..Row::new(Kind::Optimizer(optimizer), (*name).to_owned()) });
+        let mut row = Row::new(Kind::Optimizer(optimizer), (*name).to_owned());
+        if let Optimizer::Muon(_) = optimizer {
+            // Something that it is for.
+            row.hidden.splice(..0, [Conv2d::same(6, 3).into(), Flatten {}.into()]);
+        }
+        rows.push(Row { optimizer, ..row });
     }
     for schedule in Schedule::every() {
         let row = Row::new(Kind::Schedule(schedule), schedule.to_string());
