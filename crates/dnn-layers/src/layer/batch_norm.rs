@@ -1,7 +1,8 @@
 //! Batch normalisation: `gamma X_hat + beta`.
 
 use dnn_core::{CoreError, Element, Shape};
-use ndarray::{Array1, ArrayView1, ArrayView2, ArrayViewMut2, Zip};
+use dnn_kernels::{KernelPath, PlainLoop};
+use ndarray::{Array1, ArrayView1, ArrayView2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 
 use super::channels::{by_channel, by_channel_mut};
@@ -108,13 +109,7 @@ impl<T: Element> Forward<T> for BatchNorm {
             return scale_and_shift(x, scale.view(), shift.view(), output);
         }
         let mut normalized = by_channel_mut(kept, units);
-        Zip::from(normalized.columns_mut()).and(x.columns()).for_each(|mut to, from| {
-            Zip::from(&mut to)
-                .and(from)
-                .and(mean)
-                .and(&inverse)
-                .for_each(|to, &x, &mean, &inverse| *to = (x - mean) * inverse);
-        });
+        normalize(x, mean, inverse.view(), normalized.view_mut());
         scale_and_shift(normalized.view(), scale, shift, output);
     }
 }
@@ -138,18 +133,64 @@ pub(crate) fn as_scale_and_shift<T: Element>(
     [scale, shift]
 }
 
+/// `(x - mean) * inverse`, unit by unit.
+fn normalize<T: Element>(
+    x: ArrayView2<'_, T>,
+    mean: ArrayView1<'_, T>,
+    inverse: ArrayView1<'_, T>,
+    to: ArrayViewMut2<'_, T>,
+) {
+    each(x, mean, inverse, to, |x, mean, inverse| (x - mean) * inverse);
+}
+
 /// `z = scale x + shift`, unit by unit.
 fn scale_and_shift<T: Element>(
     x: ArrayView2<'_, T>,
     scale: ArrayView1<'_, T>,
     shift: ArrayView1<'_, T>,
-    mut z: ArrayViewMut2<'_, T>,
+    z: ArrayViewMut2<'_, T>,
 ) {
-    Zip::from(z.columns_mut()).and(x.columns()).for_each(|z, x| {
-        Zip::from(z)
-            .and(x)
-            .and(scale)
-            .and(shift)
-            .for_each(|z, &x, &scale, &shift| *z = scale * x + shift);
-    });
+    each(x, scale, shift, z, |x, scale, shift| scale * x + shift);
+}
+
+/// A function of each number and two numbers of its unit.
+fn each<T: Element>(
+    x: ArrayView2<'_, T>,
+    first: ArrayView1<'_, T>,
+    second: ArrayView1<'_, T>,
+    to: ArrayViewMut2<'_, T>,
+    of: impl Fn(T, T, T) -> T,
+) {
+    let (first, second) = (first.as_standard_layout(), second.as_standard_layout());
+    let (x, to) = (x.reversed_axes().to_slice(), to.reversed_axes().into_slice());
+    let (Some(x), Some(to), Some(first), Some(second)) =
+        (x, to, first.as_slice(), second.as_slice())
+    else {
+        unreachable!("pixels one behind another")
+    };
+    KernelPath::best().vectorized(EachPixel { x, first, second, to, of });
+}
+
+struct EachPixel<'a, T, F> {
+    x: &'a [T],
+    first: &'a [T],
+    second: &'a [T],
+    to: &'a mut [T],
+    of: F,
+}
+
+impl<T: Element, F: Fn(T, T, T) -> T> PlainLoop for EachPixel<'_, T, F> {
+    type Output = ();
+
+    #[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
+    #[inline(always)]
+    fn run(self) {
+        let Self { x, first, second, to, of } = self;
+        let units = first.len();
+        for (x, to) in x.chunks_exact(units).zip(to.chunks_exact_mut(units)) {
+            for (((to, &x), &first), &second) in to.iter_mut().zip(x).zip(first).zip(second) {
+                *to = of(x, first, second);
+            }
+        }
+    }
 }

@@ -23,19 +23,21 @@ impl<T: Element> Backward<T> for BatchNorm {
     fn batch_statistics(&self, batch: &mut Batch<'_, T>, statistics: &mut BatchStatistics<T>) {
         let (layer, units) = (batch.layer(), statistics.mean.len());
         let m = batch.numbers(units) as f64;
-        let means = batch.sums(units, |tile| [tile.input(layer); 2], |_, x, _| [x, 0.0]);
-        let means: Vec<f64> = means.into_iter().map(|[sum, _]| sum / m).collect();
+        let mut means =
+            batch.sums(&vec![0.0; units], |tile| [tile.input(layer); 2], |x, _, _| [x, 0.0]);
+        means.truncate(units);
+        means.iter_mut().for_each(|sum| *sum /= m);
         // In two passes: the difference of two large sums would lose the small variances.
         let squares = batch.sums(
-            units,
+            &means,
             |tile| [tile.input(layer); 2],
-            |unit, x, _| {
-                let apart = x - means[unit];
+            |x, _, mean| {
+                let apart = x - mean;
                 [apart * apart, 0.0]
             },
         );
-        for (unit, [sum, _]) in squares.into_iter().enumerate() {
-            statistics.mean[unit] = T::from_f64(means[unit]);
+        for (unit, (mean, sum)) in means.into_iter().zip(squares).enumerate() {
+            statistics.mean[unit] = T::from_f64(mean);
             statistics.variance[unit] = T::from_f64(sum / m);
         }
     }
@@ -56,20 +58,26 @@ impl<T: Element> Backward<T> for BatchNorm {
         let epsilon = T::from_f64(self.epsilon);
         let inverse = statistics.variance.mapv(|it| T::one() / (it + epsilon).sqrt());
         let scale = inverse * gamma;
+        let units = gamma.len();
         let sums = batch.sums(
-            gamma.len(),
+            &vec![0.0; units],
             |tile| [tile.gradient(layer), tile.caches.kept(layer)],
-            |_, dz, x_hat| [dz * x_hat, dz],
+            |dz, x_hat, _| [dz * x_hat, dz],
         );
-        let means: Vec<[T; 2]> =
-            sums.iter().map(|sum| sum.map(|sum| T::from_f64(sum) * share_of::<T>(m))).collect();
-        batch.set_input_gradients(gamma.len(), |unit, dz, x_hat| {
-            let [dz_x_hat_mean, dz_mean] = means[unit];
-            scale[unit] * (dz - dz_mean - x_hat * dz_x_hat_mean)
-        });
-        for (gradient, of) in gradients.iter_mut().zip([0, 1]) {
-            for (entry, sums) in gradient.iter_mut().zip(&sums) {
-                *entry = T::from_f64(sums[of]) * share;
+        let means = |sums: &[f64]| {
+            sums.iter().map(|&sum| T::from_f64(sum) * share_of::<T>(m)).collect::<Vec<T>>()
+        };
+        let (of_products, of_gradients) = sums.split_at(units);
+        let by = [scale.to_vec(), means(of_products), means(of_gradients)];
+        batch.set_input_gradients(
+            &by,
+            |dz: T, x_hat: T, [scale, dz_x_hat_mean, dz_mean]: [T; 3]| {
+                scale * (dz - dz_mean - x_hat * dz_x_hat_mean)
+            },
+        );
+        for (gradient, sums) in gradients.iter_mut().zip([of_products, of_gradients]) {
+            for (entry, &sum) in gradient.iter_mut().zip(sums) {
+                *entry = T::from_f64(sum) * share;
             }
         }
     }

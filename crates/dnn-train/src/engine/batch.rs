@@ -1,6 +1,13 @@
 //! All examples of a batch, for a layer that needs them together: sums over all tiles, in their order.
 
+#![allow(
+    clippy::inline_always,
+    clippy::needless_range_loop,
+    reason = "a loop has to be a part of the function that is compiled for vectors"
+)]
+
 use dnn_core::Element;
+use dnn_kernels::{KernelPath, PlainLoop};
 use ndarray::ArrayView2;
 use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
@@ -26,51 +33,100 @@ impl<T: Element> Batch<'_, T> {
         self.examples * places
     }
 
-    /// Sums one or two numbers of each entry over all examples and places: for each unit those that `of` gives for the
-    /// unit and its entry in the two arrays, which `arrays` names.
+    /// Sums one or two numbers of each entry over all examples and places: those that `of` gives for the entry in the
+    /// two arrays, which `arrays` names, and its unit's number of `by`.
+    ///
+    /// # Shapes
+    /// `by` has one number for each unit; the result has the first sums of all units, then the second ones.
     pub(crate) fn sums(
         &mut self,
-        units: usize,
+        by: &[f64],
         arrays: impl Fn(&Tile<T>) -> [ArrayView2<'_, T>; 2] + Sync,
-        of: impl Fn(usize, f64, f64) -> [f64; 2] + Sync,
-    ) -> Vec<[f64; 2]> {
+        of: impl Fn(f64, f64, f64) -> [f64; 2] + Sync,
+    ) -> Vec<f64> {
+        let units = by.len();
         self.tiles.par_iter_mut().for_each(|tile| {
             let mut sums = std::mem::take(&mut tile.sums);
-            sums[..units].fill([0.0; 2]);
+            sums[..2 * units].fill(0.0);
             let [first, second] = arrays(tile);
-            for (first, second) in first.columns().into_iter().zip(second.columns()) {
-                let (Some(first), Some(second)) = (first.to_slice(), second.to_slice()) else {
-                    unreachable!("examples in one piece")
-                };
-                for (first, second) in first.chunks_exact(units).zip(second.chunks_exact(units)) {
-                    let numbers = first.iter().zip(second).zip(&mut sums[..units]);
-                    for (unit, ((&first, &second), sum)) in numbers.enumerate() {
-                        let [a, b] = of(unit, first.into(), second.into());
-                        sum[0] += a;
-                        sum[1] += b;
-                    }
-                }
-            }
+            let slices = (first.reversed_axes().to_slice(), second.reversed_axes().to_slice());
+            let (Some(first), Some(second)) = slices else {
+                unreachable!("examples one behind another")
+            };
+            let sums_of = SumOfPixels { first, second, by, of: &of, sums: &mut sums[..2 * units] };
+            KernelPath::best().vectorized(sums_of);
             tile.sums = sums;
         });
-        let mut total = vec![[0.0; 2]; units];
+        let mut total = vec![0.0; 2 * units];
         for tile in &*self.tiles {
-            for (total, sum) in total.iter_mut().zip(&tile.sums) {
-                total[0] += sum[0];
-                total[1] += sum[1];
-            }
+            total.iter_mut().zip(&tile.sums).for_each(|(total, sum)| *total += sum);
         }
         total
     }
 
-    /// Sets the gradient of what the layer is given to what `rule` makes of unit, the gradient of what it gives, and
-    /// what it kept.
-    pub(crate) fn set_input_gradients(
-        &mut self,
-        units: usize,
-        rule: impl Fn(usize, T, T) -> T + Sync,
-    ) {
+    /// Sets the gradient of what the layer is given to what `rule` makes of the gradient of what it gives, of what it
+    /// kept, and of the unit's numbers.
+    pub(crate) fn set_input_gradients(&mut self, by: &[Vec<T>; 3], rule: impl Rule<T>) {
         let layer = self.layer;
-        self.tiles.par_iter_mut().for_each(|tile| tile.set_input_gradient(layer, units, &rule));
+        self.tiles.par_iter_mut().for_each(|tile| tile.set_input_gradient(layer, by, &rule));
+    }
+}
+
+/// What a gradient becomes: from itself, what was kept, and three numbers of the unit.
+pub(crate) trait Rule<T>: Fn(T, T, [T; 3]) -> T + Sync {}
+
+impl<T, F: Fn(T, T, [T; 3]) -> T + Sync> Rule<T> for F {}
+
+/// Sums over the pixels of a tile, unit by unit.
+struct SumOfPixels<'a, T, F> {
+    first: &'a [T],
+    second: &'a [T],
+    by: &'a [f64],
+    of: &'a F,
+    sums: &'a mut [f64],
+}
+
+impl<T: Element, F: Fn(f64, f64, f64) -> [f64; 2]> PlainLoop for SumOfPixels<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { first, second, by, of, sums } = self;
+        let units = by.len();
+        let (of_first, of_second) = sums.split_at_mut(units);
+        for (first, second) in first.chunks_exact(units).zip(second.chunks_exact(units)) {
+            let (of_first, of_second) = (&mut of_first[..units], &mut of_second[..units]);
+            for unit in 0..units {
+                let [a, b] = of(first[unit].into(), second[unit].into(), by[unit]);
+                of_first[unit] += a;
+                of_second[unit] += b;
+            }
+        }
+    }
+}
+
+/// Sets the gradients of the pixels of one example.
+pub(super) struct SetPixels<'a, T, F> {
+    pub(super) dx: &'a mut [T],
+    pub(super) dz: &'a [T],
+    pub(super) kept: &'a [T],
+    pub(super) by: [&'a [T]; 3],
+    pub(super) rule: &'a F,
+}
+
+impl<T: Element, F: Rule<T>> PlainLoop for SetPixels<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { dx, dz, kept, by, rule } = self;
+        let units = by[0].len();
+        let by = by.map(|by| &by[..units]);
+        let pixels = dx.chunks_exact_mut(units).zip(dz.chunks_exact(units));
+        for ((dx, dz), kept) in pixels.zip(kept.chunks_exact(units)) {
+            for unit in 0..units {
+                dx[unit] = rule(dz[unit], kept[unit], by.map(|by| by[unit]));
+            }
+        }
     }
 }

@@ -4,10 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use dnn_core::{Element, Shape};
-use dnn_kernels::NonZeroIndex;
+use dnn_kernels::{KernelPath, NonZeroIndex};
 use dnn_layers::{ForwardCaches, Network};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
+use super::batch::{Rule, SetPixels};
 use super::lent::Lent;
 use crate::backward::{ConvolutionMemory, GradientBy, backward};
 use crate::tally::Tally;
@@ -74,7 +75,7 @@ pub(crate) struct Tile<T> {
     pub(super) tally: Tally,
     pub(super) not_finite: Option<NotFinite>,
     /// Two sums for each unit of a layer that needs the whole batch.
-    pub(super) sums: Vec<[f64; 2]>,
+    pub(super) sums: Vec<f64>,
     /// Memory for what of a gradient is not zero.
     non_zero: NonZeroIndex<T>,
     convolution: ConvolutionMemory<T>,
@@ -135,7 +136,7 @@ impl<T: Element> Tile<T> {
             sums_of_gradients: if purpose == Use::Training { sums.collect() } else { Vec::new() },
             tally: Tally::new(network.outputs()),
             not_finite: None,
-            sums: vec![[0.0; 2]; whole],
+            sums: vec![0.0; 2 * whole],
             non_zero: match purpose {
                 Use::Training => NonZeroIndex::with_capacity(width, widest),
                 Use::Measuring | Use::Slopes => NonZeroIndex::default(),
@@ -225,34 +226,22 @@ impl<T: Element> Tile<T> {
         })
     }
 
-    /// Sets the gradient of what layer `l` is given to what `rule` makes of unit, the gradient of what it gives, and
-    /// what it kept; of pictures, each channel is a unit.
-    pub(super) fn set_input_gradient(
-        &mut self,
-        l: usize,
-        units: usize,
-        rule: impl Fn(usize, T, T) -> T,
-    ) {
+    /// Sets the gradient of what layer `l` is given to what `rule` makes of the gradient of what it gives, of what it
+    /// kept, and of the unit's numbers in `by`; of pictures, each channel is a unit.
+    pub(super) fn set_input_gradient(&mut self, l: usize, by: &[Vec<T>; 3], rule: &impl Rule<T>) {
         let used = s![.., ..self.caches.examples()];
         let to = l.checked_sub(1).and_then(|before| self.places.of(before));
         let (Some(to), Some(place)) = (to, self.places.of(l)) else { return };
         let (lower, upper) = self.gradients.split_at_mut(place);
-        let (mut dx, dz) = (lower[to].slice_mut(used), upper[0].slice(used));
-        let kept = self.caches.kept(l);
-        for ((mut dx, dz), kept) in
-            dx.columns_mut().into_iter().zip(dz.columns()).zip(kept.columns())
-        {
-            let slices = (dx.as_slice_mut(), dz.to_slice(), kept.to_slice());
-            let (Some(dx), Some(dz), Some(kept)) = slices else {
-                unreachable!("examples in one piece")
-            };
-            let pixels = dx.chunks_exact_mut(units).zip(dz.chunks_exact(units));
-            for ((dx, dz), kept) in pixels.zip(kept.chunks_exact(units)) {
-                for (unit, ((dx, &dz), &kept)) in dx.iter_mut().zip(dz).zip(kept).enumerate() {
-                    *dx = rule(unit, dz, kept);
-                }
-            }
-        }
+        let (dx, dz) = (lower[to].slice_mut(used), upper[0].slice(used));
+        let dx = dx.reversed_axes().into_slice();
+        let slices =
+            (dx, dz.reversed_axes().to_slice(), self.caches.kept(l).reversed_axes().to_slice());
+        let (Some(dx), Some(dz), Some(kept)) = slices else {
+            unreachable!("examples one behind another")
+        };
+        let by = [&by[0][..], &by[1][..], &by[2][..]];
+        KernelPath::best().vectorized(SetPixels { dx, dz, kept, by, rule });
     }
 }
 
