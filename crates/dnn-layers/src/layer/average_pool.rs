@@ -48,7 +48,9 @@ impl<T: Element> Forward<T> for AveragePool2d {
                         out.iter_mut().zip(x).for_each(|(sum, &x)| *sum += x);
                     }
                 }
-                out.iter_mut().for_each(|sum| *sum *= share);
+                for sum in out.iter_mut() {
+                    *sum *= share;
+                }
             }
         }
     }

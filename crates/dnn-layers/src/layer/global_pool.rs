@@ -84,7 +84,9 @@ impl<T: Element> Forward<T> for GlobalPool {
                 }
                 means.iter_mut().zip(pixel).for_each(|(sum, &x)| *sum += x);
             }
-            means.iter_mut().for_each(|sum| *sum *= share);
+            for sum in means.iter_mut() {
+                *sum *= share;
+            }
         }
     }
 }

@@ -26,7 +26,9 @@ impl<T: Element> Backward<T> for BatchNorm {
         let mut means =
             batch.sums(&vec![0.0; units], |tile| [tile.input(layer); 2], |x, _, _| [x, 0.0]);
         means.truncate(units);
-        means.iter_mut().for_each(|sum| *sum /= m);
+        for sum in &mut means {
+            *sum /= m;
+        }
         // In two passes: the difference of two large sums would lose the small variances.
         let squares = batch.sums(
             &means,

@@ -46,13 +46,17 @@ pub(crate) fn tile_width(parameters: usize, batch: usize) -> usize {
 /// and the most tiles of a batch, each of which has sums of its own.
 const TILE_NUMBERS: usize = 1 << 18;
 const MOST_TILES: usize = 64;
+/// The same where tiles wait for one another in the middle of their way: nothing of theirs stays near.
+const MOST_WAITING_TILES: usize = 16;
 
 /// The number of examples per tile of this network: of pictures, as few as keep a core busy.
 pub(crate) fn tile_of<T: Element>(network: &Network<T>, batch: usize) -> usize {
     if !has_pictures(network) {
         return tile_width(network.parameter_count(), batch);
     }
-    (TILE_NUMBERS / units(network).max(1)).max(batch.div_ceil(MOST_TILES)).clamp(1, batch.max(1))
+    let waits = network.layers().iter().any(dnn_layers::Layer::needs_whole_batch);
+    let most = if waits { MOST_WAITING_TILES } else { MOST_TILES };
+    (TILE_NUMBERS / units(network).max(1)).max(batch.div_ceil(most)).clamp(1, batch.max(1))
 }
 
 /// Whether a layer gives pictures, and not units alone.

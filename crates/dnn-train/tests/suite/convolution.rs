@@ -231,7 +231,7 @@ fn a_frozen_convolution_stays_as_it_is() {
 fn bars_are_told_apart_wherever_they_are() {
     let side = 8;
     let of = |index: usize| {
-        let (upright, at, from) = (index % 2 == 0, index / 2 % side, index / 16 % 5);
+        let (upright, at, from) = (index.is_multiple_of(2), index / 2 % side, index / 16 % 5);
         let mut picture = vec![0_u8; side * side];
         for step in from..from + 4 {
             let place = if upright { step * side + at } else { at * side + step };
