@@ -1,10 +1,7 @@
 //! Arrays and buffers that begin at a line of the cache, which kernels read fastest.
 
-use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2};
+use ndarray::{Array1, Array2, NdFloat};
 
-use crate::gram::PANEL;
-use crate::kernels::{Kernels, Number};
-use crate::path::KernelPath;
 use crate::prefetch::CACHE_LINE;
 
 /// Bytes of a page of memory.
@@ -14,7 +11,7 @@ const PAGE: usize = 4096;
 const LARGE: usize = 16 * PAGE;
 
 /// Zeros that begin at a line of the cache, or at a page if they are many.
-pub fn aligned_zeros<T: Number>(shape: (usize, usize)) -> Array2<T> {
+pub fn aligned_zeros<T: NdFloat>(shape: (usize, usize)) -> Array2<T> {
     let count = shape.0 * shape.1;
     let boundary = boundary::<T>(count);
     let more = boundary / size_of::<T>();
@@ -30,7 +27,7 @@ fn boundary<T>(count: usize) -> usize {
 }
 
 /// The same numbers row after row, from a line of the cache on; without a copy where they lie so already.
-pub fn into_aligned<T: Number>(values: Array2<T>) -> Array2<T> {
+pub fn into_aligned<T: NdFloat>(values: Array2<T>) -> Array2<T> {
     let boundary = boundary::<T>(values.len());
     if values.is_standard_layout() && values.as_ptr().align_offset(boundary) == 0 {
         return values;
@@ -49,34 +46,6 @@ pub fn aligned<T: Copy + Default>(memory: &mut Vec<T>, count: usize) -> &mut [T]
     }
     let offset = memory.as_ptr().align_offset(CACHE_LINE).min(more);
     &mut memory[offset..offset + count]
-}
-
-/// Memory on the stack for a transposed block of up to [`PANEL`] times [`PANEL`] numbers.
-#[derive(Debug)]
-#[repr(align(64))]
-pub struct TransposeBuffer<T>([[T; PANEL]; PANEL]);
-
-impl<T: Number> TransposeBuffer<T> {
-    /// Memory for one block after the other.
-    #[expect(
-        clippy::new_without_default,
-        reason = "64 KiB and more on the stack are worth a visible call"
-    )]
-    pub fn new() -> Self {
-        Self([[T::zero(); PANEL]; PANEL])
-    }
-
-    /// `values` with rows and columns exchanged.
-    ///
-    /// # Panics
-    /// If there are more numbers than [`PANEL`] times [`PANEL`], or rows are not contiguous.
-    pub fn transpose(&mut self, path: KernelPath, values: ArrayView2<'_, T>) -> ArrayView2<'_, T> {
-        let (rows, columns) = values.dim();
-        let numbers = &mut self.0.as_flattened_mut()[..rows * columns];
-        let mut out = ArrayViewMut2::from_shape((columns, rows), numbers).expect("as many numbers");
-        T::Kernels::transpose(path, values, out.view_mut());
-        ArrayView2::from_shape((columns, rows), numbers).expect("as many numbers")
-    }
 }
 
 #[cfg(test)]
@@ -107,16 +76,6 @@ mod tests {
         for count in [3, 1000, 5] {
             let numbers = aligned::<f64>(&mut memory, count);
             assert_eq!((numbers.len(), numbers.as_ptr().align_offset(CACHE_LINE)), (count, 0));
-        }
-    }
-
-    #[test]
-    fn a_buffer_is_used_for_one_block_after_the_other() {
-        let mut buffer = TransposeBuffer::new();
-        let largest = if cfg!(miri) { 20 } else { PANEL };
-        for shape in [(largest, PANEL), (3, 70), (0, 4), (17, 1)] {
-            let values = Draws::new(2).matrix(shape);
-            assert_eq!(buffer.transpose(KernelPath::best(), values.view()), values.t());
         }
     }
 }

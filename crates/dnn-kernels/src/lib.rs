@@ -36,6 +36,7 @@
 
 mod aligned;
 mod convolution;
+mod convolve;
 mod dispatch;
 mod dot;
 mod entry;
@@ -53,9 +54,11 @@ mod sparse;
 #[cfg(test)]
 mod test_support;
 mod transpose;
+mod transpose_buffer;
 
-pub use aligned::{TransposeBuffer, aligned, aligned_zeros, into_aligned};
-pub use convolution::{Convolution, Geometry, Taps};
+pub use aligned::{aligned, aligned_zeros, into_aligned};
+pub use convolution::{Geometry, Taps};
+pub use convolve::Convolution;
 pub use dispatch::PlainLoop;
 pub use entry::{CHUNK, Entry, Lists, ListsMut};
 pub use finite::all_finite;
@@ -66,6 +69,7 @@ pub use operands::{DenseRows, Linear, SparseRows};
 pub use packed::{PackedScratch, PackedWeights};
 pub use path::KernelPath;
 pub use prefetch::prefetch;
+pub use transpose_buffer::TransposeBuffer;
 
 /// The example of this crate's README, compiled and run.
 #[cfg(doctest)]

@@ -151,11 +151,7 @@ impl<T: Element> ForwardCaches<T> {
     }
 
     /// Gives up the memory of these layers, until it is [exchanged](Self::exchange) for other one.
-    ///
-    /// # Panics
-    /// If there are not as many layers.
     pub fn give_up(&mut self, layers: &[bool]) {
-        assert_eq!(layers.len(), self.layers.len(), "layers of another network");
         for (layer, _) in self.layers.iter_mut().zip(layers).filter(|(_, given_up)| **given_up) {
             layer.output = Array2::zeros((layer.output.nrows(), 0).f());
             layer.kept = Array2::zeros((layer.kept.nrows(), 0).f());

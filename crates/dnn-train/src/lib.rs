@@ -24,6 +24,7 @@ mod backward;
 mod check;
 mod checkpoint;
 mod class_weights;
+mod convolution_memory;
 mod cost;
 pub mod course;
 mod dropout;

@@ -1,9 +1,8 @@
 //! Where the windows of a convolution lie, and how their numbers are reached.
 
-use ndarray::ArrayViewMut2;
+use ndarray::{ArrayViewMut2, NdFloat};
 
 use crate::aligned::aligned;
-use crate::kernels::Number;
 
 /// Units are filled up to a multiple of this, so that whole vectors can be read.
 const VECTOR: usize = 16;
@@ -181,7 +180,7 @@ impl Taps {
 }
 
 /// The picture with its border, and how its numbers are reached: as it is where no window reaches out of it.
-pub(crate) fn padded<'p, T: Number>(
+pub(crate) fn padded<'p, T: NdFloat + Default>(
     geometry: &Geometry,
     x: &'p [T],
     taps: Taps,
@@ -213,7 +212,7 @@ pub(crate) fn padded<'p, T: Number>(
 
 /// The gradient of the output where the windows of the [exchanged](Geometry::exchanged) convolution find it: its
 /// pixels a stride apart, in a border.
-pub(crate) fn spread<'p, T: Number>(
+pub(crate) fn spread<'p, T: NdFloat + Default>(
     geometry: &Geometry,
     dz: &[T],
     memory: &'p mut Vec<T>,

@@ -6,7 +6,8 @@ use dnn_kernels::{KernelPath, PlainLoop};
 use dnn_layers::Conv2d;
 use ndarray::{Array2, Axis};
 
-use super::{Backward, BackwardStep, ConvolutionMemory, GradientBy};
+use super::{Backward, BackwardStep, GradientBy};
+use crate::convolution_memory::ConvolutionMemory;
 
 impl<T: Element> Backward<T> for Conv2d {
     fn gradient_by(&self) -> GradientBy {

@@ -18,7 +18,7 @@ mod residual;
 mod scale;
 
 use dnn_core::{Element, Shape};
-use dnn_kernels::{Convolution, NonZeroIndex};
+use dnn_kernels::NonZeroIndex;
 use dnn_layers::{BatchStatistics, ForwardInputs, Layer, Tensor};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
@@ -31,6 +31,7 @@ pub(crate) use self::dense::accumulate_bias;
 pub use self::dense::{LinearGradients, linear_activation_backward, linear_backward};
 pub use self::model::{ModelGradients, model_backward};
 
+use crate::convolution_memory::ConvolutionMemory;
 use crate::engine::batch::Batch;
 
 /// The one place where the kinds of layers are told apart.
@@ -119,14 +120,6 @@ pub(crate) struct BackwardStep<'s, 'x, T> {
     /// Memory for listing what of a gradient is not zero.
     pub(crate) non_zero: &'s mut NonZeroIndex<T>,
     pub(crate) convolution: &'s mut ConvolutionMemory<T>,
-}
-
-/// What convolutions go back in.
-#[derive(Debug, Default)]
-pub(crate) struct ConvolutionMemory<T> {
-    pub(crate) products: Convolution<T>,
-    /// An example of the network's inputs as numbers.
-    pub(crate) example: Vec<T>,
 }
 
 /// `1 / m`, the share of one example in the mean.

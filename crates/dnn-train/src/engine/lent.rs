@@ -44,9 +44,9 @@ impl<T: Element> Lent<T> {
         Self { layers: lent, free: Mutex::new(Vec::new()) }
     }
 
-    /// Whether the buffers of a layer are lent.
-    pub(super) fn has(&self, layer: usize) -> bool {
-        self.layers.get(layer).copied().unwrap_or(false)
+    /// For each layer, whether its buffers are lent; nothing is, if this is empty.
+    pub(super) fn layers(&self) -> &[bool] {
+        &self.layers
     }
 
     /// Runs `work` on a tile with all of its buffers; `make` makes those that are not there yet.

@@ -18,6 +18,7 @@ mod gradient;
 mod lent;
 mod outside;
 mod part;
+mod pixels;
 pub(crate) mod plan;
 mod target;
 mod tile;
@@ -129,7 +130,7 @@ impl<T: Element> Engine<T> {
         let lent = Lent::of(network, purpose);
         let tile = |_| {
             let mut tile = Tile::new(network, tile_width, purpose, &places);
-            tile.give_up(&lent);
+            tile.give_up(lent.layers());
             tile
         };
         let segments = plan::segments(network);

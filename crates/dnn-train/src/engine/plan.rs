@@ -167,15 +167,17 @@ pub(super) fn segments<T: Element>(network: &Network<T>) -> Vec<Range<usize>> {
 /// See [`GradientPlaces`].
 pub(super) fn gradient_places<T: Element>(network: &Network<T>) -> GradientPlaces {
     let mut last = None;
-    let (mut of, mut by_group) = (Vec::new(), Vec::new());
+    let (mut of, mut by_group, mut by_block) = (Vec::new(), Vec::new(), Vec::new());
     for (l, layer) in network.layers().iter().enumerate() {
         let layer = backward::<T>(layer);
         if !layer.is_in_place() {
             last = Some(l);
         }
         of.push(last);
-        if layer.gradient_by() == GradientBy::Group {
-            by_group.push(l);
+        match layer.gradient_by() {
+            GradientBy::Group => by_group.push(l),
+            GradientBy::Block => by_block.push(l),
+            GradientBy::WholeBatch | GradientBy::Nothing => {}
         }
     }
     let caches = network.caches(0);
@@ -185,7 +187,7 @@ pub(super) fn gradient_places<T: Element>(network: &Network<T>) -> GradientPlace
             connections[from].push(to);
         }
     }
-    GradientPlaces { of, by_group, connections }
+    GradientPlaces { of, by_group, by_block, connections }
 }
 
 /// The first layer with an array that is trained: nothing before it has to be gone back to.

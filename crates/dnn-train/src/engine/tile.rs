@@ -8,9 +8,8 @@ use dnn_kernels::{KernelPath, NonZeroIndex};
 use dnn_layers::{ForwardCaches, Network};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
-use super::batch::{Rule, SetPixels};
-use super::lent::Lent;
-use crate::backward::{ConvolutionMemory, GradientBy, backward};
+use super::pixels::{Rule, SetPixels};
+use crate::convolution_memory::ConvolutionMemory;
 use crate::tally::Tally;
 
 /// Something stopped being finite: which numbers, and of which layer, counted from 0 among all.
@@ -26,8 +25,9 @@ pub(super) struct GradientPlaces {
     /// For each layer the one whose place it is: its own, or that of the last one before it that does not work in
     /// place. None before the first of those.
     pub(super) of: Vec<Option<usize>>,
-    /// Layers whose arrays' gradient is summed by groups of examples.
+    /// Layers whose arrays' gradient is summed by groups of examples, and those by block.
     pub(super) by_group: Vec<usize>,
+    pub(super) by_block: Vec<usize>,
     /// For each layer, those to which a connection begins with what it gives.
     pub(super) connections: Vec<Vec<usize>>,
 }
@@ -115,9 +115,8 @@ impl<T: Element> Tile<T> {
         };
         let whole = (0..layers.len()).filter(|&l| layers[l].needs_whole_batch());
         let whole = whole.map(|l| network.layer_output(l).channels).max().unwrap_or(0);
-        let by_block = |l: &usize| backward::<T>(&layers[*l]).gradient_by() == GradientBy::Block;
-        let widest = (1..layers.len()).filter(by_block).map(|l| size(network.layer_output(l)));
-        let widest = widest.max().unwrap_or(0);
+        let by_block = places.by_block.iter().filter(|&&l| l > 0);
+        let widest = by_block.map(|&l| size(network.layer_output(l))).max().unwrap_or(0);
         let by_group = |l: usize| places.by_group.contains(&l);
         let zeros = network.zeros().into_iter().zip(network.tensors());
         let sums = zeros.map(
@@ -147,11 +146,10 @@ impl<T: Element> Tile<T> {
     }
 
     /// Does without the buffers of these layers, which are given to it later.
-    pub(super) fn give_up(&mut self, lent: &Lent<T>) {
-        let layers: Vec<bool> = (0..self.caches.len()).map(|l| lent.has(l)).collect();
-        self.caches.give_up(&layers);
+    pub(super) fn give_up(&mut self, layers: &[bool]) {
+        self.caches.give_up(layers);
         for buffers in [&mut self.gradients, &mut self.around] {
-            for (buffer, _) in buffers.iter_mut().zip(&layers).filter(|(_, lent)| **lent) {
+            for (buffer, _) in buffers.iter_mut().zip(layers).filter(|(_, lent)| **lent) {
                 *buffer = Array2::zeros((buffer.nrows(), 0).f());
             }
         }

@@ -53,80 +53,86 @@ fn visit(geometry: &Geometry, mut visit: impl FnMut(usize, usize, usize, [isize;
     }
 }
 
-fn close(found: &[f32], expected: &[f64], what: &str) {
-    assert_eq!(found.len(), expected.len());
-    for (index, (&found, &expected)) in found.iter().zip(expected).enumerate() {
-        let apart = (f64::from(found) - expected).abs();
-        assert!(
-            apart <= 2e-4 * (1.0 + expected.abs()),
-            "{what}: {found} for {expected} at {index}"
-        );
-    }
+/// Numbers of a convolution, and what the formula makes of them.
+struct Case {
+    x: Vec<f64>,
+    dz: Vec<f64>,
+    weights: Array2<f64>,
+    bias: Array1<f64>,
+    out: Vec<f64>,
+    dx: Vec<f64>,
+    dw: Array2<f64>,
 }
 
-/// Forward and both gradients of some numbers against sums over [`visit`]; `f32` by vectors, `f64` by the plain form.
-fn check(geometry: &Geometry, seed: u64) {
+/// Forward and both gradients of some numbers as sums over [`visit`].
+fn case(geometry: &Geometry, seed: u64) -> Case {
     let mut draws = Draws::new(seed);
-    let mut numbers = |count: usize| Array1::from_shape_simple_fn(count, || draws.number());
-    let (x, dz) = (numbers(geometry.numbers_in()), numbers(geometry.numbers_out()));
+    let mut numbers =
+        |count: usize| Array1::from_shape_simple_fn(count, || f64::from(draws.number()));
+    let (x, dz) =
+        (numbers(geometry.numbers_in()).to_vec(), numbers(geometry.numbers_out()).to_vec());
     let (rows, columns) = geometry.weights();
     let weights = numbers(rows * columns).into_shape_with_order((rows, columns)).unwrap();
     let bias = numbers(rows);
-    let wide = |values: &Array1<f32>| values.mapv(f64::from).to_vec();
-    let (x64, dz64, bias64, weights64) =
-        (wide(&x), wide(&dz), bias.mapv(f64::from), weights.mapv(f64::from));
-
-    let mut out: Vec<f64> = (0..dz.len()).map(|index| bias64[index % rows]).collect();
-    let mut dx = vec![0.0; x.len()];
-    let mut dw = Array2::zeros((rows, columns));
-    let [_, width, channels] = geometry.input;
+    let mut out: Vec<f64> = (0..dz.len()).map(|index| bias[index % rows]).collect();
+    let (mut dx, mut dw) = (vec![0.0; x.len()], Array2::zeros((rows, columns)));
+    let [height, width, channels] = geometry.input;
     visit(geometry, |to, unit, tap, [row, column], channel| {
-        let x = at(geometry, &x64, row, column, channel);
-        out[to] += weights64[(unit, tap)] * x;
-        dw[(unit, tap)] += dz64[to] * x;
+        let number = at(geometry, &x, row, column, channel);
+        out[to] += weights[(unit, tap)] * number;
+        dw[(unit, tap)] += dz[to] * number;
         let inside = row >= 0 && column >= 0;
-        let from = [row, column].map(isize::unsigned_abs);
-        if inside && from[0] < geometry.input[0] && from[1] < width {
-            dx[(from[0] * width + from[1]) * channels + channel] +=
-                weights64[(unit, tap)] * dz64[to];
+        let [row, column] = [row, column].map(isize::unsigned_abs);
+        if inside && row < height && column < width {
+            dx[(row * width + column) * channels + channel] += weights[(unit, tap)] * dz[to];
         }
     });
+    Case { x, dz, weights, bias, out, dx, dw }
+}
 
-    for path in KernelPath::all() {
-        let (mut found, mut found_dx) = (vec![f32::NAN; out.len()], vec![f32::NAN; dx.len()]);
-        let mut convolution = Convolution { path, ..Convolution::default() };
-        convolution.pack(geometry, weights.view());
-        convolution.forward(geometry, x.as_slice().unwrap(), Some(bias.view()), &mut found);
-        close(&found, &out, "forward");
-        convolution.pack_exchanged(geometry, weights.view());
-        convolution.input_gradient(geometry, dz.as_slice().unwrap(), &mut found_dx);
-        close(&found_dx, &dx, "gradient of the input");
-        let mut found_dw = Array2::zeros((rows, columns));
-        convolution.start_gradient(geometry);
-        convolution.add_gradient(geometry, x.as_slice().unwrap(), dz.as_slice().unwrap());
-        convolution.finish_gradient(geometry, found_dw.view_mut());
-        close(found_dw.as_slice().unwrap(), dw.as_slice().unwrap(), "gradient of the weights");
-    }
-
-    let mut plain = Convolution::<f64>::default();
-    let (mut found, mut found_dx) = (vec![f64::NAN; out.len()], vec![f64::NAN; dx.len()]);
-    plain.pack(geometry, weights64.view());
-    plain.forward(geometry, &x64, Some(bias64.view()), &mut found);
-    plain.pack_exchanged(geometry, weights64.view());
-    plain.input_gradient(geometry, &dz64, &mut found_dx);
-    plain.start_gradient(geometry);
-    plain.add_gradient(geometry, &x64, &dz64);
-    let mut found_dw = Array2::zeros((rows, columns));
-    plain.finish_gradient(geometry, found_dw.view_mut());
-    let near = |a: &[f64], b: &[f64]| {
-        a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-10 * (1.0 + b.abs()))
+/// All of it by a number type's own kernels on a path, against the formula.
+fn check_on<T: Number>(
+    geometry: &Geometry,
+    case: &Case,
+    path: KernelPath,
+    narrow: impl Fn(f64) -> T,
+    apart: f64,
+) {
+    let own = |values: &[f64]| values.iter().map(|&value| narrow(value)).collect::<Vec<T>>();
+    let (x, dz) = (own(&case.x), own(&case.dz));
+    let (weights, bias) = (case.weights.mapv(&narrow), case.bias.mapv(&narrow));
+    let close = |found: &[T], expected: &[f64], what: &str| {
+        assert_eq!(found.len(), expected.len());
+        for (index, (&found, &expected)) in found.iter().zip(expected).enumerate() {
+            let found: f64 = found.into();
+            let limit = apart * (1.0 + expected.abs());
+            assert!((found - expected).abs() <= limit, "{what}: {found} for {expected} at {index}");
+        }
     };
-    assert!(near(&found, &out), "plain forward");
-    assert!(near(&found_dx, &dx), "plain gradient of the input");
-    assert!(
-        near(found_dw.as_slice().unwrap(), dw.as_slice().unwrap()),
-        "plain gradient of the weights"
-    );
+    let mut convolution = Convolution { path, ..Convolution::default() };
+    let mut out = vec![T::nan(); dz.len()];
+    convolution.pack(geometry, weights.view());
+    convolution.forward(geometry, &x, Some(bias.view()), &mut out);
+    close(&out, &case.out, "forward");
+    let mut dx = vec![T::nan(); x.len()];
+    convolution.pack_exchanged(geometry, weights.view());
+    convolution.input_gradient(geometry, &dz, &mut dx);
+    close(&dx, &case.dx, "gradient of the input");
+    let mut dw = Array2::zeros(weights.dim());
+    convolution.start_gradient(geometry);
+    convolution.add_gradient(geometry, &x, &dz);
+    convolution.finish_gradient(geometry, dw.view_mut());
+    close(dw.as_slice().unwrap(), case.dw.as_slice().unwrap(), "gradient of the weights");
+}
+
+/// `f32` by vectors on every path, `f64` by the plain form.
+fn check(geometry: &Geometry, seed: u64) {
+    let case = case(geometry, seed);
+    for path in KernelPath::all() {
+        #[expect(clippy::cast_possible_truncation, reason = "the numbers are made for f32")]
+        check_on(geometry, &case, path, |value| value as f32, 2e-4);
+    }
+    check_on(geometry, &case, KernelPath::best(), |value| value, 1e-10);
 }
 
 proptest! {
