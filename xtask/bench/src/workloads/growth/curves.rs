@@ -13,12 +13,19 @@ const DIGIT: f64 = 6.5;
 const LEFT: f64 = 74.0;
 const TOP: f64 = 122.0;
 
+/// A point of a curve.
+#[derive(Clone, Copy)]
+struct Measured {
+    size: f64,
+    value: f64,
+}
+
 /// One panel: points, the line through them, and a line of the expected power.
 struct Panel<'c> {
     title: String,
     expected: f64,
     found: Option<f64>,
-    points: Vec<(f64, f64)>,
+    points: Vec<Measured>,
     label: &'c dyn Fn(f64) -> String,
 }
 
@@ -66,9 +73,10 @@ fn panels<'c>(
     time: &'c dyn Fn(f64) -> String,
     memory: &'c dyn Fn(f64) -> String,
 ) -> [Panel<'c>; 2] {
-    let seconds = curve.points.iter().map(|point| (point.size as f64, point.seconds));
-    let bytes = curve.points.iter().filter_map(|point| Some((point.size as f64, point.bytes?)));
-    let bytes = bytes.filter(|&(_, bytes)| mebibytes(bytes) > 0.0);
+    let measured = |size: usize, value: f64| Measured { size: size as f64, value };
+    let seconds = curve.points.iter().map(|point| measured(point.size, point.seconds));
+    let known = curve.points.iter().filter_map(|point| Some((point, point.bytes?)));
+    let bytes = known.filter(|&(_, bytes)| mebibytes(bytes) > 0.0);
     [
         Panel {
             title: "time".to_owned(),
@@ -81,7 +89,7 @@ fn panels<'c>(
             title: "memory".to_owned(),
             expected: curve.expected_memory,
             found: curve.memory_slope(),
-            points: bytes.map(|(size, bytes)| (size, bytes as f64)).collect(),
+            points: bytes.map(|(point, bytes)| measured(point.size, bytes as f64)).collect(),
             label: memory,
         },
     ]
@@ -126,10 +134,11 @@ impl Panel<'_> {
         if self.points.is_empty() {
             return svg;
         }
-        let across = Axis::new(self.points.iter().map(|point| point.0), 2.0, PANEL.0);
-        let up = Axis::new(self.points.iter().map(|point| point.1), 4.0, PANEL.1);
-        let at =
-            |(size, value): (f64, f64)| Point::new(x + across.at(size), y + PANEL.1 - up.at(value));
+        let across = Axis::new(self.points.iter().map(|point| point.size), 2.0, PANEL.0);
+        let up = Axis::new(self.points.iter().map(|point| point.value), 4.0, PANEL.1);
+        let at = |point: Measured| {
+            Point::new(x + across.at(point.size), y + PANEL.1 - up.at(point.value))
+        };
         svg += &self.axes(corner, &at);
         let name = format!("text-anchor=\"middle\" fill=\"{FAINT}\"");
         svg += &text(Point::new(x + PANEL.0 / 2.0, y + PANEL.1 + 32.0), &name, size);
@@ -148,12 +157,12 @@ impl Panel<'_> {
 
     /// The numbers at the axes: sizes below, as many as there is room for from the largest on; the smallest
     /// and largest value to the left.
-    fn axes(&self, corner: Point, at: &impl Fn((f64, f64)) -> Point) -> String {
+    fn axes(&self, corner: Point, at: &impl Fn(Measured) -> Point) -> String {
         let Point { x, y } = corner;
         let mut svg = String::new();
         let mut room = f64::INFINITY;
         for &point in self.points.iter().rev() {
-            let (px, words) = (at(point).x, point.0.to_string());
+            let (px, words) = (at(point).x, point.size.to_string());
             let half = DIGIT * words.len() as f64 / 2.0;
             if px + half > room {
                 continue;
@@ -162,7 +171,7 @@ impl Panel<'_> {
             let extra = format!("text-anchor=\"middle\" font-size=\"10\" fill=\"{INK}\"");
             svg += &text(Point::new(px, y + PANEL.1 + 15.0), &extra, &words);
         }
-        let by_value = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
+        let by_value = |a: &&Measured, b: &&Measured| a.value.total_cmp(&b.value);
         let ends = [self.points.iter().min_by(by_value), self.points.iter().max_by(by_value)];
         let mut before = f64::INFINITY;
         for &point in ends.into_iter().flatten() {
@@ -177,19 +186,19 @@ impl Panel<'_> {
                 &format!("stroke=\"{GRID}\""),
             );
             let extra = "text-anchor=\"end\" font-size=\"10\"";
-            svg += &text(Point::new(x - 5.0, py + 3.5), extra, &(self.label)(point.1));
+            svg += &text(Point::new(x - 5.0, py + 3.5), extra, &(self.label)(point.value));
         }
         svg
     }
 
     /// The part inside the panel, which begins at `top`, of the line of the expected power through the last point.
-    fn expected_line(&self, top: f64, at: &impl Fn((f64, f64)) -> Point) -> String {
+    fn expected_line(&self, top: f64, at: &impl Fn(Measured) -> Point) -> String {
         let (Some(&first), Some(&last)) = (self.points.first(), self.points.last()) else {
             return String::new();
         };
-        let value = |size: f64| last.1 * (size / last.0).powf(self.expected);
+        let value = |size: f64| last.value * (size / last.size).powf(self.expected);
         // Cut where it leaves the panel: straight in logarithms, so it leaves once.
-        let (start, end) = (at((first.0, value(first.0))), at(last));
+        let (start, end) = (at(Measured { value: value(first.size), ..first }), at(last));
         let limit = start.y.clamp(top, top + PANEL.1);
         let share = if start.y == end.y { 0.0 } else { (limit - start.y) / (end.y - start.y) };
         let from = Point::new(start.x + (end.x - start.x) * share, limit);
