@@ -67,6 +67,7 @@ impl Summary {
                 Layer::MaxPool2d(MaxPool2d { window }) => window_text(window),
                 Layer::AveragePool2d(AveragePool2d { window }) => window_text(window),
                 Layer::GlobalPool(it) => it.by.to_string(),
+                Layer::Residual(it) => format!("around {}", it.layers),
                 _ => String::new(),
             };
             let bytes = parameters * T::PRECISION.bytes();

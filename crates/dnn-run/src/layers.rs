@@ -3,7 +3,7 @@
 use dnn_core::Shape;
 use dnn_layers::{
     Activation, AveragePool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalPool, Layer,
-    MaxPool2d, NetworkError, Padding, Window,
+    MaxPool2d, NetworkError, Padding, PoolBy, Residual, Window,
 };
 
 use crate::config::{LineLayer, NetworkLine, RunConfig, is_completed};
@@ -37,7 +37,7 @@ impl Layout {
             None => making.hidden(&config.hidden().0)?,
             Some(NetworkLine::Dense(widths)) => making.hidden(widths)?,
             Some(NetworkLine::Conv(widths)) => making.convolutions(widths)?,
-            Some(NetworkLine::Resnet(widths)) => making.residual(Residual::Stages(widths))?,
+            Some(NetworkLine::Resnet(widths)) => making.stages(widths)?,
             Some(NetworkLine::Layers(layers)) => making.spelled_out(layers)?,
         }
         Ok(making.layout)
@@ -66,25 +66,6 @@ impl Layout {
     }
 }
 
-/// Residual blocks that a line asks for.
-#[derive(Debug, Clone, Copy)]
-#[expect(dead_code, reason = "what makes layers of them reads them")]
-enum Residual<'a> {
-    /// `resnet:24,48`: stages of these widths.
-    Stages(&'a [usize]),
-    /// `residual(…)`: what these layers give is added to what they are given.
-    Block(&'a [LineLayer]),
-}
-
-/// What is said of a line with residual blocks.
-pub(crate) fn refuse_residual() -> RunError {
-    RunError::Usage(
-        "residual blocks (resnet:… and residual(…)) cannot be trained yet; take a line without them, such as \
-         `conv:16,32,64`"
-            .to_owned(),
-    )
-}
-
 /// Layers, one after another.
 struct Making<'a> {
     config: &'a RunConfig,
@@ -109,19 +90,43 @@ impl Making<'_> {
     }
 
     fn convolutions(&mut self, widths: &[usize]) -> Result<()> {
-        let window = Window::square(2, 2, Padding::Valid);
         for &units in widths {
             self.next_of_line();
-            self.conv(Conv2d::same(units, 3), true)?;
-            if self.shape.height.min(self.shape.width) >= 2 {
-                self.push(MaxPool2d { window })?;
-            }
+            self.pooled_conv(units)?;
         }
         self.now = None;
         self.push(Flatten {})?;
         self.push(Dense { units: DENSE_AFTER_CONV })?;
         self.complete()?;
         self.dropout()
+    }
+
+    /// Stages of a convolution, pooling and a residual block of two convolutions; the activation of the second one comes
+    /// after the sum, as He and others (2016) have it.
+    fn stages(&mut self, widths: &[usize]) -> Result<()> {
+        for &units in widths {
+            self.next_of_line();
+            self.pooled_conv(units)?;
+            let before = self.layout.layers.len();
+            self.conv(Conv2d::same(units, 3), true)?;
+            let bias = !self.config.network.batch_norm;
+            self.push(Conv2d { bias, ..Conv2d::same(units, 3) })?;
+            self.batch_norm()?;
+            self.connect(before)?;
+            self.activation(self.config.network.activation)?;
+        }
+        self.now = None;
+        self.push(GlobalPool { by: PoolBy::Mean })?;
+        self.dropout()
+    }
+
+    /// A convolution, and pooling as long as there are two rows and columns.
+    fn pooled_conv(&mut self, units: usize) -> Result<()> {
+        self.conv(Conv2d::same(units, 3), true)?;
+        if self.shape.height.min(self.shape.width) < 2 {
+            return Ok(());
+        }
+        self.push(MaxPool2d { window: Window::square(2, 2, Padding::Valid) })
     }
 
     fn spelled_out(&mut self, layers: &[LineLayer]) -> Result<()> {
@@ -148,16 +153,23 @@ impl Making<'_> {
                 LineLayer::BatchNorm => self.push(BatchNorm::default())?,
                 &LineLayer::Dropout(rate) => self.push(Dropout { rate })?,
                 &LineLayer::Activation(activation) => self.activation(activation)?,
-                LineLayer::Residual(branch) => self.residual(Residual::Block(branch))?,
+                LineLayer::Residual(inside) => self.block(inside)?,
             }
         }
         Ok(())
     }
 
-    /// The one place where residual blocks become layers. There is no kind of layer for them yet.
-    #[expect(clippy::unused_self, reason = "what makes layers of them adds them here")]
-    fn residual(&mut self, _asked: Residual<'_>) -> Result<()> {
-        Err(refuse_residual())
+    /// A residual block: what the layers of the line give is added to what they are given.
+    fn block(&mut self, inside: &[LineLayer]) -> Result<()> {
+        let (of_line, before) = (self.now, self.layout.layers.len());
+        self.spelled_out(inside)?;
+        self.now = of_line;
+        self.connect(before)
+    }
+
+    /// Adds what comes to the layer after the first `before` ones to what the last one gives.
+    fn connect(&mut self, before: usize) -> Result<()> {
+        self.push(Residual { layers: self.layout.layers.len() - before })
     }
 
     /// A convolution, and what comes after it by itself; batch normalisation has a bias of its own.
@@ -169,10 +181,12 @@ impl Making<'_> {
 
     /// What comes after convolutions and dense layers by itself.
     fn complete(&mut self) -> Result<()> {
-        if self.config.network.batch_norm {
-            self.push(BatchNorm::default())?;
-        }
+        self.batch_norm()?;
         self.activation(self.config.network.activation)
+    }
+
+    fn batch_norm(&mut self) -> Result<()> {
+        if self.config.network.batch_norm { self.push(BatchNorm::default()) } else { Ok(()) }
     }
 
     fn activation(&mut self, activation: Activation) -> Result<()> {
@@ -200,5 +214,88 @@ impl Making<'_> {
             self.layout.explain(NetworkError::LayerPlace { position, kind, reason })
         })?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The layers of a line for pictures of this shape, in short.
+    fn laid_out(line: &str, more: &str, input: Shape) -> Result<String> {
+        let config = RunConfig::from_toml(&format!("[network]\nnetwork = \"{line}\"\n{more}"))?;
+        let layout = Layout::of(&config, input)?;
+        let told = layout.layers.iter().map(|layer| match layer {
+            Layer::Conv2d(Conv2d { units, groups, bias, .. }) => {
+                let (groups, bias) = (groups.min(&2), if *bias { "" } else { "!" });
+                format!("conv{units}/{groups}{bias}")
+            }
+            Layer::Dense(Dense { units }) => format!("dense{units}"),
+            Layer::BatchNorm(_) => "norm".to_owned(),
+            Layer::Activation(activation) => activation.to_string(),
+            Layer::Dropout(_) => "drop".to_owned(),
+            Layer::Residual(Residual { layers }) => format!("+{layers}"),
+            other => other.kind().to_owned(),
+        });
+        Ok(told.collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn lines_become_layers() {
+        let norm = "batch_norm = true";
+        for (line, more, layers) in [
+            ("dense:8,4", "", "dense8 relu drop dense4 relu drop"),
+            ("dense:8", norm, "dense8 norm relu drop"),
+            ("conv:4,8", "", "conv4/1 relu max_pool conv8/1 relu max_pool flatten dense64 relu"),
+            ("conv:4", "dropout = 0.5", "conv4/1 relu max_pool flatten dense64 relu drop"),
+            ("conv:4", norm, "conv4/1! norm relu max_pool flatten dense64 norm relu"),
+            // 4 x 6 is 2 x 3, 1 x 1, and there is nothing more to pool.
+            (
+                "conv:1,2,3",
+                "activation = \"identity\"",
+                "conv1/1 max_pool conv2/1 max_pool conv3/1 flatten dense64",
+            ),
+            ("resnet:4", "", "conv4/1 relu max_pool conv4/1 relu conv4/1 +3 relu global_pool"),
+            (
+                "resnet:4",
+                norm,
+                "conv4/1! norm relu max_pool conv4/1! norm relu conv4/1! norm +5 relu global_pool",
+            ),
+            ("conv 4, depthwise no-bias, tanh", norm, "conv4/1! norm relu conv4/2! tanh"),
+            ("conv 4, batch-norm, dense 3, identity", norm, "conv4/1 norm dense3"),
+            ("conv 4, dropout 0.1, elu, flatten", "", "conv4/1 relu drop elu:1 flatten"),
+            (
+                "conv 4, residual(residual(conv 4), relu), relu",
+                "",
+                "conv4/1 relu conv4/1 relu +2 relu +4 relu",
+            ),
+        ] {
+            let found = laid_out(line, more, Shape::picture(4, 6, 3)).unwrap();
+            assert_eq!(found, layers, "{line} {more}");
+        }
+        let spelled = "conv 4, pool, residual(conv 4, conv 4, identity), relu, global-average-pool";
+        let [spelled, short] =
+            [spelled, "resnet:4"].map(|line| laid_out(line, "", Shape::picture(4, 6, 3)).unwrap());
+        assert_eq!(spelled, short);
+    }
+
+    #[test]
+    fn a_layer_that_does_not_fit_is_shown_in_its_line() {
+        let error = |line| laid_out(line, "", Shape::picture(4, 6, 3)).unwrap_err().to_string();
+        let message = error("conv 4, residual(conv 4, pool 3, pool 3)");
+        let (reason, drawing) = message.split_once('\n').unwrap();
+        assert!(
+            reason.starts_with("layer 6, max_pool: window: expected a window that fits"),
+            "{message}"
+        );
+        assert!(
+            drawing.starts_with(
+                "  | conv 4, residual(conv 4, pool 3, pool 3)\n  |                                  ^^^^^^\n  \
+                 = pictures are 4 x 6 x 3, and 1 x 2 x 4 comes to this layer: "
+            ),
+            "{message}"
+        );
+        assert!(error("conv 4, residual(identity)").contains("\n  |         ^^^^^^^^^^^^^^^^^^\n"));
+        assert!(error("conv:4,99999999999999").starts_with("line 2"));
     }
 }

@@ -33,6 +33,8 @@ Layers in one line (--network):
   dense:256,128        hidden layers of these widths, as with --hidden 256,128
   conv:16,32,64        for each width a convolution 3x3 and pooling by the maximum of 2x2, as long as there are two
                        rows and columns; then flatten, dense 64, and dropout where --dropout asks for it
+  resnet:16,32,64      for each width the same, and a residual block of two convolutions; then
+                       global-average-pool, and dropout where --dropout asks for it
   or every layer, separated by commas:
   conv 32              convolution of 32 units; after them, in any order, 5x5 (else 3x3), stride 2, pad same
                        (the default), valid or a number, groups 4, no-bias
@@ -42,6 +44,7 @@ Layers in one line (--network):
   global-max-pool, global-average-pool, global-pool    a number for each channel, or both
   flatten, dense 64, batch-norm, dropout 0.3
   relu, leaky-relu:0.1, identity and the other activations
+  residual(conv 16, conv 16, identity)    adds what comes to these layers to what they give, which has the same shape
   After conv, depthwise and dense come by themselves, where --batch-norm asks for it, batch normalisation (the
   convolution then has no bias), and the activation of --activation; unless the next layer is an activation or
   batch-norm spelled out. The dense layer for the classes at the end is added by itself.

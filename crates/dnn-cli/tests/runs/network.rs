@@ -55,6 +55,31 @@ fn convolutions_are_trained_used_resumed_and_verified() {
     );
 }
 
+#[test]
+fn residual_blocks_are_trained_resumed_and_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let train =
+        ["train", "--network=resnet:4,8", "--batch-norm", "--epochs=2", "--batch=100", "--quiet"];
+    succeeds(path, &into(&train, "straight"));
+    succeeds(path, &into(&[&train[..], &["--steps=7"]].concat(), "resumed"));
+    succeeds(path, &["train", "--resume=resumed", "--threads=3", "--quiet"]);
+    assert!(model(&path.join("resumed")) == model(&path.join("straight")));
+    let (shown, _) = succeeds(path, &["inspect", "straight"]);
+    assert!(shown.contains("residual2     2 x 2 x 8       around 5 "), "{shown}");
+    let spelled = "--network=conv 4, pool, residual(conv 4, conv 4, batch-norm), relu, conv 8, pool, residual(conv 8, conv \
+                   8, batch-norm), relu, global-average-pool";
+    let out = ["--batch-norm", "--epochs=1", "--quiet", "--out=spelled"];
+    succeeds(path, &[&["train", spelled][..], &out].concat());
+    let kinds = |run: &str| {
+        let layers = json(path, &["inspect", run, "--json"])["layers"].clone();
+        let kind =
+            |layer: &serde_json::Value| layer.as_object().unwrap().keys().next().unwrap().clone();
+        layers.as_array().unwrap().iter().map(kind).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds("straight"), kinds("spelled"));
+}
+
 /// Pictures of 8x8 in MNIST's form.
 fn idx(count: u8) -> Vec<u8> {
     let mut bytes = vec![0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 8, 0, 0, 0, 8];
@@ -147,10 +172,9 @@ fn lines_that_cannot_be_are_refused_with_their_place() {
             "--network spells out what comes after each layer",
         ),
         (
-            &["--network=resnet:8,16"],
-            "residual blocks (resnet:… and residual(…)) cannot be trained yet",
+            &["--network=conv 4, residual(conv 8)"],
+            "layers that give the shape that they are given, found 8 x 8 x 8 from 8 x 8 x 4\n  | conv 4, resid",
         ),
-        (&["--network=conv 4, residual(conv 4)"], "cannot be trained yet"),
         (
             &["--network=conv 4 groups 3"],
             "groups that divide channels and units, found 3 for 1 and 4",

@@ -132,7 +132,7 @@ pub struct FilesConfig {
 #[cfg_attr(feature = "clap", derive(clap::Args))]
 pub struct NetworkConfig {
     /// All layers in one line: `dense:256,128` (as `--hidden 256,128`), `conv:16,32,64` (a convolution and
-    /// pooling for each width, then a dense layer), or every layer spelled out, as in `conv 16, pool,
+    /// pooling for each width, then a dense layer), `resnet:16,32` (a residual block behind each), or every layer spelled out, as in `conv 16, pool,
     /// conv 32 5x5, pool, flatten, dense 64`; see the end of `dnn train --help`
     #[serde(with = "text::option")]
     #[cfg_attr(
@@ -519,7 +519,7 @@ impl NetworkConfig {
                  `dense 64, dropout 0.3`",
             );
         }
-        if line.is_residual() { Err(crate::layers::refuse_residual()) } else { Ok(()) }
+        Ok(())
     }
 }
 

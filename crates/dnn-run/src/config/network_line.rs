@@ -128,17 +128,6 @@ impl NetworkLine {
             Self::Layers(layers) => any_completed(layers),
         }
     }
-
-    /// Whether it has residual blocks.
-    pub(crate) fn is_residual(&self) -> bool {
-        match self {
-            Self::Dense(_) | Self::Conv(_) => false,
-            Self::Resnet(_) => true,
-            Self::Layers(layers) => {
-                layers.iter().any(|layer| matches!(layer, LineLayer::Residual(_)))
-            }
-        }
-    }
 }
 
 /// Whether the layer at this place is a convolution or dense layer without an activation or batch normalisation spelled
