@@ -64,8 +64,8 @@ impl Summary {
                 Layer::Activation(it) => it.to_string(),
                 Layer::Dropout(it) => it.rate.to_string(),
                 Layer::Conv2d(it) => window_text(&it.window),
-                Layer::MaxPool2d(MaxPool2d { window }) => window_text(window),
-                Layer::AveragePool2d(AveragePool2d { window }) => window_text(window),
+                Layer::MaxPool2d(MaxPool2d { window })
+                | Layer::AveragePool2d(AveragePool2d { window }) => window_text(window),
                 Layer::GlobalPool(it) => it.by.to_string(),
                 Layer::Residual(it) => format!("around {}", it.layers),
                 _ => String::new(),

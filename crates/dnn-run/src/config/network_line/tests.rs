@@ -84,60 +84,50 @@ fn what_comes_after_a_layer_by_itself_depends_on_the_next_one() {
     }
 }
 
-/// Wrong lines: what is said, and under which part the marks are.
+/// Wrong lines: under which part of each the marks are, and what is said.
+const WRONG: [[&str; 3]; 29] = [
+    ["", "", "expected a layer, found the end of the line"],
+    ["conv 16, ", "", "expected a layer, found the end of the line"],
+    ["conv 16,, pool", ",", "expected a layer, found `,`"],
+    ["conv 16, pol", "pol", "expected a layer, found `pol`"],
+    ["relu:0.1", "relu:0.1", "expected a layer, found `relu:0.1`"],
+    ["dense 4, elu:inf", "elu:inf", "expected an activation with a finite number, found `elu:inf`"],
+    ["conv", "", "expected a number of units, at least 1, found the end of the line"],
+    ["conv 0", "0", "expected a number of units, at least 1, found `0`"],
+    ["conv 99999999999", "99999999999", "expected a number of units"],
+    ["dense +4", "+4", "expected a number of units, at least 1, found `+4`"],
+    [
+        "conv 16 5",
+        "5",
+        "expected a window like 5x5, stride, pad, groups, no-bias or a comma, found `5`",
+    ],
+    ["conv 16 5x0", "5x0", "expected a window like 5x5"],
+    ["conv 16 stride", "", "expected a stride like 2 or 2x1, found the end of the line"],
+    ["conv 16 stride 2 stride 2", "stride", "expected each option once, found `stride`"],
+    [
+        "conv 16 pad full",
+        "full",
+        "expected same, valid or a whole number of rows and columns, found `full`",
+    ],
+    ["conv 16 groups x", "x", "expected a number of groups, found `x`"],
+    ["depthwise groups 3", "groups", "expected a window like 5x5, stride, pad, no-bias or a comma"],
+    ["pool 3 no-bias", "no-bias", "expected a window like 3 or 3x2, stride, pad or a comma"],
+    ["flatten 3", "3", "expected a comma or the end of the line, found `3`"],
+    ["dropout 1", "1", "expected a share from 0 up to but not including 1, found `1`"],
+    ["dropout nan", "nan", "expected a share from 0 up to but not including 1"],
+    ["conv 16)", ")", "expected a comma or the end of the line, found `)`"],
+    ["residual conv 16", "conv", "expected a parenthesis, `(`, found `conv`"],
+    ["residual(conv 16", "", "expected a comma or a parenthesis, `)`, found the end of the line"],
+    ["residual()", ")", "expected a layer, found `)`"],
+    ["conv:", "", "expected a width, a whole number of at least 1, found the end of the line"],
+    ["conv:16,x", "x", "expected a width, a whole number of at least 1, found `x`"],
+    ["conv:16 32", "32", "expected a comma or the end of the line, found `32`"],
+    ["conv:16, dense 64", "dense", "expected a width"],
+];
+
 #[test]
 fn wrong_lines_say_where_and_what_was_expected() {
-    for (text, marked, message) in [
-        ("", "", "expected a layer, found the end of the line"),
-        ("conv 16, ", "", "expected a layer, found the end of the line"),
-        ("conv 16,, pool", ",", "expected a layer, found `,`"),
-        ("conv 16, pol", "pol", "expected a layer, found `pol`"),
-        ("relu:0.1", "relu:0.1", "expected a layer, found `relu:0.1`"),
-        (
-            "dense 4, elu:inf",
-            "elu:inf",
-            "expected an activation with a finite number, found `elu:inf`",
-        ),
-        ("conv", "", "expected a number of units, at least 1, found the end of the line"),
-        ("conv 0", "0", "expected a number of units, at least 1, found `0`"),
-        ("conv 99999999999", "99999999999", "expected a number of units"),
-        ("dense +4", "+4", "expected a number of units, at least 1, found `+4`"),
-        (
-            "conv 16 5",
-            "5",
-            "expected a window like 5x5, stride, pad, groups, no-bias or a comma, found `5`",
-        ),
-        ("conv 16 5x0", "5x0", "expected a window like 5x5"),
-        ("conv 16 stride", "", "expected a stride like 2 or 2x1, found the end of the line"),
-        ("conv 16 stride 2 stride 2", "stride", "expected each option once, found `stride`"),
-        (
-            "conv 16 pad full",
-            "full",
-            "expected same, valid or a whole number of rows and columns, found `full`",
-        ),
-        ("conv 16 groups x", "x", "expected a number of groups, found `x`"),
-        (
-            "depthwise groups 3",
-            "groups",
-            "expected a window like 5x5, stride, pad, no-bias or a comma",
-        ),
-        ("pool 3 no-bias", "no-bias", "expected a window like 3 or 3x2, stride, pad or a comma"),
-        ("flatten 3", "3", "expected a comma or the end of the line, found `3`"),
-        ("dropout 1", "1", "expected a share from 0 up to but not including 1, found `1`"),
-        ("dropout nan", "nan", "expected a share from 0 up to but not including 1"),
-        ("conv 16)", ")", "expected a comma or the end of the line, found `)`"),
-        ("residual conv 16", "conv", "expected a parenthesis, `(`, found `conv`"),
-        (
-            "residual(conv 16",
-            "",
-            "expected a comma or a parenthesis, `)`, found the end of the line",
-        ),
-        ("residual()", ")", "expected a layer, found `)`"),
-        ("conv:", "", "expected a width, a whole number of at least 1, found the end of the line"),
-        ("conv:16,x", "x", "expected a width, a whole number of at least 1, found `x`"),
-        ("conv:16 32", "32", "expected a comma or the end of the line, found `32`"),
-        ("conv:16, dense 64", "dense", "expected a width"),
-    ] {
+    for [text, marked, message] in WRONG {
         let error = text.parse::<NetworkLine>().unwrap_err();
         assert!(error.starts_with(message), "{text}: {error}");
         let lines: Vec<&str> = error.lines().collect();
@@ -275,7 +265,7 @@ fn refused_or_the_same(text: &str) -> Result<(), TestCaseError> {
     match text.parse::<NetworkLine>() {
         Ok(line) => prop_assert_eq!(line.to_string().parse(), Ok(line)),
         Err(error) => {
-            prop_assert!(error.contains("expected ") && error.contains("\n  | "), "{}", error)
+            prop_assert!(error.contains("expected ") && error.contains("\n  | "), "{}", error);
         }
     }
     Ok(())
