@@ -54,16 +54,29 @@ impl Layout {
         };
         let written = line.written();
         let place = written.places.get(place).cloned().unwrap_or_default();
+        let advice = self.advice(before);
+        RunError::Usage(format!("{error}{}", point_at(&written.text, place, &advice)))
+    }
+
+    /// What to do about the layer after the first `before` ones.
+    fn advice(&self, before: usize) -> String {
+        if !self.layers.iter().take(before + 1).any(computes) {
+            return "begin with a layer that computes, such as `conv 16` or `dense 64`".to_owned();
+        }
         let comes = (self.layers.iter().take(before))
             .try_fold(self.input, |shape, layer| layer.output(shape))
             .unwrap_or(self.input);
-        let advice = format!(
-            "pictures are {}, and {comes} comes to this layer: change it, or the layers before it, or give larger \
-             pictures",
+        format!(
+            "pictures are {}, and {comes} comes to this layer: change it, or the layers before it, or give \
+             larger pictures",
             self.input
-        );
-        RunError::Usage(format!("{error}{}", point_at(&written.text, place, &advice)))
+        )
     }
+}
+
+/// Whether a layer takes the inputs of the network and computes with them.
+fn computes(layer: &Layer) -> bool {
+    matches!(layer, Layer::Conv2d(_) | Layer::Dense(_))
 }
 
 /// Layers, one after another.

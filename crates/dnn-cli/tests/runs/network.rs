@@ -158,7 +158,8 @@ fn lines_that_cannot_be_are_refused_with_their_place() {
     let output = run(path, &["train", "--network=pool, dense 4"]);
     let said = text(&output.stderr);
     assert!(
-        said.contains("layer 1, max_pool: its place") && said.contains("\n  | ^^^^\n"),
+        said.contains("layer 1, max_pool: its place")
+            && said.contains("\n  | ^^^^\n  = begin with a layer that computes"),
         "{said}"
     );
     for (arguments, message) in [
