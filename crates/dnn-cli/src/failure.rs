@@ -8,10 +8,11 @@ use dnn_data::DataError;
 use dnn_fetch::FetchError;
 use dnn_layers::NetworkError;
 use dnn_run::RunError;
+use dnn_run::words::plain_message;
 use dnn_store::StoreError;
 use dnn_train::TrainError;
 
-use crate::output::note;
+use crate::output::{note, say};
 
 const DIVERGED: u8 = 6;
 
@@ -21,7 +22,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         // Whoever read our output has seen enough.
         return ExitCode::SUCCESS;
     }
-    note(&format!("error: {error:#}"));
+    say(&plain_message(&format!("error: {error:#}")));
     if let Some(advice) = error.chain().find_map(advice) {
         note(&format!("note: {advice}"));
     }

@@ -72,6 +72,7 @@ fn as_object<T: Element + Scalar>(
         "precision": T::PRECISION,
         "parameters": summary.parameters(),
         "bytes": summary.bytes(),
+        "flop": summary.flop(),
         "model_sha256": sha256,
         "provenance": network.provenance(),
         "plan": plan,

@@ -79,7 +79,12 @@ pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
 
 /// Tells the user something on standard error; a closed one is no reason to stop.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{}", plain(text));
+    say(&plain(text));
+}
+
+/// The same for a text without control characters but the ends of its lines.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// The parts of the data by their names, as `--json` has them.

@@ -116,7 +116,12 @@ fn default_tries(config: &RunConfig, given: &[String]) -> Vec<Try> {
     // What a model to start from brings along, and what no hidden layer could show.
     if config.network.from.is_some() {
         fixed.extend(["hidden", "dropout"].map(str::to_owned));
-    } else if config.network.hidden.0.is_empty() {
+    } else if let Some(line) = &config.network.network {
+        fixed.push("hidden".to_owned());
+        if line.is_spelled_out() {
+            fixed.push("dropout".to_owned());
+        }
+    } else if config.hidden().0.is_empty() {
         fixed.push("dropout".to_owned());
     }
     Try::defaults(config.training.optimizer.default_learning_rate(), &fixed)

@@ -3,15 +3,13 @@
 use dnn_core::{CoreError, Element, PixelScaling, Purpose, RandomStream, Shape, kernel_path};
 use dnn_data::augment::Augmenter;
 use dnn_data::{DataError, ImageDataset, ImageShape};
-use dnn_layers::{
-    Activation, BatchNorm, Dense, Dropout, Head, Layer, ModelFile, Network, NetworkBuilder,
-    Provenance,
-};
+use dnn_layers::{Head, ModelFile, Network, NetworkBuilder, Provenance};
 use dnn_store::Scalar;
 use dnn_train::{Augment, Clip, EarlyStopping, TrainError, Trainer};
 
 use crate::config::{RunConfig, ScalingRule};
 use crate::error::{Result, RunError};
+use crate::layers::Layout;
 use crate::loaded::Loaded;
 use crate::model::file_of;
 use crate::observer::{Clock, Observer};
@@ -131,36 +129,18 @@ fn scaling(rule: ScalingRule, train: &ImageDataset) -> Result<PixelScaling, Core
     PixelScaling::per_channel(&means, &deviations)
 }
 
-/// The layers that were asked for.
-fn layers(config: &RunConfig) -> Vec<Layer> {
-    let (mut layers, rate): (Vec<Layer>, _) = (Vec::new(), config.dropout());
-    let activation = config.network.activation;
-    for &units in &config.network.hidden.0 {
-        layers.push(Dense { units }.into());
-        if config.network.batch_norm {
-            layers.push(BatchNorm::default().into());
-        }
-        if activation != Activation::Identity {
-            layers.push(activation.into());
-        }
-        if rate > 0.0 {
-            layers.push(Dropout { rate }.into());
-        }
-    }
-    layers
-}
-
 fn build<T: Element>(config: &RunConfig, train: &ImageDataset) -> Result<Network<T>> {
     let shape = train.shape();
     let input = Shape::picture(shape.height, shape.width, shape.channels);
     let mut stream = RandomStream::new(config.training.seed, Purpose::Initialization, 0);
     let builder = Network::<T>::builder(input);
-    let builder = (layers(config).into_iter()).fold(builder, NetworkBuilder::layer);
-    let network = answers(builder, train)
+    let layout = Layout::of(config, input)?;
+    let builder = layout.layers.iter().cloned().fold(builder, NetworkBuilder::layer);
+    answers(builder, train)
         .initializer(config.network.init)
         .scaling(scaling(config.data.scaling, train)?)
-        .build(&mut stream)?;
-    Ok(network)
+        .build(&mut stream)
+        .map_err(|error| layout.explain(error))
 }
 
 /// The outputs that the data asks for.

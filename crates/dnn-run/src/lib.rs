@@ -35,7 +35,7 @@
 //! let mut config = RunConfig::default();
 //! config.data.path = Some(photos.clone());
 //! config.data.files.no_cache = true;
-//! config.network.hidden = "16".parse()?;
+//! config.network.hidden = Some("16".parse()?);
 //! config.training.epochs = 20;
 //! let report = train(&config, Some(&run), &mut Silent, &SystemClock::start())?;
 //! assert_eq!(report.end.epochs, 20);
@@ -55,6 +55,7 @@ mod evaluate;
 mod experiment;
 mod find_rate;
 mod history_file;
+mod layers;
 mod loaded;
 mod lock;
 mod model;
@@ -84,8 +85,8 @@ pub mod words;
 
 pub use classifier::{Classifier, Prediction};
 pub use config::{
-    BadFilePolicy, DataConfig, FilesConfig, KeepingConfig, NetworkConfig, PictureSize, RunConfig,
-    ScalingRule, Settings, TimeLimit, TrainingConfig, Widths,
+    BadFilePolicy, DataConfig, FilesConfig, KeepingConfig, LineLayer, NetworkConfig, NetworkLine,
+    PictureSize, RunConfig, ScalingRule, Settings, TimeLimit, TrainingConfig, Widths,
 };
 pub use error::{Result, RunError};
 pub use evaluate::{EvaluatedPart, EvaluationData, EvaluationReport};

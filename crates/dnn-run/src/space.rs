@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// The settings that can be tried: those that leave data and its division as they are, so that all trials
 /// are measured on the same pictures.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
+    "network",
     "hidden",
     "activation",
     "dropout",
@@ -229,7 +230,7 @@ mod tests {
         }
         for (text, message) in [
             ("hidden", "expected NAME=VALUE"),
-            ("seed=1|2", "cannot try `seed`; expected one of hidden"),
+            ("seed=1|2", "cannot try `seed`; expected one of network"),
             ("l2=1..x", "expected NAME=VALUE"),
             ("l2=1..inf", "expected NAME=VALUE"),
             ("l2=2..1", "expected the lower number first"),

@@ -79,11 +79,12 @@ fn every_setting_comes_back_from_every_form() {
         own.network.from = None;
         assert_eq!(RunConfig::from_toml(&own.to_toml().unwrap()).unwrap(), own);
     }
-    // Nothing was forgotten above: but for one of two ways to clip, every setting has another value.
+    // Nothing was forgotten above: but for one of two ways to clip, and to say the layers, every setting has another
+    // value.
     let (default, other) = (default.settings(), other.settings());
     let fields = serde_json::to_string(&RunConfig::default()).unwrap().matches("\":").count();
     let sections = 5;
-    assert_eq!(other.len() + 1, fields - sections, "{other:?}");
+    assert_eq!(other.len() + 2, fields - sections, "{other:?}");
     assert!(other.iter().all(|(name, text)| default.get(name) != Some(text)), "{other:?}");
 }
 
@@ -95,6 +96,10 @@ fn what_a_model_keeps_is_what_its_numbers_follow_from() {
                     validation";
     assert_eq!(names.join(" "), expected);
     assert_eq!(kept["hidden"], "256,128");
+    let line = RunConfig::from_toml("[network]\nnetwork = \"conv:4,8\"").unwrap();
+    let kept = line.resolved().settings_of_model();
+    assert_eq!([&kept["network"], &kept["dropout"]], ["conv:4,8", "0"]);
+    assert!(!kept.contains_key("hidden"), "{kept:?}");
     let kept = other().settings_of_model();
     assert_eq!([&kept["validation"], &kept["steps"], &kept["min_delta"]], ["0", "12", "0.01"]);
     for name in ["hidden", "dropout", "scaling", "path", "keep_best", "seed", "time_limit"] {

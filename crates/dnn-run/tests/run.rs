@@ -31,7 +31,7 @@ fn config(photos: &Path) -> RunConfig {
     let mut config = RunConfig::default();
     config.data.path = Some(photos.to_owned());
     config.data.files.no_cache = true;
-    config.network.hidden = "5".parse().unwrap();
+    config.network.hidden = Some("5".parse().unwrap());
     config.training.batch = Some("4".parse().unwrap());
     config.training.epochs = 6;
     config

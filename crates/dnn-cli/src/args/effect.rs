@@ -50,6 +50,7 @@ const TRAIN: Flags = &[
     ("augment", Nothing),
     ("split", NoTestPart),
     ("validation", NoValidationPart),
+    ("network", NewNetwork),
     ("hidden", NewNetwork),
     ("activation", HiddenLayers),
     ("batch-norm", HiddenLayers),
@@ -180,15 +181,11 @@ pub(crate) fn check_settings(
     config: &RunConfig,
     find_lr: bool,
 ) -> Result<(), RunError> {
-    let no_hidden = config.network.hidden.0.is_empty();
     refuse_idle("search", given, |name, needs| match needs {
         NewNetwork | HiddenLayers if config.network.from.is_some() => {
             Some("the model given by --from brings its own network and scaling".to_owned())
         }
-        // No dropout is what there is without layers that could drop anything.
-        HiddenLayers if no_hidden && (name != "dropout" || config.network.dropout > Some(0.0)) => {
-            Some("there is no hidden layer (--hidden none)".to_owned())
-        }
+        HiddenLayers => without_hidden_layers(config, name).map(str::to_owned),
         WholeRun if find_lr => {
             Some("--find-lr trains for a short time only, at rates of its own".to_owned())
         }
@@ -198,6 +195,19 @@ pub(crate) fn check_settings(
         PictureFiles if config.data.path.is_none() => no_picture_files(None, false),
         _ => None,
     })
+}
+
+/// Why there is no layer for a flag of hidden layers; `None` where there is one.
+fn without_hidden_layers(config: &RunConfig, name: &str) -> Option<&'static str> {
+    let Some(line) = &config.network.network else {
+        // No dropout is what there is without layers that could drop anything.
+        let asks = name != "dropout" || config.network.dropout > Some(0.0);
+        let none = config.hidden().0.is_empty() && asks;
+        return none.then_some("there is no hidden layer (--hidden none)");
+    };
+    // Dropout beside a line that spells it out is refused with the settings.
+    (name != "dropout" && !line.completes_layers())
+        .then_some("--network spells out what comes after each layer")
 }
 
 /// Refuses flags that have no effect on this data.

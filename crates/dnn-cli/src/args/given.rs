@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use dnn_run::{RunConfig, RunError};
 
@@ -13,6 +14,12 @@ pub(crate) struct Given<C> {
 }
 
 impl<C: FromArgMatches> Given<C> {
+    /// Whether this setting was given.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let known = self.matches.try_contains_id(name).unwrap_or(false);
+        known && self.matches.value_source(name) == Some(ValueSource::CommandLine)
+    }
+
     /// Gives the settings the values of the flags that were given.
     pub(crate) fn over(&self, settings: &mut C) -> Result<(), RunError> {
         let wrong = |error: clap::Error| RunError::Usage(error.to_string());

@@ -25,8 +25,29 @@ Examples:
   dnn train photos --epochs 50 --print-config > run.toml     all settings of this command, as a file
   dnn train --config run.toml             and the same run from it
   dnn train --hidden none                 softmax regression: no hidden layer
+  dnn train photos --network conv:16,32,64    convolutions and pooling; what else a line can say is below
   dnn train --optimizer sgd --batch full --epochs 500      gradient descent on all examples at once
   dnn train --json | jq .test.accuracy    for programs
+
+Layers in one line (--network):
+  dense:256,128        hidden layers of these widths, as with --hidden 256,128
+  conv:16,32,64        for each width a convolution 3x3 and pooling by the maximum of 2x2, as long as there are two
+                       rows and columns; then flatten, dense 64, and dropout where --dropout asks for it
+  resnet:16,32,64      for each width the same, and a residual block of two convolutions; then
+                       global-average-pool, and dropout where --dropout asks for it
+  or every layer, separated by commas:
+  conv 32              convolution of 32 units; after them, in any order, 5x5 (else 3x3), stride 2, pad same
+                       (the default), valid or a number, groups 4, no-bias
+  depthwise 3x3        convolution that sees each channel on its own; with stride, pad and no-bias
+  pool 3 stride 2      maximum of each window; else 2x2, as far apart as it is wide, pad valid
+  average-pool 2       mean of each window, likewise
+  global-max-pool, global-average-pool, global-pool    a number for each channel, or both
+  flatten, dense 64, batch-norm, dropout 0.3
+  relu, leaky-relu:0.1, identity and the other activations
+  residual(conv 16, conv 16, identity)    adds what comes to these layers to what they give, which has the same shape
+  After conv, depthwise and dense come by themselves, where --batch-norm asks for it, batch normalisation (the
+  convolution then has no bias), and the activation of --activation; unless the next layer is an activation or
+  batch-norm spelled out. The dense layer for the classes at the end is added by itself.
 
 With --json: train, validation and test (null if there is no such part), each with cost, accuracy,
 baseline and examples; model_sha256, seconds, examples_per_second and run, the run folder; steps and
@@ -88,6 +109,12 @@ impl TrainArguments {
                     .map_err(|error| RunError::Usage(format!("{}: {error}", path.display())))?
             }
         };
+        // Both say what all layers are: that of a flag goes before that of the file.
+        if self.settings.has("network") {
+            config.network.hidden = None;
+        } else if self.settings.has("hidden") {
+            config.network.network = None;
+        }
         self.settings.over(&mut config)?;
         Ok(config)
     }

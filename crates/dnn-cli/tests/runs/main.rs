@@ -7,6 +7,7 @@ mod kills;
 mod limits;
 mod listing;
 mod logs;
+mod network;
 mod planted;
 mod program;
 mod regression;

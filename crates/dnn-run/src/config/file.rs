@@ -2,6 +2,7 @@
 
 use super::RunConfig;
 use crate::error::{Result, RunError};
+use crate::words::in_one_line;
 
 impl RunConfig {
     /// The configuration in a TOML text; what it leaves out has its default.
@@ -14,7 +15,7 @@ impl RunConfig {
             let before = text.get(..start).unwrap_or_default();
             let number = before.matches('\n').count() + 1;
             let line = text.lines().nth(number - 1).unwrap_or_default().trim();
-            let reason = error.message().trim_end().replace('\n', "; ");
+            let reason = in_one_line(error.message().trim_end());
             RunError::Usage(format!("line {number} ({line}): {reason}"))
         })
     }

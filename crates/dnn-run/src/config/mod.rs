@@ -4,6 +4,7 @@
 //! there. A new setting is a field here, with its default, and the code that uses it.
 
 mod file;
+mod network_line;
 mod texts;
 mod values;
 
@@ -17,6 +18,8 @@ use dnn_layers::Activation;
 use dnn_train::{Adam, Batch, ClassWeights, GramChoice, Monitor, Optimizer, Schedule, Trainer};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::network_line::is_completed;
+pub use self::network_line::{LineLayer, NetworkLine};
 pub use self::texts::Settings;
 pub use self::values::{BadFilePolicy, PictureSize, ScalingRule, TimeLimit, Widths};
 use self::values::{lossy_path, parse_count, parse_percent, parse_share, text};
@@ -29,7 +32,7 @@ use crate::error::{Result, RunError};
 /// use dnn_run::RunConfig;
 ///
 /// let config = RunConfig::from_toml("[network]\nhidden = [64, 32]\n\n[training]\nepochs = 5\n")?;
-/// assert_eq!(config.network.hidden.0, [64, 32]);
+/// assert_eq!(config.hidden().0, [64, 32]);
 /// assert_eq!(RunConfig::from_toml(&config.to_toml()?)?, config);
 /// let error = RunConfig::from_toml("[training]\nepoch = 5\n").unwrap_err().to_string();
 /// assert!(error.starts_with("line 2 (epoch = 5): unknown field `epoch`, expected one of"), "{error}");
@@ -128,19 +131,28 @@ pub struct FilesConfig {
 #[serde(deny_unknown_fields, default)]
 #[cfg_attr(feature = "clap", derive(clap::Args))]
 pub struct NetworkConfig {
-    /// Widths of the hidden layers, or `none`
+    /// All layers in one line: `dense:256,128` (as `--hidden 256,128`), `conv:16,32,64` (a convolution and
+    /// pooling for each width, then a dense layer), `resnet:16,32` (a residual block behind each), or every layer spelled out, as in `conv 16, pool,
+    /// conv 32 5x5, pool, flatten, dense 64`; see the end of `dnn train --help`
+    #[serde(with = "text::option")]
+    #[cfg_attr(
+        feature = "clap",
+        arg(long, help_heading = "Network", value_name = "LINE", conflicts_with = "hidden")
+    )]
+    pub network: Option<NetworkLine>,
+    /// Widths of the hidden layers, or `none` [default: 256,128]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "WIDTHS"))]
-    pub hidden: Widths,
-    /// Activation of the hidden layers: identity, relu, leaky-relu or leaky-relu:SLOPE, elu or
+    pub hidden: Option<Widths>,
+    /// Activation after each hidden layer and convolution: identity, relu, leaky-relu or leaky-relu:SLOPE, elu or
     /// elu:SCALE, gelu, silu, softplus, tanh or sigmoid
     #[serde(with = "text")]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "NAME"))]
     pub activation: Activation,
-    /// Normalise what each hidden layer computes over the batch, before its activation
+    /// Normalise what each hidden layer and convolution computes over the batch, before its activation
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, hide_possible_values = true))]
     pub batch_norm: bool,
     /// Share of each hidden layer's numbers that training drops, anew in every step [default: 0.2, and 0 for
-    /// lbfgs]
+    /// lbfgs and lines with convolutions]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "RATE", value_parser = parse_share))]
     pub dropout: Option<f64>,
     /// First weights: he-normal, he-uniform, xavier-normal, xavier-uniform, lecun-normal,
@@ -298,7 +310,8 @@ impl Default for FilesConfig {
 impl Default for NetworkConfig {
     fn default() -> Self {
         Self {
-            hidden: Widths(vec![256, 128]),
+            network: None,
+            hidden: None,
             activation: Activation::Relu,
             batch_norm: false,
             dropout: None,
@@ -349,8 +362,8 @@ impl Default for KeepingConfig {
 }
 
 /// The settings of the network that a model to start from brings with it.
-const OF_THE_NETWORK: [&str; 6] =
-    ["hidden", "activation", "init", "batch_norm", "dropout", "scaling"];
+const OF_THE_NETWORK: [&str; 7] =
+    ["network", "hidden", "activation", "init", "batch_norm", "dropout", "scaling"];
 
 /// The settings of the data that say where and how it lies there, or that the preprocessing says.
 const NOT_OF_THE_MODEL: [&str; 9] =
@@ -403,6 +416,9 @@ impl RunConfig {
     /// With values for the settings whose defaults follow from others.
     pub fn resolved(&self) -> Self {
         let mut config = self.clone();
+        if config.network.network.is_none() {
+            config.network.hidden = Some(self.hidden());
+        }
         config.network.dropout = Some(self.dropout());
         config.training.learning_rate = Some(self.learning_rate());
         config.training.schedule = Some(self.schedule());
@@ -424,9 +440,18 @@ impl RunConfig {
         self.training.schedule.unwrap_or(default)
     }
 
+    /// The widths of the hidden layers that were asked for, else the default; none where a line of layers says what
+    /// there is.
+    pub fn hidden(&self) -> Widths {
+        let default = || if self.network.network.is_none() { vec![256, 128] } else { Vec::new() };
+        self.network.hidden.clone().unwrap_or_else(|| Widths(default()))
+    }
+
     /// The share of dropout that was asked for, else the default.
     pub fn dropout(&self) -> f64 {
-        self.network.dropout.unwrap_or(if self.is_lbfgs() { 0.0 } else { 0.2 })
+        let of_hidden = matches!(self.network.network, None | Some(NetworkLine::Dense(_)));
+        let default = if self.is_lbfgs() || !of_hidden { 0.0 } else { 0.2 };
+        self.network.dropout.unwrap_or(default)
     }
 
     /// The examples of a step that were asked for, else the default number.
@@ -462,6 +487,7 @@ impl RunConfig {
         for path in [&data.path, &network.from].into_iter().flatten() {
             check_path(path)?;
         }
+        network.check()?;
         let usage = |message: &str| Err(RunError::Usage(message.to_owned()));
         if training.clip_norm.is_some() && training.clip_value.is_some() {
             return usage("clip_norm cannot be used with clip_value; leave one of the two out");
@@ -469,6 +495,28 @@ impl RunConfig {
         if training.min_delta > 0.0 && training.early_stopping.is_none() {
             return usage(
                 "min_delta is for early stopping; give early_stopping a number of epochs",
+            );
+        }
+        Ok(())
+    }
+}
+
+impl NetworkConfig {
+    /// Checks that a line of layers stands alone, and that there is a layer for whatever it names.
+    fn check(&self) -> Result<()> {
+        let Some(line) = self.network.as_ref().filter(|_| self.from.is_none()) else {
+            return Ok(());
+        };
+        let usage = |message: &str| Err(RunError::Usage(message.to_owned()));
+        if self.hidden.is_some() {
+            return usage(
+                "network cannot be used with hidden: each says what all layers are; leave one of the two out",
+            );
+        }
+        if line.is_spelled_out() && self.dropout > Some(0.0) {
+            return usage(
+                "dropout cannot be used where the network line spells every layer out; say it in the line, as in \
+                 `dense 64, dropout 0.3`",
             );
         }
         Ok(())

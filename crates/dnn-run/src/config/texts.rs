@@ -17,8 +17,14 @@ use serde_json::Value;
 /// Settings by name. What is left out has its default.
 pub type Settings = BTreeMap<String, String>;
 
-/// The sections of a configuration; no setting has such a name.
-const SECTIONS: [&str; 5] = ["data", "files", "network", "training", "keeping"];
+/// The fields of a part of a configuration, by the name of its struct, that are parts in their turn.
+fn sections(part: &str) -> &'static [&'static str] {
+    match part {
+        "RunConfig" => &["data", "network", "training", "keeping"],
+        "DataConfig" => &["files"],
+        _ => &[],
+    }
+}
 
 /// Every setting of this part of a configuration that has a value.
 pub(super) fn of(section: &impl Serialize) -> Settings {
@@ -88,13 +94,14 @@ impl<'de> Deserializer<'de> for Section<'_> {
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, TextError> {
-        let settings = fields.iter().filter(|field| !SECTIONS.contains(field));
+        let sections = sections(name);
+        let settings = fields.iter().filter(|field| !sections.contains(field));
         self.known.borrow_mut().extend(settings);
-        visitor.visit_map(Fields { section: self, left: fields.iter(), next: None })
+        visitor.visit_map(Fields { section: self, sections, left: fields.iter(), next: None })
     }
 
     serde::forward_to_deserialize_any! {
@@ -105,6 +112,7 @@ impl<'de> Deserializer<'de> for Section<'_> {
 
 struct Fields<'a> {
     section: Section<'a>,
+    sections: &'static [&'static str],
     left: std::slice::Iter<'static, &'static str>,
     next: Option<&'static str>,
 }
@@ -117,14 +125,15 @@ impl<'de> MapAccess<'de> for Fields<'_> {
         seed: K,
     ) -> Result<Option<K::Value>, TextError> {
         let settings = self.section.settings;
-        let is_there = |field: &&&str| SECTIONS.contains(*field) || settings.contains_key(**field);
+        let is_there =
+            |field: &&&str| self.sections.contains(*field) || settings.contains_key(**field);
         self.next = self.left.find(is_there).copied();
         self.next.map(|name| seed.deserialize(name.into_deserializer())).transpose()
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, TextError> {
         let name = self.next.take().expect("a value comes after its name");
-        match self.section.settings.get(name) {
+        match self.section.settings.get(name).filter(|_| !self.sections.contains(&name)) {
             Some(text) => seed
                 .deserialize(Text(text))
                 .map_err(|error| TextError::custom(format!("{name}: {error}"))),
