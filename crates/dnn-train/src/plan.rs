@@ -8,6 +8,7 @@ use dnn_layers::{Initial, Network, Tensor};
 use ndarray::{Array2, ShapeBuilder};
 use serde::Serialize;
 
+use crate::backward::{GradientBy, backward};
 use crate::engine::plan::FirstLayerBy::{NonZeroInputs, Units, Weights};
 use crate::engine::plan::{GROUP_TILE, begins_dense, block_width, first_layer_by, group, tile_of};
 use crate::{Clip, Examples, Optimizer, Trainer};
@@ -59,14 +60,14 @@ pub struct LayerPlan {
     pub inputs: usize,
     /// How it comes to its `Z`.
     pub forward: &'static str,
-    /// Inputs of a block.
+    /// Inputs of a block; 0 where the gradient is summed by tiles.
     pub block: usize,
 }
 
 impl LayerPlan {
-    /// How many blocks there are.
+    /// How many blocks there are; none where the gradient is summed by tiles.
     pub fn blocks(&self) -> usize {
-        self.inputs.div_ceil(self.block.max(1))
+        if self.block == 0 { 0 } else { self.inputs.div_ceil(self.block) }
     }
 }
 
@@ -90,7 +91,13 @@ impl fmt::Display for Plan {
         for (l, layer) in self.layers.iter().enumerate() {
             let (LayerPlan { units, inputs, forward, block }, blocks) = (layer, layer.blocks());
             let name = format!("layer {}, {units} x {inputs}", l + 1);
-            writeln!(f, "{name:<24} Z {forward}; dW in {blocks} blocks of up to {block} inputs")?;
+            match blocks {
+                0 => writeln!(f, "{name:<24} Z {forward}; dW by tiles, added two by two")?,
+                _ => writeln!(
+                    f,
+                    "{name:<24} Z {forward}; dW in {blocks} blocks of up to {block} inputs"
+                )?,
+            }
         }
         Ok(())
     }
@@ -135,6 +142,10 @@ impl Trainer {
         let drawn = |tensor: &&Tensor<T>| tensor.spec().initial == Initial::Drawn;
         let layers = network.tensors().iter().filter(drawn).map(|tensor| {
             let weights @ (units, inputs) = tensor.values().dim();
+            let layer = &network.layers()[tensor.layer()];
+            if backward::<T>(layer).gradient_by() == GradientBy::Group {
+                return LayerPlan { units, inputs, forward: "a picture at a time", block: 0 };
+            }
             let first = first_layer_by::<T>(weights, batch, zeros);
             let is_first = tensor.layer() == network.first_layer() && begins_dense(network);
             let first = if is_first { first } else { Weights };

@@ -257,3 +257,13 @@ fn bars_are_told_apart_wherever_they_are() {
     let right = found.iter().zip(&y).filter(|(found, y)| **found == **y as usize).count();
     assert_eq!(right, 80);
 }
+
+#[test]
+fn a_plan_says_how_convolutions_are_computed() {
+    let layers = vec![Conv2d::same(5, 3).into(), Flatten {}.into()];
+    let net: Network<f32> = network(Shape::picture(32, 32, 3), layers);
+    let plan = Trainer::default().plan_for_pictures(&net, 100);
+    assert_eq!((plan.layers[0].units, plan.layers[0].inputs, plan.layers[0].blocks()), (5, 27, 0));
+    let text = plan.to_string();
+    assert!(text.contains("5 x 27        Z a picture at a time; dW by tiles"), "{text}");
+}
