@@ -265,5 +265,5 @@ fn a_plan_says_how_convolutions_are_computed() {
     let plan = Trainer::default().plan_for_pictures(&net, 100);
     assert_eq!((plan.layers[0].units, plan.layers[0].inputs, plan.layers[0].blocks()), (5, 27, 0));
     let text = plan.to_string();
-    assert!(text.contains("5 x 27        Z a picture at a time; dW by tiles"), "{text}");
+    assert!(text.contains("5 x 27          Z a picture at a time; dW by tiles"), "{text}");
 }
