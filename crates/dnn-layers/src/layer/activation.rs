@@ -16,17 +16,19 @@ use super::{Forward, Layer, Step};
 /// |---|---|---|
 /// | `identity` | `z` | `1` |
 /// | `relu` | `max(z, 0)` | `1` where `z > 0`, else `0` |
+/// | `relu6` | `min(max(z, 0), 6)` | `1` where `0 < z < 6`, else `0` |
 /// | `leaky-relu[:S]` | `z` where `z > 0`, else `S z` (`S` = 0.01) | `1` or `S` |
 /// | `elu[:C]` | `z` where `z > 0`, else `C (e^z - 1)` (`C` = 1) | `1` or `a + C` |
 /// | `gelu` | `z P(z)`, `P` the normal distribution function | `P(z) + z p(z)`, `p` its density |
 /// | `silu` | `z s`, `s` the sigmoid of `z` | `s (1 + z (1 - s))` |
+/// | `hard-swish` | `z min(max(z + 3, 0), 6) / 6` | `(2 z + 3) / 6` where `-3 < z < 3`; below `0`, above `1` |
 /// | `softplus` | `ln(1 + e^z)` | the sigmoid of `z` |
 /// | `tanh` | `tanh z` | `1 - a^2` |
 /// | `sigmoid` | `1 / (1 + e^-z)` | `a (1 - a)` |
 ///
 /// # References
 /// Maas et al. 2013 (leaky `ReLU`); Clevert et al. 2016 (ELU); Hendrycks and Gimpel 2016 (GELU, the
-/// exact form); Elfwing et al. 2018 (`SiLU`).
+/// exact form); Elfwing et al. 2018 (`SiLU`); Howard et al. 2019 (hard swish).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
@@ -35,6 +37,8 @@ pub enum Activation {
     Identity,
     /// `max(z, 0)`.
     Relu,
+    /// `ReLU` that stops at 6.
+    Relu6,
     /// `ReLU` with this slope below 0.
     LeakyRelu(f64),
     /// Exponential below 0, down to minus this number.
@@ -43,6 +47,8 @@ pub enum Activation {
     Gelu,
     /// `z` weighted by its sigmoid, also called swish.
     Silu,
+    /// `SiLU` of three straight pieces in place of the sigmoid.
+    HardSwish,
     /// The smooth `ReLU`, `ln(1 + e^z)`.
     Softplus,
     /// The hyperbolic tangent.
@@ -53,13 +59,15 @@ pub enum Activation {
 
 impl Activation {
     /// Every activation, with its default number where it takes one.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Identity,
         Self::Relu,
+        Self::Relu6,
         Self::LeakyRelu(0.01),
         Self::Elu(1.0),
         Self::Gelu,
         Self::Silu,
+        Self::HardSwish,
         Self::Softplus,
         Self::Tanh,
         Self::Sigmoid,
@@ -79,6 +87,7 @@ impl Activation {
                     z
                 }
             }
+            Self::Relu6 => clamp_to_6(z),
             Self::LeakyRelu(slope) => {
                 if z <= zero {
                     T::from_f64(slope) * z
@@ -95,6 +104,7 @@ impl Activation {
             }
             Self::Gelu => z * normal_distribution(z),
             Self::Silu => z * sigmoid(z),
+            Self::HardSwish => z * clamp_to_6(z + T::from_f64(3.0)) / T::from_f64(6.0),
             Self::Softplus => softplus(z),
             Self::Tanh => z.tanh(),
             Self::Sigmoid => sigmoid(z),
@@ -109,6 +119,13 @@ impl Activation {
             Self::Identity => one,
             Self::Relu => {
                 if z > zero {
+                    one
+                } else {
+                    zero
+                }
+            }
+            Self::Relu6 => {
+                if z > zero && z < T::from_f64(6.0) {
                     one
                 } else {
                     zero
@@ -138,6 +155,16 @@ impl Activation {
             Self::Silu => {
                 let s = sigmoid(z);
                 s * (one + z * (one - s))
+            }
+            Self::HardSwish => {
+                let three = T::from_f64(3.0);
+                if z <= -three {
+                    zero
+                } else if z >= three {
+                    one
+                } else {
+                    (z + z + three) / T::from_f64(6.0)
+                }
             }
             Self::Softplus => sigmoid(z),
             Self::Tanh => one - a * a,
@@ -197,10 +224,12 @@ impl Activation {
         match self {
             Self::Identity => "identity",
             Self::Relu => "relu",
+            Self::Relu6 => "relu6",
             Self::LeakyRelu(_) => "leaky-relu",
             Self::Elu(_) => "elu",
             Self::Gelu => "gelu",
             Self::Silu => "silu",
+            Self::HardSwish => "hard-swish",
             Self::Softplus => "softplus",
             Self::Tanh => "tanh",
             Self::Sigmoid => "sigmoid",
@@ -305,6 +334,18 @@ fn scale<T: Element>(
     Zip::from(gradient).and(z).and(a).for_each(|gradient, &z, &a| *gradient *= derivative(z, a));
 }
 
+/// `z`, but at least 0 and at most 6; NaN stays NaN.
+fn clamp_to_6<T: Element>(z: T) -> T {
+    let most = T::from_f64(6.0);
+    if z <= T::zero() {
+        T::zero()
+    } else if z >= most {
+        most
+    } else {
+        z
+    }
+}
+
 /// `1 / (1 + e^-z)`, without overflow for any `z`.
 fn sigmoid<T: Element>(z: T) -> T {
     let small = (-z.abs()).exp();
@@ -395,6 +436,10 @@ mod tests {
             (Activation::Gelu, 1.0, 0.841_344_746_068_542_9), // P(1)
             (Activation::Silu, 0.0, 0.0),
             (Activation::Silu, 3.0_f64.ln(), 0.75 * 3.0_f64.ln()), // s = 3/4
+            (Activation::Relu6, 7.0, 6.0),
+            (Activation::HardSwish, 1.5, 1.125), // 1.5 * 4.5 / 6
+            (Activation::HardSwish, -4.0, 0.0),
+            (Activation::HardSwish, 4.0, 4.0),
             (Activation::Softplus, 0.0, std::f64::consts::LN_2),
             (Activation::Tanh, 3.0_f64.ln(), 0.8), // (9 - 1) / (9 + 1)
             (Activation::Sigmoid, 3.0_f64.ln(), 0.75),
@@ -409,7 +454,7 @@ mod tests {
         let eps = 1e-5;
         for activation in Activation::ALL {
             // No point is a kink; 0 has an answer of its own below.
-            for z in [-30.0, -3.0, -0.7, -0.01, 0.02, 0.5, 2.0, 30.0_f64] {
+            for z in [-30.0, -3.5, -0.7, -0.01, 0.02, 0.5, 2.0, 30.0_f64] {
                 let slope = (activation.value(z + eps) - activation.value(z - eps)) / (2.0 * eps);
                 let found = activation.derivative(z, activation.value(z));
                 assert!((found - slope).abs() < 1e-9, "{activation} at {z}: {found} {slope}");
@@ -438,10 +483,12 @@ mod tests {
             Activation::ALL,
             Activation::Identity,
             Activation::Relu,
+            Activation::Relu6,
             Activation::LeakyRelu(_),
             Activation::Elu(_),
             Activation::Gelu,
             Activation::Silu,
+            Activation::HardSwish,
             Activation::Softplus,
             Activation::Tanh,
             Activation::Sigmoid,
@@ -457,8 +504,8 @@ mod tests {
         let message = |name: &str| name.parse::<Activation>().unwrap_err().to_string();
         assert_eq!(
             message("swish"),
-            "unknown activation `swish`; expected one of identity, relu, leaky-relu, elu, gelu, \
-             silu, softplus, tanh, sigmoid"
+            "unknown activation `swish`; expected one of identity, relu, relu6, leaky-relu, elu, \
+             gelu, silu, hard-swish, softplus, tanh, sigmoid"
         );
         assert_eq!(message("elu:x"), "number of the activation: expected a finite number, found x");
         assert!(message("relu:1").starts_with("unknown activation `relu:1`"));

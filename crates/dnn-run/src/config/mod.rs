@@ -143,8 +143,8 @@ pub struct NetworkConfig {
     /// Widths of the hidden layers, or `none` [default: 256,128]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "WIDTHS"))]
     pub hidden: Option<Widths>,
-    /// Activation after each hidden layer and convolution: identity, relu, leaky-relu or leaky-relu:SLOPE, elu or
-    /// elu:SCALE, gelu, silu, softplus, tanh or sigmoid
+    /// Activation after each hidden layer and convolution: identity, relu, relu6, leaky-relu or leaky-relu:SLOPE, elu
+    /// or elu:SCALE, gelu, silu, hard-swish, softplus, tanh or sigmoid
     #[serde(with = "text")]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "NAME"))]
     pub activation: Activation,
