@@ -4,6 +4,11 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jax import lax
+
+CONVOLUTIONS = True
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+PAIRS = (1, 2, 2, 1)
 
 
 def versions():
@@ -11,7 +16,15 @@ def versions():
 
 
 def logits_of(layers, x):
+    if x.dtype == jnp.uint8:
+        x = x.astype(jnp.float32) / 255
     for w, b in layers[:-1]:
+        if w.ndim == 4:
+            x = lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=LAYOUT)
+            x = jnp.maximum(x + b, 0)
+            x = lax.reduce_window(x, -jnp.inf, lax.max, PAIRS, PAIRS, "VALID")
+            continue
+        x = x.reshape(len(x), -1)
         x = jnp.maximum(x @ w.T + b.T, 0)
     w, b = layers[-1]
     return x @ w.T + b.T
@@ -56,14 +69,20 @@ def step_some(binary, rule, rate, layers, state, x, y, rows):
 
 
 def arrays(job):
-    return [(jnp.asarray(w, jnp.float32), jnp.asarray(b, jnp.float32)) for w, b in job.parameters()]
+    pairs = [(w.transpose(1, 2, 3, 0), b) for w, b in job.windows()] + job.dense()
+    return [(jnp.asarray(w, jnp.float32), jnp.asarray(b, jnp.float32)) for w, b in pairs]
+
+
+def pictures(job, pixels):
+    return pixels.reshape(-1, *job.shape) if job.convolutions else pixels
 
 
 class Trainer:
     def __init__(self, job, _):
         self.job, self.binary = job, job.classes == 2
         pixels, labels = job.read()
-        self.x = jnp.asarray(pixels, jnp.float32) / 255
+        # Rows of numbers are scaled once, pictures in every step.
+        self.x = jnp.asarray(pictures(job, pixels)) if job.convolutions else jnp.asarray(pixels, jnp.float32) / 255
         self.y = jnp.asarray(labels, jnp.float32 if self.binary else jnp.int32)
 
     def reset(self):
@@ -93,10 +112,10 @@ def last_class(binary, layers, x):
 
 class Predictor:
     def __init__(self, job, _):
-        self.layers, self.binary = arrays(job), job.classes == 2
+        self.job, self.layers, self.binary = job, arrays(job), job.classes == 2
 
     def inputs(self, pixels):
-        return jnp.asarray(pixels, jnp.float32) / 255
+        return jnp.asarray(pictures(self.job, pixels), jnp.float32) / 255
 
     def predict(self, x):
         return last_class(self.binary, self.layers, x).block_until_ready()

@@ -3,7 +3,7 @@
 usage: serve.py PEER            obeys the lines on standard input
        serve.py PEER once JOB   does the job in that file once, as a whole process
 
-PEER is numpy-f32, numpy-f64, torch, jax, sklearn or onnxruntime.
+PEER is a name of MODULES.
 """
 
 import importlib
@@ -16,6 +16,11 @@ MODULES = {
     "numpy-f32": "numpy_peer",
     "numpy-f64": "numpy_peer",
     "torch": "torch_peer",
+    "torch-channels-last": "torch_peer",
+    "torch-bf16": "torch_peer",
+    "torch-compiled": "torch_peer",
+    "keras-tensorflow": "keras_peer",
+    "keras-jax": "keras_peer",
     "jax": "jax_peer",
     "sklearn": "sklearn_peer",
     "onnxruntime": "onnx_peer",
@@ -40,8 +45,12 @@ class Job:
             self.__dict__.update(json.load(file))
         self.load = numpy.load
         outputs = 1 if self.classes == 2 else self.classes
-        features = self.shape[0] * self.shape[1] * self.shape[2]
-        self.widths = [features, *self.hidden, outputs]
+        # What the dense layers see: of each convolution's units, the largest of each 2 x 2.
+        height, width, channels = self.shape
+        for units in self.convolutions:
+            height, width, channels = height // 2, width // 2, units
+        self.seen = [height, width, channels]
+        self.widths = [height * width * channels, *self.hidden, outputs]
         # `momentum:beta=0.9` is the usual momentum.
         self.rule = self.optimizer.split(":")[0]
 
@@ -50,9 +59,22 @@ class Job:
         return self.load(self.pixels), self.load(self.labels)
 
     def parameters(self):
-        """(W, b) of each layer, (n, n_prev) and (n, 1)."""
-        names = range(1, len(self.widths))
+        """(W, b) of each layer, (n, n_prev) and (n, 1); of a convolution n_prev is rows, columns, channels."""
+        names = range(1, len(self.convolutions) + len(self.widths))
         return [(self.load(f"{self.weights}/W{l}.npy"), self.load(f"{self.weights}/b{l}.npy")) for l in names]
+
+    def windows(self):
+        """(W, b) of each convolution, (n, 3, 3, channels) and (n)."""
+        pairs = self.parameters()[: len(self.convolutions)]
+        return [(w.reshape(len(w), 3, 3, -1), b[:, 0]) for w, b in pairs]
+
+    def dense(self, channels_first=False):
+        """(W, b) of each dense layer; those of the first may see the channels of a picture one after another."""
+        pairs = self.parameters()[len(self.convolutions) :]
+        if self.convolutions and channels_first:
+            w, b = pairs[0]
+            pairs[0] = w.reshape(len(w), *self.seen).transpose(0, 3, 1, 2).reshape(w.shape), b
+        return pairs
 
     def batches(self):
         """The examples of each step of an epoch; None for all of them."""
@@ -127,6 +149,8 @@ class Predicting:
 
 def start(peer, job):
     module = importlib.import_module(MODULES[peer])
+    if job.convolutions and not getattr(module, "CONVOLUTIONS", False):
+        raise Skip("has no convolutions")
     if job.kind == "predict":
         predictor = getattr(module, "Predictor", None)
         if predictor is None:

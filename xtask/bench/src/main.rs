@@ -7,22 +7,22 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use clap::Parser;
 use dnn_bench::bench::{self, BenchOptions};
-use dnn_bench::workloads::{self, Choice, Options, Stage, bits, growth, loaded, workloads};
+use dnn_bench::workloads::{self, Choice, Options, Stage, bits, growth, loaded, shapes, workloads};
 
 /// Measure: the benchmarks of every crate, and whole workloads beside other software.
 ///
 /// Tables are printed and also written to `bench` in the target folder, together with the machine,
 /// all versions and the commit: bench.md and bench.json for benchmarks, report.md, report.json and
-/// report.svg for workloads, growth.md, growth.json and growth.svg for growth curves, bits.md and
-/// bits.json, loaded.md and loaded.json.
+/// report.svg for workloads, growth.md, growth.json and growth.svg for growth curves, shapes.md and
+/// shapes.json, bits.md and bits.json, loaded.md and loaded.json.
 ///
 /// Pictures are real where the folder `DNN_TEST_DATA` has them (cats-vs-dogs-small.tar.gz, mnist/,
 /// `train_catvnoncat.h5`), else made up.
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", after_help = WORDS)]
 struct Arguments {
-    /// Measure workloads beside other software: `NumPy`, `PyTorch`, JAX, scikit-learn, onnxruntime,
-    /// Pillow and `OpenCV`, as far as they install into target/bench/python. `DNN_PYTHON` names
+    /// Measure workloads beside other software: `NumPy`, `PyTorch`, JAX, Keras, scikit-learn,
+    /// onnxruntime, Pillow and `OpenCV`, as far as they install into target/bench/python. `DNN_PYTHON` names
     /// another Python, which is used as it is.
     #[arg(long)]
     peers: bool,
@@ -52,8 +52,11 @@ Words:
   w5 (loading)             JPEG files to 64x64
   w6-step w6-predict       whole processes
   w7                       the course's run
+  w8                       training steps of a convolutional network, 64 pictures each
+  w9-1 w9-256              its predictions
   w1 w2 w2-64 ...          all whose names begin so
   growth                   time and memory against examples, width, depth, batch, threads
+  shapes                   single convolutions on one thread, beside what a thread can do at most
   bits                     whether equal runs end in equal bits on 1, 2, 3, 4 and 8 threads, and
                            beside busy processes; an error if not. Of all workloads that train or
                            predict, or of those named with it: bits w2 w3
@@ -92,6 +95,9 @@ fn measure(options: &Options) -> Result<()> {
     }
     if choice.growth {
         writeln!(std::io::stdout(), "{}", growth::grow(options)?.markdown())?;
+    }
+    if choice.shapes {
+        writeln!(std::io::stdout(), "{}", shapes::shapes(options)?.markdown())?;
     }
     let stage = || Stage::set(&Options { peers: false, ..options.clone() });
     if !choice.loaded.is_empty() {

@@ -43,6 +43,12 @@ fn workload(name: &'static str, kind: Kind, batch: Option<usize>) -> Workload {
     Workload { name, title, source, body, peers: &[], rounds: 2 }
 }
 
+fn with_convolutions(workload: Workload) -> Workload {
+    let Body::Workers(job) = workload.body else { panic!("a job for workers") };
+    let body = Body::Workers(Job { convolutions: vec![4, 5], ..job });
+    Workload { body, ..workload }
+}
+
 fn spinning() -> Child {
     let mut child = Command::new(WORKER)
         .arg("spin")
@@ -80,10 +86,12 @@ fn bits_are_compared_over_threads_and_beside_busy_processes() {
         workload("some", Kind::Train, Some(16)),
         workload("whole", Kind::Run, None),
         workload("answers", Kind::Predict, Some(16)),
+        with_convolutions(workload("windows", Kind::Train, Some(16))),
+        with_convolutions(workload("labels", Kind::Predict, Some(16))),
     ];
     let report = bits::compare(&stage(folder.path()), &Options::default(), &wanted).unwrap();
     let names: Vec<&str> = report.sections.iter().map(|section| section.name.as_str()).collect();
-    assert_eq!(names, ["some", "whole", "whole", "answers"]);
+    assert_eq!(names, ["some", "whole", "whole", "answers", "windows", "labels"]);
     for section in &report.sections {
         let runs: Vec<(usize, usize)> =
             section.runs.iter().map(|run| (run.threads, run.busy)).collect();

@@ -43,10 +43,14 @@ fn prepared(folder: &Path, mut job: Job) -> (Job, PathBuf) {
 fn a_run_goes_on_from_round_to_round() {
     let folder = tempfile::tempdir().unwrap();
     let mut worker = Worker::start(&program(&[])).unwrap();
-    for (name, batch, optimizer) in
-        [("full", None, "sgd"), ("some", Some(16), "adam"), ("more", Some(16), "momentum")]
-    {
-        let job = Job { batch, optimizer: optimizer.to_owned(), ..small(name, Kind::Train) };
+    for (name, batch, optimizer, convolutions) in [
+        ("full", None, "sgd", vec![]),
+        ("some", Some(16), "adam", vec![]),
+        ("more", Some(16), "momentum", vec![]),
+        ("windows", Some(16), "momentum", vec![4, 5]),
+    ] {
+        let optimizer = optimizer.to_owned();
+        let job = Job { batch, optimizer, convolutions, ..small(name, Kind::Train) };
         let (job, path) = prepared(folder.path(), job);
         assert_eq!(worker.open(&path).unwrap(), Opened::Ready);
         let costs = worker.check().unwrap();

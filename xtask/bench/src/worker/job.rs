@@ -22,6 +22,26 @@ pub enum Kind {
     Predict,
 }
 
+/// Rows and columns of what a unit of a convolution sees.
+pub(super) const WINDOW: usize = 3;
+
+/// The sizes of a layer with weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WeightedLayer {
+    /// Weights of a unit.
+    pub inputs: usize,
+    /// Units.
+    pub units: usize,
+    /// How often a unit's weights are used for one example.
+    pub places: usize,
+}
+
+impl WeightedLayer {
+    fn operations(&self) -> usize {
+        2 * self.inputs * self.units * self.places
+    }
+}
+
 /// A job, as it lies in a JSON file for workers in any language.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -33,6 +53,10 @@ pub struct Job {
     pub precision: String,
     /// Height, width and channels of a picture.
     pub shape: [usize; 3],
+    /// The units of the convolutions before all other layers: each sees 3 x 3 pixels at a stride of 1, with a border, and
+    /// has ReLU and the largest of each 2 x 2 after it.
+    #[serde(default)]
+    pub convolutions: Vec<usize>,
     /// The widths of the hidden layers, all with ReLU.
     pub hidden: Vec<usize>,
     /// Two classes make one sigmoid output, more a softmax.
@@ -48,7 +72,7 @@ pub struct Job {
     /// Whether full-batch descent is in the Gram form; if `None`, a run chooses and a step is plain.
     #[serde(default)]
     pub gram: Option<bool>,
-    /// Epochs, or predictions, of one round.
+    /// Epochs, predictions, or loops of multiplications, of one round.
     pub rounds_of: usize,
     /// Threads to run on.
     pub threads: usize,
@@ -72,6 +96,7 @@ impl Job {
             kind: Kind::Fma,
             precision: "f32".to_owned(),
             shape: [0; 3],
+            convolutions: Vec::new(),
             hidden: Vec::new(),
             classes: 0,
             examples: 0,
@@ -89,11 +114,41 @@ impl Job {
         }
     }
 
-    /// The widths of all layers, input first.
+    /// The widths of all dense layers, the numbers that they are given first.
     pub fn widths(&self) -> Vec<usize> {
         let outputs = if self.classes == 2 { 1 } else { self.classes };
-        let input = self.shape.iter().product();
+        let [height, width, channels] = self.shape;
+        let halved = |size: usize| self.convolutions.iter().fold(size, |size, _| size / 2);
+        let channels = self.convolutions.last().copied().unwrap_or(channels);
+        let input = halved(height) * halved(width) * channels;
         [&[input][..], &self.hidden, &[outputs]].concat()
+    }
+
+    /// All layers with weights, in their order.
+    pub fn weighted_layers(&self) -> Vec<WeightedLayer> {
+        let [mut height, mut width, mut channels] = self.shape;
+        let mut layers = Vec::new();
+        for &units in &self.convolutions {
+            let places = height * width;
+            layers.push(WeightedLayer { inputs: WINDOW * WINDOW * channels, units, places });
+            (height, width, channels) = (height / 2, width / 2, units);
+        }
+        let dense = self.widths();
+        let of = |pair: &[usize]| WeightedLayer { inputs: pair[0], units: pair[1], places: 1 };
+        layers.extend(dense.windows(2).map(of));
+        layers
+    }
+
+    /// Multiplications and additions of a prediction of one example, the products with weights alone.
+    pub fn forward_operations(&self) -> usize {
+        self.weighted_layers().iter().map(WeightedLayer::operations).sum()
+    }
+
+    /// Those of a training step for each of its examples: forward, the gradients of the weights, and those of what
+    /// every layer but the first is given.
+    pub fn step_operations(&self) -> usize {
+        let first = self.weighted_layers().first().map_or(0, WeightedLayer::operations);
+        3 * self.forward_operations() - first
     }
 
     /// Reads a job.
@@ -127,7 +182,25 @@ mod tests {
         assert_eq!(Job::read(&path).unwrap(), job);
         assert_eq!(job.widths(), [192, 5, 1]);
         assert_eq!(Job { classes: 10, ..job }.widths(), [192, 5, 10]);
+        let job = Job { convolutions: vec![4, 6], ..Job::read(&path).unwrap() };
+        assert_eq!(job.widths(), [2 * 2 * 6, 5, 1]);
         std::fs::write(&path, "{}").unwrap();
         assert!(Job::read(&path).unwrap_err().to_string().ends_with("is no job"));
+    }
+
+    #[test]
+    fn operations_are_those_of_all_products_with_weights() {
+        let job = Job {
+            shape: [64, 64, 3],
+            convolutions: vec![16, 32, 64, 64],
+            hidden: vec![64],
+            classes: 2,
+            ..Job::fma(1)
+        };
+        let first = WeightedLayer { inputs: 27, units: 16, places: 4096 };
+        assert_eq!(job.weighted_layers()[0], first);
+        // 2 (4096 27 16 + 1024 144 32 + 256 288 64 + 64 576 64 + 1024 64 + 64).
+        assert_eq!(job.forward_operations(), 27_263_104);
+        assert_eq!(job.step_operations(), 3 * 27_263_104 - 3_538_944);
     }
 }

@@ -16,6 +16,7 @@
 //! [`spin`]s.
 
 mod bits;
+mod convolution;
 mod fma;
 mod job;
 mod once;
@@ -29,7 +30,9 @@ mod train;
 pub mod npy;
 
 pub use bits::{Bits, bits};
-pub use job::{CHECKED_STEPS, Job, Kind};
+pub(crate) use convolution::{Pass, Passes, Picture};
+pub(crate) use fma::round as fma_round;
+pub use job::{CHECKED_STEPS, Job, Kind, WeightedLayer};
 pub use once::{Once, once};
 pub use ours::{first_network, read_examples};
 pub use protocol::{Link, Order, Turn};

@@ -1,4 +1,5 @@
-//! What is measured, as a user of the crates calls it. All calls of the product are in this file.
+//! What is measured, as a user of the crates calls it. All calls of the product are in this file, but for those of single
+//! convolutions.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -7,9 +8,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use dnn_core::ndarray::{Array2, ArrayView2, ShapeBuilder};
 use dnn_core::{Element, LayerParameters, Parameters, Purpose, RandomStream, Shape};
-use dnn_layers::{Activation, Network, NetworkBuilder, Predictor};
+use dnn_layers::{
+    Activation, Conv2d, Flatten, MaxPool2d, Network, NetworkBuilder, Padding, Predictor, Window,
+};
 use dnn_train::{Batch, BatchOrder, GramChoice, SystemClock, Trainer};
 
+use super::job::WINDOW;
 use super::{Job, Kind, npy};
 
 /// The seed of everything that is made up.
@@ -66,7 +70,7 @@ pub fn first_network<T: Element>(job: &Job) -> Result<Network<T>> {
         let mut stream = RandomStream::new(SEED, Purpose::Initialization, 0);
         return Ok(builder.build(&mut stream)?);
     };
-    let layers = (1..job.widths().len()).map(|layer| {
+    let layers = (1..=job.weighted_layers().len()).map(|layer| {
         let read = |name: char| read_matrix(&folder.join(format!("{name}{layer}.npy")));
         Ok(LayerParameters { weights: read('W')?, bias: read('b')? })
     });
@@ -75,7 +79,17 @@ pub fn first_network<T: Element>(job: &Job) -> Result<Network<T>> {
 
 fn builder<T: Element>(job: &Job) -> NetworkBuilder<T> {
     let [height, width, channels] = job.shape;
-    Network::<T>::builder(Shape::picture(height, width, channels))
+    let mut builder = Network::<T>::builder(Shape::picture(height, width, channels));
+    for &units in &job.convolutions {
+        builder = builder
+            .layer(Conv2d::same(units, WINDOW))
+            .layer(Activation::Relu)
+            .layer(MaxPool2d { window: Window::square(2, 2, Padding::Valid) });
+    }
+    if !job.convolutions.is_empty() {
+        builder = builder.layer(Flatten {});
+    }
+    builder
         .hidden(&job.hidden, Activation::Relu)
         .classes((0..job.classes).map(|class| class.to_string()))
 }

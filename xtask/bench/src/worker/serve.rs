@@ -49,8 +49,12 @@ fn open<R: BufRead + Send, W: Write + Send>(
             loop {
                 match link.hear()? {
                     Some(Order::Go) => {
-                        let (seconds, rate) = fma::round(job.threads);
-                        link.say(&Turn::new(seconds, rate))?;
+                        let rounds = (0..job.rounds_of).map(|_| fma::round(job.threads));
+                        let (mut seconds, mut operations) = (0.0, 0.0);
+                        for (time, rate) in rounds {
+                            (seconds, operations) = (seconds + time, operations + time * rate);
+                        }
+                        link.say(&Turn::new(seconds, operations / seconds))?;
                     }
                     other => return Ok(other),
                 }

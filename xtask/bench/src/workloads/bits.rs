@@ -276,6 +276,9 @@ mod tests {
                 "w4-mnist-256: predictions, batch 256, f32, 256",
                 "w7: 10 full-batch steps, plain form, f64, 209",
                 "w7: 10 full-batch steps, Gram form, f64, 209",
+                "w8: 30 steps, momentum, batches of 64, f32, 1280",
+                "w9-1: predictions, batch 1, f32, 256",
+                "w9-256: predictions, batch 256, f32, 256",
             ]
         );
     }

@@ -43,7 +43,7 @@ pub(super) fn cases(wanted: &[Workload]) -> Result<Vec<Case>> {
         .collect();
     ensure!(
         !found.is_empty(),
-        "expected workloads of w1, w2, w3, w4 or w7, which train or predict"
+        "expected workloads of w1, w2, w3, w4, w7, w8 or w9, which train or predict"
     );
     Ok(found)
 }

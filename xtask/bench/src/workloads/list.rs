@@ -44,9 +44,32 @@ pub struct Workload {
 
 const TRAINERS: &[&str] = &["numpy-f32", "numpy-f64", "torch", "jax", "sklearn"];
 const MINI_BATCHES: &[&str] = &["numpy-f32", "torch", "jax", "sklearn"];
+/// Those with convolutions.
+const PICTURE_TRAINERS: &[&str] = &[
+    "torch",
+    "torch-channels-last",
+    "torch-bf16",
+    "torch-compiled",
+    "keras-tensorflow",
+    "keras-jax",
+    "jax",
+];
+const PICTURE_PREDICTORS: &[&str] = &[
+    "torch",
+    "torch-channels-last",
+    "torch-bf16",
+    "torch-compiled",
+    "keras-tensorflow",
+    "keras-jax",
+    "jax",
+    "onnxruntime",
+];
 const PREDICTORS: &[&str] = &["numpy-f32", "torch", "jax", "sklearn", "onnxruntime"];
 const CATS: [usize; 3] = [64, 64, 3];
 const DIGITS: [usize; 3] = [28, 28, 1];
+/// The units of the convolutional network, which has a hidden dense layer of [`WIDTH`] after them.
+const CONVOLUTIONS: [usize; 4] = [16, 32, 64, 64];
+const WIDTH: usize = 64;
 
 /// A job of so many threads, and examples, all the rest to be filled in.
 struct Scale {
@@ -137,6 +160,40 @@ impl Scale {
         Workload { name, title, source, body, peers: PREDICTORS, rounds }
     }
 
+    fn convolution_steps(&self) -> Workload {
+        let (steps, batch) = (self.count(20, 2), 64);
+        let job = Job {
+            convolutions: CONVOLUTIONS.to_vec(),
+            batch: Some(batch),
+            examples: steps * batch,
+            optimizer: "momentum".to_owned(),
+            learning_rate: 0.01,
+            ..self.job("w8", Kind::Train, CATS, &[WIDTH])
+        };
+        Workload {
+            name: "w8",
+            title: format!("{steps} steps, momentum, batches of {batch}, {}", network(&job)),
+            source: Source::Cats,
+            body: Body::Workers(job),
+            peers: PICTURE_TRAINERS,
+            rounds: self.count(7, 3),
+        }
+    }
+
+    fn convolution_prediction(&self, name: &'static str, batch: usize) -> Workload {
+        let calls = if batch == 1 { self.count(500, 20) } else { self.count(7, 3) };
+        let job = Job {
+            convolutions: CONVOLUTIONS.to_vec(),
+            batch: Some(batch),
+            examples: 256,
+            rounds_of: calls,
+            ..self.job(name, Kind::Predict, CATS, &[WIDTH])
+        };
+        let title = format!("a prediction, batch {batch}, median of {calls}, {}", network(&job));
+        let (body, rounds) = (Body::Workers(job), self.count(7, 3));
+        Workload { name, title, source: Source::Cats, body, peers: PICTURE_PREDICTORS, rounds }
+    }
+
     fn process(&self, name: &'static str, kind: Kind, hidden: &[usize]) -> Workload {
         let job = self.job(name, kind, CATS, hidden);
         let what = if kind == Kind::Predict { "one prediction" } else { "one full-batch step" };
@@ -169,10 +226,18 @@ impl Scale {
     }
 }
 
-/// `209 of [12288,20,7,5,1]`.
+/// `209 of [12288,20,7,5,1]`, `64 of [64x64x3, conv 16,32, 8192,10,1]`.
 pub(super) fn network(job: &Job) -> String {
-    let widths: Vec<String> = job.widths().iter().map(ToString::to_string).collect();
-    format!("{} of [{}]", job.examples, widths.join(","))
+    let list = |numbers: &[usize], between: &str| {
+        let words: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+        words.join(between)
+    };
+    let dense = list(&job.widths(), ",");
+    if job.convolutions.is_empty() {
+        return format!("{} of [{dense}]", job.examples);
+    }
+    let (shape, convolutions) = (list(&job.shape, "x"), list(&job.convolutions, ","));
+    format!("{} of [{shape}, conv {convolutions}, {dense}]", job.examples)
 }
 
 /// Every workload, in the order of the table.
@@ -207,6 +272,9 @@ pub fn workloads(quick: bool, threads: usize) -> Vec<Workload> {
         scale.process("w6-step", Kind::Train, &[20, 7, 5]),
         scale.process("w6-predict", Kind::Predict, &[100, 20]),
         scale.course(),
+        scale.convolution_steps(),
+        scale.convolution_prediction("w9-1", 1),
+        scale.convolution_prediction("w9-256", 256),
     ]
 }
 
@@ -231,6 +299,8 @@ pub struct Choice {
     pub workloads: Vec<Workload>,
     /// Whether growth curves are wanted.
     pub growth: bool,
+    /// Whether single convolutions are wanted.
+    pub shapes: bool,
     /// The workloads whose bits are compared.
     pub bits: Vec<Workload>,
     /// The workloads to be timed beside busy processes.
@@ -238,7 +308,7 @@ pub struct Choice {
 }
 
 /// Words that are neither workloads nor filters.
-const OTHERS: [&str; 4] = ["growth", "criterion", "bits", "loaded"];
+const OTHERS: [&str; 5] = ["growth", "shapes", "criterion", "bits", "loaded"];
 
 impl Choice {
     /// What the words of `options` ask for, of these workloads. Beside `bits` or `loaded` the names of
@@ -249,6 +319,7 @@ impl Choice {
             filters: None,
             workloads: Vec::new(),
             growth: false,
+            shapes: false,
             bits: Vec::new(),
             loaded: Vec::new(),
         };
@@ -264,7 +335,7 @@ impl Choice {
         let has = |word: &str| words.iter().any(|one| one == word);
         let filters = (has("criterion") || !filters.is_empty()).then_some(filters);
         let chosen = all.iter().filter(|one| names.contains(&one.name)).cloned().collect();
-        let choice = Self { filters, growth: has("growth"), ..nothing };
+        let choice = Self { filters, growth: has("growth"), shapes: has("shapes"), ..nothing };
         if !has("bits") && !has("loaded") {
             return Self { workloads: chosen, ..choice };
         }
@@ -288,6 +359,7 @@ mod tests {
         assert_eq!(names("w1a"), ["w1a"]);
         assert_eq!(names("w1"), ["w1a", "w1a-run-2500", "w1a-run-300", "w1b", "w1b-run-2500"]);
         assert_eq!(names("w2-256"), ["w2-256-sgd", "w2-256-adam"]);
+        assert_eq!(names("w9"), ["w9-1", "w9-256"]);
         assert_eq!(names("loading"), ["w5"]);
         assert!(names("core/").is_empty() && names("").is_empty() && names("w").is_empty());
     }
@@ -308,6 +380,14 @@ mod tests {
         assert_eq!(some, (None, "w1a w7".to_owned(), true));
         let filters = choice(false, &["core/", "criterion"]).0;
         assert_eq!(filters, Some(vec!["core/".to_owned()]));
+        let all = workloads(true, 2);
+        let shapes = |words: &[&str]| {
+            let words = words.iter().map(|&word| word.to_owned()).collect();
+            Choice::of(&Options { words, ..Options::default() }, all.clone())
+        };
+        let found = shapes(&["shapes", "w8"]);
+        assert!(found.shapes && found.filters.is_none() && found.workloads.len() == 1);
+        assert!(!shapes(&["w8"]).shapes);
         assert_eq!(choice(false, &["criterion"]), (Some(Vec::new()), String::new(), false));
     }
 
@@ -331,7 +411,7 @@ mod tests {
         assert_eq!(choice(&["w1a", "loaded", "bits"]), ["w1a", "w1a"]);
         let [bits, loaded] = choice(&["loaded", "growth"]);
         assert!(
-            bits.is_empty() && loaded.starts_with("w1a ") && loaded.ends_with(" w7"),
+            bits.is_empty() && loaded.starts_with("w1a ") && loaded.ends_with(" w9-256"),
             "{loaded}"
         );
     }
@@ -347,5 +427,8 @@ mod tests {
             }
         }
         assert_eq!(all[0].title, "10 full-batch steps, 6002 of [12288,20,7,5,1]");
+        let steps = named(&all, "w8")[0];
+        let network = "1280 of [64x64x3, conv 16,32,64,64, 1024,64,1]";
+        assert_eq!(steps.title, format!("20 steps, momentum, batches of 64, {network}"));
     }
 }

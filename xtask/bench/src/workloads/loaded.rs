@@ -14,6 +14,7 @@ use super::cases::{Case, cases};
 use super::entrants::{Opened, Worker};
 use super::list::{Workload, network};
 use super::options::Options;
+use super::rates::Work;
 use super::report::{Row, Section};
 use super::stage::Stage;
 use super::turns::{Entrant, play};
@@ -102,6 +103,7 @@ fn section(stage: &Stage, fma: &mut Worker, mut case: Case) -> Result<Section> {
         data,
         rounds: case.rounds,
         reference: None,
+        work: Work::of_job(&case.job),
         rows: Vec::new(),
         notes: Vec::new(),
         commands: Vec::new(),
@@ -239,6 +241,7 @@ mod tests {
             data: "synthetic".to_owned(),
             rounds: 3,
             reference: None,
+            work: None,
             rows: Vec::new(),
             notes: Vec::new(),
             commands: Vec::new(),

@@ -20,9 +20,15 @@ use crate::worker::{Job, Kind, npy};
 /// Whose costs the others' are compared with, where it is there.
 const REFERENCE: &str = "numpy-f64";
 
+/// Rounds of the loop of multiplications at a time, where a share of it is told: about half a second.
+const LOOPS: usize = 20;
+
 /// How far ours may be from the reference, relatively.
 fn limit(job: &Job) -> f64 {
     match (job.kind, job.precision.as_str()) {
+        // Where a maximum changes its place, or a ReLU its side, costs jump: weights that differ by half a rounding are up
+        // to 2e-4 apart after ten steps, also in f64.
+        (Kind::Train | Kind::Run, "f32") if !job.convolutions.is_empty() => 1e-3,
         // Probabilities: sums of up to 12,288 products, through an exponential.
         (Kind::Predict, _) => 1e-5,
         (_, "f64") => 1e-10,
@@ -114,27 +120,7 @@ impl Company {
     ) -> Result<Section> {
         let (path, data) = stage.store.prepare(workload.source, &mut job)?;
         let mut section = Section::new(workload, data);
-        let takes_part = |name: &str| name.starts_with("dnn") || workload.peers.contains(&name);
-        let mut checks: Vec<(String, Vec<f64>)> = Vec::new();
-        let mut ready = Vec::new();
-        for (at, worker) in self.workers.iter_mut().enumerate() {
-            let timed = takes_part(&worker.name);
-            if !timed && worker.name != REFERENCE {
-                continue;
-            }
-            match open_and_check(worker, &path) {
-                Ok(Ok(costs)) => checks.push((worker.name.clone(), costs)),
-                Ok(Err(why)) => section.notes.push(format!("{}: {why}", worker.name)),
-                Err(error) if at == 0 => return Err(error),
-                Err(error) => section.notes.push(format!("{error:#}")),
-            }
-            let checked = checks.last().is_some_and(|(name, _)| *name == worker.name);
-            if checked && timed {
-                ready.push(at);
-            } else if checked {
-                worker.close()?;
-            }
-        }
+        let Checked { ready, checks } = self.checked(workload, &job, &path, &mut section.notes)?;
         let (reference, costs) = match checks.iter().find(|(name, _)| name == REFERENCE) {
             Some((name, costs)) => (name.clone(), costs.clone()),
             None => ("dnn in f64".to_owned(), ours_in_f64(stage, &job)?),
@@ -148,7 +134,10 @@ impl Company {
             .map(|(_, worker)| (worker.name.clone(), Entrant::Worker(worker)))
             .unzip();
         let plan = stage.plan(workload.rounds, job.kind != Kind::Run);
-        let (played, rates) = play(&mut entrants, Some(fma), plan)?;
+        // Where a share of the loop is told, it runs about as long as a turn.
+        let mut long = section.work.map(|_| stage.fma_of(LOOPS)).transpose()?;
+        let beside = long.as_mut().unwrap_or(fma);
+        let (played, rates) = play(&mut entrants, Some(beside), plan)?;
         section.fill(&names, played, rates)?;
         for row in &mut section.rows {
             let found = checks.iter().find(|(name, _)| *name == row.who);
@@ -161,6 +150,47 @@ impl Company {
         }
         Ok(section)
     }
+
+    /// Opens the job at `path` for all who take part, and asks for their first costs.
+    fn checked(
+        &mut self,
+        workload: &Workload,
+        job: &Job,
+        path: &Path,
+        notes: &mut Vec<String>,
+    ) -> Result<Checked> {
+        let takes_part = |name: &str| name.starts_with("dnn") || workload.peers.contains(&name);
+        let (mut checks, mut ready): (Vec<(String, Vec<f64>)>, _) = (Vec::new(), Vec::new());
+        for (at, worker) in self.workers.iter_mut().enumerate() {
+            let timed = takes_part(&worker.name);
+            // It has no convolutions.
+            let refers = worker.name == REFERENCE && job.convolutions.is_empty();
+            if !timed && !refers {
+                continue;
+            }
+            match open_and_check(worker, path) {
+                Ok(Ok(costs)) => checks.push((worker.name.clone(), costs)),
+                Ok(Err(why)) => notes.push(format!("{}: {why}", worker.name)),
+                Err(error) if at == 0 => return Err(error),
+                Err(error) => notes.push(format!("{error:#}")),
+            }
+            let checked = checks.last().is_some_and(|(name, _)| *name == worker.name);
+            if checked && timed {
+                ready.push(at);
+            } else if checked {
+                worker.close()?;
+            }
+        }
+        Ok(Checked { ready, checks })
+    }
+}
+
+/// Who opened a job.
+struct Checked {
+    /// Those who are timed, as places among all workers.
+    ready: Vec<usize>,
+    /// The first costs of each, and of the reference, with its name.
+    checks: Vec<(String, Vec<f64>)>,
 }
 
 /// The costs that a worker finds, or why it takes no part.

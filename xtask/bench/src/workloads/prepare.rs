@@ -5,16 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use dnn_core::initialize_parameters_deep;
 use dnn_core::ndarray::ArrayView2;
-use dnn_core::{Element, Initializer, Parameters, Purpose, RandomStream};
+use dnn_core::{
+    Element, Initializer, Parameters, Purpose, RandomStream, initialize_parameters_deep,
+};
 use dnn_data::picture::Preprocessing;
 use dnn_data::{ImageDataset, ImageShape, LoadOptions, load_arrays, load_pictures};
 use dnn_fetch::unpack::{Caps, unpack};
 
 use super::list::Source;
 use crate::bench::write;
-use crate::worker::{Job, Kind, first_network, npy, read_examples};
+use crate::worker::{Job, Kind, WeightedLayer, first_network, npy, read_examples};
 
 const ARCHIVE: &str = "cats-vs-dogs-small.tar.gz";
 const COURSE: &str = "train_catvnoncat.h5";
@@ -190,8 +191,11 @@ fn first_parameters(job: &Job) -> Result<Parameters<f64>> {
         )?);
     }
     let mut stream = RandomStream::new(1, Purpose::Initialization, 0);
-    let mut drawn: Parameters<f64> =
-        initialize_parameters_deep(&job.widths(), Initializer::HeNormal, &mut stream)?;
+    let mut drawn: Parameters<f64> = Parameters { layers: Vec::new() };
+    for WeightedLayer { inputs, units, .. } in job.weighted_layers() {
+        let one = initialize_parameters_deep(&[inputs, units], Initializer::HeNormal, &mut stream)?;
+        drawn.layers.extend(one.layers);
+    }
     for layer in &mut drawn.layers {
         layer.weights.mapv_inplace(|weight| f64::from(<f32 as Element>::from_f64(weight)));
     }
@@ -233,5 +237,28 @@ mod tests {
         order.sort_unstable();
         assert_eq!(order, (0..20).collect::<Vec<i64>>());
         assert_eq!(job.model, None);
+    }
+
+    #[test]
+    fn convolutions_have_their_weights_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store { folder: folder.path().to_owned(), real: None };
+        let mut job = Job {
+            name: "convolutions".to_owned(),
+            kind: Kind::Predict,
+            shape: [9, 8, 3],
+            convolutions: vec![4, 5],
+            hidden: vec![6],
+            classes: 2,
+            examples: 3,
+            ..Job::fma(1)
+        };
+        store.prepare(Source::Cats, &mut job).unwrap();
+        let network = first_network::<f32>(&job).unwrap();
+        let rows = |name: &str| network.tensor(name).unwrap().dim();
+        assert_eq!([rows("conv1.weights"), rows("conv2.weights")], [(4, 27), (5, 36)]);
+        assert_eq!([rows("dense1.weights"), rows("dense2.weights")], [(6, 2 * 2 * 5), (1, 6)]);
+        let kept = first_network::<f32>(&Job { weights: None, ..job }).unwrap();
+        assert_eq!(kept.tensors(), network.tensors(), "drawn in the same order");
     }
 }

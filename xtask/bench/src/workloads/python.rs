@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use super::entrants::Program;
 
 /// The packages, by the names of `import` and of `pip install`.
-const PACKAGES: [(&str, &str); 8] = [
+const PACKAGES: [(&str, &str); 10] = [
     ("numpy", "numpy"),
     ("sklearn", "scikit-learn"),
     ("jax", "jax"),
@@ -19,6 +19,8 @@ const PACKAGES: [(&str, &str); 8] = [
     ("PIL", "pillow"),
     ("cv2", "opencv-python-headless"),
     ("torch", "torch"),
+    ("keras", "keras"),
+    ("tensorflow", "tensorflow-cpu"),
 ];
 /// What PyTorch needs of pure Python, so that it can be tried without what it has for graphics cards.
 const TORCH_NEEDS: [&str; 6] =

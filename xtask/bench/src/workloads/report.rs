@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::list::Workload;
+use super::rates::{self, Work};
 use super::statistics::{
     FAR, FEWEST, Kept, MOST_STOLEN, Measured, SLOW, Sample, Spread, keep, ratio, times,
 };
@@ -54,6 +55,8 @@ pub struct Section {
     pub rounds: usize,
     /// Whose costs the others' are compared with.
     pub reference: Option<String>,
+    /// What a sample consists of, where operations are counted.
+    pub work: Option<Work>,
     /// Ours first.
     pub rows: Vec<Row>,
     /// Who takes no part, and why.
@@ -93,6 +96,7 @@ impl Section {
             data,
             rounds: workload.rounds,
             reference: None,
+            work: Work::of(workload),
             rows: Vec::new(),
             notes: Vec::new(),
             commands: Vec::new(),
@@ -298,7 +302,11 @@ impl Report {
         if let Some(summary) = self.summary() {
             text.push_str(&format!("{summary}\n"));
         }
-        text.push_str(&format!("{}\n{}", self.details(), self.notes()));
+        text.push_str(&format!("{}\n", self.details()));
+        if let Some(rates) = rates::table(&self.sections) {
+            text.push_str(&format!("{rates}\n"));
+        }
+        text.push_str(&self.notes());
         let versions = self.versions.iter().map(|(name, version)| format!("{name} {version}"));
         text.push_str(&format!("\nVersions: {}.\n", versions.collect::<Vec<_>>().join(", ")));
         let own = self.sections.iter().flat_map(|section| &section.commands);
@@ -384,6 +392,18 @@ pub(super) mod tests {
         assert!(text.contains("- onnx did not install\n"), "{text}");
         assert!(text.contains("Versions: numpy 2.4."), "{text}");
         assert!(!text.contains("disagree"), "{text}");
+    }
+
+    #[test]
+    fn operations_are_counted_of_convolutions() {
+        let mut report = report();
+        assert!(!report.markdown().contains("GFLOP/s | of the loop's"));
+        let work = Work { operations: 20_000_000_000, parts: 20 };
+        report.sections[1].work = Some(work);
+        let text = report.markdown();
+        // 20 GFLOP in a median of half a second, beside a loop of 100 GFLOP/s.
+        let row = "| w3-adam  | dnn     |         25.00 ms |    40.0 |          40 % |";
+        assert!(text.contains(row), "{text}");
     }
 
     #[test]

@@ -15,10 +15,15 @@ use crate::bench::Workspace;
 use crate::worker::Job;
 
 /// The peers that have a driver, and the package that each is of.
-const PEERS: [(&str, &str); 6] = [
+const PEERS: [(&str, &str); 11] = [
     ("numpy-f32", "numpy"),
     ("numpy-f64", "numpy"),
     ("torch", "torch"),
+    ("torch-channels-last", "torch"),
+    ("torch-bf16", "torch"),
+    ("torch-compiled", "torch"),
+    ("keras-tensorflow", "tensorflow-cpu"),
+    ("keras-jax", "keras"),
     ("jax", "jax"),
     ("sklearn", "scikit-learn"),
     ("onnxruntime", "onnxruntime"),
@@ -99,8 +104,13 @@ impl Stage {
     /// # Errors
     /// If it cannot be started.
     pub fn fma(&self) -> Result<Worker> {
-        let path = self.store.folder.join("fma.json");
-        Job::fma(self.threads).write(&path)?;
+        self.fma_of(1)
+    }
+
+    /// The same with so many rounds at a time.
+    pub(super) fn fma_of(&self, rounds: usize) -> Result<Worker> {
+        let path = self.store.folder.join(format!("fma-{rounds}.json"));
+        Job { rounds_of: rounds, ..Job::fma(self.threads) }.write(&path)?;
         let mut worker = Worker::start(&self.ours("fma", &[]))?;
         match worker.open(&path)? {
             Opened::Ready => Ok(worker),

@@ -151,13 +151,13 @@ fn one_turn(entrant: &mut Entrant<'_>, played: &mut Played, counts: bool) -> Res
 
 /// The processors' time so far, as Linux counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Ticks {
+pub(super) struct Ticks {
     all: u64,
     stolen: u64,
 }
 
 impl Ticks {
-    fn now() -> Self {
+    pub(super) fn now() -> Self {
         fs::read_to_string("/proc/stat").map(|text| Self::parse(&text)).unwrap_or_default()
     }
 
@@ -170,7 +170,7 @@ impl Ticks {
     }
 
     /// The share that was stolen between `before` and now; 0 where the clock is too coarse to say.
-    fn stolen_since(self, before: Self) -> f64 {
+    pub(super) fn stolen_since(self, before: Self) -> f64 {
         match self.all.saturating_sub(before.all) {
             0 => 0.0,
             all => self.stolen.saturating_sub(before.stolen) as f64 / all as f64,
