@@ -3,9 +3,7 @@
 use serde::Serialize;
 
 use super::list::{Body, Workload};
-use super::report::{Row, Section};
-use super::statistics::Spread;
-use crate::bench::{markdown_table, scaled};
+use super::statistics::{Measured, Spread};
 use crate::worker::{Job, Kind};
 
 /// What one sample of a workload consists of.
@@ -19,7 +17,7 @@ pub struct Work {
 
 impl Work {
     /// 10^9 operations a second of a sample that took so long.
-    fn rate(self, seconds: f64) -> f64 {
+    pub(super) fn rate(self, seconds: f64) -> f64 {
         self.operations as f64 / seconds / 1e9
     }
 
@@ -47,46 +45,21 @@ impl Work {
             }
         })
     }
-}
 
-/// The median over the rounds that count of a program's share of what the loop came to just before and after.
-fn share(row: &Row, work: Work, rates: &[f64]) -> Option<f64> {
-    let around = rates.windows(2).map(|pair| f64::midpoint(pair[0], pair[1]));
-    let rounds = row.samples.iter().zip(around).zip(&row.kept.rounds).filter(|(_, kept)| **kept);
-    let shares = rounds.map(|((sample, around), _)| work.rate(sample.seconds) / around);
-    Spread::of(shares).map(|spread| spread.median)
-}
-
-/// Each program of the sections that count their operations; `None` if there is no such section.
-pub(super) fn table(sections: &[Section]) -> Option<String> {
-    let header = ["workload", "program", "a step or a call", "GFLOP/s", "of the loop's"];
-    let mut rows = vec![header.map(str::to_owned)];
-    for section in sections {
-        let Some(work) = section.work else { continue };
-        for (at, row) in section.rows.iter().enumerate() {
-            let share = share(row, work, &section.rates).unwrap_or(f64::NAN);
-            rows.push([
-                if at == 0 { section.name.clone() } else { String::new() },
-                row.who.clone(),
-                scaled(1e9 * row.time.median / work.parts as f64),
-                format!("{:.1}", work.rate(row.time.median)),
-                format!("{:.0} %", 100.0 * share),
-            ]);
-        }
+    /// The median over the rounds that count of a program's share of what the loop came to just before and after.
+    pub(super) fn share(self, program: Measured<'_>, rates: &[f64]) -> Option<f64> {
+        let Measured { samples, kept } = program;
+        let around = rates.windows(2).map(|pair| f64::midpoint(pair[0], pair[1]));
+        let rounds = samples.iter().zip(around).zip(&kept.rounds).filter(|(_, kept)| **kept);
+        let shares = rounds.map(|((sample, around), _)| self.rate(sample.seconds) / around);
+        Spread::of(shares).map(|spread| spread.median)
     }
-    (rows.len() > 1).then(|| {
-        format!(
-            "Multiplications and additions of the products with weights, as a rate and as a share of what the loop \
-             came to just before and after, in f32 and on as many threads. Where others use the processors too, they \
-             disturb a long loop more than the median of short predictions, whose share may then be above 100 %.\n\n{}",
-            markdown_table(&rows, 2)
-        )
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workloads::statistics::{Kept, Sample};
     use crate::workloads::{named, workloads};
 
     fn work(name: &str) -> Option<Work> {
@@ -100,5 +73,17 @@ mod tests {
         assert_eq!(work("w9-256"), Some(Work { operations: 256 * 27_263_104, parts: 1 }));
         assert_eq!(work("w1a"), None);
         assert_eq!(work("w5"), None);
+    }
+
+    #[test]
+    fn a_share_is_that_of_the_loop_around_a_round() {
+        let sample = |seconds| Sample { seconds, stolen: 0.0, peak_bytes: None };
+        let samples = [1.0, 0.5, 0.01].map(sample);
+        let kept = Kept { rounds: vec![true, true, false], disturbed: false };
+        let program = Measured { samples: &samples, kept: &kept };
+        let work = Work { operations: 20_000_000_000, parts: 1 };
+        // 20 of 50, and 40 of 80.
+        let share = work.share(program, &[40.0, 60.0, 100.0, 100.0]).unwrap();
+        assert!((share - 0.45).abs() < 1e-12, "{share}");
     }
 }

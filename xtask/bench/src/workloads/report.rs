@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::list::Workload;
-use super::rates::{self, Work};
+use super::rates::Work;
 use super::statistics::{
     FAR, FEWEST, Kept, MOST_STOLEN, Measured, SLOW, Sample, Spread, keep, ratio, times,
 };
@@ -249,6 +249,34 @@ impl Report {
         markdown_table(&rows, 2)
     }
 
+    /// Each program of the sections that count their operations; `None` if there is no such section.
+    fn rates(&self) -> Option<String> {
+        let header = ["workload", "program", "a step or a call", "GFLOP/s", "of the loop's"];
+        let mut rows = vec![header.map(str::to_owned)];
+        for section in &self.sections {
+            let Some(work) = section.work else { continue };
+            for (at, row) in section.rows.iter().enumerate() {
+                let program = Measured { samples: &row.samples, kept: &row.kept };
+                let share = work.share(program, &section.rates).unwrap_or(f64::NAN);
+                rows.push([
+                    if at == 0 { section.name.clone() } else { String::new() },
+                    row.who.clone(),
+                    scaled(1e9 * row.time.median / work.parts as f64),
+                    format!("{:.1}", work.rate(row.time.median)),
+                    format!("{:.0} %", 100.0 * share),
+                ]);
+            }
+        }
+        (rows.len() > 1).then(|| {
+        format!(
+            "Multiplications and additions of the products with weights, as a rate and as a share of what the loop \
+             came to just before and after, in f32 and on as many threads. Where others use the processors too, they \
+             disturb a long loop more than the median of short predictions, whose share may then be above 100 %.\n\n{}",
+            markdown_table(&rows, 2)
+        )
+    })
+    }
+
     fn head(&self) -> String {
         let Machine { cpu, cores, system, rustc, commit, features } = &self.machine;
         let warning = if self.quick {
@@ -303,7 +331,7 @@ impl Report {
             text.push_str(&format!("{summary}\n"));
         }
         text.push_str(&format!("{}\n", self.details()));
-        if let Some(rates) = rates::table(&self.sections) {
+        if let Some(rates) = self.rates() {
             text.push_str(&format!("{rates}\n"));
         }
         text.push_str(&self.notes());
