@@ -49,6 +49,20 @@ impl<T> Default for Convolution<T> {
 }
 
 impl<T: Number> Convolution<T> {
+    /// Takes all memory that convolutions of this geometry work in, forward and back.
+    ///
+    /// # Panics
+    /// If the geometry cannot be.
+    pub fn reserve(&mut self, geometry: &Geometry) {
+        geometry.check();
+        let exchanged = geometry.exchanged();
+        let weights = geometry.taps().packed().max(exchanged.taps().packed());
+        let (units, taps) = geometry.weights();
+        let picture = geometry.padded_numbers().max(exchanged.numbers_in()).max(units * taps);
+        aligned(&mut self.weights, weights);
+        aligned(&mut self.picture, picture);
+    }
+
     /// Lays out weights for [`forward`](Self::forward).
     ///
     /// # Shapes

@@ -72,7 +72,13 @@ impl<T: Element> ForwardCaches<T> {
             }
         }
         let head = buffer(architecture.outputs(), true);
-        Self { layers, head, scratch: Scratch::default(), examples: 0 }
+        let mut scratch = Scratch::default();
+        if capacity > 0 {
+            for (layer, place) in architecture.layers.iter().zip(places) {
+                layer.forward::<T>().reserve(place.input, &mut scratch);
+            }
+        }
+        Self { layers, head, scratch, examples: 0 }
     }
 
     /// The most examples that they can hold.

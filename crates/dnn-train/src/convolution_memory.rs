@@ -3,7 +3,7 @@
 use dnn_kernels::Convolution;
 
 /// What convolutions go back in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ConvolutionMemory<T> {
     pub(crate) products: Convolution<T>,
     /// An example of the network's inputs as numbers.

@@ -62,6 +62,12 @@ impl Geometry {
         })
     }
 
+    /// Numbers of a picture with its border.
+    pub(crate) fn padded_numbers(&self) -> usize {
+        let [rows, columns] = self.read();
+        rows * columns * self.input[2]
+    }
+
     /// Whether no window reaches out of the picture.
     fn is_inside(&self) -> bool {
         let [rows, columns] = self.read();

@@ -6,7 +6,7 @@ use ndarray::Axis;
 use serde::{Deserialize, Serialize};
 
 use super::window::{Padding, Window};
-use super::{Forward, Input, Layer, Step, invalid};
+use super::{Forward, Input, Layer, Scratch, Step, invalid};
 use crate::tensor::{Initial, ParameterSpec};
 
 /// `Z = W * A_prev + b`: every unit sees a window of the picture at a time, all of its channels, and is one channel of
@@ -96,6 +96,13 @@ impl<T: Element> Forward<T> for Conv2d {
 
     fn takes_features(&self) -> bool {
         true
+    }
+
+    fn reserve(&self, input: Shape, scratch: &mut Scratch<T>) {
+        let geometry = self.geometry(input).expect("checked when the network was made");
+        scratch.convolution.reserve(&geometry);
+        let numbers = geometry.input.iter().product::<usize>();
+        scratch.features.reserve(numbers.saturating_sub(scratch.features.len()));
     }
 
     fn forward(&self, step: Step<'_, '_, '_, T>) {

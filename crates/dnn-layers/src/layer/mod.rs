@@ -210,6 +210,9 @@ pub(crate) trait Forward<T: Element>: AsRecord {
         Buffers { output: true, kept: 0 }
     }
 
+    /// Takes the memory that its products work in.
+    fn reserve(&self, _input: Shape, _scratch: &mut Scratch<T>) {}
+
     /// Checks the layer's own numbers in this precision.
     fn check(&self) -> Result<(), CoreError> {
         Ok(())

@@ -1,7 +1,7 @@
 //! The way back through a convolution: `dA_prev` is `dZ` convolved with the weights turned by half a circle, `dW` the sum
 //! over all windows of the window times `dZ`, `db` the sum of `dZ`.
 
-use dnn_core::Element;
+use dnn_core::{Element, Shape};
 use dnn_kernels::{KernelPath, PlainLoop};
 use dnn_layers::Conv2d;
 use ndarray::{Array2, Axis};
@@ -16,6 +16,13 @@ impl<T: Element> Backward<T> for Conv2d {
 
     fn is_in_place(&self) -> bool {
         false
+    }
+
+    fn reserve(&self, input: Shape, memory: &mut ConvolutionMemory<T>) {
+        let geometry = self.geometry(input).expect("checked when the network was made");
+        memory.products.reserve(&geometry);
+        let numbers = geometry.input.iter().product::<usize>();
+        memory.example.resize(numbers.max(memory.example.len()), T::zero());
     }
 
     fn input_gradient(&self, step: BackwardStep<'_, '_, T>) {

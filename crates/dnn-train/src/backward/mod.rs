@@ -78,6 +78,9 @@ pub(crate) trait Backward<T: Element> {
         true
     }
 
+    /// Takes the memory that its way back works in.
+    fn reserve(&self, _input: Shape, _memory: &mut ConvolutionMemory<T>) {}
+
     /// From the gradient of what the layer gives to that of what it is given, for the examples of a tile.
     fn input_gradient(&self, step: BackwardStep<'_, '_, T>);
 

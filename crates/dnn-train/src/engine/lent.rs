@@ -44,6 +44,15 @@ impl<T: Element> Lent<T> {
         Self { layers: lent, free: Mutex::new(Vec::new()) }
     }
 
+    /// Makes ready for so many tiles at a time.
+    pub(super) fn fill(&mut self, tiles: usize, make: impl Fn() -> Memory<T>) {
+        if !self.layers.is_empty() {
+            let free = self.free.get_mut().unwrap_or_else(PoisonError::into_inner);
+            free.reserve(2 * tiles);
+            free.extend((0..tiles).map(|_| make()));
+        }
+    }
+
     /// For each layer, whether its buffers are lent; nothing is, if this is empty.
     pub(super) fn layers(&self) -> &[bool] {
         &self.layers

@@ -54,7 +54,7 @@ pub(crate) struct Engine<T> {
     /// What the tiles use in turn.
     lent: Lent<T>,
     purpose: Use,
-    places: Arc<GradientPlaces>,
+    places: Arc<GradientPlaces<T>>,
     /// Layers that a tile goes through without asking the others: each but the first begins with one that needs the
     /// whole batch.
     segments: Vec<Range<usize>>,
@@ -127,7 +127,9 @@ impl<T: Element> Engine<T> {
 
     fn with_tiles_of(network: &Network<T>, tile_width: usize, batch: usize, purpose: Use) -> Self {
         let places = Arc::new(plan::gradient_places(network));
-        let lent = Lent::of(network, purpose);
+        let mut lent = Lent::of(network, purpose);
+        let at_a_time = rayon::current_num_threads().min(batch.div_ceil(tile_width));
+        lent.fill(at_a_time, || Tile::new(network, tile_width, purpose, &places).into_memory());
         let tile = |_| {
             let mut tile = Tile::new(network, tile_width, purpose, &places);
             tile.give_up(lent.layers());

@@ -11,6 +11,7 @@ use super::blocks;
 use super::tile::{GradientPlaces, size};
 use crate::TrainError;
 use crate::backward::{GradientBy, backward};
+use crate::convolution_memory::ConvolutionMemory;
 
 /// A tile is worth a task from about this many multiplications on.
 const LEAST_WORK: usize = 1 << 20;
@@ -165,11 +166,12 @@ pub(super) fn segments<T: Element>(network: &Network<T>) -> Vec<Range<usize>> {
 }
 
 /// See [`GradientPlaces`].
-pub(super) fn gradient_places<T: Element>(network: &Network<T>) -> GradientPlaces {
-    let mut last = None;
+pub(super) fn gradient_places<T: Element>(network: &Network<T>) -> GradientPlaces<T> {
+    let (mut last, mut convolution) = (None, ConvolutionMemory::default());
     let (mut of, mut by_group, mut by_block) = (Vec::new(), Vec::new(), Vec::new());
     for (l, layer) in network.layers().iter().enumerate() {
         let layer = backward::<T>(layer);
+        layer.reserve(network.layer_input(l), &mut convolution);
         if !layer.is_in_place() {
             last = Some(l);
         }
@@ -187,7 +189,7 @@ pub(super) fn gradient_places<T: Element>(network: &Network<T>) -> GradientPlace
             connections[from].push(to);
         }
     }
-    GradientPlaces { of, by_group, by_block, connections }
+    GradientPlaces { of, by_group, by_block, connections, convolution }
 }
 
 /// The first layer with an array that is trained: nothing before it has to be gone back to.

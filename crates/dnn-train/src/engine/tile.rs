@@ -21,7 +21,7 @@ pub(crate) struct NotFinite {
 
 /// Where the gradients of what the layers give are kept, and how those of their arrays are summed.
 #[derive(Debug)]
-pub(super) struct GradientPlaces {
+pub(super) struct GradientPlaces<T> {
     /// For each layer the one whose place it is: its own, or that of the last one before it that does not work in
     /// place. None before the first of those.
     pub(super) of: Vec<Option<usize>>,
@@ -30,9 +30,11 @@ pub(super) struct GradientPlaces {
     pub(super) by_block: Vec<usize>,
     /// For each layer, those to which a connection begins with what it gives.
     pub(super) connections: Vec<Vec<usize>>,
+    /// Memory enough for every convolution on its way back.
+    pub(super) convolution: ConvolutionMemory<T>,
 }
 
-impl GradientPlaces {
+impl<T> GradientPlaces<T> {
     fn of(&self, layer: usize) -> Option<usize> {
         self.of[layer]
     }
@@ -69,7 +71,7 @@ pub(crate) struct Tile<T> {
     gradients: Vec<Array2<T>>,
     /// For each layer, the gradient that a connection to it takes back around others.
     around: Vec<Array2<T>>,
-    places: Arc<GradientPlaces>,
+    places: Arc<GradientPlaces<T>>,
     /// What these examples add to the gradients that are summed by groups, one array for each of the network.
     pub(super) sums_of_gradients: Vec<Array2<T>>,
     pub(super) tally: Tally,
@@ -98,7 +100,7 @@ impl<T: Element> Tile<T> {
         network: &Network<T>,
         width: usize,
         purpose: Use,
-        places: &Arc<GradientPlaces>,
+        places: &Arc<GradientPlaces<T>>,
     ) -> Self {
         let layers = network.layers();
         let gradient = |l: usize| {
@@ -140,7 +142,10 @@ impl<T: Element> Tile<T> {
                 Use::Training => NonZeroIndex::with_capacity(width, widest),
                 Use::Measuring | Use::Slopes => NonZeroIndex::default(),
             },
-            convolution: ConvolutionMemory::default(),
+            convolution: match purpose {
+                Use::Training => places.convolution.clone(),
+                Use::Measuring | Use::Slopes => ConvolutionMemory::default(),
+            },
             positions: 0..0,
         }
     }
