@@ -38,13 +38,25 @@ pub struct Convolution<T> {
     path: KernelPath,
     /// Weights, or sums of their gradients, as `Taps` has them.
     weights: Vec<T>,
+    /// What these are.
+    holds: Holds,
     /// A picture with its border.
     picture: Vec<T>,
 }
 
+/// What was laid out last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    Nothing,
+    Weights(Geometry),
+    Exchanged(Geometry),
+    Sums(Geometry),
+}
+
 impl<T> Default for Convolution<T> {
     fn default() -> Self {
-        Self { path: KernelPath::best(), weights: Vec::new(), picture: Vec::new() }
+        let holds = Holds::Nothing;
+        Self { path: KernelPath::best(), weights: Vec::new(), holds, picture: Vec::new() }
     }
 }
 
@@ -61,6 +73,7 @@ impl<T: Number> Convolution<T> {
         let picture = geometry.padded_numbers().max(exchanged.numbers_in()).max(units * taps);
         aligned(&mut self.weights, weights);
         aligned(&mut self.picture, picture);
+        self.holds = Holds::Nothing;
     }
 
     /// Lays out weights for [`forward`](Self::forward).
@@ -73,6 +86,7 @@ impl<T: Number> Convolution<T> {
     pub fn pack(&mut self, geometry: &Geometry, weights: ArrayView2<'_, T>) {
         geometry.check();
         assert_eq!(weights.dim(), geometry.weights(), "weights of another convolution");
+        self.holds = Holds::Weights(*geometry);
         let taps = geometry.taps();
         let packed = aligned(&mut self.weights, taps.packed());
         packed.fill(T::zero());
@@ -104,7 +118,7 @@ impl<T: Number> Convolution<T> {
         bias: Option<ArrayView1<'_, T>>,
         out: &mut [T],
     ) {
-        geometry.check();
+        assert_eq!(self.holds, Holds::Weights(*geometry), "other weights were packed");
         let bias = bias.as_ref().map(|bias| bias.as_slice().expect("a contiguous bias"));
         assert_eq!(out.len(), geometry.numbers_out(), "outputs of another convolution");
         let taps = geometry.taps();
@@ -121,6 +135,7 @@ impl<T: Number> Convolution<T> {
     pub fn pack_exchanged(&mut self, geometry: &Geometry, weights: ArrayView2<'_, T>) {
         geometry.check();
         assert_eq!(weights.dim(), geometry.weights(), "weights of another convolution");
+        self.holds = Holds::Exchanged(*geometry);
         let taps = geometry.exchanged().taps();
         let packed = aligned(&mut self.weights, taps.packed());
         packed.fill(T::zero());
@@ -150,7 +165,7 @@ impl<T: Number> Convolution<T> {
     /// If they have other lengths, or the weights of another geometry were
     /// [packed](Self::pack_exchanged).
     pub fn input_gradient(&mut self, geometry: &Geometry, dz: &[T], dx: &mut [T]) {
-        geometry.check();
+        assert_eq!(self.holds, Holds::Exchanged(*geometry), "other weights were packed");
         assert_eq!(dx.len(), geometry.numbers_in(), "a gradient of another input");
         let exchanged = geometry.exchanged();
         let taps = exchanged.taps();
@@ -165,15 +180,16 @@ impl<T: Number> Convolution<T> {
     /// If the geometry cannot be.
     pub fn start_gradient(&mut self, geometry: &Geometry) {
         geometry.check();
+        self.holds = Holds::Sums(*geometry);
         aligned(&mut self.weights, geometry.taps().packed()).fill(T::zero());
     }
 
     /// Adds what one picture gives to the gradient of the weights.
     ///
     /// # Panics
-    /// As [`forward`](Self::forward).
+    /// If `x` or `dz` has another length, or no sum of this geometry was [begun](Self::start_gradient).
     pub fn add_gradient(&mut self, geometry: &Geometry, x: &[T], dz: &[T]) {
-        geometry.check();
+        assert_eq!(self.holds, Holds::Sums(*geometry), "another sum was begun");
         assert_eq!(dz.len(), geometry.numbers_out(), "a gradient of another convolution");
         let taps = geometry.taps();
         let sums = aligned(&mut self.weights, taps.packed());
@@ -192,8 +208,9 @@ impl<T: Number> Convolution<T> {
     /// Adds the sums to `dw`, which has the shape of the weights.
     ///
     /// # Panics
-    /// As [`pack`](Self::pack).
+    /// If it has another shape, or no sum of this geometry was [begun](Self::start_gradient).
     pub fn finish_gradient(&mut self, geometry: &Geometry, mut dw: ArrayViewMut2<'_, T>) {
+        assert_eq!(self.holds, Holds::Sums(*geometry), "another sum was begun");
         assert_eq!(dw.dim(), geometry.weights(), "a gradient of other weights");
         let taps = geometry.taps();
         let sums = aligned(&mut self.weights, taps.packed());

@@ -211,6 +211,12 @@ fn what_does_not_fit_is_refused() {
     convolution.pack(&geometry, Array2::zeros((3, 18)).view());
     assert!(refused(&mut || convolution.forward(&geometry, &[0.0; 31], None, &mut [0.0; 48])));
     assert!(refused(&mut || convolution.forward(&geometry, &[0.0; 32], None, &mut [0.0; 47])));
+    // What was packed for something else.
+    let wider = Geometry { before: [0, 1], ..geometry };
+    assert!(refused(&mut || convolution.forward(&wider, &[0.0; 32], None, &mut [0.0; 48])));
+    assert!(refused(&mut || convolution.input_gradient(&geometry, &[0.0; 48], &mut [0.0; 32])));
+    assert!(refused(&mut || convolution.add_gradient(&geometry, &[0.0; 32], &[0.0; 48])));
+    assert!(!refused(&mut || convolution.forward(&geometry, &[0.0; 32], None, &mut [0.0; 48])));
     let still = Geometry { stride: [0, 1], ..geometry };
     assert!(refused(&mut || convolution.pack(&still, Array2::zeros((3, 18)).view())));
 }

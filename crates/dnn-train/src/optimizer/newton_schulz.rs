@@ -100,16 +100,16 @@ fn largest(shapes: impl Iterator<Item = Shape>) -> (usize, usize) {
 }
 
 /// The first numbers of the memory, as a matrix.
-fn part<T>(memory: &Array2<T>, (rows, columns): Shape) -> ArrayView2<'_, T> {
+fn part<T>(memory: &Array2<T>, shape: Shape) -> ArrayView2<'_, T> {
     let numbers = memory.as_slice().expect("one row");
-    ArrayView2::from_shape((rows, columns), &numbers[..rows * columns]).expect("as many numbers")
+    ArrayView2::from_shape(shape, &numbers[..shape.0 * shape.1]).expect("as many numbers")
 }
 
 /// The same, to be changed.
-fn part_mut<T>(memory: &mut Array2<T>, (rows, columns): Shape) -> ArrayViewMut2<'_, T> {
+fn part_mut<T>(memory: &mut Array2<T>, shape: Shape) -> ArrayViewMut2<'_, T> {
     let numbers = memory.as_slice_mut().expect("one row");
-    let numbers = &mut numbers[..rows * columns];
-    ArrayViewMut2::from_shape((rows, columns), numbers).expect("as many numbers")
+    let numbers = &mut numbers[..shape.0 * shape.1];
+    ArrayViewMut2::from_shape(shape, numbers).expect("as many numbers")
 }
 
 /// `P = a I + b A + c P`, where `P` is `A A`.
@@ -198,7 +198,8 @@ mod tests {
     }
 
     /// `U S V^T` becomes `U f(S) V^T`: the singular values that come out are known without looking for them.
-    fn assert_singular_values<T: Element>((rows, columns): Shape, limit: f64) {
+    fn assert_singular_values<T: Element>(shape: Shape, limit: f64) {
+        let (rows, columns) = shape;
         let side = rows.min(columns);
         let (u, v) = (orthogonal(side, rows, 1), orthogonal(side, columns, 2));
         let singular: Vec<f64> = (0..side).map(|k| 3.0 + 2.0 * (k as f64).sin()).collect();
