@@ -51,6 +51,8 @@ impl<T: Element> Backward<T> for Conv2d {
         let geometry = self.geometry(*shape).expect("checked when the network was made");
         let ConvolutionMemory { products, example } = &mut **convolution;
         let [dw, db @ ..] = sums else { unreachable!("a convolution has weights") };
+        // A frozen array has no gradient.
+        let is_wanted = !dw.is_empty();
         products.start_gradient(&geometry);
         for (j, dz) in gradient.columns().into_iter().enumerate() {
             let dz = dz.to_slice().expect("examples in one piece");
@@ -61,15 +63,16 @@ impl<T: Element> Backward<T> for Conv2d {
                 }
                 None => inputs.x.example(inputs.columns.at(j), example),
             };
-            products.add_gradient(&geometry, x, dz);
+            if is_wanted {
+                products.add_gradient(&geometry, x, dz);
+            }
             if let [db] = &mut *db
                 && let Some(sums) = db.as_slice_mut()
             {
                 KernelPath::best().vectorized(AddPixels { sums, numbers: dz });
             }
         }
-        // A frozen array has no gradient.
-        if !dw.is_empty() {
+        if is_wanted {
             products.finish_gradient(&geometry, dw.view_mut());
         }
     }
