@@ -18,8 +18,9 @@ pub(super) const CONTRAST: usize = 8;
 pub(super) const SATURATION: usize = 9;
 pub(super) const CUTOUT_X: usize = 10;
 pub(super) const CUTOUT_Y: usize = 11;
+pub(super) const RATIO: usize = 12;
 /// How many words there are.
-const WORDS: usize = 12;
+const WORDS: usize = 13;
 
 /// Words of 32 random bits, one for each use, all drawn whether they are used or not.
 pub(super) struct Draws([u32; WORDS]);
@@ -95,7 +96,7 @@ mod tests {
             0x161b_62e1,
             0x915c_1404,
         ];
-        assert_eq!(Draws::new(1, 2, 3).0, words);
+        assert_eq!(Draws::new(1, 2, 3).0[..12], words);
     }
 
     #[test]

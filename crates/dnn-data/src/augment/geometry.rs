@@ -2,6 +2,7 @@
 
 use super::Augmentation;
 use super::draws::{self, Draws};
+use crate::ImageSize;
 
 /// One pixel in fixed point: positions have 32 bits after the point.
 const ONE: i64 = 1 << 32;
@@ -26,11 +27,11 @@ impl Movement {
     /// The movement that the draws choose.
     pub(super) fn new(
         augmentation: &Augmentation,
+        mirrored: bool,
         draws: &Draws,
-        height: usize,
-        width: usize,
+        ImageSize { width, height }: ImageSize,
     ) -> Self {
-        let Augmentation { flip, shift, crop, rotate, .. } = *augmentation;
+        let Augmentation { shift, crop, rotate, .. } = *augmentation;
         let angle = rotate * draws.either_way(draws::ROTATE);
         let scale = 1.0 - (1.0 - crop) * draws.unit(draws::CROP);
         let shifted = |word| {
@@ -41,7 +42,7 @@ impl Movement {
         let offset = |word, side: usize| draws.either_way(word) * (1.0 - scale) * side as f64 / 2.0;
         Self::of(
             [height, width],
-            flip && draws.coin(draws::FLIP),
+            mirrored,
             scale,
             angle,
             [shifted(draws::SHIFT_X), shifted(draws::SHIFT_Y)],

@@ -7,8 +7,8 @@ use super::Augmentation;
 use crate::DataError;
 
 /// Every form that a part of the line can have.
-const EXPECTED: &str = "`none`, or some of flip, shift=PIXELS, crop=SHARE, rotate=DEGREES, brightness=X, \
-                        contrast=X, saturation=X and cutout=PIXELS with commas between them, each once";
+const EXPECTED: &str = "`none`, or some of flip, alternating-flip, shift=PIXELS, crop=SHARE, ratio=FACTOR, rotate=DEGREES, \
+                        brightness=X, contrast=X, saturation=X and cutout=PIXELS with commas between them, each once";
 
 impl fmt::Display for Augmentation {
     /// Every change in the order in which they are documented, none of those that do nothing.
@@ -16,8 +16,10 @@ impl fmt::Display for Augmentation {
         let number = |name, value: f64| (value != 0.0).then(|| format!("{name}={value}"));
         let parts = [
             self.flip.then(|| "flip".to_owned()),
+            self.alternating_flip.then(|| "alternating-flip".to_owned()),
             number("shift", self.shift.into()),
             (self.crop != 1.0).then(|| format!("crop={}", self.crop)),
+            (self.ratio != 1.0).then(|| format!("ratio={}", self.ratio)),
             number("rotate", self.rotate),
             number("brightness", self.brightness),
             number("contrast", self.contrast),
@@ -65,8 +67,10 @@ fn set(augmentation: &mut Augmentation, name: &str, value: Option<&str>) -> Opti
     let pixels = || value?.parse::<u32>().ok();
     match name {
         "flip" if value.is_none() => augmentation.flip = true,
+        "alternating-flip" if value.is_none() => augmentation.alternating_flip = true,
         "shift" => augmentation.shift = pixels()?,
         "crop" => augmentation.crop = number()?,
+        "ratio" => augmentation.ratio = number()?,
         "rotate" => augmentation.rotate = number()?,
         "brightness" => augmentation.brightness = number()?,
         "contrast" => augmentation.contrast = number()?,

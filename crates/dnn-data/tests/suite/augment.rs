@@ -1,7 +1,7 @@
 //! Augmentation as a user sees it: the text, purity, and what it does to a picture.
 
 use dnn_data::augment::{Augmentation, Augmenter};
-use dnn_data::{DataError, ImageShape};
+use dnn_data::{DataError, ImageShape, ImageSize};
 use proptest::prelude::*;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
@@ -54,8 +54,8 @@ fn the_text_is_read_and_written() {
 
 #[test]
 fn a_text_that_cannot_be_read_says_what_can() {
-    let expected = "augmentation: expected `none`, or some of flip, shift=PIXELS, crop=SHARE, \
-                    rotate=DEGREES, brightness=X, contrast=X, saturation=X and cutout=PIXELS with \
+    let expected = "augmentation: expected `none`, or some of flip, alternating-flip, \
+                    shift=PIXELS, crop=SHARE, ratio=FACTOR, rotate=DEGREES, brightness=X, contrast=X, saturation=X and cutout=PIXELS with \
                     commas between them, each once, found";
     for part in ["flop", "flip=1", "shift", "shift=-1", "shift=1.5", "crop=much", "none", ""] {
         let error = format!("rotate=3,{part}").parse::<Augmentation>().unwrap_err();
@@ -66,6 +66,7 @@ fn a_text_that_cannot_be_read_says_what_can() {
     for (text, message) in [
         ("crop=0", "crop: expected a share above 0, at most 1, found `0`"),
         ("crop=1.5", "crop: expected a share above 0, at most 1, found `1.5`"),
+        ("ratio=0.5", "ratio: expected a factor from 1 to 4, found `0.5`"),
         ("rotate=181", "rotate: expected degrees from 0 to 180, found `181`"),
         ("brightness=-0.1", "brightness: expected a number from 0 to 1, found `-0.1`"),
         ("contrast=NaN", "contrast: expected a number from 0 to 1, found `NaN`"),
@@ -103,8 +104,61 @@ fn what_does_not_fit_the_pictures_is_refused() {
     assert!(Augmenter::new(&wild, 1, SHAPE).is_err());
 }
 
+/// Every example of some epochs, brought to another size.
+fn resized(text: &str, size: ImageSize, epochs: u64) -> Vec<Vec<u8>> {
+    let augmenter = augmenter(text, 1, SHAPE).giving(size).unwrap();
+    let pixels: Vec<u8> = (0..12 * 16 * 3).map(|at| (at * 7 % 251) as u8).collect();
+    let change = |epoch| {
+        let mut out = vec![0; size.width * size.height * 3];
+        augmenter.apply(epoch, 3, &pixels, &mut out);
+        out
+    };
+    (1..=epochs).map(change).collect()
+}
+
 #[test]
-#[should_panic(expected = "the shape's values")]
+fn pictures_of_another_size_are_parts_of_the_picture() {
+    let size = ImageSize { width: 5, height: 9 };
+    // Nothing is drawn: every epoch sees the same, and the mean stays where it was.
+    let whole = resized("none", size, 2);
+    assert_eq!(whole[0], whole[1]);
+    let mean = |of: &[u8]| of.iter().map(|&it| f64::from(it)).sum::<f64>() / of.len() as f64;
+    assert!((mean(&whole[0]) - 125.0).abs() < 5.0, "{}", mean(&whole[0]));
+    for text in ["crop=0.5", "ratio=1.5", "rotate=20", "shift=3"] {
+        let changed = resized(text, size, 2);
+        assert_ne!(changed[0], changed[1], "{text}");
+        assert_ne!(changed[0], whole[0], "{text}");
+    }
+    let error = augmenter("cutout=5", 1, SHAPE).giving(size).unwrap_err().to_string();
+    assert!(error.ends_with("found `5 for pictures of 9x5x3`"), "{error}");
+    let none = ImageSize { width: 0, height: 9 };
+    assert!(augmenter("none", 1, SHAPE).giving(none).is_err());
+}
+
+#[test]
+fn an_alternating_flip_mirrors_every_second_epoch() {
+    let size = ImageSize { width: 16, height: 12 };
+    let mirrored = |of: &[u8]| -> Vec<u8> {
+        of.chunks(16 * 3).flat_map(|row| row.chunks(3).rev().flatten().copied()).collect()
+    };
+    let seen = resized("alternating-flip", size, 6);
+    for pair in seen.windows(2) {
+        assert_eq!(pair[1], mirrored(&pair[0]));
+    }
+    // Half of the pictures begin with their mirror.
+    let augmenter =
+        augmenter("alternating-flip", 1, ImageShape { height: 1, width: 2, channels: 1 });
+    let mut out = [0; 2];
+    let first = (0..400).filter(|&example| {
+        augmenter.apply(1, example, &[1, 2], &mut out);
+        out == [2, 1]
+    });
+    let count = first.count();
+    assert!((160..240).contains(&count), "{count}");
+}
+
+#[test]
+#[should_panic(expected = "the shapes' values")]
 fn pixels_of_another_shape_are_a_mistake_of_the_caller() {
     augmenter("flip", 1, SHAPE).apply(1, 0, &[0; 3], &mut [0; 3]);
 }
@@ -251,12 +305,13 @@ fn a_small_turn_and_a_crop_keep_the_picture_roughly_in_place() {
 proptest! {
     #[test]
     fn any_augmentation_is_written_as_it_is_read(
-        (flip, shift, cutout) in (any::<bool>(), any::<u32>(), any::<u32>()),
-        (crop, rotate) in (0.001..=1.0_f64, 0.0..=180.0_f64),
+        (flip, alternating_flip) in (any::<bool>(), any::<bool>()),
+        (shift, cutout) in (any::<u32>(), any::<u32>()),
+        (crop, ratio, rotate) in (0.001..=1.0_f64, 1.0..=4.0_f64, 0.0..=180.0_f64),
         [brightness, contrast, saturation] in [0.0..=1.0_f64, 0.0..=1.0, 0.0..=1.0],
     ) {
         let augmentation =
-            Augmentation { flip, shift, crop, rotate, brightness, contrast, saturation, cutout };
+            Augmentation { flip, alternating_flip, shift, crop, ratio, rotate, brightness, contrast, saturation, cutout };
         prop_assert_eq!(augmentation.to_string().parse::<Augmentation>().unwrap(), augmentation);
     }
 
