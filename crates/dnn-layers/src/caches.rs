@@ -6,6 +6,7 @@
 use dnn_core::Element;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
+use crate::Head;
 use crate::architecture::{Architecture, Place};
 use crate::layer::{Mode, Scratch};
 
@@ -196,6 +197,16 @@ impl<T: Element> ForwardCaches<T> {
             kept: kept.slice_mut(s![.., ..columns]),
             scratch: &mut self.scratch,
         }
+    }
+
+    /// Puts the mean with other logits in place of the logits, and what the head makes of it.
+    pub(crate) fn average(&mut self, other: ArrayView2<'_, T>, head: Head) {
+        let used = s![.., ..self.examples];
+        let Some(last) = self.layers.last_mut() else { return };
+        let half = T::from_f64(0.5);
+        let mut logits = last.output.slice_mut(used);
+        logits.zip_mut_with(&other, |logit, &other| *logit = half * (*logit + other));
+        head.apply(logits.view(), self.head.slice_mut(used));
     }
 
     /// Logits, and where the head's outputs go.

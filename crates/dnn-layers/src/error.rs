@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dnn_core::{CoreError, PixelScaling, Precision};
+use dnn_core::{CoreError, PixelScaling, Precision, Shape};
 use dnn_store::StoreError;
 use thiserror::Error;
 
@@ -108,6 +108,21 @@ pub enum NetworkError {
         /// The name of the array.
         name: String,
         /// The shape that the layer asks for.
+        expected: (usize, usize),
+        /// The shape that is there.
+        found: (usize, usize),
+    },
+    /// Pictures of another size would need other arrays.
+    #[error(
+        "pictures of {input} would need {name} of shape {expected:?}, found {found:?}; only a network whose last \
+         pooling is global takes pictures of several sizes"
+    )]
+    InputSize {
+        /// The shape that was asked for.
+        input: Shape,
+        /// The array that would have another shape.
+        name: String,
+        /// The shape that the layer would ask for.
         expected: (usize, usize),
         /// The shape that is there.
         found: (usize, usize),

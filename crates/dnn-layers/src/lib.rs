@@ -29,6 +29,7 @@ mod forward;
 mod head;
 mod identity_block;
 mod layer;
+mod mirror;
 mod model_file;
 mod network;
 mod predictor;

@@ -11,6 +11,7 @@ use rayon::iter::{
 
 use crate::error::NO_CLASSES;
 use crate::head::{class_probabilities, most_probable};
+use crate::mirror::Mirror;
 use crate::{DenseBy, ForwardCaches, ForwardInputs, Given, Layer, Network, NetworkError};
 
 /// Examples that a task takes through all layers at a time; packed weights are worth it from half as many
@@ -99,7 +100,7 @@ impl<T: Element> Predictor<T> {
         }
         let mut used = self.probabilities.slice_mut(s![.., ..x.len()]);
         let network = self.folded.as_ref().unwrap_or(&self.network);
-        self.buffers.run(network, x, used.view_mut())?;
+        self.buffers.run(network, x, Wanted::Answers, used.view_mut())?;
         Ok(self.probabilities.slice(s![.., ..x.len()]))
     }
 
@@ -121,9 +122,26 @@ impl<T: Element> Predictor<T> {
 pub(crate) struct PredictBuffers<T> {
     /// Examples of a tile.
     tile: usize,
-    tiles: Vec<ForwardCaches<T>>,
+    tiles: Vec<Tile<T>>,
     /// For each layer, once many examples came; `None` where it is of no use.
     packed: Vec<Option<PackedWeights<T>>>,
+}
+
+/// What the examples of a tile go through.
+#[derive(Debug, Clone)]
+struct Tile<T> {
+    caches: ForwardCaches<T>,
+    /// Where answers look at the mirrors of pictures as well.
+    mirror: Option<Mirror<T>>,
+}
+
+/// What is wanted of examples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Class probabilities `(classes, m)`, or outputs `(n_L, m)`.
+    Answers,
+    /// `(n_L, m)`.
+    Logits,
 }
 
 impl<T: Element> PredictBuffers<T> {
@@ -133,11 +151,12 @@ impl<T: Element> PredictBuffers<T> {
         Self { tile, tiles: Vec::new(), packed: Vec::new() }
     }
 
-    /// The probabilities of all examples, `(classes, m)`, or their outputs, `(n_L, m)`; the caller has checked `x`.
+    /// What is wanted of all examples; the caller has checked `x`.
     pub(crate) fn run(
         &mut self,
         network: &Network<T>,
         x: &Features<'_, T>,
+        wanted: Wanted,
         mut probabilities: ArrayViewMut2<'_, T>,
     ) -> Result<(), NetworkError> {
         let (m, tile) = (x.len(), self.tile);
@@ -147,11 +166,17 @@ impl<T: Element> PredictBuffers<T> {
         let at_a_time = tile * tiles.len().max(1);
         let parts = probabilities.axis_chunks_iter_mut(Axis(1), at_a_time);
         for (start, mut part) in (0..m).step_by(at_a_time).zip(parts) {
-            let work = |(index, (caches, out)): (usize, (&mut ForwardCaches<T>, _))| {
+            let work = |(index, (of_tile, out)): (usize, (&mut Tile<T>, _))| {
                 let out: ArrayViewMut2<'_, T> = out;
                 let columns = Columns::Run { start: start + index * tile, len: out.ncols() };
-                forward(network, packed, ForwardInputs { x, columns }, caches);
-                class_probabilities(caches.output(), out);
+                of_tile.forward(network, packed, ForwardInputs { x, columns });
+                match wanted {
+                    Wanted::Answers => class_probabilities(of_tile.caches.output(), out),
+                    Wanted::Logits => {
+                        let mut out = out;
+                        out.assign(&of_tile.caches.logits());
+                    }
+                }
             };
             if m <= tile {
                 work((0, (&mut tiles[0], part)));
@@ -177,11 +202,12 @@ impl<T: Element> PredictBuffers<T> {
         let wanted = m.div_ceil(self.tile).clamp(1, TILES);
         // A single picture needs a column alone.
         let width = if m > 1 || !self.tiles.is_empty() { self.tile } else { 1 };
-        if self.tiles.first().is_some_and(|first| first.capacity() < self.tile.min(m)) {
+        if self.tiles.first().is_some_and(|first| first.caches.capacity() < self.tile.min(m)) {
             self.tiles.clear();
         }
         while self.tiles.len() < wanted {
-            self.tiles.push(network.caches(width));
+            let mirror = network.is_mirrored().then(|| Mirror::new(network.outputs(), width));
+            self.tiles.push(Tile { caches: network.caches(width), mirror });
         }
         if 2 * m < TILE || !self.packed.is_empty() {
             return;
@@ -224,6 +250,26 @@ where
         }
         take_turns();
     });
+}
+
+impl<T: Element> Tile<T> {
+    /// All layers, for the pictures and, where answers look at them, for their mirrors.
+    fn forward(
+        &mut self,
+        network: &Network<T>,
+        packed: &[Option<PackedWeights<T>>],
+        inputs: ForwardInputs<'_, '_, T>,
+    ) {
+        let Self { caches, mirror } = self;
+        forward(network, packed, inputs, caches);
+        let Some(mirror) = mirror else { return };
+        let len = inputs.columns.len();
+        mirror.logits.slice_mut(s![.., ..len]).assign(&caches.logits());
+        let x = &mirror.of(inputs.x, inputs.columns, network.input());
+        let columns = Columns::Run { start: 0, len };
+        forward(network, packed, ForwardInputs { x, columns }, caches);
+        caches.average(mirror.logits.slice(s![.., ..len]), network.head());
+    }
 }
 
 /// All layers, by packed weights where there are any.

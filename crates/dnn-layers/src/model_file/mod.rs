@@ -35,6 +35,8 @@ struct Contents<'a> {
     /// One for each tensor, from version 2 on.
     flags: Option<Vec<Flags>>,
     preprocessing: Option<Preprocessing>,
+    /// Whether answers look at the mirror of a picture as well.
+    is_mirrored: bool,
     provenance: Option<Provenance>,
 }
 
@@ -218,6 +220,7 @@ impl Contents<'_> {
         if let Some(flags) = self.flags {
             apply(&flags, &mut network)?;
         }
+        network.set_mirrored(self.is_mirrored);
         if let Some(preprocessing) = self.preprocessing {
             network.set_preprocessing(preprocessing);
         }

@@ -85,6 +85,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents<'_>, NetworkError> {
         name: tensor_name,
         flags: None,
         preprocessing: None,
+        is_mirrored: false,
         provenance: provenance.map(|it| crate::Provenance {
             software: it.software,
             kernel_path: it.kernel_path,

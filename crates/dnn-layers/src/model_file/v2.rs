@@ -30,7 +30,8 @@ struct Content {
     scaling: Scaling,
     /// One for each tensor, in their order.
     flags: Vec<TensorFlags>,
-    /// How a picture becomes the input: a [`Resize`], if anything is known.
+    /// How a picture becomes the input: a [`Resize`], if anything is known; inside a [`Mirrored`] where answers look at
+    /// the mirror as well.
     preprocessing: Option<Record>,
     provenance: Option<Provenance>,
 }
@@ -62,8 +63,15 @@ struct Resize {
     filter: String,
 }
 
-/// The name of that kind.
+/// The kind `mirrored` of preprocessing.
+#[derive(Serialize, Deserialize)]
+struct Mirrored {
+    resize: Option<Resize>,
+}
+
+/// The names of these kinds.
 const RESIZE: &str = "resize";
+const MIRRORED: &str = "mirrored";
 
 #[derive(Serialize, Deserialize)]
 struct Provenance {
@@ -98,8 +106,11 @@ fn content<T: Element>(network: &Network<T>) -> Result<Content, NetworkError> {
     let Shape { height, width, channels } = network.input();
     let scaling = network.scaling();
     let record = |layer: &Layer| layer.forward::<T>().to_record(layer.kind());
-    let resize = |it: &Preprocessing| {
-        Record::new(RESIZE, &Resize { fit: it.fit.clone(), filter: it.filter.clone() })
+    let resize = network.preprocessing();
+    let resize = resize.map(|it| Resize { fit: it.fit.clone(), filter: it.filter.clone() });
+    let preprocessing = match resize {
+        resize if network.is_mirrored() => Some(Record::new(MIRRORED, &Mirrored { resize })),
+        resize => resize.map(|it| Record::new(RESIZE, &it)),
     };
     let flags = network.tensors().iter().map(|tensor| TensorFlags {
         trained: tensor.spec().is_trained,
@@ -113,7 +124,7 @@ fn content<T: Element>(network: &Network<T>) -> Result<Content, NetworkError> {
         classes: network.classes().to_vec(),
         scaling: Scaling { mean: scaling.mean().to_vec(), deviation: scaling.std_dev().to_vec() },
         flags: flags.collect(),
-        preprocessing: network.preprocessing().map(resize).transpose()?,
+        preprocessing: preprocessing.transpose()?,
         provenance: network.provenance().map(|it| Provenance {
             software: it.software.clone(),
             kernel_path: it.kernel_path.clone(),
@@ -128,8 +139,11 @@ fn content<T: Element>(network: &Network<T>) -> Result<Content, NetworkError> {
 pub(super) fn read(bytes: &[u8]) -> Result<Contents<'_>, NetworkError> {
     let container = dnn_store::decode::<Content>(&FORMAT, bytes)?;
     let tensors = container.tensors().to_vec();
-    let Content { input, layers, head, classes, scaling, flags, preprocessing, provenance } =
-        container.content;
+    let content = container.content;
+    let Content { input, layers, head, classes, scaling, flags, preprocessing, .. } = content;
+    let provenance = content.provenance;
+    let is_mirrored = preprocessing.as_ref().is_some_and(|record| record.kind() == MIRRORED);
+    let resize = preprocessing.map(|record| resize_of(&record)).transpose()?.flatten();
     check_depth(layers.len())?;
     let flags = flags.into_iter().map(|TensorFlags { trained, decays, frozen }| Flags {
         trained,
@@ -153,7 +167,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents<'_>, NetworkError> {
         tensors,
         name: tensor_name,
         flags: Some(flags.collect()),
-        preprocessing: preprocessing.map(|record| preprocessing_of(&record)).transpose()?,
+        preprocessing: resize.map(|Resize { fit, filter }| Preprocessing { fit, filter }),
+        is_mirrored,
         provenance: provenance.map(|it| crate::Provenance {
             software: it.software,
             kernel_path: it.kernel_path,
@@ -183,18 +198,15 @@ fn head_of(name: &str) -> Result<Head, NetworkError> {
     found.map(|(head, _)| head).ok_or_else(|| unknown("head".to_owned(), name, &names))
 }
 
-fn preprocessing_of(record: &Record) -> Result<Preprocessing, NetworkError> {
+/// What a record of the preprocessing says of the size, whichever its kind.
+fn resize_of(record: &Record) -> Result<Option<Resize>, NetworkError> {
     let what = "preprocessing".to_owned();
-    if record.kind() != RESIZE {
-        return Err(unknown(what, record.kind(), &[RESIZE]));
-    }
-    let resize: Result<Resize, _> = record.read();
-    let Resize { fit, filter } = resize.map_err(|reason| NetworkError::Record {
-        what,
-        kind: RESIZE,
-        reason: Box::new(reason),
-    })?;
-    Ok(Preprocessing { fit, filter })
+    let (kind, resize) = match record.kind() {
+        RESIZE => (RESIZE, record.read().map(Some)),
+        MIRRORED => (MIRRORED, record.read().map(|it: Mirrored| it.resize)),
+        other => return Err(unknown(what, other, &[RESIZE, MIRRORED])),
+    };
+    resize.map_err(|reason| NetworkError::Record { what, kind, reason: Box::new(reason) })
 }
 
 fn unknown<S: AsRef<str>>(what: String, kind: &str, known: &[S]) -> NetworkError {

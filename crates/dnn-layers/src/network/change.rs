@@ -1,6 +1,6 @@
 //! Networks that are changed as a whole.
 
-use dnn_core::{CoreError, Element};
+use dnn_core::{CoreError, Element, Shape};
 use ndarray::{Array1, Axis};
 
 use crate::architecture::Architecture;
@@ -165,7 +165,44 @@ impl<T: Element> Network<T> {
         let places = architecture.check::<T>().expect("a part of a network that was checked");
         let arrays = arrays.into_iter().flatten().map(Tensor::into_values).collect();
         let folded = Self::put_together(architecture, places, arrays, self.provenance.clone());
-        Self { preprocessing: self.preprocessing.clone(), ..folded }
+        let (preprocessing, is_mirrored) = (self.preprocessing.clone(), self.is_mirrored);
+        Self { preprocessing, is_mirrored, ..folded }
+    }
+
+    /// Makes this the network of pictures of another size, with the same layers and arrays.
+    ///
+    /// # Errors
+    /// [`NetworkError::LayerPlace`] where a layer does not go with the size, [`NetworkError::InputSize`] where one would
+    /// need other arrays: nothing has changed then.
+    ///
+    /// # Examples
+    /// ```
+    /// use dnn_core::{Purpose, RandomStream, Shape};
+    /// use dnn_layers::{Conv2d, GlobalPool, Network, PoolBy};
+    ///
+    /// let mut network = Network::<f32>::builder(Shape::picture(64, 64, 3))
+    ///     .layer(Conv2d::same(8, 3))
+    ///     .layer(GlobalPool { by: PoolBy::Mean })
+    ///     .classes(["cat", "dog"])
+    ///     .build(&mut RandomStream::new(1, Purpose::Initialization, 0))?;
+    /// network.set_input(Shape::picture(80, 96, 3))?;
+    /// assert_eq!(network.features(), 80 * 96 * 3);
+    /// assert!(network.set_input(Shape::picture(64, 64, 1)).is_err());
+    /// # Ok::<(), dnn_layers::NetworkError>(())
+    /// ```
+    pub fn set_input(&mut self, input: Shape) -> Result<(), NetworkError> {
+        let architecture = Architecture { input, ..self.architecture.clone() };
+        let places = architecture.check::<T>()?;
+        let specs = places.iter().flat_map(|place| &place.parameters);
+        for (tensor, spec) in self.tensors.iter().zip(specs) {
+            let (expected, found) = ((spec.rows, spec.columns), tensor.values().dim());
+            if expected != found {
+                let name = tensor.name().to_owned();
+                return Err(NetworkError::InputSize { input, name, expected, found });
+            }
+        }
+        (self.architecture, self.places) = (architecture, places);
+        Ok(())
     }
 
     /// Freezes the arrays whose names begin with `prefix`, or thaws them: training leaves a frozen array as it is.

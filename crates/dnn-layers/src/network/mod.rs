@@ -43,6 +43,7 @@ pub struct Network<T> {
     /// Which of them are those of each layer.
     ranges: Vec<Range<usize>>,
     preprocessing: Option<Preprocessing>,
+    is_mirrored: bool,
     provenance: Option<Provenance>,
 }
 
@@ -52,6 +53,7 @@ impl<T: PartialEq> PartialEq for Network<T> {
         self.architecture == other.architecture
             && self.tensors == other.tensors
             && self.preprocessing == other.preprocessing
+            && self.is_mirrored == other.is_mirrored
             && self.provenance == other.provenance
     }
 }
@@ -103,7 +105,8 @@ impl<T: Element> Network<T> {
             }
             ranges.push(first..tensors.len());
         }
-        Self { architecture, places, tensors, ranges, preprocessing: None, provenance }
+        let (preprocessing, is_mirrored) = (None, false);
+        Self { architecture, places, tensors, ranges, preprocessing, is_mirrored, provenance }
     }
 
     /// The shape of one example.
@@ -189,6 +192,16 @@ impl<T: Element> Network<T> {
     /// Says how a picture becomes the input.
     pub fn set_preprocessing(&mut self, preprocessing: Preprocessing) {
         self.preprocessing = Some(preprocessing);
+    }
+
+    /// Whether the logits of an answer are the means of those for the picture and for its mirror, left for right.
+    pub fn is_mirrored(&self) -> bool {
+        self.is_mirrored
+    }
+
+    /// Says whether answers look at the mirror of a picture as well.
+    pub fn set_mirrored(&mut self, is_mirrored: bool) {
+        self.is_mirrored = is_mirrored;
     }
 
     /// Where the network came from, if anybody said.

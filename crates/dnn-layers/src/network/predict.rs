@@ -5,7 +5,7 @@ use ndarray::{Array2, ArrayView1, ShapeBuilder};
 
 use crate::error::NO_CLASSES;
 use crate::head::most_probable;
-use crate::predictor::PredictBuffers;
+use crate::predictor::{PredictBuffers, Wanted};
 use crate::{Head, Network, NetworkError};
 
 impl<T: Element> Network<T> {
@@ -23,7 +23,7 @@ impl<T: Element> Network<T> {
         }
         self.check(x)?;
         let mut probabilities = Array2::zeros((self.classes().len(), x.len()).f());
-        PredictBuffers::new(self).run(self, x, probabilities.view_mut())?;
+        PredictBuffers::new(self).run(self, x, Wanted::Answers, probabilities.view_mut())?;
         Ok(probabilities)
     }
 
@@ -54,8 +54,22 @@ impl<T: Element> Network<T> {
     pub fn predict_outputs(&self, x: &Features<'_, T>) -> Result<Array2<T>, NetworkError> {
         self.check(x)?;
         let mut outputs = Array2::zeros((self.outputs(), x.len()).f());
-        PredictBuffers::new(self).run(self, x, outputs.view_mut())?;
+        PredictBuffers::new(self).run(self, x, Wanted::Answers, outputs.view_mut())?;
         Ok(outputs)
+    }
+
+    /// What the last layer gives for every example, before the head.
+    ///
+    /// # Shapes
+    /// `x` is `(n_x, m)`, the result `(n_L, m)`.
+    ///
+    /// # Errors
+    /// As [`predict_outputs`](Self::predict_outputs).
+    pub fn predict_logits(&self, x: &Features<'_, T>) -> Result<Array2<T>, NetworkError> {
+        self.check(x)?;
+        let mut logits = Array2::zeros((self.outputs(), x.len()).f());
+        PredictBuffers::new(self).run(self, x, Wanted::Logits, logits.view_mut())?;
+        Ok(logits)
     }
 
     /// The class of every example, as its index in [`classes`](Self::classes).
