@@ -16,7 +16,7 @@ type Change = dyn Fn(u64, usize, &[u8], &mut [u8]) + Send + Sync;
 /// A change of the pixels of every training example, made anew in every epoch.
 ///
 /// The function is given the epoch (counted from 1), the example's column, its pixels, and where the
-/// changed pixels go: as many bytes, holding anything. It runs on several threads at once. A run
+/// changed pixels go: as many bytes, or those of the [size](crate::Trainer::sizes) of the epoch, holding anything. It runs on several threads at once. A run
 /// repeats to the bit if it is a function of these alone, as `dnn-data`'s augmentation is of its seed
 /// and these. It changes what the steps of a run see, and nothing that is measured afterwards.
 ///
@@ -102,9 +102,14 @@ impl<'r, T: Element> Augmented<'r, T> {
         })
     }
 
+    /// Makes the room that for changed pictures of so many numbers.
+    pub(crate) fn resize(&mut self, features: usize) {
+        self.changed = Array2::zeros((features, self.changed.ncols()).f());
+    }
+
     /// The examples `columns` as `epoch` sees them, in this order.
     pub(crate) fn batch(&mut self, epoch: u64, columns: Columns<'_>) -> Examples<'_, T> {
-        let (m, width) = (columns.len(), self.pixels.nrows());
+        let (m, width) = (columns.len(), self.changed.nrows());
         let changed = self.changed.as_slice_memory_order_mut().expect("made in one piece");
         let (pixels, change) = (self.pixels, self.change);
         changed.par_chunks_exact_mut(width).take(m).enumerate().for_each(|(position, out)| {

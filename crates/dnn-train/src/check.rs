@@ -10,8 +10,13 @@ use crate::{Cost, Examples, Targets, TrainError};
 impl<T: Element> Examples<'_, T> {
     /// Checks everything that a pass over these examples relies on.
     pub(crate) fn check(&self, network: &Network<T>, cost: Cost) -> Result<(), TrainError> {
-        cost.check_head(network.head())?;
         network.check(&self.features)?;
+        self.check_targets(network, cost)
+    }
+
+    /// The same without the inputs, which something makes the network's own.
+    pub(crate) fn check_targets(&self, network: &Network<T>, cost: Cost) -> Result<(), TrainError> {
+        cost.check_head(network.head())?;
         let (m, outputs) = (self.len(), network.outputs());
         if m == 0 {
             return Err(TrainError::NoExamples);

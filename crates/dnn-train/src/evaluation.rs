@@ -75,8 +75,13 @@ pub fn evaluate<T: Element>(
 ) -> Result<Evaluation, TrainError> {
     examples.check(network, cost)?;
     check_memory(network, 0, examples.len(), 0)?;
-    let mut engine = Engine::for_measuring(network, examples.len());
-    let mut evaluation = tally(&mut engine, network, examples, cost, None)?.evaluation();
+    let tally = if network.is_mirrored() {
+        tally_of_logits(network, examples, cost)?
+    } else {
+        let mut engine = Engine::for_measuring(network, examples.len());
+        tally(&mut engine, network, examples, cost, None)?
+    };
+    let mut evaluation = tally.evaluation();
     if let Targets::Values(wanted) = &examples.targets {
         let outputs = network.predict_outputs(&examples.features)?;
         if network.head() == Head::Sigmoid && LabelSets::are(wanted.view()) {
@@ -86,6 +91,23 @@ pub fn evaluate<T: Element>(
         }
     }
     Ok(evaluation)
+}
+
+/// The same of answers that look at each picture and at its mirror.
+fn tally_of_logits<T: Element>(
+    network: &Network<T>,
+    examples: &Examples<'_, T>,
+    cost: Cost,
+) -> Result<Tally, TrainError> {
+    let logits = network.predict_logits(&examples.features)?;
+    let (mut outputs, mut dz) = (logits.clone(), logits.clone());
+    network.head().apply(logits.view(), outputs.view_mut());
+    let columns = Columns::Run { start: 0, len: examples.len() };
+    let (z, a, head) = (logits.view(), outputs.view(), network.head());
+    let sum = Objective::plain(cost).sum_and_gradient(head, z, a, examples, columns, dz.view_mut());
+    let mut tally = Tally::new(network.outputs());
+    tally.add_outputs(network, a, &examples.targets, columns, sum);
+    Ok(tally)
 }
 
 /// Runs all examples forward, as many at a time as the engine's buffers hold; `product` is that of the first

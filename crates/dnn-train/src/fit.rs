@@ -101,7 +101,12 @@ impl Trainer {
     ) -> Result<History, TrainError> {
         self.check::<T>()?;
         let cost = self.cost.unwrap_or_else(|| Cost::of_head(network.head()));
-        training.check(network, cost)?;
+        self.check_sizes(network)?;
+        if self.sizes.is_empty() {
+            training.check(network, cost)?;
+        } else {
+            training.check_targets(network, cost)?;
+        }
         self.check_network(network, training)?;
         if let Some(validation) = validation {
             validation.check(network, cost)?;

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use dnn_core::{Columns, Element};
+use dnn_core::{Columns, Element, Shape};
 use dnn_layers::{BatchStatistics, Network, Tensor};
 use dnn_store::Scalar;
 
@@ -42,6 +42,8 @@ pub(crate) struct Run<'r, 'a, 'v, T> {
     /// The largest size of an input, where parameters follow their gradient block by block.
     largest: Option<f64>,
     plan: GramPlan,
+    /// The shape of the pictures that the network is for.
+    input: Shape,
 }
 
 /// The order of the examples in an epoch.
@@ -73,6 +75,8 @@ enum Pause {
 /// What the steps of a run work in.
 struct Work<'w, T> {
     engine: Engine<T>,
+    /// The shape of the pictures that the engine is for.
+    shape: Shape,
     order: Order,
     /// For the validation part, if there is one.
     measuring: Option<Engine<T>>,
@@ -105,6 +109,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             batch: trainer.batch_len(training.len()),
             largest: None,
             plan,
+            input: network.input(),
         };
         if !run.plan.taken && plan::stored_because::<T>(trainer).is_none() {
             run.largest = Some(training.features.largest());
@@ -128,10 +133,13 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         state: &mut RunState<T>,
     ) -> Result<Work<'r, T>, TrainError> {
         let trainer = self.trainer;
-        let augmented = match &trainer.augment {
+        let mut augmented = match &trainer.augment {
             Some(augment) => Some(Augmented::new(augment, self.training.reborrow(), self.batch)?),
             None => None,
         };
+        if let Some(augmented) = augmented.as_mut().filter(|_| !trainer.sizes.is_empty()) {
+            augmented.resize(network.features());
+        }
         let measuring = self.validation.map(|part| Engine::for_measuring(network, part.len()));
         let x = &self.training.features;
         if self.plan.taken && state.gram.is_none() {
@@ -148,7 +156,8 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         let m = self.training.len();
         let order = Order { columns: (0..m).collect(), seen: vec![false; m], epoch: 0 };
         let muon = MuonSteps::new(trainer.optimizer, network);
-        Ok(Work { engine, order, measuring, gram, augmented, evaluated: None, muon })
+        let shape = network.input();
+        Ok(Work { engine, shape, order, measuring, gram, augmented, evaluated: None, muon })
     }
 
     pub(crate) fn all_epochs(
@@ -215,7 +224,9 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             }
             // Lent out, because the steps change what else is in there.
             let columns = std::mem::take(&mut work.order.columns);
+            self.begin_size(network, work, state.progress.epoch)?;
             let flow = self.epoch(network, state, work, &columns, timer, observer);
+            self.end_size(network)?;
             work.order.columns = columns;
             if let ControlFlow::Break(pause) = flow? {
                 return Ok(pause);
@@ -226,6 +237,33 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             }
         }
         Ok(Pause::Ended)
+    }
+
+    /// Makes the network that of the pictures of an epoch, and the buffers those of the network.
+    fn begin_size(
+        &self,
+        network: &mut Network<T>,
+        work: &mut Work<'_, T>,
+        epoch: u64,
+    ) -> Result<(), TrainError> {
+        let Some(shape) = self.trainer.training_shape(epoch) else { return Ok(()) };
+        network.set_input(shape)?;
+        if work.shape != shape {
+            work.engine = Engine::new(network, self.batch, &self.training.features);
+            if let Some(augmented) = &mut work.augmented {
+                augmented.resize(network.features());
+            }
+            work.shape = shape;
+        }
+        Ok(())
+    }
+
+    /// Makes the network that of the pictures it is for.
+    fn end_size(&self, network: &mut Network<T>) -> Result<(), TrainError> {
+        if network.input() != self.input {
+            network.set_input(self.input)?;
+        }
+        Ok(())
     }
 
     /// Whether there has been no improvement for long enough.
@@ -280,7 +318,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
     ) -> ControlFlow<()> {
         let (trainer, training) = (self.trainer, &self.training.features);
         let ends = state.progress.epoch > trainer.epochs || self.has_stopped(state);
-        let saved = Saved { trainer, training, network, state };
+        let saved = Saved { trainer, training, network, input: self.input, state };
         observer(Event::State(Snapshot::new(&saved, is_best, ends)))
     }
 
@@ -538,57 +576,4 @@ fn counts_in_l2<T: Element>(network: &Network<T>, array: &Tensor<T>, first: Opti
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::SystemClock;
-    use dnn_core::{Features, Purpose, RandomStream, Shape};
-    use dnn_layers::Activation;
-    use ndarray::Array2;
-    use std::num::NonZeroUsize;
-
-    fn all() -> AdaptiveThreads<'static> {
-        AdaptiveThreads::new(None)
-    }
-
-    fn restless() -> AdaptiveThreads<'static> {
-        AdaptiveThreads::restless(Box::leak(Box::new(SystemClock::start())))
-    }
-
-    #[test]
-    fn a_run_that_changes_its_threads_within_an_epoch_is_the_same_run() {
-        let mut draws = RandomStream::new(1, Purpose::Data, 0);
-        let x = Array2::from_shape_simple_fn((40, 90), || draws.normal());
-        let labels: Vec<u32> = (0..90).map(|j| j % 3).collect();
-        let examples = Examples::classes(Features::Real(x.view()), &labels);
-        let first: Network<f64> = Network::<f64>::builder(Shape::flat(40))
-            .hidden(&[9], Activation::Relu)
-            .classes(["a", "b", "c"])
-            .build(&mut draws)
-            .unwrap();
-        let batch = Batch::Size(NonZeroUsize::new(16).unwrap());
-        let trainer = Trainer { batch, epochs: 3, ..Trainer::default() };
-        let plan = trainer.gram_plan(&first, 90, 0).unwrap();
-        let trained = |threads: fn() -> AdaptiveThreads<'static>| {
-            let (mut network, mut seen) = (first.clone(), Vec::new());
-            let run =
-                Run::new(&trainer, Cost::CategoricalCrossEntropy, plan, &first, &examples, None);
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-            let history = pool.install(|| {
-                let state = RunState::start(trainer.optimizer, &first);
-                run.unwrap().all_epochs(&mut network, state, threads(), &mut |event| {
-                    if let Event::Step { step, .. } = event {
-                        seen.push((step, rayon::current_num_threads()));
-                    }
-                    ControlFlow::Continue(())
-                })
-            });
-            (network, history.unwrap(), seen)
-        };
-        let (expected, restless) = (trained(all), trained(restless));
-        let steps = |seen: &[(u64, usize)]| seen.iter().map(|it| it.0).collect::<Vec<_>>();
-        assert_eq!(steps(&restless.2), (1..=18).collect::<Vec<_>>());
-        assert_eq!(restless.2[..2], [(1, 1), (2, 3)], "one thread, and then all");
-        assert_eq!((&restless.0, &restless.1), (&expected.0, &expected.1));
-        assert_ne!(expected.0, first);
-    }
-}
+mod tests;

@@ -1,13 +1,11 @@
 //! Probabilities that are as sure as they are right.
 
 use dnn_core::{CoreError, Element, Features};
-use dnn_layers::{ForwardInputs, Head, Network};
+use dnn_layers::{Head, Network};
 use ndarray::{ArrayView1, Axis};
 
 use crate::{Cost, Examples, Targets, TrainError};
 
-/// Examples whose logits are computed at a time.
-const PASS: usize = 1024;
 /// Newton's method doubles its digits at each step; what is not there by then has no lowest point.
 const STEPS: usize = 200;
 /// The largest and the inverse of the smallest temperature that is given.
@@ -81,7 +79,7 @@ pub fn fit_temperature<T: Element>(
         let found = format!("a {} head", network.head());
         return Err(CoreError::Invalid { what: "temperature", expected, found }.into());
     };
-    let logits = logits(network, &examples.features);
+    let logits = logits(network, &examples.features)?;
     let is_right = |(z, &label): (&Vec<f64>, &u32)| {
         let mut others = z.iter().enumerate().filter(|&(class, _)| class != label as usize);
         others.all(|(_, &other)| other < z[label as usize])
@@ -103,20 +101,15 @@ pub fn fit_temperature<T: Element>(
 }
 
 /// All logits, example by example, one for each class: `0, z` where one output tells two classes apart.
-fn logits<T: Element>(network: &Network<T>, x: &Features<'_, T>) -> Vec<Vec<f64>> {
-    let mut caches = network.caches(PASS.min(x.len()));
-    let mut logits = Vec::with_capacity(x.len());
+fn logits<T: Element>(
+    network: &Network<T>,
+    x: &Features<'_, T>,
+) -> Result<Vec<Vec<f64>>, TrainError> {
     let of_first = (network.outputs() == 1).then_some(0.0);
-    for start in (0..x.len()).step_by(PASS) {
-        let len = PASS.min(x.len() - start);
-        let columns = dnn_core::Columns::Run { start, len };
-        network.forward_into(ForwardInputs { x, columns }, &mut caches);
-        let numbers = |z: ArrayView1<'_, T>| {
-            of_first.into_iter().chain(z.iter().map(|&z| z.into())).collect()
-        };
-        logits.extend(caches.logits().axis_iter(Axis(1)).map(numbers));
-    }
-    logits
+    let logits = network.predict_logits(x)?;
+    let numbers =
+        |z: ArrayView1<'_, T>| of_first.into_iter().chain(z.iter().map(|&z| z.into())).collect();
+    Ok(logits.axis_iter(Axis(1)).map(numbers).collect())
 }
 
 /// Mean and variance of the logits `z` under the softmax of `beta * z`.

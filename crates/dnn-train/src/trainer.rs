@@ -14,7 +14,7 @@ use crate::named_rule::{Rules as _, Setting};
 use crate::optimizer::{MuonSteps, check_learning_rate};
 use crate::{
     Augment, ClassWeights, Cost, DropoutMasks, EarlyStopping, Examples, GramChoice, Monitor,
-    Optimizer, Schedule, StepClock, Targets, TrainError,
+    Optimizer, Schedule, StepClock, Targets, TrainError, TrainingSize,
 };
 
 /// How many examples a step looks at.
@@ -176,6 +176,10 @@ pub struct Trainer {
     pub order: Option<BatchOrder>,
     /// A change of the training pictures, made anew in every epoch.
     pub augment: Option<Augment>,
+    /// The shapes that [`augment`](Self::augment) gives to training pictures, one after another, where they are not that of
+    /// the network; the examples may have any shape then. What is measured has the network's. Small pictures at the
+    /// beginning take less time.
+    pub sizes: Vec<TrainingSize>,
     /// What dropout keeps, in place of what the seed draws.
     pub dropout_masks: Option<DropoutMasks>,
     /// Whether full-batch steps work on the products of the examples with each other.
@@ -208,6 +212,7 @@ impl Default for Trainer {
             seed: 1,
             order: None,
             augment: None,
+            sizes: Vec::new(),
             dropout_masks: None,
             gram: GramChoice::Auto,
             threads: None,
@@ -253,6 +258,13 @@ impl Trainer {
         measured: usize,
     ) -> Result<(), TrainError> {
         let batch = self.batch_len(training);
+        let shapes = self.sizes.iter().map(|size| size.shape);
+        let largest = shapes.max_by_key(|shape| shape.height.saturating_mul(shape.width));
+        let mut in_training = network.clone();
+        if let Some(shape) = largest {
+            in_training.set_input(shape)?;
+        }
+        let network = &in_training;
         let changed =
             self.augment.as_ref().map_or(0, |_| augment::bytes(network.features(), batch));
         let bytes = T::PRECISION.bytes() as u128;

@@ -10,7 +10,7 @@ mod v2;
 
 use std::path::Path;
 
-use dnn_core::{Element, Features};
+use dnn_core::{Element, Features, Shape};
 use dnn_layers::{Network, Tensor as NetworkTensor};
 use dnn_store::{Scalar, StoredTensor};
 use ndarray::Array2;
@@ -93,6 +93,8 @@ pub(crate) struct Saved<'s, 'x, T> {
     /// The training examples.
     pub(crate) training: &'s Features<'x, T>,
     pub(crate) network: &'s Network<T>,
+    /// The shape of the pictures that the network is for.
+    pub(crate) input: Shape,
     pub(crate) state: &'s RunState<T>,
 }
 
@@ -171,7 +173,12 @@ impl<T: Element + Scalar> Save for Saved<'_, '_, T> {
     fn network(&self) -> Result<Vec<u8>, TrainError> {
         let bytes = match &self.state.gram {
             Some(gram) => gram.applied(self.network, self.training).to_bytes(),
-            None => self.network.to_bytes(),
+            None if self.network.input() == self.input => self.network.to_bytes(),
+            None => {
+                let mut network = self.network.clone();
+                network.set_input(self.input)?;
+                network.to_bytes()
+            }
         };
         Ok(bytes?)
     }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::v1::Progress;
 use super::{Contents, MAGIC, MemoryOf, NAME, NamedArray, RunState, Saved, Setting};
-use crate::{Clip, EarlyStopping, TrainError, Trainer};
+use crate::{Clip, EarlyStopping, TrainError, Trainer, TrainingSize};
 
 pub(super) const FORMAT: Format = Format { magic: MAGIC, name: NAME, major: 2, minor: 0 };
 
@@ -130,6 +130,14 @@ pub(super) fn settings_of(trainer: &Trainer, examples: usize) -> Vec<Setting> {
     ];
     if trainer.schedule.depends_on_length() {
         settings.push(("epochs, which the schedule depends on", trainer.epochs.to_string()));
+    }
+    if !trainer.sizes.is_empty() {
+        let size = |it: &TrainingSize| format!("{} from {} of the epochs", it.shape, it.from);
+        let sizes: Vec<String> = trainer.sizes.iter().map(size).collect();
+        settings.push(("sizes", sizes.join(", ")));
+    }
+    if trainer.sizes.len() > 1 {
+        settings.push(("epochs, which the sizes depend on", trainer.epochs.to_string()));
     }
     settings.into_iter().map(|(name, value)| Setting { name: name.to_owned(), value }).collect()
 }

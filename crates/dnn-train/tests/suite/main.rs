@@ -37,5 +37,6 @@ mod refusals;
 mod released;
 mod resume;
 mod same_bits;
+mod sizes;
 mod training;
 mod vectors;
