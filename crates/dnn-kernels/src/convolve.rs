@@ -4,9 +4,11 @@
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, s};
 
 use crate::aligned::aligned;
+use crate::bf16::{ConvolutionPairs, Outputs};
 use crate::convolution::{Geometry, Taps, padded, spread};
 use crate::kernels::{Kernels, Number};
 use crate::path::KernelPath;
+use crate::products::Products;
 
 /// Memory that convolutions work in, used again from one picture to the next.
 ///
@@ -42,6 +44,8 @@ pub struct Convolution<T> {
     holds: Holds,
     /// A picture with its border.
     picture: Vec<T>,
+    /// The same for products in bf16, if that is what is made.
+    pairs: Option<ConvolutionPairs>,
 }
 
 /// What was laid out last.
@@ -56,11 +60,37 @@ enum Holds {
 impl<T> Default for Convolution<T> {
     fn default() -> Self {
         let holds = Holds::Nothing;
-        Self { path: KernelPath::best(), weights: Vec::new(), holds, picture: Vec::new() }
+        let path = KernelPath::best();
+        Self { path, weights: Vec::new(), holds, picture: Vec::new(), pairs: None }
     }
 }
 
 impl<T: Number> Convolution<T> {
+    /// In which numbers products are made from now on; what was laid out is forgotten.
+    ///
+    /// Where each unit reads its own channel alone, they stay full: memory is the limit there.
+    ///
+    /// # Panics
+    /// If this processor does not make them, or they are not for this type.
+    pub fn set_products(&mut self, products: Products) {
+        assert!(products.exist_for::<T>(), "products that this processor does not make");
+        self.holds = Holds::Nothing;
+        self.pairs = (products == Products::Bf16).then(ConvolutionPairs::default);
+    }
+
+    /// The memory of products in bf16, if this convolution makes them.
+    fn pairs(&mut self, taps: &Taps) -> Option<&mut ConvolutionPairs> {
+        self.pairs.as_mut().filter(|_| !taps.is_depthwise)
+    }
+
+    /// Has weights that are laid out taken over as pairs, where there are any.
+    fn pack_pairs(&mut self, taps: &Taps) {
+        let packed = aligned(&mut self.weights, taps.packed());
+        if let Some(pairs) = self.pairs.as_mut().filter(|_| !taps.is_depthwise) {
+            pairs.pack(taps, f32s(packed));
+        }
+    }
+
     /// Takes all memory that convolutions of this geometry work in, forward and back.
     ///
     /// # Panics
@@ -74,6 +104,9 @@ impl<T: Number> Convolution<T> {
         aligned(&mut self.weights, weights);
         aligned(&mut self.picture, picture);
         self.holds = Holds::Nothing;
+        if let Some(pairs) = self.pairs(&geometry.taps()) {
+            pairs.reserve(geometry);
+        }
     }
 
     /// Lays out weights for [`forward`](Self::forward).
@@ -92,7 +125,8 @@ impl<T: Number> Convolution<T> {
         packed.fill(T::zero());
         if let Some(mut by_tap) = taps.by_tap_mut(packed) {
             let out = by_tap.slice_mut(s![.., ..weights.nrows()]);
-            return T::Kernels::transpose(self.path, weights, out);
+            T::Kernels::transpose(self.path, weights, out);
+            return self.pack_pairs(&taps);
         }
         for (unit, row) in weights.rows().into_iter().enumerate() {
             let (group, column) = taps.place(unit);
@@ -100,6 +134,7 @@ impl<T: Number> Convolution<T> {
                 packed[group + tap * taps.columns + column] = weight;
             }
         }
+        self.pack_pairs(&taps);
     }
 
     /// The convolution of one picture: `out = W * x + b`.
@@ -122,6 +157,10 @@ impl<T: Number> Convolution<T> {
         let bias = bias.as_ref().map(|bias| bias.as_slice().expect("a contiguous bias"));
         assert_eq!(out.len(), geometry.numbers_out(), "outputs of another convolution");
         let taps = geometry.taps();
+        if let Some(pairs) = self.pairs(&taps) {
+            let outputs = Outputs { bias: bias.map(f32s), out: f32s_mut(out) };
+            return pairs.forward(geometry, f32s(x), outputs);
+        }
         let packed = aligned(&mut self.weights, taps.packed());
         let (x, taps) = padded(geometry, x, taps, &mut self.picture);
         run(self.path, &taps, x, packed, bias, out);
@@ -154,6 +193,7 @@ impl<T: Number> Convolution<T> {
                 packed[to..to + inputs].copy_from_slice(weights);
             }
         }
+        self.pack_pairs(&taps);
     }
 
     /// From the gradient of what a convolution gives to that of what it is given, for one picture.
@@ -169,6 +209,9 @@ impl<T: Number> Convolution<T> {
         assert_eq!(dx.len(), geometry.numbers_in(), "a gradient of another input");
         let exchanged = geometry.exchanged();
         let taps = exchanged.taps();
+        if let Some(pairs) = self.pairs(&taps) {
+            return pairs.input_gradient(geometry, f32s(dz), f32s_mut(dx));
+        }
         let packed = aligned(&mut self.weights, taps.packed());
         let picture = spread(geometry, dz, &mut self.picture);
         run(self.path, &taps, picture, packed, None, dx);
@@ -193,6 +236,9 @@ impl<T: Number> Convolution<T> {
         assert_eq!(dz.len(), geometry.numbers_out(), "a gradient of another convolution");
         let taps = geometry.taps();
         let sums = aligned(&mut self.weights, taps.packed());
+        if let Some(pairs) = self.pairs.as_mut().filter(|_| !taps.is_depthwise) {
+            return pairs.add_gradient(geometry, f32s(x), f32s(dz), f32s_mut(sums));
+        }
         let (x, taps) = padded(geometry, x, taps, &mut self.picture);
         let path = self.path;
         if taps.is_depthwise {
@@ -232,6 +278,15 @@ impl<T: Number> Convolution<T> {
             }
         }
     }
+}
+
+/// Numbers whose products are made in bf16.
+fn f32s<T: Number>(values: &[T]) -> &[f32] {
+    T::f32s(values).expect("products in bf16 are for f32 alone")
+}
+
+fn f32s_mut<T: Number>(values: &mut [T]) -> &mut [f32] {
+    T::f32s_mut(values).expect("products in bf16 are for f32 alone")
 }
 
 /// The product of a picture, with its border, with packed weights, group by group.

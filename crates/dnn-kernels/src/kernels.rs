@@ -20,8 +20,28 @@ use crate::path::KernelPath;
 use crate::{dot, gram, sparse, transpose};
 
 mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
+    pub trait Sealed: Sized {
+        /// The numbers as those of `f32`, if that is what they are.
+        fn f32s(_: &[Self]) -> Option<&[f32]> {
+            None
+        }
+
+        /// The same, to be written.
+        fn f32s_mut(_: &mut [Self]) -> Option<&mut [f32]> {
+            None
+        }
+    }
+
+    impl Sealed for f32 {
+        fn f32s(values: &[f32]) -> Option<&[f32]> {
+            Some(values)
+        }
+
+        fn f32s_mut(values: &mut [f32]) -> Option<&mut [f32]> {
+            Some(values)
+        }
+    }
+
     impl Sealed for f64 {}
 }
 

@@ -12,6 +12,7 @@
 //! | `W X + b` for many examples | [`PackedWeights`] |
 //! | `C S` without the exact zeros of `C`, as in `dZ X^T` and `W^T dZ` | [`NonZeroIndex`] |
 //! | convolutions and their gradients, a picture at a time | [`Convolution`] |
+//! | the same with products [in bf16](bf16) | [`Convolution::set_products`] |
 //! | `X^T Y` of pixels, and products with it | [`gram`] |
 //! | a matrix with rows and columns exchanged | [`Kernels::transpose`], [`TransposeBuffer`] |
 //! | a loop of your own, compiled for each instruction set | [`PlainLoop`], [`KernelPath::vectorized`] |
@@ -35,6 +36,7 @@
 )]
 
 mod aligned;
+pub mod bf16;
 mod convolution;
 mod convolve;
 mod dispatch;
@@ -49,6 +51,7 @@ mod operands;
 mod packed;
 mod path;
 mod prefetch;
+mod products;
 mod simd;
 mod sparse;
 #[cfg(test)]
@@ -69,6 +72,7 @@ pub use operands::{DenseRows, Linear, SparseRows};
 pub use packed::{PackedScratch, PackedWeights};
 pub use path::KernelPath;
 pub use prefetch::prefetch;
+pub use products::Products;
 pub use transpose_buffer::TransposeBuffer;
 
 /// The example of this crate's README, compiled and run.

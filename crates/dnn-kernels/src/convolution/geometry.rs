@@ -55,7 +55,7 @@ impl Geometry {
     }
 
     /// Rows and columns that all windows together read.
-    fn read(&self) -> [usize; 2] {
+    pub(crate) fn read(&self) -> [usize; 2] {
         [0, 1].map(|axis| match self.output[axis] {
             0 => 0,
             places => (places - 1) * self.stride[axis] + self.kernel[axis],
@@ -69,7 +69,7 @@ impl Geometry {
     }
 
     /// Whether no window reaches out of the picture.
-    fn is_inside(&self) -> bool {
+    pub(crate) fn is_inside(&self) -> bool {
         let [rows, columns] = self.read();
         self.before == [0, 0] && rows <= self.input[0] && columns <= self.input[1]
     }

@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::test_support::{Draws, cases};
 
+mod bf16;
+
 /// The number of a picture at a place that may lie outside of it.
 fn at(geometry: &Geometry, x: &[f64], row: isize, column: isize, channel: usize) -> f64 {
     let [rows, columns, channels] = geometry.input;
@@ -64,11 +66,11 @@ struct Case {
     dw: Array2<f64>,
 }
 
-/// Forward and both gradients of some numbers as sums over [`visit`].
-fn case(geometry: &Geometry, seed: u64) -> Case {
+/// Forward and both gradients of some numbers, each made what `of` says, as sums over [`visit`].
+fn case(geometry: &Geometry, seed: u64, of: impl Fn(f32) -> f32) -> Case {
     let mut draws = Draws::new(seed);
     let mut numbers =
-        |count: usize| Array1::from_shape_simple_fn(count, || f64::from(draws.number()));
+        |count: usize| Array1::from_shape_simple_fn(count, || f64::from(of(draws.number())));
     let (x, dz) =
         (numbers(geometry.numbers_in()).to_vec(), numbers(geometry.numbers_out()).to_vec());
     let (rows, columns) = geometry.weights();
@@ -90,11 +92,11 @@ fn case(geometry: &Geometry, seed: u64) -> Case {
     Case { x, dz, weights, bias, out, dx, dw }
 }
 
-/// All of it by a number type's own kernels on a path, against the formula.
+/// All of it by kernels of a number type, against the formula.
 fn check_on<T: Number>(
     geometry: &Geometry,
     case: &Case,
-    path: KernelPath,
+    mut convolution: Convolution<T>,
     narrow: impl Fn(f64) -> T,
     apart: f64,
 ) {
@@ -109,7 +111,6 @@ fn check_on<T: Number>(
             assert!((found - expected).abs() <= limit, "{what}: {found} for {expected} at {index}");
         }
     };
-    let mut convolution = Convolution { path, ..Convolution::default() };
     let mut out = vec![T::nan(); dz.len()];
     convolution.pack(geometry, weights.view());
     convolution.forward(geometry, &x, Some(bias.view()), &mut out);
@@ -127,12 +128,18 @@ fn check_on<T: Number>(
 
 /// `f32` by vectors on every path, `f64` by the plain form.
 fn check(geometry: &Geometry, seed: u64) {
-    let case = case(geometry, seed);
+    let case = case(geometry, seed, |number| number);
     for path in KernelPath::all() {
-        #[expect(clippy::cast_possible_truncation, reason = "the numbers are made for f32")]
-        check_on(geometry, &case, path, |value| value as f32, 2e-4);
+        let convolution = Convolution { path, ..Convolution::default() };
+        check_on(geometry, &case, convolution, narrow, 2e-4);
     }
-    check_on(geometry, &case, KernelPath::best(), |value| value, 1e-10);
+    check_on(geometry, &case, Convolution::default(), |value| value, 1e-10);
+    bf16::check(geometry, seed);
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the numbers are made for f32")]
+fn narrow(value: f64) -> f32 {
+    value as f32
 }
 
 proptest! {
