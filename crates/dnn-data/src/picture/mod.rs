@@ -27,7 +27,7 @@ mod tiff;
 mod turbo;
 
 pub use decode::{Rgb, decode};
-pub use encode::encode_png;
+pub use encode::{PngText, encode_png, encode_png_with};
 pub use error::PictureError;
 pub use jpeg::JPEG_DECODER;
 pub use options::{Decoding, Filter, Fit, Format, Info, Limits, Note, Preprocessing};
