@@ -15,6 +15,7 @@
 //! | see whether a full-batch run works on weights or on the Gram matrix of its examples | [`Trainer::gram_plan`] |
 //! | measure it | [`evaluate`], [`metrics()`] |
 //! | prove a gradient | [`check_gradients`] |
+//! | see which places of a picture speak for a class | [`explain`] |
 //!
 //! What it leaves out on purpose: reading data, printing, clocks. A trainer reports [`Event`]s;
 //! what becomes of them is the caller's choice.
@@ -33,6 +34,7 @@ mod error;
 mod evaluation;
 mod event;
 mod examples;
+pub mod explain;
 mod fit;
 mod gradient_check;
 mod gram;

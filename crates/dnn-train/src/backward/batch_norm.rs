@@ -19,6 +19,21 @@ impl<T: Element> Backward<T> for BatchNorm {
     /// [`batch_gradient`](Backward::batch_gradient) has done it.
     fn input_gradient(&self, _: BackwardStep<'_, '_, T>) {}
 
+    /// By the running statistics: `dX = g / std_dev * dZ`.
+    fn prediction_gradient(&self, step: BackwardStep<'_, '_, T>) {
+        let BackwardStep { tensors, gradient, input_gradient: Some(mut to), .. } = step else {
+            return;
+        };
+        let [gamma, _, _, variance] = [0, 1, 2, 3].map(|it| tensors[it].values());
+        let epsilon = T::from_f64(self.epsilon);
+        let by = variance.mapv(|variance| T::one() / (variance + epsilon).sqrt()) * gamma;
+        for (mut dx, dz) in to.columns_mut().into_iter().zip(gradient.columns()) {
+            for (entry, (dx, dz)) in dx.iter_mut().zip(dz).enumerate() {
+                *dx = by[(entry % by.nrows(), 0)] * *dz;
+            }
+        }
+    }
+
     /// Mean and variance of what the layer is given.
     fn batch_statistics(&self, batch: &mut Batch<'_, T>, statistics: &mut BatchStatistics<T>) {
         let (layer, units) = (batch.layer(), statistics.mean.len());

@@ -84,6 +84,12 @@ pub(crate) trait Backward<T: Element> {
     /// From the gradient of what the layer gives to that of what it is given, for the examples of a tile.
     fn input_gradient(&self, step: BackwardStep<'_, '_, T>);
 
+    /// The same where the way forward was that of prediction; differs by [`GradientBy::WholeBatch`] alone, where nothing
+    /// depends on the other examples then.
+    fn prediction_gradient(&self, step: BackwardStep<'_, '_, T>) {
+        self.input_gradient(step);
+    }
+
     /// Adds what the examples of a tile give to the gradient of the layer's arrays; by [`GradientBy::Group`].
     fn add_parameter_gradient(&self, _step: &mut BackwardStep<'_, '_, T>, _sums: &mut [Array2<T>]) {
     }

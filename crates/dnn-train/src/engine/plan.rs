@@ -8,7 +8,8 @@ use dnn_layers::Network;
 use dnn_store::fallible_allocation;
 
 use super::blocks;
-use super::tile::{GradientPlaces, size};
+use super::tile::GradientPlaces;
+pub(crate) use super::tile::size;
 use crate::TrainError;
 use crate::backward::{GradientBy, backward};
 use crate::convolution_memory::ConvolutionMemory;
@@ -65,7 +66,7 @@ fn has_pictures<T: Element>(network: &Network<T>) -> bool {
     (0..network.layers().len()).any(|l| is_picture(network.layer_output(l)))
 }
 
-pub(super) fn is_picture(shape: Shape) -> bool {
+pub(crate) fn is_picture(shape: Shape) -> bool {
     shape.height * shape.width > 1
 }
 

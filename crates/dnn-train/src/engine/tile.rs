@@ -52,7 +52,7 @@ pub(super) struct WayBack<'w, T> {
 }
 
 /// Numbers of an example of this shape.
-pub(super) fn size(shape: Shape) -> usize {
+pub(crate) fn size(shape: Shape) -> usize {
     shape.height * shape.width * shape.channels
 }
 

@@ -26,7 +26,7 @@ fn conv(units: usize, stride: usize, activation: Activation) -> [Layer; 3] {
 }
 
 /// With everything that there is for pictures.
-fn residual_layers() -> Vec<Layer> {
+pub(crate) fn residual_layers() -> Vec<Layer> {
     let halving = Window::square(2, 2, Padding::Same);
     let depthwise = Window::square(3, 1, Padding::Same);
     let mut layers = conv(6, 2, Activation::Tanh).to_vec();

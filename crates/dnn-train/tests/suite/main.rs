@@ -22,6 +22,7 @@ mod convolution;
 mod convolution_steps;
 mod damaged;
 mod depth;
+mod explain;
 mod faults;
 mod golden_convolution;
 mod golden_runs;
