@@ -10,6 +10,7 @@ use dnn_store::Scalar;
 use ndarray::{Array2, ArrayView2, ShapeBuilder as _};
 
 use crate::error::{Context as _, Result, RunError};
+use crate::explain::{Explanation, explain};
 use crate::model::{self, with_network};
 use crate::observer::Observer;
 use crate::preprocessing;
@@ -123,6 +124,20 @@ impl Classifier {
     /// [`RunError::Network`] for another number of rows, or numbers that overflow.
     pub fn predict(&self, pixels: ArrayView2<'_, u8>) -> Result<Vec<Prediction>> {
         with_network!(&self.network, network => predict(network, pixels))
+    }
+
+    /// Which places of pictures speak for a class: by [Grad-CAM](dnn_train::explain::class_activation) where the model has
+    /// convolutions, else by the [gradient of the input](dnn_train::explain::input_gradient). A class for each picture,
+    /// by its place in [`classes`](Self::classes), or an output where the model gives numbers.
+    ///
+    /// # Shapes
+    /// `pixels` is `(height * width * channels, m)`, as for [`predict`](Self::predict); the heat is
+    /// `(height * width, m)`.
+    ///
+    /// # Errors
+    /// [`RunError::Train`] for another number of rows or classes, or numbers that overflow.
+    pub fn explain(&self, pixels: ArrayView2<'_, u8>, classes: &[usize]) -> Result<Explanation> {
+        with_network!(&self.network, network => explain(network, pixels, classes))
     }
 
     /// Checks that pictures in arrays have the shape that the model takes.

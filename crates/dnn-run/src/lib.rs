@@ -9,6 +9,7 @@
 //! | train on pictures or arrays | [`train`]; step by step: [`check`], [`Loaded::load`], [`train_on`] |
 //! | go on with a run | [`Resumed`] |
 //! | classify pictures | [`Classifier`] |
+//! | see which places of a picture speak for its class | [`Classifier::explain`], [`draw_heat`] |
 //! | measure a model | [`EvaluationData`] |
 //! | choose settings | [`Search`], [`find_rate`] |
 //! | train a model again, and compare | [`Claim`] |
@@ -53,6 +54,7 @@ mod config;
 mod error;
 mod evaluate;
 mod experiment;
+mod explain;
 mod find_rate;
 mod history_file;
 mod layers;
@@ -90,6 +92,7 @@ pub use config::{
 };
 pub use error::{Result, RunError};
 pub use evaluate::{EvaluatedPart, EvaluationData, EvaluationReport};
+pub use explain::{Drawing, ExplainedBy, Explanation, draw_heat};
 pub use find_rate::find_rate;
 pub use loaded::Loaded;
 pub use model::{classes, file_of, load as load_model};

@@ -40,6 +40,7 @@ Examples:
   dnn predict runs/photos-1/model.dnn cat.jpg dog.jpg
   dnn predict runs/photos-1/model.dnn holiday --csv > holiday.csv
   dnn predict runs/photos-1/model.dnn cat.jpg --show seen     writes seen/cat.png
+  dnn predict runs/photos-1/model.dnn cat.jpg --explain       writes explained/cat-explained.png
   curl -s https://example.org/cat.jpg | dnn predict runs/photos-1/model.dnn -
   dnn predict runs/digits-1/model.dnn pictures-idx3-ubyte
   dnn predict runs/digits-1/model.dnn pictures-idx3-ubyte --json | jq '.predictions[].class'";
@@ -242,8 +243,13 @@ pub(crate) struct PredictArguments {
     /// name; files that are there stay as they are
     #[arg(long, value_name = "FOLDER")]
     pub(crate) show: Option<PathBuf>,
-    /// Let --show replace files of its names that are there, but never one that is read here
-    #[arg(long, requires = "show")]
+    /// Also draw where each picture speaks for the class that is answered, as PNG, into this folder (`explained`
+    /// if none is named), and say under which name: Grad-CAM where the model has convolutions, else the gradient of its
+    /// input; files that are there stay as they are
+    #[arg(long, value_name = "FOLDER", num_args = 0..=1, default_missing_value = "explained")]
+    pub(crate) explain: Option<PathBuf>,
+    /// Let --show and --explain replace files of their names that are there, but never one that is read here
+    #[arg(long)]
     pub(crate) overwrite: bool,
     /// Write comma-separated values to standard output instead of a table
     #[arg(long, conflicts_with = "json")]

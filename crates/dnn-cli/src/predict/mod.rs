@@ -1,8 +1,8 @@
 //! `dnn predict`.
 
+mod drawings;
 mod report;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -10,13 +10,14 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::ArgMatches;
-use dnn_data::SHOW_MARKER;
-use dnn_data::picture::{Decoding, encode_png};
-use dnn_run::{Classifier, RunError};
+use dnn_data::picture::Decoding;
+use dnn_run::{Classifier, RunError, draw_heat};
 use ndarray::{Array2, ShapeBuilder};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde_json::{Value, json};
 
+use self::drawings::Drawings;
+use self::report::Columns;
 use crate::args::effect::{self, Needs};
 use crate::args::{Leaving, PredictArguments};
 use crate::data;
@@ -39,10 +40,7 @@ pub(crate) fn run(arguments: &PredictArguments, matches: &ArgMatches) -> anyhow:
     let classifier = Classifier::load_observed(&arguments.model, &mut Terminal::new(false))?;
     let mut task = Task {
         classifier: classifier.with_decoding(decoding),
-        show: match &arguments.show {
-            Some(folder) => Some(Show::into(folder, arguments)?),
-            None => None,
-        },
+        drawings: Drawings::new(arguments)?,
         skip_bad: arguments.bad_files == Leaving::Skip,
         predictions: Vec::new(),
         left_out: 0,
@@ -51,16 +49,18 @@ pub(crate) fn run(arguments: &PredictArguments, matches: &ArgMatches) -> anyhow:
         task.path(path)?;
     }
     let Task { classifier, predictions, left_out, .. } = task;
-    let (classes, showing) = (classifier.classes(), arguments.show.is_some());
+    let classes = classifier.classes();
+    let columns =
+        Columns { shown: arguments.show.is_some(), explained: arguments.explain.is_some() };
     if arguments.json {
         let predictions: Vec<Value> =
             predictions.iter().map(|one| report::as_json(classes, one)).collect();
         let sha256 = classifier.sha256();
         output::print_json(&json!({ "model_sha256": sha256, "predictions": predictions }))?;
     } else if arguments.csv {
-        output::print(&report::as_csv(classes, &predictions, showing))?;
+        output::print(&report::as_csv(classes, &predictions, columns))?;
     } else {
-        output::print(&report::table(classes, &predictions, showing))?;
+        output::print(&report::table(classes, &predictions, columns))?;
     }
     Ok(data::exit_code(left_out))
 }
@@ -76,6 +76,8 @@ struct Prediction {
     probabilities: Vec<f64>,
     /// The file that shows what the network sees of it.
     shown: Option<PathBuf>,
+    /// The file that shows where it speaks for the class.
+    explained: Option<PathBuf>,
 }
 
 /// A picture whose class is asked for.
@@ -92,6 +94,10 @@ fn check_inputs(arguments: &PredictArguments, given: &[String]) -> Result<(), Ru
         let message = "standard input has one picture: expected `-` once, found it again";
         return Err(RunError::Usage(message.to_owned()));
     }
+    if arguments.overwrite && arguments.show.is_none() && arguments.explain.is_none() {
+        let message = "--overwrite has no effect here: it goes with --show or --explain";
+        return Err(RunError::Usage(message.to_owned()));
+    }
     let idx_alone = arguments.files.iter().all(|file| !is_standard_input(file) && is_idx(file));
     effect::refuse_idle("predict", given, |_, needs| {
         (needs == Needs::PictureFiles && idx_alone)
@@ -103,71 +109,22 @@ fn is_standard_input(path: &Path) -> bool {
     path.as_os_str() == STANDARD_INPUT
 }
 
+/// What the names of drawings of a file's pictures begin with.
+fn stem(file: &Path) -> String {
+    match file.file_stem() {
+        Some(stem) if !is_standard_input(file) => stem.to_string_lossy().into_owned(),
+        _ => "standard-input".to_owned(),
+    }
+}
+
 /// A file as messages name it.
 fn name_of(path: &Path) -> String {
     if is_standard_input(path) { "standard input".to_owned() } else { path.display().to_string() }
 }
 
-/// Where to write what the network sees.
-struct Show {
-    folder: PathBuf,
-    /// The files that must not be written to, whatever their names: what this call reads and wrote.
-    kept: BTreeSet<PathBuf>,
-    overwrite: bool,
-}
-
-impl Show {
-    fn into(folder: &Path, arguments: &PredictArguments) -> anyhow::Result<Self> {
-        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        // So that nobody trains on what is shown; a folder with something in it is not ours to mark.
-        if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none()) {
-            dnn_store::commit(&folder.join(SHOW_MARKER), b"")?;
-        }
-        Ok(Self {
-            folder: folder.to_owned(),
-            kept: BTreeSet::new(),
-            overwrite: arguments.overwrite,
-        })
-    }
-
-    /// Notes files that are about to be read.
-    fn keep(&mut self, files: &[PathBuf]) {
-        if self.overwrite {
-            self.kept.extend(files.iter().filter_map(|file| file.canonicalize().ok()));
-        }
-    }
-
-    /// Writes a picture under the name of `file`, with a number where that is taken, and says where.
-    fn write(&mut self, file: &Path, png: &[u8]) -> anyhow::Result<PathBuf> {
-        let stem = match file.file_stem() {
-            Some(stem) if !is_standard_input(file) => stem.to_string_lossy().into_owned(),
-            _ => "standard-input".to_owned(),
-        };
-        let folder = &self.folder;
-        let names = (1_usize..).map(|number| match number {
-            1 => folder.join(format!("{stem}.png")),
-            _ => folder.join(format!("{stem}-{number}.png")),
-        });
-        if !self.overwrite {
-            return output::write_new(names, png);
-        }
-        // A link could lead anywhere, so only a file itself is replaced, and none of this call's own.
-        let is_free = |name: &PathBuf| match fs::symlink_metadata(name) {
-            Ok(found) if found.is_file() => {
-                name.canonicalize().is_ok_and(|file| !self.kept.contains(&file))
-            }
-            found => found.is_err(),
-        };
-        let to = names.into_iter().find(is_free).context("every name is taken")?;
-        dnn_store::commit(&to, png)?;
-        self.kept.extend(to.canonicalize().ok());
-        Ok(to)
-    }
-}
-
 struct Task {
     classifier: Classifier,
-    show: Option<Show>,
+    drawings: Drawings,
     skip_bad: bool,
     predictions: Vec<Prediction>,
     left_out: usize,
@@ -215,13 +172,12 @@ impl Task {
         let width = classifier.preprocessing().shape.features().unwrap_or(0);
         let mut pixels = Vec::new();
         let mut used = Vec::new();
-        if let Some(show) = &mut self.show {
-            show.keep(files);
-        }
+        self.drawings.keep(files);
         for (file, prepared) in files.iter().zip(prepared) {
             match prepared {
                 Ok(picture) => {
-                    let shown = self.write(file, &picture)?;
+                    let shape = self.classifier.preprocessing().shape;
+                    let shown = self.drawings.show(&stem(file), &picture, shape)?;
                     pixels.extend(picture);
                     used.push(Asked { file: file.clone(), picture: 1, shown });
                 }
@@ -236,21 +192,39 @@ impl Task {
         self.classify(&pixels, used)
     }
 
-    /// Writes what the network sees, if that was asked for.
-    fn write(&mut self, file: &Path, pixels: &[u8]) -> anyhow::Result<Option<PathBuf>> {
-        let Some(show) = &mut self.show else { return Ok(None) };
-        let png = encode_png(pixels, self.classifier.preprocessing().shape)?;
-        Ok(Some(show.write(file, &png)?))
-    }
-
     fn classify(&mut self, pixels: &Array2<u8>, files: Vec<Asked>) -> anyhow::Result<()> {
         if files.is_empty() {
             return Ok(());
         }
         let predictions = self.classifier.predict(pixels.view())?;
+        let first = self.predictions.len();
         for (Asked { file, picture, shown }, answer) in files.into_iter().zip(predictions) {
             let (class, probabilities) = (answer.class.unwrap_or(0), answer.probabilities);
-            self.predictions.push(Prediction { file, picture, class, probabilities, shown });
+            let explained = None;
+            let one = Prediction { file, picture, class, probabilities, shown, explained };
+            self.predictions.push(one);
+        }
+        self.explain(pixels, first)
+    }
+
+    /// Draws where each picture, the first of which is the prediction `first`, speaks for its class, if that was asked
+    /// for.
+    fn explain(&mut self, pixels: &Array2<u8>, first: usize) -> anyhow::Result<()> {
+        if !self.drawings.explains() {
+            return Ok(());
+        }
+        let classes: Vec<usize> = self.predictions[first..].iter().map(|one| one.class).collect();
+        let explanation = self.classifier.explain(pixels.view(), &classes)?;
+        let shape = self.classifier.preprocessing().shape;
+        let columns = pixels.columns().into_iter().zip(explanation.heat.columns());
+        for (one, (pixels, heat)) in self.predictions[first..].iter_mut().zip(columns) {
+            let drawing = draw_heat(&pixels.to_vec(), shape, heat)?;
+            let mut stem = stem(&one.file);
+            if is_idx(&one.file) {
+                stem += &format!("-{}", one.picture);
+            }
+            let title = report::answer(self.classifier.classes(), one);
+            one.explained = self.drawings.explain(&stem, &drawing, &title, &explanation.by)?;
         }
         Ok(())
     }

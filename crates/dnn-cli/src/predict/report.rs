@@ -1,13 +1,51 @@
 //! What `dnn predict` says of each picture.
 
+use std::path::PathBuf;
+
 use serde_json::{Map, Value, json};
 
 use super::Prediction;
 use crate::output::{left, plain, width};
 
-/// Where a picture is shown, as text.
-fn shown(one: &Prediction) -> String {
-    one.shown.as_deref().map(|path| path.display().to_string()).unwrap_or_default()
+/// Which columns there are besides the answers: the files that were drawn.
+#[derive(Clone, Copy)]
+pub(super) struct Columns {
+    pub(super) shown: bool,
+    pub(super) explained: bool,
+}
+
+impl Columns {
+    /// Their names.
+    fn names(self) -> impl Iterator<Item = &'static str> {
+        let names = [(self.shown, "shown"), (self.explained, "explained")];
+        names.into_iter().filter(|(is_there, _)| *is_there).map(|(_, name)| name)
+    }
+
+    /// The files of a picture.
+    fn files(self, one: &Prediction) -> impl Iterator<Item = String> {
+        let files = [(self.shown, &one.shown), (self.explained, &one.explained)];
+        let text = |file: &Option<PathBuf>| {
+            file.as_deref().map(|path| path.display().to_string()).unwrap_or_default()
+        };
+        files.into_iter().filter(|(is_there, _)| *is_there).map(move |(_, file)| text(file))
+    }
+}
+
+/// The class and its probability, or the outputs, in words.
+pub(super) fn answer(classes: &[String], one: &Prediction) -> String {
+    match classes.get(one.class) {
+        Some(class) => format!("{class}, {:.1} %", 100.0 * one.probabilities[one.class]),
+        None => one.probabilities.iter().map(f64::to_string).collect::<Vec<String>>().join(", "),
+    }
+}
+
+/// Adds the files of a picture.
+fn add_files(object: &mut Value, one: &Prediction) {
+    for (name, file) in [("shown", &one.shown), ("explained", &one.explained)] {
+        if let Some(file) = file {
+            object[name] = file.display().to_string().into();
+        }
+    }
 }
 
 pub(super) fn as_json(classes: &[String], one: &Prediction) -> Value {
@@ -17,9 +55,7 @@ pub(super) fn as_json(classes: &[String], one: &Prediction) -> Value {
             "picture": one.picture,
             "outputs": one.probabilities,
         });
-        if one.shown.is_some() {
-            object["shown"] = shown(one).into();
-        }
+        add_files(&mut object, one);
         return object;
     }
     let probabilities: Map<String, Value> =
@@ -31,13 +67,11 @@ pub(super) fn as_json(classes: &[String], one: &Prediction) -> Value {
         "probability": one.probabilities[one.class],
         "probabilities": probabilities,
     });
-    if one.shown.is_some() {
-        object["shown"] = shown(one).into();
-    }
+    add_files(&mut object, one);
     object
 }
 
-pub(super) fn as_csv(classes: &[String], predictions: &[Prediction], showing: bool) -> String {
+pub(super) fn as_csv(classes: &[String], predictions: &[Prediction], columns: Columns) -> String {
     // A cell in quotes where it needs them (RFC 4180).
     let cell = |text: &str| {
         if text.contains([',', '"', '\n', '\r']) {
@@ -47,7 +81,7 @@ pub(super) fn as_csv(classes: &[String], predictions: &[Prediction], showing: bo
         }
     };
     let names: Vec<String> = classes.iter().map(|name| cell(name)).collect();
-    let last = if showing { ",shown" } else { "" };
+    let last: String = columns.names().map(|name| format!(",{name}")).collect();
     let outputs = predictions.first().map_or(0, |one| one.probabilities.len());
     let mut csv = if classes.is_empty() {
         let outputs: Vec<String> = (1..=outputs).map(|number| format!("output_{number}")).collect();
@@ -58,13 +92,13 @@ pub(super) fn as_csv(classes: &[String], predictions: &[Prediction], showing: bo
     for one in predictions {
         let file = one.file.display().to_string();
         let probabilities: Vec<String> = one.probabilities.iter().map(f64::to_string).collect();
-        let shown = if showing { format!(",{}", cell(&shown(one))) } else { String::new() };
+        let files: String = columns.files(one).map(|file| format!(",{}", cell(&file))).collect();
         let answer = match names.get(one.class) {
             Some(class) => format!("{class},{},", one.probabilities[one.class]),
             None => String::new(),
         };
         csv += &format!(
-            "{},{},{answer}{}{shown}\n",
+            "{},{},{answer}{}{files}\n",
             cell(&file),
             one.picture,
             probabilities.join(",")
@@ -73,23 +107,52 @@ pub(super) fn as_csv(classes: &[String], predictions: &[Prediction], showing: bo
     csv
 }
 
-pub(super) fn table(classes: &[String], predictions: &[Prediction], showing: bool) -> String {
+/// The columns of a table for the files that were drawn, as wide as the first of them has to be.
+struct Drawn {
+    columns: Columns,
+    first_width: usize,
+}
+
+impl Drawn {
+    fn new(predictions: &[Prediction], columns: Columns) -> Self {
+        let first = predictions.iter().filter_map(|one| columns.files(one).next());
+        let head = columns.names().next().map_or(0, str::len);
+        let first_width = first.map(|file| width(&plain(&file))).fold(head, usize::max);
+        Self { columns, first_width }
+    }
+
+    fn heads(&self) -> String {
+        self.joined(self.columns.names().map(str::to_owned))
+    }
+
+    fn of(&self, one: &Prediction) -> String {
+        self.joined(self.columns.files(one).map(|file| plain(&file)))
+    }
+
+    fn joined(&self, cells: impl Iterator<Item = String>) -> String {
+        let cells = cells.map(|cell| left(&cell, self.first_width));
+        cells.fold(String::new(), |line, cell| line + "  " + &cell).trim_end().to_owned()
+    }
+}
+
+pub(super) fn table(classes: &[String], predictions: &[Prediction], columns: Columns) -> String {
     let name = |one: &Prediction| plain(&one.file.display().to_string());
     let longest = |texts: &mut dyn Iterator<Item = usize>, least| texts.fold(least, usize::max);
     let file_width = longest(&mut predictions.iter().map(|one| width(&name(one))), 4);
     let class_width = longest(&mut classes.iter().map(|class| width(&plain(class))), 5);
-    let last = if showing { "  shown" } else { "" };
     if classes.is_empty() {
-        return table_of_numbers(predictions, file_width, last);
+        return table_of_numbers(predictions, file_width, columns);
     }
+    let drawn = Drawn::new(predictions, columns);
+    let last = drawn.heads();
     let mut table = format!(
         "{:<file_width$}  {:>7}  {:<class_width$}  {:>11}{last}\n",
         "file", "picture", "class", "probability"
     );
     for one in predictions {
-        let shown = if showing { format!("  {}", plain(&shown(one))) } else { String::new() };
+        let files = drawn.of(one);
         table += &format!(
-            "{}  {:>7}  {}  {:>9.1} %{shown}\n",
+            "{}  {:>7}  {}  {:>9.1} %{files}\n",
             left(&name(one), file_width),
             one.picture,
             left(&plain(&classes[one.class]), class_width),
@@ -100,15 +163,16 @@ pub(super) fn table(classes: &[String], predictions: &[Prediction], showing: boo
 }
 
 /// The same where the outputs are numbers.
-fn table_of_numbers(predictions: &[Prediction], file_width: usize, last: &str) -> String {
+fn table_of_numbers(predictions: &[Prediction], file_width: usize, columns: Columns) -> String {
+    let drawn = Drawn::new(predictions, columns);
+    let last = drawn.heads();
     let mut table = format!("{:<file_width$}  {:>7}  {:>14}{last}\n", "file", "picture", "outputs");
     for one in predictions {
         let numbers: Vec<String> =
             one.probabilities.iter().map(|number| format!("{number:>14.6}")).collect();
         let name = left(&plain(&one.file.display().to_string()), file_width);
-        let shown =
-            if last.is_empty() { String::new() } else { format!("  {}", plain(&shown(one))) };
-        table += &format!("{name}  {:>7}  {}{shown}\n", one.picture, numbers.join("  "));
+        let files = drawn.of(one);
+        table += &format!("{name}  {:>7}  {}{files}\n", one.picture, numbers.join("  "));
     }
     table
 }

@@ -155,3 +155,55 @@ fn columns_stand_under_each_other_in_any_script() {
     assert!(rows[1].starts_with("e\u{301}te\u{301}.png             1  "), "{table}");
     assert!(rows[2].starts_with("plain.png           1  "), "{table}");
 }
+
+#[test]
+fn explain_draws_beside_what_is_there_and_says_where() {
+    let folder = with_model();
+    let here = folder.path();
+    fs::create_dir(here.join("photos")).unwrap();
+    for name in ["cat.png", "dog.png"] {
+        fs::write(here.join("photos").join(name), picture([30, 20], true, 1)).unwrap();
+    }
+    let inputs = ["predict", "run/model.dnn", "photos/cat.png", "photos/dog.png"];
+    let csv = text(&succeeds(here, &[&inputs[..], &["--csv", "--explain"]].concat()).stdout);
+    let rows: Vec<&str> = csv.lines().collect();
+    assert!(rows[0].ends_with(",explained"), "{csv}");
+    assert!(rows[1].ends_with(",explained/cat-explained.png"), "{csv}");
+    assert!(here.join("explained/.dnn-show").is_file());
+    // 6 x 5 pixels 43 times as large, twice, and what the answer was.
+    let file = fs::read(here.join("explained/cat-explained.png")).unwrap();
+    let side = |at: usize| u32::from_be_bytes(file[at..at + 4].try_into().unwrap());
+    assert_eq!((side(16), side(20)), (2 * 6 * 43 + 8, 5 * 43));
+    let said = String::from_utf8_lossy(&file).into_owned();
+    let class = rows[1].split(',').nth(2).unwrap();
+    assert!(said.contains(&format!("iTXtTitle\0\0\0\0\0{class}, ")), "{class}");
+    assert!(said.contains("(gradient of the input)"));
+    // Both kinds of drawings, into one folder, twice.
+    let both = [&inputs[..], &["--show=drawn", "--explain=drawn", "--json"]].concat();
+    for again in ["", "-2"] {
+        let told: Value = serde_json::from_slice(&succeeds(here, &both).stdout).unwrap();
+        let first = &told["predictions"][0];
+        assert_eq!(first["shown"], format!("drawn/cat{again}.png"));
+        assert_eq!(first["explained"], format!("drawn/cat-explained{again}.png"));
+    }
+    let replacing = [&both[..], &["--overwrite"]].concat();
+    let told: Value = serde_json::from_slice(&succeeds(here, &replacing).stdout).unwrap();
+    assert_eq!(told["predictions"][1]["explained"], "drawn/dog-explained.png");
+    let table = text(&succeeds(here, &[&inputs[..], &["--show=a", "--explain=b"]].concat()).stdout);
+    assert!(table.lines().next().unwrap().ends_with("  shown      explained"), "{table}");
+    assert!(table.lines().nth(1).unwrap().ends_with("  a/cat.png  b/cat-explained.png"), "{table}");
+    let asked = ["predict", "run/model.dnn", "photos/dog.png", "--explain", "photos/cat.png"];
+    fails(here, &asked, 2, "give --explain after the pictures");
+}
+
+#[test]
+fn explain_follows_the_convolutions_of_a_model() {
+    let folder = with_model();
+    let here = folder.path();
+    let train = ["train", "data", "--size=8", "--network=conv:4,4", "--epochs=1", "--out=convs"];
+    succeeds(here, &train);
+    succeeds(here, &["predict", "convs/model.dnn", "data/day/1.png", "--explain=why"]);
+    let file = fs::read(here.join("why/1-explained.png")).unwrap();
+    let said = String::from_utf8_lossy(&file).into_owned();
+    assert!(said.contains("(Grad-CAM of activation2)"), "no convolution explained it");
+}
