@@ -56,7 +56,7 @@ pub(crate) fn run(
             "points": sweep.points,
         }))?;
     } else {
-        output::print(&text(&sweep, &points, config.training.optimizer))?;
+        output::print(&text(&sweep, &points, config.optimizer()))?;
     }
     Ok(data::exit_code(loaded.left_out()))
 }

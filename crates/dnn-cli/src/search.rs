@@ -124,7 +124,7 @@ fn default_tries(config: &RunConfig, given: &[String]) -> Vec<Try> {
     } else if config.hidden().0.is_empty() {
         fixed.push("dropout".to_owned());
     }
-    Try::defaults(config.training.optimizer.default_learning_rate(), &fixed)
+    Try::defaults(config.optimizer().default_learning_rate(), &fixed)
 }
 
 fn reopen(path: &Path, arguments: &SearchArguments, given: &[String]) -> anyhow::Result<Search> {

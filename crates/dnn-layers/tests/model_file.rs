@@ -337,7 +337,9 @@ fn what_this_version_does_not_know_is_named() {
             .contains(&format!("head is of kind `cosine`, {newer}"))
     );
     let unknown = message_after(|it| it.preprocessing = Some(record("tiles", 4_u64)));
-    assert!(unknown.contains(&format!("preprocessing is of kind `tiles`, {newer} resize)")));
+    assert!(
+        unknown.contains(&format!("preprocessing is of kind `tiles`, {newer} resize, mirrored)"))
+    );
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use dnn_core::{CoreError, Element, PixelScaling, Purpose, RandomStream, Shape, kernel_path};
 use dnn_data::augment::Augmenter;
-use dnn_data::{DataError, ImageDataset, ImageShape};
+use dnn_data::{DataError, ImageDataset, ImageShape, ImageSize};
 use dnn_layers::{Head, ModelFile, Network, NetworkBuilder, Provenance};
 use dnn_store::Scalar;
-use dnn_train::{Augment, Clip, EarlyStopping, TrainError, Trainer};
+use dnn_train::{Augment, Clip, EarlyStopping, TrainError, Trainer, TrainingSize};
 
-use crate::config::{RunConfig, ScalingRule};
+use crate::config::{PictureSize, RunConfig, ScalingRule, SizeFrom, TrainingSizes};
 use crate::error::{Result, RunError};
 use crate::layers::Layout;
 use crate::loaded::Loaded;
@@ -47,8 +47,10 @@ impl<T: Element + Scalar> Experiment<T> {
         };
         let trainer = trainer::<T>(config)?;
         let validation = loaded.parts.validation.as_ref().map_or(0, ImageDataset::len);
-        let augment = augment(config, train.shape())?;
-        let trainer = Trainer { augment, clock: clock.of_steps(), ..trainer };
+        network.set_mirrored(config.data.evaluate_flip.unwrap_or(false));
+        let sizes = sizes(loaded);
+        let augment = augment(config, loaded, &sizes)?;
+        let trainer = Trainer { augment, sizes, clock: clock.of_steps(), ..trainer };
         trainer.check_memory(&network, train.len(), train.len().max(validation))?;
         let provenance = Provenance {
             software: SOFTWARE.to_owned(),
@@ -75,20 +77,20 @@ pub(crate) fn trainer<T: Element>(config: &RunConfig) -> Result<Trainer, TrainEr
         min_delta: training.min_delta,
     };
     let trainer = Trainer {
-        optimizer: training.optimizer,
+        optimizer: config.optimizer(),
         learning_rate: config.learning_rate(),
         schedule: config.schedule(),
         warm_up: training.warm_up,
         l2: training.l2,
         clip: norm.or(training.clip_value.map(Clip::Value)).unwrap_or_default(),
         class_weights: training.class_weights.clone(),
-        label_smoothing: training.label_smoothing,
+        label_smoothing: config.label_smoothing(),
         monitor: training.monitor,
         gram: training.gram,
         early_stopping: training.early_stopping.map(stopping),
         restore_best: training.restore_best,
         batch: config.batch(),
-        epochs: training.epochs,
+        epochs: config.epochs(),
         seed: training.seed,
         ..Trainer::default()
     };
@@ -96,17 +98,45 @@ pub(crate) fn trainer<T: Element>(config: &RunConfig) -> Result<Trainer, TrainEr
     Ok(trainer)
 }
 
-/// The changes of the training pictures that were asked for.
-fn augment(config: &RunConfig, shape: ImageShape) -> Result<Option<Augment>, DataError> {
-    let augmentation = &config.data.augment;
-    if augmentation.is_none() {
+/// The sizes of the training pictures, where they are not all that of the network.
+fn sizes(loaded: &Loaded) -> Vec<TrainingSize> {
+    let Some(sizes) = &loaded.sizes else { return Vec::new() };
+    let channels = loaded.parts.train.shape().channels;
+    let size = |&SizeFrom { size: PictureSize { width, height }, from }| TrainingSize {
+        shape: Shape::picture(height, width, channels),
+        from,
+    };
+    let own = TrainingSizes::always(sizes.evaluate);
+    if loaded.parts.kept.is_none() && sizes.train == own {
+        return Vec::new();
+    }
+    sizes.train.each().iter().map(size).collect()
+}
+
+/// The changes of the training pictures that were asked for, or that give them their sizes.
+pub(crate) fn augment(
+    config: &RunConfig,
+    loaded: &Loaded,
+    sizes: &[TrainingSize],
+) -> Result<Option<Augment>, DataError> {
+    let (augmentation, seed) = (config.augment(), config.training.seed);
+    if augmentation.is_none() && sizes.is_empty() {
         return Ok(None);
     }
-    let augmenter = Augmenter::new(augmentation, config.training.seed, shape)?;
-    let change = move |epoch, example, pixels: &[u8], out: &mut [u8]| {
-        augmenter.apply(epoch, example, pixels, out);
+    let kept = Augmenter::new(&augmentation, seed, loaded.parts.training().shape())?;
+    let augmenters = if sizes.is_empty() {
+        vec![kept]
+    } else {
+        let giving = |size: &TrainingSize| {
+            kept.clone().giving(ImageSize { width: size.shape.width, height: size.shape.height })
+        };
+        sizes.iter().map(giving).collect::<Result<_, _>>()?
     };
-    Ok(Some(Augment::new(change)))
+    let (sizes, epochs) = (sizes.to_vec(), config.epochs());
+    Ok(Some(Augment::new(move |epoch, example, pixels, out| {
+        let now = TrainingSize::of_epoch(&sizes, epoch, epochs);
+        augmenters[now].apply(epoch, example, pixels, out);
+    })))
 }
 
 /// The scaling that was asked for, with the statistics of the training part.

@@ -25,6 +25,7 @@ pub fn find_rate(
     observer: &mut dyn Observer,
     clock: &dyn Clock,
 ) -> Result<RateSweep> {
+    let config = &loaded.settle(config);
     match config.network.precision {
         Precision::F32 => find::<f32>(config, loaded, observer, clock),
         Precision::F64 => find::<f64>(config, loaded, observer, clock),
@@ -38,7 +39,7 @@ fn find<T: Element + Scalar>(
     clock: &dyn Clock,
 ) -> Result<RateSweep> {
     let experiment = Experiment::<T>::new(config, loaded, observer, clock)?;
-    let train = &loaded.parts.train;
+    let train = loaded.parts.training();
     let targets = TargetScales::of(train).and_then(|scales| scales.standardized(train));
     let training = parts::examples(&experiment.network, train, targets.as_ref());
     Ok(find_learning_rate(&experiment.trainer, &experiment.network, &training, STEPS)?)

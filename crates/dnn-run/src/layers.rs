@@ -34,7 +34,7 @@ impl Layout {
         let layout = Self { layers: Vec::new(), written_at: Vec::new(), line: line.clone(), input };
         let mut making = Making { config, layout, shape: input, now: None, met: 0 };
         match &line {
-            None => making.hidden(&config.hidden().0)?,
+            None | Some(NetworkLine::Auto) => making.hidden(&config.hidden().0)?,
             Some(NetworkLine::Dense(widths)) => making.hidden(widths)?,
             Some(NetworkLine::Conv(widths)) => making.convolutions(widths)?,
             Some(NetworkLine::Resnet(widths)) => making.stages(widths)?,
@@ -122,7 +122,7 @@ impl Making<'_> {
             self.pooled_conv(units)?;
             let before = self.layout.layers.len();
             self.conv(Conv2d::same(units, 3), true)?;
-            let bias = !self.config.network.batch_norm;
+            let bias = !self.config.batch_norm();
             self.push(Conv2d { bias, ..Conv2d::same(units, 3) })?;
             self.batch_norm()?;
             self.connect(before)?;
@@ -187,7 +187,7 @@ impl Making<'_> {
 
     /// A convolution, and what comes after it by itself; batch normalisation has a bias of its own.
     fn conv(&mut self, conv: Conv2d, is_completed: bool) -> Result<()> {
-        let bias = conv.bias && !(is_completed && self.config.network.batch_norm);
+        let bias = conv.bias && !(is_completed && self.config.batch_norm());
         self.push(Conv2d { bias, ..conv })?;
         if is_completed { self.complete() } else { Ok(()) }
     }
@@ -199,7 +199,7 @@ impl Making<'_> {
     }
 
     fn batch_norm(&mut self) -> Result<()> {
-        if self.config.network.batch_norm { self.push(BatchNorm::default()) } else { Ok(()) }
+        if self.config.batch_norm() { self.push(BatchNorm::default()) } else { Ok(()) }
     }
 
     fn activation(&mut self, activation: Activation) -> Result<()> {

@@ -37,7 +37,7 @@
 //! config.data.path = Some(photos.clone());
 //! config.data.files.no_cache = true;
 //! config.network.hidden = Some("16".parse()?);
-//! config.training.epochs = 20;
+//! config.training.epochs = Some(20);
 //! let report = train(&config, Some(&run), &mut Silent, &SystemClock::start())?;
 //! assert_eq!(report.end.epochs, 20);
 //!
@@ -48,6 +48,7 @@
 //! ```
 
 mod advice;
+mod budget;
 mod checkpoints;
 mod classifier;
 mod config;
@@ -66,6 +67,7 @@ mod parts;
 mod planned;
 mod preprocessing;
 mod provenance;
+mod recipe;
 mod record;
 mod recorder;
 mod regression;
@@ -88,7 +90,8 @@ pub mod words;
 pub use classifier::{Classifier, Prediction};
 pub use config::{
     BadFilePolicy, DataConfig, FilesConfig, KeepingConfig, LineLayer, NetworkConfig, NetworkLine,
-    PictureSize, RunConfig, ScalingRule, Settings, TimeLimit, TrainingConfig, Widths,
+    PictureSize, RunConfig, ScalingRule, Settings, SizeFrom, TimeLimit, TrainingConfig,
+    TrainingSizes, Widths,
 };
 pub use error::{Result, RunError};
 pub use evaluate::{EvaluatedPart, EvaluationData, EvaluationReport};

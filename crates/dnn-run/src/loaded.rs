@@ -1,16 +1,18 @@
 //! The data of a run, loaded and divided.
 
+use std::fmt;
 use std::path::Path;
 
 use dnn_data::picture::Preprocessing;
-use dnn_data::{Dataset, ImageShape, LoadReport};
+use dnn_data::{Dataset, ImageDataset, ImageShape, LoadOptions, LoadReport};
 use dnn_train::{ClassWeights, Monitor};
 
-use crate::config::{PictureSize, RunConfig};
+use crate::config::{PictureSize, RunConfig, SizeFrom, TrainingSizes};
 use crate::error::{Result, RunError};
 use crate::model::{self, with_network};
-use crate::observer::Observer;
+use crate::observer::{Observer, Silent};
 use crate::parts::{self, Parts, SplitPlan};
+use crate::recipe::{self, Width};
 use crate::source::{self, Source};
 use crate::words::counted;
 
@@ -31,8 +33,10 @@ pub struct Loaded {
     /// Whether it has a validation part of its own.
     pub has_validation: bool,
     pub(crate) parts: Parts,
-    /// How picture files came to their shape, where there are any.
+    /// How picture files came to the network's shape, where there are any.
     pub(crate) preprocessing: Option<Preprocessing>,
+    /// The sizes of these, where there are any.
+    pub(crate) sizes: Option<Sizes>,
     split: SplitPlan,
 }
 
@@ -43,33 +47,44 @@ impl Loaded {
     /// [`RunError::Load`] for data that cannot be read, [`RunError::Data`] and [`RunError::Usage`] for such that
     /// does not go with the settings.
     pub fn load(config: &RunConfig, observer: &mut dyn Observer) -> Result<Self> {
-        let chosen = choose_size(config, observer)?;
-        let PictureSize { width, height } = chosen.size;
-        let shape = ImageShape { height, width, channels: 3 };
-        let preprocessing =
-            Preprocessing { shape, fit: config.data.resize, filter: config.data.filter };
-        let options = source::options(&config.data.files, preprocessing);
-        let source = Source::load(config.data.path.as_deref(), &options, observer)?;
-        let Source { data, report } = source;
+        let ChosenSizes { sizes, reason } = choose_sizes(config, observer)?;
+        let preprocessing = |PictureSize { width, height }| {
+            let shape = ImageShape { height, width, channels: 3 };
+            Preprocessing { shape, fit: config.data.resize, filter: config.data.filter }
+        };
+        let path = config.data.path.as_deref();
+        let options = |size| source::options(&config.data.files, preprocessing(size));
+        let Source { data, report } = Source::load(path, &options(sizes.evaluate), observer)?;
         if data.train.targets().is_some() {
             refuse_settings_for_classes(config)?;
         }
-        if let (Some(reason), true) = (chosen.reason, report.is_some()) {
-            observer.note(&format!(
-                "note: pictures get {}, {reason}; --size gives another",
-                chosen.size
-            ));
+        if let (Some(reason), true) = (reason, report.is_some()) {
+            observer.note(&format!("note: pictures get {sizes}, {reason}; --size gives another"));
         }
         let (sha256, name) = (parts::fingerprint(&data), data.name.clone());
         let (has_test, has_validation) = (data.test.is_some(), data.validation.is_some());
         let split = split_plan(config, &data);
-        let parts = divide(data, split, observer)?;
+        let mut parts = divide(data, split, observer)?;
+        if report.is_some() && sizes.keep != sizes.evaluate {
+            parts.kept = Some(load_kept(path, &options(sizes.keep), split, &parts)?);
+        }
         if config.training.calibrate && parts.validation.is_none() {
             let message = "--calibrate needs a validation part; give it a share with --validation";
             return Err(RunError::Usage(message.to_owned()));
         }
-        let preprocessing = report.is_some().then_some(preprocessing);
-        Ok(Self { name, sha256, report, has_test, has_validation, parts, preprocessing, split })
+        let preprocessing = report.is_some().then(|| preprocessing(sizes.evaluate));
+        let sizes = report.is_some().then_some(sizes);
+        Ok(Self {
+            name,
+            sha256,
+            report,
+            has_test,
+            has_validation,
+            parts,
+            preprocessing,
+            sizes,
+            split,
+        })
     }
 
     /// Whether it was made of picture files.
@@ -87,42 +102,127 @@ impl Loaded {
         self.parts.train.class_names()
     }
 
-    /// The configuration with values for all that this data leaves no choice of: what a run on it records.
+    /// The configuration with values for all that nobody gave, as they go with this data: what a run on it records.
     pub(crate) fn settle(&self, config: &RunConfig) -> RunConfig {
-        let mut config = config.resolved();
+        self.settle_at(config, recipe::MIDDLE)
+    }
+
+    /// Whether the network is chosen by the pictures, and may be of several widths.
+    pub(crate) fn chooses_width(&self, config: &RunConfig) -> bool {
+        let (train, has_classes) = (self.parts.training(), self.parts.train.targets().is_none());
+        recipe::is_convolutional(config, train.shape(), has_classes)
+    }
+
+    /// The same with a network of this width, where the pictures choose.
+    pub(crate) fn settle_at(&self, config: &RunConfig, width: Width) -> RunConfig {
+        let train = self.parts.training();
+        let config = if self.chooses_width(config) {
+            recipe::convolutional(config, train.shape(), train.len(), width)
+        } else {
+            config.clone()
+        };
+        let mut config = config.with_dense_defaults();
         config.data.split = self.split.split;
         config.data.validation = self.split.validation;
-        config.data.size = self.preprocessing.map(|preprocessing| {
-            let shape = preprocessing.shape;
-            PictureSize { width: shape.width, height: shape.height }
-        });
+        let sizes = self.sizes.as_ref();
+        config.data.size = sizes.map(|sizes| sizes.train.clone());
+        config.data.keep_size = sizes.map(|sizes| sizes.keep);
+        config.data.evaluate_size = sizes.map(|sizes| sizes.evaluate);
         config
     }
 }
 
-/// The size of pictures and, where it was not asked for, why this one.
-struct ChosenSize {
-    size: PictureSize,
+/// The sizes of pictures.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Sizes {
+    /// Those that are trained on.
+    pub(crate) train: TrainingSizes,
+    /// That of the training pictures of which these are made.
+    pub(crate) keep: PictureSize,
+    /// That of the network.
+    pub(crate) evaluate: PictureSize,
+}
+
+impl Sizes {
+    /// The same for everything.
+    pub(crate) fn all(size: PictureSize) -> Self {
+        Self { train: TrainingSizes::always(size), keep: size, evaluate: size }
+    }
+}
+
+impl fmt::Display for Sizes {
+    /// As in `48x48 in training, from 0.5 of the epochs on 64x64, made of 96x96, and 80x80 in prediction`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { train, keep, evaluate } = self;
+        if *self == Self::all(*evaluate) {
+            return write!(f, "{evaluate}");
+        }
+        for (index, SizeFrom { size, from }) in train.each().iter().enumerate() {
+            match index {
+                0 => write!(f, "{size} in training")?,
+                _ => write!(f, ", from {from} of the epochs on {size}")?,
+            }
+        }
+        write!(f, ", made of {keep}, and {evaluate} in prediction")
+    }
+}
+
+/// The sizes and, where none was asked for, why these.
+struct ChosenSizes {
+    sizes: Sizes,
     reason: Option<&'static str>,
 }
 
-fn choose_size(config: &RunConfig, observer: &mut dyn Observer) -> Result<ChosenSize> {
-    let because = |size, reason| Ok(ChosenSize { size, reason: Some(reason) });
-    if let Some(size) = config.data.size {
-        return Ok(ChosenSize { size, reason: None });
-    }
+fn choose_sizes(config: &RunConfig, observer: &mut dyn Observer) -> Result<ChosenSizes> {
+    let data = &config.data;
+    let (default, reason) = match &data.size {
+        Some(train) => (recipe::sizes_around(config, train.clone()), None),
+        None => default_sizes(config, observer)?,
+    };
+    let Sizes { train, keep, evaluate } = default;
+    let evaluate = data.evaluate_size.unwrap_or(evaluate);
+    let keep = data.keep_size.unwrap_or_else(|| keep.larger(evaluate));
+    Ok(ChosenSizes { sizes: Sizes { train, keep, evaluate }, reason })
+}
+
+fn default_sizes(
+    config: &RunConfig,
+    observer: &mut dyn Observer,
+) -> Result<(Sizes, Option<&'static str>)> {
     if let Some(path) = &config.network.from {
         let model = model::load(path, observer)?;
         let input = with_network!(&model.network, network => network.input());
         let size = PictureSize { width: input.width, height: input.height };
-        return because(size, "as the model to start from has them");
+        return Ok((Sizes::all(size), Some("as the model to start from has them")));
     }
     // What is wrong with the folder is said by its loading.
     let own = |path: &Path| dnn_data::own_size(path, DEFAULT_SIDE).ok().flatten();
     if let Some(dnn_data::ImageSize { width, height }) = config.data.path.as_deref().and_then(own) {
-        return because(PictureSize { width, height }, "which is their own size");
+        return Ok((Sizes::all(PictureSize { width, height }), Some("which is their own size")));
     }
-    because(PictureSize::square(DEFAULT_SIDE), "since they have no common size up to that")
+    let reason = "since they have no common size up to 64x64";
+    Ok((recipe::sizes(config, PictureSize::square(DEFAULT_SIDE)), Some(reason)))
+}
+
+/// The training pictures in another size; their division is the same, since it goes by classes.
+fn load_kept(
+    path: Option<&Path>,
+    options: &LoadOptions,
+    split: SplitPlan,
+    parts: &Parts,
+) -> Result<ImageDataset> {
+    let Source { data, .. } = Source::load(path, options, &mut Silent)?;
+    let kept = Parts::divide(data, split)?.train;
+    let names = |part: &ImageDataset| {
+        let files = part.files().unwrap_or_default();
+        files.iter().map(|file| (file.path.clone(), file.sha256_hex())).collect::<Vec<_>>()
+    };
+    if names(&kept) != names(&parts.train) {
+        let message = "the pictures changed while they were read; expected the same files twice: start again when \
+                       nobody writes to the folder";
+        return Err(RunError::Data(message.to_owned()));
+    }
+    Ok(kept)
 }
 
 /// How `data` is divided; parts of its own are used as they are.
@@ -169,7 +269,7 @@ fn refuse_settings_for_classes(config: &RunConfig) -> Result<()> {
     let flags = [
         ("--calibrate", training.calibrate),
         ("--class-weights", training.class_weights != ClassWeights::Equal),
-        ("--label-smoothing", training.label_smoothing > 0.0),
+        ("--label-smoothing", config.label_smoothing() > 0.0),
         ("--monitor with an accuracy", monitors_accuracy),
     ];
     match flags.into_iter().find(|&(_, given)| given) {

@@ -45,6 +45,8 @@ pub(crate) struct Parts {
     pub(crate) validation: Option<ImageDataset>,
     /// What nothing is chosen by.
     pub(crate) test: Option<ImageDataset>,
+    /// The training pictures in another size, of which those are made that are trained on.
+    pub(crate) kept: Option<ImageDataset>,
 }
 
 impl Parts {
@@ -60,7 +62,12 @@ impl Parts {
                 .context(|| format!("for the validation part (--validation {validation})"))?;
         }
         let Dataset { train, validation, test, .. } = data;
-        Ok(Self { train, validation, test })
+        Ok(Self { train, validation, test, kept: None })
+    }
+
+    /// The training pictures as they are kept.
+    pub(crate) fn training(&self) -> &ImageDataset {
+        self.kept.as_ref().unwrap_or(&self.train)
     }
 
     /// Which file is in which part, as tab-separated values; `None` for pictures without files.

@@ -5,7 +5,7 @@
 use dnn_data::picture::Preprocessing;
 use dnn_layers::Provenance;
 
-use crate::config::{PictureSize, RunConfig, Settings};
+use crate::config::{PictureSize, RunConfig, Settings, TrainingSizes};
 use crate::error::{Result, RunError};
 use crate::parts::SplitPlan;
 
@@ -14,6 +14,10 @@ const OF_THE_RESULT: [&str; 3] = ["ended_by", "epochs_run", "best_epoch"];
 
 /// How the pictures came to the shape of the network's input.
 const PREPROCESSING: &str = "preprocessing";
+
+/// The sizes of pictures in training, and the one that they are kept in.
+const SIZE: &str = "size";
+const KEEP_SIZE: &str = "keep_size";
 
 /// SHA-256 of the model that training started from.
 const FROM: &str = "from";
@@ -27,6 +31,15 @@ pub(crate) fn settings(
     let mut settings = config.settings_of_model();
     if let Some(preprocessing) = preprocessing {
         settings.insert(PREPROCESSING.to_owned(), preprocessing.to_string());
+        // Those that are not the network's own.
+        let own = own_size(preprocessing);
+        let data = &config.data;
+        let size = data.size.as_ref().filter(|size| **size != TrainingSizes::always(own));
+        let keep = data.keep_size.filter(|&size| size != own);
+        let others =
+            [(SIZE, size.map(ToString::to_string)), (KEEP_SIZE, keep.map(|size| size.to_string()))];
+        let others = others.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?)));
+        settings.extend(others);
     }
     if let Some(sha256) = from_sha256 {
         settings.insert(FROM.to_owned(), sha256.to_owned());
@@ -51,12 +64,19 @@ pub(crate) fn from_records(records: &Settings, seed: u64) -> Result<RunConfig> {
     let mut config = RunConfig::from_settings(&settings)?;
     if let Some(text) = preprocessing {
         let preprocessing: Preprocessing = text.parse()?;
-        let shape = preprocessing.shape;
-        config.data.size = Some(PictureSize { width: shape.width, height: shape.height });
+        let own = own_size(preprocessing);
+        config.data.size.get_or_insert(TrainingSizes::always(own));
+        config.data.keep_size.get_or_insert(own);
+        config.data.evaluate_size = Some(own);
         config.data.resize = preprocessing.fit;
         config.data.filter = preprocessing.filter;
     }
     Ok(config)
+}
+
+fn own_size(preprocessing: Preprocessing) -> PictureSize {
+    let shape = preprocessing.shape;
+    PictureSize { width: shape.width, height: shape.height }
 }
 
 /// SHA-256 of the model that training started from.

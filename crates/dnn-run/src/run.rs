@@ -6,6 +6,7 @@ use dnn_core::{Element, Precision, kernel_path};
 use dnn_store::Scalar;
 use dnn_train::Checkpoint;
 
+use crate::budget;
 use crate::config::{RunConfig, Settings, check_path};
 use crate::error::{Context as _, Result, RunError};
 use crate::experiment::{self, Experiment};
@@ -59,6 +60,7 @@ pub fn train_on(
     observer: &mut dyn Observer,
     clock: &dyn Clock,
 ) -> Result<Report> {
+    let config = &budget::settle(config, loaded, observer, clock)?;
     let run = Run { loaded, config, observer, clock };
     match config.network.precision {
         Precision::F32 => run.begin::<f32>(out),
@@ -99,6 +101,7 @@ impl Resumed {
         let mut config = self.record.config.clone();
         config.training.steps = None;
         config.training.time_limit = None;
+        config.training.time_budget = None;
         config
     }
 
@@ -111,7 +114,9 @@ impl Resumed {
         let relevant = |config: &RunConfig| {
             let mut settings = config.resolved().settings_of_model();
             let data = [
-                ("size", config.data.size.map(|size| size.to_string())),
+                ("size", config.data.size.as_ref().map(ToString::to_string)),
+                ("keep_size", config.data.keep_size.map(|size| size.to_string())),
+                ("evaluate_size", config.data.evaluate_size.map(|size| size.to_string())),
                 ("resize", Some(config.data.resize.to_string())),
                 ("filter", Some(config.data.filter.to_string())),
                 ("seed", Some(config.training.seed.to_string())),
@@ -170,7 +175,7 @@ impl Resumed {
         };
         let checkpoint =
             Checkpoint::<T>::load(&path).context(|| older_ones::<T>(&self.folder, &path))?;
-        let (done, wanted) = (checkpoint.epochs(), config.training.epochs);
+        let (done, wanted) = (checkpoint.epochs(), config.epochs());
         if wanted < done {
             return Err(RunError::Usage(format!(
                 "{run} has {} behind it; expected --epochs of at least that",

@@ -127,7 +127,7 @@ impl RunSummary {
         let record = RunRecord::read(path)?;
         let history = history_file::read_all(path)?;
         let epochs = history.last().map_or(0, |record| record.epoch);
-        let asked = record.config.training.epochs;
+        let asked = record.config.epochs();
         let report = Report::read(path)?;
         let state = match &report {
             Some(report) => {

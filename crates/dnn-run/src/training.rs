@@ -164,9 +164,9 @@ pub(crate) fn fit<T: Element + Scalar>(
     let scales = TargetScales::of(&parts.train);
     let targets =
         |part: &ImageDataset| scales.as_ref().and_then(|scales| scales.standardized::<T>(part));
-    let of_train = targets(&parts.train);
+    let of_train = targets(parts.training());
     let of_validation = parts.validation.as_ref().and_then(targets);
-    let training = parts::examples(network, &parts.train, of_train.as_ref());
+    let training = parts::examples(network, parts.training(), of_train.as_ref());
     let validation = parts
         .validation
         .as_ref()

@@ -8,7 +8,10 @@ fn other() -> RunConfig {
     let text = r#"
         [data]
         path = "photos"
-        size = "9x8"
+        size = "9x8,12@0.5"
+        keep_size = 20
+        evaluate_size = "16x15"
+        evaluate_flip = true
         resize = "pad"
         filter = "lanczos"
         scaling = "unit"
@@ -45,6 +48,7 @@ fn other() -> RunConfig {
         calibrate = true
         steps = 12
         time_limit = "1h30m"
+        time_budget = "2m"
         seed = "18446744073709551615"
 
         [keeping]
@@ -90,7 +94,12 @@ fn every_setting_comes_back_from_every_form() {
 
 #[test]
 fn what_a_model_keeps_is_what_its_numbers_follow_from() {
-    let kept = RunConfig::default().resolved().settings_of_model();
+    // What the pictures choose is not known yet.
+    let automatic = RunConfig::default().resolved();
+    assert_eq!(automatic.settings()["network"], "auto");
+    assert!(!automatic.settings().contains_key("epochs"));
+    let dense = RunConfig::from_toml("[network]\nhidden = [256, 128]").unwrap();
+    let kept = dense.resolved().settings_of_model();
     let names: Vec<&str> = kept.keys().map(String::as_str).collect();
     let expected = "activation batch dropout epochs hidden init learning_rate optimizer precision schedule split \
                     validation";

@@ -33,7 +33,7 @@ fn config(photos: &Path) -> RunConfig {
     config.data.files.no_cache = true;
     config.network.hidden = Some("5".parse().unwrap());
     config.training.batch = Some("4".parse().unwrap());
-    config.training.epochs = 6;
+    config.training.epochs = Some(6);
     config
 }
 
@@ -146,7 +146,7 @@ fn a_classifier_prepares_pictures_as_in_training_and_names_bad_ones() {
     config.data.size = Some("3x2".parse().unwrap());
     config.data.resize = "pad".parse().unwrap();
     config.data.filter = "nearest".parse().unwrap();
-    config.training.epochs = 60;
+    config.training.epochs = Some(60);
     let run = folder.path().join("run");
     train(&config, Some(&run), &mut Silent, &SystemClock::start()).unwrap();
     // A folder stands for its model, which knows how its pictures come to it without anything beside it.

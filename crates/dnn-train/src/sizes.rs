@@ -14,12 +14,19 @@ pub struct TrainingSize {
     pub from: f64,
 }
 
+impl TrainingSize {
+    /// Which of these sizes pictures have in an epoch, counted from 1, of so many; 0 where there is none.
+    pub fn of_epoch(sizes: &[Self], epoch: u64, epochs: u64) -> usize {
+        let over = epoch.saturating_sub(1) as f64 / epochs.max(1) as f64;
+        sizes.iter().rposition(|size| size.from <= over).unwrap_or(0)
+    }
+}
+
 impl Trainer {
     /// The shape of the training pictures in an epoch, counted from 1; that of the network if `None`.
     pub fn training_shape(&self, epoch: u64) -> Option<Shape> {
-        let over = (epoch.saturating_sub(1)) as f64 / self.epochs.max(1) as f64;
-        let begun = self.sizes.iter().rev().find(|size| size.from <= over);
-        begun.or(self.sizes.first()).map(|size| size.shape)
+        let now = TrainingSize::of_epoch(&self.sizes, epoch, self.epochs);
+        self.sizes.get(now).map(|size| size.shape)
     }
 
     /// Checks that the sizes follow one another, and the network can be one for each of them.

@@ -283,8 +283,8 @@ impl Trainer {
         self.restore_best || self.early_stopping.is_some()
     }
 
-    /// Examples per step.
-    pub(crate) fn batch_len(&self, examples: usize) -> usize {
+    /// Examples per step, of so many.
+    pub fn batch_len(&self, examples: usize) -> usize {
         match self.batch {
             Batch::Full => examples,
             Batch::Size(size) => size.get().min(examples),

@@ -40,6 +40,9 @@ type Flags = &'static [(&'static str, Needs)];
 /// Those of `dnn train`, which a search has too.
 const TRAIN: Flags = &[
     ("size", PictureFiles),
+    ("keep-size", PictureFiles),
+    ("evaluate-size", PictureFiles),
+    ("evaluate-flip", Nothing),
     ("resize", PictureFiles),
     ("filter", PictureFiles),
     ("bad-files", PictureFiles),
@@ -77,6 +80,7 @@ const TRAIN: Flags = &[
     ("calibrate", WholeRun),
     ("steps", WholeRun),
     ("time-limit", WholeRun),
+    ("time-budget", WholeRun),
     ("seed", Nothing),
     ("config", Nothing),
     ("print-config", Nothing),

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod automatic;
 mod effect;
 mod evaluate;
 mod made;

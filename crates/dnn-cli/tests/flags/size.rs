@@ -15,8 +15,8 @@ fn small_pictures_of_one_size_keep_it_and_others_get_64() {
         ("small", [32, 32], "pictures get 32x32, which is their own size; --size gives another"),
         ("oblong", [20, 12], "pictures get 20x12, which is their own size"),
         ("limit", [64, 64], "pictures get 64x64, which is their own size"),
-        ("large", [65, 65], "pictures get 64x64, since they have no common size up to that"),
-        ("wide", [65, 3], "pictures get 64x64, since they have no common size up to that"),
+        ("large", [65, 65], "pictures get 64x64, since they have no common size up to 64x64"),
+        ("wide", [65, 3], "pictures get 64x64, since they have no common size up to 64x64"),
     ] {
         class(&here.join(data).join("day"), sides, true, 8);
         class(&here.join(data).join("night"), sides, false, 8);

@@ -21,7 +21,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::network_line::is_completed;
 pub use self::network_line::{LineLayer, NetworkLine};
 pub use self::texts::Settings;
-pub use self::values::{BadFilePolicy, PictureSize, ScalingRule, TimeLimit, Widths};
+pub use self::values::{
+    BadFilePolicy, PictureSize, ScalingRule, SizeFrom, TimeLimit, TrainingSizes, Widths,
+};
 use self::values::{lossy_path, parse_count, parse_percent, parse_share, text};
 use crate::error::{Result, RunError};
 
@@ -70,11 +72,27 @@ pub struct DataConfig {
     #[serde(serialize_with = "lossy_path")]
     #[cfg_attr(feature = "clap", arg(value_name = "DATA"))]
     pub path: Option<PathBuf>,
-    /// Width and height that every picture file gets: `N` for both, or `WxH` [default: that of the model
-    /// given by --from; else the pictures' own where it is the same in all and at most 64; else 64]
+    /// Width and height that every picture file gets in training: `N` for both, or `WxH`; or several, each but the
+    /// first from a share of the epochs on, as in 48,64@0.5 [default: that of the model given by --from; else the
+    /// pictures' own where it is the same in all and at most 64; else 64]
     #[serde(with = "text::option")]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Data", value_name = "N|WxH"))]
-    pub size: Option<PictureSize>,
+    pub size: Option<TrainingSizes>,
+    /// The size that training pictures are kept in, from which `--augment` makes those of `--size` [default: the largest of
+    /// the others]
+    #[serde(with = "text::option")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Data", value_name = "N|WxH"))]
+    pub keep_size: Option<PictureSize>,
+    /// The size in which the network is measured and predicts; another one than in training needs a network
+    /// whose last pooling is global [default: the last of --size]
+    #[serde(with = "text::option")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Data", value_name = "N|WxH"))]
+    pub evaluate_size: Option<PictureSize>,
+    /// Answer by the mean of the logits of a picture and of its mirror, left for right; while training goes on,
+    /// the validation part is measured without [default: false, and true for coloured pictures where --network auto
+    /// chooses convolutions]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Data", value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, hide_possible_values = true))]
+    pub evaluate_flip: Option<bool>,
     /// How pictures of another shape come to it: stretch, pad or crop
     #[serde(with = "text")]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Data", value_name = "FIT"))]
@@ -89,10 +107,11 @@ pub struct DataConfig {
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Data", value_name = "RULE"))]
     pub scaling: ScalingRule,
     /// How training pictures are changed anew in every epoch, as in flip,shift=4,rotate=10; also
-    /// crop=SHARE, brightness=X, contrast=X, saturation=X and cutout=N; or none
-    #[serde(with = "text")]
+    /// crop=SHARE, ratio=X, alternating-flip, brightness=X, contrast=X, saturation=X and cutout=N; or none
+    /// [default: none, or what --network auto chooses]
+    #[serde(with = "text::option")]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Data", value_name = "CHANGES"))]
-    pub augment: Augmentation,
+    pub augment: Option<Augmentation>,
     /// Which files are used, and how they are read.
     #[cfg_attr(feature = "clap", command(flatten, next_help_heading = "Data"))]
     pub files: FilesConfig,
@@ -131,7 +150,8 @@ pub struct FilesConfig {
 #[serde(deny_unknown_fields, default)]
 #[cfg_attr(feature = "clap", derive(clap::Args))]
 pub struct NetworkConfig {
-    /// All layers in one line: `dense:256,128` (as `--hidden 256,128`), `conv:16,32,64` (a convolution and
+    /// All layers in one line: `auto` (chosen by the pictures, with all settings here that are not given; see the end of
+    /// `dnn train --help`), `dense:256,128` (as `--hidden 256,128`), `conv:16,32,64` (a convolution and
     /// pooling for each width, then a dense layer), `resnet:16,32` (a residual block behind each), or every layer spelled out, as in `conv 16, pool,
     /// conv 32 5x5, pool, flatten, dense 64`; see the end of `dnn train --help`
     #[serde(with = "text::option")]
@@ -140,7 +160,7 @@ pub struct NetworkConfig {
         arg(long, help_heading = "Network", value_name = "LINE", conflicts_with = "hidden")
     )]
     pub network: Option<NetworkLine>,
-    /// Widths of the hidden layers, or `none` [default: 256,128]
+    /// Widths of the hidden layers, or `none` [default: 256,128 where --network auto chooses no convolutions]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "WIDTHS"))]
     pub hidden: Option<Widths>,
     /// Activation after each hidden layer and convolution: identity, relu, relu6, leaky-relu or leaky-relu:SLOPE, elu
@@ -148,9 +168,10 @@ pub struct NetworkConfig {
     #[serde(with = "text")]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "NAME"))]
     pub activation: Activation,
-    /// Normalise what each hidden layer and convolution computes over the batch, before its activation
+    /// Normalise what each hidden layer and convolution computes over the batch, before its activation [default: false,
+    /// or what --network auto chooses]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, hide_possible_values = true))]
-    pub batch_norm: bool,
+    pub batch_norm: Option<bool>,
     /// Share of each hidden layer's numbers that training drops, anew in every step [default: 0.2, and 0 for
     /// lbfgs and lines with convolutions]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "RATE", value_parser = parse_share))]
@@ -178,10 +199,11 @@ pub struct NetworkConfig {
 pub struct TrainingConfig {
     /// How parameters follow their gradient: sgd, momentum, nesterov, rmsprop, adagrad, adam, adamw, muon (for the
     /// weights of convolutions, and adamw for all else) or (for full batches) lbfgs, perhaps with settings of its own:
-    /// `momentum:beta=0.95`, `adam:beta1=0.8,epsilon=1e-7`, `adamw:weight_decay=0.1`, `muon:adam_ratio=0.2`
-    #[serde(with = "text")]
+    /// `momentum:beta=0.95`, `adam:beta1=0.8,epsilon=1e-7`, `adamw:weight_decay=0.1`, `muon:adam_ratio=0.2` [default:
+    /// adam, or what --network auto chooses]
+    #[serde(with = "text::option")]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "NAME"))]
-    pub optimizer: Optimizer,
+    pub optimizer: Option<Optimizer>,
     /// Size of a step [default: 0.1 for sgd, 0.01 for momentum, nesterov and adagrad, 0.02 for muon, 1 for lbfgs,
     /// 0.001 for the others]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "RATE"))]
@@ -214,12 +236,12 @@ pub struct TrainingConfig {
     #[serde(with = "text")]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "WEIGHTS"))]
     pub class_weights: ClassWeights,
-    /// Share of each class target that goes to all classes alike
+    /// Share of each class target that goes to all classes alike [default: 0, or what --network auto chooses]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "SHARE", value_parser = parse_share))]
-    pub label_smoothing: f64,
-    /// Passes over the training examples
+    pub label_smoothing: Option<f64>,
+    /// Passes over the training examples [default: 30, or what --network auto chooses]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "N", value_parser = parse_count))]
-    pub epochs: u64,
+    pub epochs: Option<u64>,
     /// Examples per step, or `full` for all of them [default: 32, and full for lbfgs]
     #[serde(with = "text::option")]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "N|full"))]
@@ -257,6 +279,11 @@ pub struct TrainingConfig {
     #[serde(with = "text::option")]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Stopping", value_name = "TIME"))]
     pub time_limit: Option<TimeLimit>,
+    /// Choose the epochs, and with --network auto the network, so that training and the last measurement take about
+    /// this time here, by how fast the first steps are; the choice is recorded, and repeated without a clock
+    #[serde(with = "text::option")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Stopping", value_name = "TIME"))]
+    pub time_budget: Option<TimeLimit>,
     /// Seed of first weights, shuffling, dropout, augmentation and validation part
     #[serde(with = "text")]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "N"))]
@@ -290,10 +317,13 @@ impl Default for DataConfig {
         Self {
             path: None,
             size: None,
+            keep_size: None,
+            evaluate_size: None,
+            evaluate_flip: None,
             resize: Fit::default(),
             filter: Filter::default(),
             scaling: ScalingRule::default(),
-            augment: Augmentation::default(),
+            augment: None,
             files: FilesConfig::default(),
             split: 0.2,
             validation: 0.1,
@@ -313,7 +343,7 @@ impl Default for NetworkConfig {
             network: None,
             hidden: None,
             activation: Activation::Relu,
-            batch_norm: false,
+            batch_norm: None,
             dropout: None,
             init: Initializer::HeNormal,
             precision: Precision::F32,
@@ -325,7 +355,7 @@ impl Default for NetworkConfig {
 impl Default for TrainingConfig {
     fn default() -> Self {
         Self {
-            optimizer: Optimizer::Adam(Adam::default()),
+            optimizer: None,
             learning_rate: None,
             schedule: None,
             l2: 0.0,
@@ -333,8 +363,8 @@ impl Default for TrainingConfig {
             clip_value: None,
             warm_up: 0,
             class_weights: ClassWeights::Equal,
-            label_smoothing: 0.0,
-            epochs: 30,
+            label_smoothing: None,
+            epochs: None,
             batch: None,
             gram: GramChoice::Auto,
             early_stopping: None,
@@ -344,6 +374,7 @@ impl Default for TrainingConfig {
             calibrate: false,
             steps: None,
             time_limit: None,
+            time_budget: None,
             seed: Trainer::default().seed,
         }
     }
@@ -361,13 +392,27 @@ impl Default for KeepingConfig {
     }
 }
 
+/// The widths of hidden layers where nobody says.
+const DENSE: [usize; 2] = [256, 128];
+
 /// The settings of the network that a model to start from brings with it.
 const OF_THE_NETWORK: [&str; 7] =
     ["network", "hidden", "activation", "init", "batch_norm", "dropout", "scaling"];
 
 /// The settings of the data that say where and how it lies there, or that the preprocessing says.
-const NOT_OF_THE_MODEL: [&str; 9] =
-    ["path", "size", "resize", "filter", "bad_files", "max_bad", "lenient", "no_cache", "from"];
+const NOT_OF_THE_MODEL: [&str; 11] = [
+    "path",
+    "size",
+    "keep_size",
+    "evaluate_size",
+    "resize",
+    "filter",
+    "bad_files",
+    "max_bad",
+    "lenient",
+    "no_cache",
+    "from",
+];
 
 /// Texts of values that ask for nothing. Where such a one is the default, a model says nothing of it; so these
 /// defaults stay.
@@ -403,7 +448,9 @@ impl RunConfig {
         let mut settings = texts::of(&self.data);
         settings.extend(texts::of(&self.network));
         settings.extend(texts::of(&self.training));
-        let defaults = Self::default().settings();
+        let mut defaults = Self::default();
+        defaults.network.hidden = Some(Widths(DENSE.to_vec()));
+        let defaults = defaults.resolved().settings();
         settings.retain(|name, text| {
             let is_off = OFF.contains(&text.as_str()) && defaults.get(name) == Some(text);
             let from_model = self.network.from.is_some() && OF_THE_NETWORK.contains(&name.as_str());
@@ -416,9 +463,27 @@ impl RunConfig {
     /// With values for the settings whose defaults follow from others.
     pub fn resolved(&self) -> Self {
         let mut config = self.clone();
-        if config.network.network.is_none() {
+        if self.is_automatic() {
+            // The rest follows from the pictures.
+            config.network.network = Some(NetworkLine::Auto);
+            return config;
+        }
+        config.with_dense_defaults()
+    }
+
+    /// With values for all settings that have a default, where nothing is chosen by the pictures.
+    pub(crate) fn with_dense_defaults(&self) -> Self {
+        let mut config = self.clone();
+        if let None | Some(NetworkLine::Auto) = config.network.network {
+            config.network.network = None;
             config.network.hidden = Some(self.hidden());
         }
+        config.network.batch_norm = Some(self.batch_norm());
+        config.data.augment = Some(self.augment());
+        config.data.evaluate_flip = Some(self.data.evaluate_flip.unwrap_or(false));
+        config.training.optimizer = Some(self.optimizer());
+        config.training.label_smoothing = Some(self.label_smoothing());
+        config.training.epochs = Some(self.epochs());
         config.network.dropout = Some(self.dropout());
         config.training.learning_rate = Some(self.learning_rate());
         config.training.schedule = Some(self.schedule());
@@ -428,8 +493,42 @@ impl RunConfig {
 
     /// The size of a step that was asked for, else the optimiser's default.
     pub fn learning_rate(&self) -> f64 {
-        let training = &self.training;
-        training.learning_rate.unwrap_or_else(|| training.optimizer.default_learning_rate())
+        self.training.learning_rate.unwrap_or_else(|| self.optimizer().default_learning_rate())
+    }
+
+    /// Whether the layers, and how they are trained, are chosen by the pictures.
+    pub fn is_automatic(&self) -> bool {
+        let Self { network, training, .. } = self;
+        let names_layers = network.hidden.is_some() || network.from.is_some();
+        let is_full = training.batch == Some(Batch::Full) || training.gram == GramChoice::Always;
+        matches!(network.network, None | Some(NetworkLine::Auto))
+            && !(names_layers || is_full || self.is_lbfgs())
+            && network.precision == Precision::F32
+    }
+
+    /// The optimiser that was asked for, else the default.
+    pub fn optimizer(&self) -> Optimizer {
+        self.training.optimizer.unwrap_or(Optimizer::Adam(Adam::default()))
+    }
+
+    /// The passes over the training examples that were asked for, else the default number.
+    pub fn epochs(&self) -> u64 {
+        self.training.epochs.unwrap_or(30)
+    }
+
+    /// The share of label smoothing that was asked for, else none.
+    pub fn label_smoothing(&self) -> f64 {
+        self.training.label_smoothing.unwrap_or(0.0)
+    }
+
+    /// Whether batch normalisation was asked for.
+    pub fn batch_norm(&self) -> bool {
+        self.network.batch_norm.unwrap_or(false)
+    }
+
+    /// The changes of training pictures that were asked for, else none.
+    pub fn augment(&self) -> Augmentation {
+        self.data.augment.unwrap_or_default()
     }
 
     /// The schedule that was asked for, else the default.
@@ -443,13 +542,15 @@ impl RunConfig {
     /// The widths of the hidden layers that were asked for, else the default; none where a line of layers says what
     /// there is.
     pub fn hidden(&self) -> Widths {
-        let default = || if self.network.network.is_none() { vec![256, 128] } else { Vec::new() };
+        let by_widths = matches!(self.network.network, None | Some(NetworkLine::Auto));
+        let default = || if by_widths { DENSE.to_vec() } else { Vec::new() };
         self.network.hidden.clone().unwrap_or_else(|| Widths(default()))
     }
 
     /// The share of dropout that was asked for, else the default.
     pub fn dropout(&self) -> f64 {
-        let of_hidden = matches!(self.network.network, None | Some(NetworkLine::Dense(_)));
+        let line = &self.network.network;
+        let of_hidden = matches!(line, None | Some(NetworkLine::Auto | NetworkLine::Dense(_)));
         let default = if self.is_lbfgs() || !of_hidden { 0.0 } else { 0.2 };
         self.network.dropout.unwrap_or(default)
     }
@@ -462,7 +563,7 @@ impl RunConfig {
 
     // Each step of L-BFGS looks along a line, over which the cost has to stay the same function.
     fn is_lbfgs(&self) -> bool {
-        matches!(self.training.optimizer, Optimizer::Lbfgs(_))
+        matches!(self.training.optimizer, Some(Optimizer::Lbfgs(_)))
     }
 
     /// Checks what the types of the settings leave open, and that they go together.
@@ -473,13 +574,13 @@ impl RunConfig {
         let Self { data, network, training, .. } = self;
         let share = |value: f64| parse_share(&value.to_string());
         let percent = parse_percent(&data.files.max_bad.to_string());
-        let epochs = parse_count(&training.epochs.to_string()).map(|_| 0.0);
+        let epochs = parse_count(&self.epochs().to_string()).map(|_| 0.0);
         for (name, checked) in [
             ("split", share(data.split)),
             ("validation", share(data.validation)),
             ("max_bad", percent),
             ("dropout", share(network.dropout.unwrap_or(0.0))),
-            ("label_smoothing", share(training.label_smoothing)),
+            ("label_smoothing", share(self.label_smoothing())),
             ("epochs", epochs),
         ] {
             checked.map_err(|reason| RunError::Usage(format!("{name}: {reason}")))?;
@@ -508,7 +609,7 @@ impl NetworkConfig {
             return Ok(());
         };
         let usage = |message: &str| Err(RunError::Usage(message.to_owned()));
-        if self.hidden.is_some() {
+        if self.hidden.is_some() && *line != NetworkLine::Auto {
             return usage(
                 "network cannot be used with hidden: each says what all layers are; leave one of the two out",
             );

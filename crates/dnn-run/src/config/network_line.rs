@@ -1,8 +1,8 @@
 //! The layers of a network in one line: what `--network` takes.
 //!
-//! A line is one of three short forms, or all layers spelled out:
+//! A line is `auto`, one of three short forms, or all layers spelled out:
 //! ```text
-//! line     = short ":" width ("," width)*  |  layers
+//! line     = "auto"  |  short ":" width ("," width)*  |  layers
 //! short    = "dense" | "conv" | "resnet"
 //! layers   = layer ("," layer)*
 //! layer    = "conv" units option*      | "depthwise" option*     | "pool" option*
@@ -72,6 +72,8 @@ const LAYERS: &str = "conv, depthwise, pool, average-pool, global-max-pool, glob
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum NetworkLine {
+    /// `auto`: what the pictures ask for.
+    Auto,
     /// `dense:256,128`: hidden layers of these widths.
     Dense(Vec<usize>),
     /// `conv:16,32`: convolutions of these widths, each with pooling behind it, and a dense layer.
@@ -124,7 +126,7 @@ impl NetworkLine {
     /// themselves.
     pub fn completes_layers(&self) -> bool {
         match self {
-            Self::Dense(_) | Self::Conv(_) | Self::Resnet(_) => true,
+            Self::Auto | Self::Dense(_) | Self::Conv(_) | Self::Resnet(_) => true,
             Self::Layers(layers) => any_completed(layers),
         }
     }
@@ -154,6 +156,9 @@ impl FromStr for NetworkLine {
                 "expected a line of at most {MOST_BYTES} bytes, found {} bytes",
                 text.len()
             ));
+        }
+        if text.trim() == "auto" {
+            return Ok(Self::Auto);
         }
         let parser = Parser { words: Words::of(text), layers: 0, nested: 0 };
         parser.line().map_err(|error| error.drawn_on(text))

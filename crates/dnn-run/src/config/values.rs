@@ -50,6 +50,12 @@ impl PictureSize {
     pub fn square(side: usize) -> Self {
         Self { width: side, height: side }
     }
+
+    /// That of the two with more pixels.
+    pub(crate) fn larger(self, other: Self) -> Self {
+        let pixels = |size: Self| size.width.saturating_mul(size.height);
+        if pixels(other) > pixels(self) { other } else { self }
+    }
 }
 
 impl fmt::Display for PictureSize {
@@ -70,6 +76,81 @@ impl FromStr for PictureSize {
                 Err(format!("expected sides of 1 to 16384 pixels like 64 or 96x64, found `{text}`"))
             }
         }
+    }
+}
+
+/// The sizes of pictures in training, one after another: `64`, or `48,64@0.5` for a second one from half of the
+/// epochs on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainingSizes(Vec<SizeFrom>);
+
+/// A size of pictures from some epoch on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SizeFrom {
+    /// Width and height.
+    pub size: PictureSize,
+    /// The share of the epochs that is over when it begins; 0 for the first.
+    pub from: f64,
+}
+
+impl TrainingSizes {
+    /// At least one, each but the first later than the one before it.
+    pub(crate) fn new(sizes: Vec<SizeFrom>) -> Self {
+        Self(sizes)
+    }
+
+    /// The same size in all epochs.
+    pub fn always(size: PictureSize) -> Self {
+        Self(vec![SizeFrom { size, from: 0.0 }])
+    }
+
+    /// Each size, in their order; at least one.
+    pub fn each(&self) -> &[SizeFrom] {
+        &self.0
+    }
+
+    /// The last size.
+    pub fn last(&self) -> PictureSize {
+        self.0[self.0.len() - 1].size
+    }
+}
+
+impl fmt::Display for TrainingSizes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, SizeFrom { size, from }) in self.0.iter().enumerate() {
+            match index {
+                0 => write!(f, "{size}")?,
+                _ => write!(f, ",{size}@{from}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for TrainingSizes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut sizes: Vec<SizeFrom> = Vec::new();
+        for (index, part) in text.split(',').map(str::trim).enumerate() {
+            let (size, from) = part.split_once('@').unwrap_or((part, "0"));
+            let size = size.parse()?;
+            let least = sizes.last().map(|size| size.from);
+            let share: Option<f64> = from.parse().ok();
+            let fits = |share: &f64| match least {
+                None => *share == 0.0,
+                Some(least) => *share > least && *share < 1.0,
+            };
+            let Some(from) = share.filter(fits) else {
+                return Err(format!(
+                    "expected sizes like 64, or 48,64@0.5 with the share of the epochs at which each but the first \
+                     begins, rising and below 1; found `{part}` as size {}",
+                    index + 1
+                ));
+            };
+            sizes.push(SizeFrom { size, from });
+        }
+        Ok(Self(sizes))
     }
 }
 
@@ -319,6 +400,16 @@ mod tests {
         assert_eq!("96x64".parse(), Ok(PictureSize { width: 96, height: 64 }));
         for text in ["0", "9x", "16385", "3x4x5"] {
             assert!(text.parse::<PictureSize>().is_err(), "{text}");
+        }
+        let sizes: TrainingSizes = "48, 64x60@0.5,80@0.75".parse().unwrap();
+        assert_eq!(sizes.to_string(), "48x48,64x60@0.5,80x80@0.75");
+        assert_eq!(sizes.to_string().parse(), Ok(sizes.clone()));
+        assert_eq!(sizes.each()[1].from, 0.5);
+        assert_eq!((sizes.last(), sizes.each().len()), (PictureSize::square(80), 3));
+        assert_eq!("9".parse(), Ok(TrainingSizes::always(PictureSize::square(9))));
+        for text in ["", "48@0.5", "48,64", "48,64@1", "48,64@0.5,80@0.5", "48,64@half", "48,x@0.5"]
+        {
+            assert!(text.parse::<TrainingSizes>().is_err(), "{text}");
         }
     }
 }

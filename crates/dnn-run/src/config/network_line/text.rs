@@ -20,6 +20,7 @@ impl NetworkLine {
     pub(crate) fn written(&self) -> Written {
         let mut written = Written::default();
         match self {
+            Self::Auto => written.text += "auto",
             Self::Dense(widths) => written.short("dense:", widths),
             Self::Conv(widths) => written.short("conv:", widths),
             Self::Resnet(widths) => written.short("resnet:", widths),
