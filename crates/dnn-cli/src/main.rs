@@ -6,6 +6,7 @@
 mod args;
 mod cache;
 mod chart;
+mod curves;
 mod data;
 mod doctor;
 mod evaluate;

@@ -71,6 +71,10 @@ fn lay_out(
     mut config: RunConfig,
     given: &[String],
 ) -> anyhow::Result<Search> {
+    if arguments.train.plot.is_some() {
+        let message = "a search has a run for each trial; --plot goes with dnn train".to_owned();
+        return Err(RunError::Usage(message).into());
+    }
     if arguments.train.find_lr {
         let message = "a search trains whole models; --find-lr goes with dnn train".to_owned();
         return Err(RunError::Usage(message).into());

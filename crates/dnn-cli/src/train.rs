@@ -10,6 +10,7 @@ use dnn_run::{
 use serde_json::{Value, json};
 
 use crate::args::{TrainArguments, effect};
+use crate::curves;
 use crate::data;
 use crate::find_lr;
 use crate::output::{self, counted, note};
@@ -45,12 +46,19 @@ fn train(arguments: &TrainArguments, given: &[String]) -> anyhow::Result<ExitCod
     } else {
         RunFolder::check_free(out)?;
     }
+    if let Some(plot) = arguments.plot.as_deref().filter(|plot| plot.symlink_metadata().is_ok()) {
+        return Err(output::taken(plot).into());
+    }
     let threads = arguments.threads.start()?;
     let mut terminal = Terminal::new(arguments.quiet);
     let loaded = Loaded::load(&config, &mut terminal)?;
     effect::check_data(given, &config, &loaded)?;
     if arguments.find_lr {
         return find_lr::run(arguments, &config, &loaded, &mut terminal);
+    }
+    if let Some(plot) = &arguments.plot {
+        output::write_new([plot.clone()], curves::svg(&[]).as_bytes())?;
+        terminal.plot(plot);
     }
     // A signal from here on leaves a folder that can be resumed.
     terminal.watch()?;
@@ -72,13 +80,28 @@ fn resume(run: &Path, arguments: &TrainArguments, given: &[String]) -> anyhow::R
     resumed.check_same(&config)?;
     dnn_run::check(&config)?;
     effect::check_settings(given, &config, false)?;
+    if let Some(plot) = &arguments.plot {
+        check_curves(plot)?;
+    }
     let threads = arguments.threads.start()?;
     let mut terminal = Terminal::new(arguments.quiet);
     let loaded = Loaded::load(&config, &mut terminal)?;
     effect::check_data(given, &config, &loaded)?;
+    if let Some(plot) = &arguments.plot {
+        terminal.plot(plot);
+    }
     terminal.watch()?;
     let report = resumed.train_on(&loaded, &config, &mut terminal, &SystemClock::start());
     finish(report, arguments.json, &Ran { terminal, threads, left_out: loaded.left_out() })
+}
+
+/// A file that is there is replaced only if it has curves that were drawn here.
+fn check_curves(file: &Path) -> anyhow::Result<()> {
+    match file.symlink_metadata() {
+        Err(_) => Ok(()),
+        Ok(found) if found.is_file() && curves::are_in(file) => Ok(()),
+        Ok(_) => Err(output::taken(file).into()),
+    }
 }
 
 /// Writes the settings of a command, which `--config` takes.

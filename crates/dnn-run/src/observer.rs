@@ -19,6 +19,11 @@ pub trait Observer: Send {
         let _ = epochs;
     }
 
+    /// What the run has behind it when training begins; told only if that is something.
+    fn epochs_before(&mut self, records: &[EpochRecord]) {
+        let _ = records;
+    }
+
     /// An epoch is over.
     fn epoch(&mut self, record: &EpochRecord) {
         let _ = record;

@@ -9,7 +9,7 @@ use dnn_train::{Batch, Event, Snapshot, Trainer, Warning};
 use crate::checkpoints::{Checkpoints, Keep};
 use crate::config::RunConfig;
 use crate::error::{Result, RunError};
-use crate::history_file::HistoryFile;
+use crate::history_file::{self, HistoryFile};
 use crate::observer::{Clock, Observer};
 use crate::regression::TargetScales;
 use crate::run_folder::RunFolder;
@@ -100,6 +100,9 @@ impl<'a> Recorder<'a> {
             None
         };
         observer.training_begins(trainer.epochs);
+        if done.epochs > 0 {
+            observer.epochs_before(&history_file::read_all(folder.path())?);
+        }
         let now = clock.elapsed();
         Ok(Self {
             folder,

@@ -92,6 +92,7 @@ const TRAIN: Flags = &[
     ("keep-every", WholeRun),
     ("keep-best", WholeRun),
     ("tensorboard", WholeRun),
+    ("plot", WholeRun),
     ("find-lr", Nothing),
     ("quiet", Nothing),
     ("json", Nothing),

@@ -85,6 +85,10 @@ pub(crate) struct TrainArguments {
         conflicts_with_all = ["out", "from", "find_lr", "config", "print_config"]
     )]
     pub(crate) resume: Option<PathBuf>,
+    /// Draw cost and accuracy of each epoch into this file, as SVG, anew after each; with `--resume` the file may be
+    /// there already, with the curves of the run
+    #[arg(long, help_heading = RUN_FOLDER, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
     /// Train for a short time at rising learning rates, say which to choose, and leave no run folder; with
     /// `--out` also a drawing
     #[arg(long, help_heading = "Training")]

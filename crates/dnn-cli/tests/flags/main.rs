@@ -9,5 +9,6 @@ mod effect;
 mod evaluate;
 mod made;
 mod models;
+mod plot;
 mod predict;
 mod size;
