@@ -74,7 +74,7 @@ impl Architecture {
                 }));
             }
             kind.check().map_err(refuse)?;
-            let output = kind.output(input).map_err(refuse)?;
+            let mut output = kind.output(input).map_err(refuse)?;
             if let Some(around) = kind.goes_around() {
                 let begins = position.checked_sub(around).filter(|&begins| first <= Some(begins));
                 let begins = begins.filter(|_| first.is_some()).ok_or_else(|| {
@@ -84,7 +84,9 @@ impl Architecture {
                         found: around.to_string(),
                     })
                 })?;
-                if places[begins].input != input {
+                if kind.gives_again() {
+                    output = places[begins].input;
+                } else if places[begins].input != input {
                     return Err(refuse(CoreError::Invalid {
                         what: "what a connection goes around",
                         expected: "layers that give the shape that they are given",

@@ -68,6 +68,7 @@ impl Summary {
                 | Layer::AveragePool2d(AveragePool2d { window }) => window_text(window),
                 Layer::GlobalPool(it) => it.by.to_string(),
                 Layer::Residual(it) => format!("around {}", it.layers),
+                Layer::Branch(it) => format!("back {}", it.layers),
                 _ => String::new(),
             };
             let bytes = parameters * T::PRECISION.bytes();

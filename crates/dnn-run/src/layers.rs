@@ -2,8 +2,8 @@
 
 use dnn_core::Shape;
 use dnn_layers::{
-    Activation, AveragePool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalPool, Layer,
-    MaxPool2d, NetworkError, Padding, PoolBy, Residual, Window,
+    Activation, AveragePool2d, BatchNorm, Branch, Conv2d, Dense, Dropout, Flatten, GlobalPool,
+    Layer, MaxPool2d, NetworkError, Padding, PoolBy, Residual, Window,
 };
 
 use crate::config::{LineLayer, NetworkLine, RunConfig, is_completed};
@@ -17,6 +17,8 @@ const DENSE_AFTER_CONV: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Layout {
     pub(crate) layers: Vec<Layer>,
+    /// What comes to each of them.
+    shapes: Vec<Shape>,
     /// For each of them, which layer of the line it belongs to, by the order of its places.
     written_at: Vec<Option<usize>>,
     line: Option<NetworkLine>,
@@ -31,7 +33,13 @@ impl Layout {
     /// [`RunError::Usage`] with its place in the line.
     pub(crate) fn of(config: &RunConfig, input: Shape) -> Result<Self> {
         let line = config.network.network.clone();
-        let layout = Self { layers: Vec::new(), written_at: Vec::new(), line: line.clone(), input };
+        let layout = Self {
+            layers: Vec::new(),
+            shapes: Vec::new(),
+            written_at: Vec::new(),
+            line: line.clone(),
+            input,
+        };
         let mut making = Making { config, layout, shape: input, now: None, met: 0 };
         match &line {
             None | Some(NetworkLine::Auto) => making.hidden(&config.hidden().0)?,
@@ -41,6 +49,13 @@ impl Layout {
             Some(NetworkLine::Layers(layers)) => making.spelled_out(layers)?,
         }
         Ok(making.layout)
+    }
+
+    /// Leaves the first `count` layers.
+    fn forget_after(&mut self, count: usize) {
+        self.layers.truncate(count);
+        self.shapes.truncate(count);
+        self.written_at.truncate(count);
     }
 
     /// The error with the place in the line of the layer that it is about.
@@ -63,9 +78,7 @@ impl Layout {
         if !self.layers.iter().take(before + 1).any(computes) {
             return "begin with a layer that computes, such as `conv 16` or `dense 64`".to_owned();
         }
-        let comes = (self.layers.iter().take(before))
-            .try_fold(self.input, |shape, layer| layer.output(shape))
-            .unwrap_or(self.input);
+        let comes = self.shapes.get(before).copied().unwrap_or(self.input);
         format!(
             "pictures are {}, and {comes} comes to this layer: change it, or the layers before it, or give \
              larger pictures",
@@ -77,6 +90,18 @@ impl Layout {
 /// Whether a layer takes the inputs of the network and computes with them.
 fn computes(layer: &Layer) -> bool {
     matches!(layer, Layer::Conv2d(_) | Layer::Dense(_))
+}
+
+/// The convolution of 1 x 1 that brings pictures of one shape to another one, if they differ and there is one: its
+/// windows are as far apart as it takes.
+fn projection(from: Shape, to: Shape) -> Option<Conv2d> {
+    if from == to {
+        return None;
+    }
+    let stride = |from: usize, to: usize| (1..=from).find(|stride| (from - 1) / stride + 1 == to);
+    let stride = [stride(from.height, to.height)?, stride(from.width, to.width)?];
+    let window = Window { kernel: [1; 2], stride, padding: Padding::Valid };
+    Some(Conv2d { units: to.channels, window, groups: 1, bias: true })
 }
 
 /// Layers, one after another.
@@ -172,12 +197,31 @@ impl Making<'_> {
         Ok(())
     }
 
-    /// A residual block: what the layers of the line give is added to what they are given.
+    /// A residual block: what the layers of the line give is added to what they are given, or, where that has another
+    /// shape, to what a convolution of 1 x 1 makes of it.
     fn block(&mut self, inside: &[LineLayer]) -> Result<()> {
         let (of_line, before) = (self.now, self.layout.layers.len());
+        let (comes, met) = (self.shape, self.met);
+        self.spelled_out(inside)?;
+        let Some(projection) = projection(comes, self.shape) else {
+            self.now = of_line;
+            return self.connect(before);
+        };
+        // The shortcut comes first: the shape that it has to come to is known only now.
+        let is_norm = |layer: &Layer| matches!(layer, Layer::BatchNorm(_));
+        let is_normalized = self.layout.layers[before..].iter().any(is_norm);
+        self.layout.forget_after(before);
+        (self.shape, self.met, self.now) = (comes, met, of_line);
+        self.push(Conv2d { bias: !is_normalized, ..projection })?;
+        if is_normalized {
+            self.push(BatchNorm::default())?;
+        }
+        let branch = self.layout.layers.len();
+        self.push(Branch { layers: branch - before })?;
+        self.shape = comes;
         self.spelled_out(inside)?;
         self.now = of_line;
-        self.connect(before)
+        self.connect(branch)
     }
 
     /// Adds what comes to the layer after the first `before` ones to what the last one gives.
@@ -221,6 +265,7 @@ impl Making<'_> {
         let layer = layer.into();
         let (kind, output) = (layer.kind(), layer.output(self.shape));
         self.layout.layers.push(layer);
+        self.layout.shapes.push(self.shape);
         self.layout.written_at.push(self.now);
         let position = self.layout.layers.len();
         self.shape = output.map_err(|reason| {
@@ -248,6 +293,7 @@ mod tests {
             Layer::Activation(activation) => activation.to_string(),
             Layer::Dropout(_) => "drop".to_owned(),
             Layer::Residual(Residual { layers }) => format!("+{layers}"),
+            Layer::Branch(Branch { layers }) => format!("back{layers}"),
             other => other.kind().to_owned(),
         });
         Ok(told.collect::<Vec<_>>().join(" "))
@@ -277,6 +323,23 @@ mod tests {
             ("conv 4, depthwise no-bias, tanh", norm, "conv4/1! norm relu conv4/2! tanh"),
             ("conv 4, batch-norm, dense 3, identity", norm, "conv4/1 norm dense3"),
             ("conv 4, dropout 0.1, elu, flatten", "", "conv4/1 relu drop elu:1 flatten"),
+            // Another shape: a projection, without a norm and with one.
+            ("conv 4, residual(conv 8)", "", "conv4/1 relu conv8/1 back1 conv8/1 relu +3"),
+            (
+                "conv 4, residual(conv 8 stride 2, conv 8, identity), relu",
+                norm,
+                "conv4/1! norm relu conv8/1! norm back2 conv8/1! norm relu conv8/1 +5 relu",
+            ),
+            (
+                "conv 4, residual(pool, batch-norm)",
+                "",
+                "conv4/1 relu conv4/1! norm back2 max_pool norm +3",
+            ),
+            (
+                "conv 4, residual(residual(conv 8), relu), relu",
+                "",
+                "conv4/1 relu conv8/1 back1 conv8/1 back1 conv8/1 relu +3 relu +7 relu",
+            ),
             (
                 "conv 4, residual(residual(conv 4), relu), relu",
                 "",

@@ -44,7 +44,8 @@ Layers in one line (--network):
   global-max-pool, global-average-pool, global-pool    a number for each channel, or both
   flatten, dense 64, batch-norm, dropout 0.3
   relu, leaky-relu:0.1, identity and the other activations
-  residual(conv 16, conv 16, identity)    adds what comes to these layers to what they give, which has the same shape
+  residual(conv 16, conv 16, identity)    adds what comes to these layers to what they give; where that has another
+                       shape, by way of a convolution of 1x1
   After conv, depthwise and dense come by themselves, where --batch-norm asks for it, batch normalisation (the
   convolution then has no bias), and the activation of --activation; unless the next layer is an activation or
   batch-norm spelled out. The dense layer for the classes at the end is added by itself.

@@ -7,6 +7,7 @@
 mod activation;
 mod average_pool;
 mod batch_norm;
+mod branch;
 mod channels;
 mod conv;
 mod dense;
@@ -30,6 +31,7 @@ pub use self::activation::Activation;
 pub use self::average_pool::AveragePool2d;
 pub use self::batch_norm::BatchNorm;
 pub(crate) use self::batch_norm::as_scale_and_shift;
+pub use self::branch::Branch;
 pub use self::channels::{by_channel, by_channel_mut};
 pub use self::conv::Conv2d;
 pub(crate) use self::dense::linear_into;
@@ -72,15 +74,18 @@ pub enum Layer {
     GlobalPool(GlobalPool),
     /// Adds what some layers before it were given.
     Residual(Residual),
+    /// Gives again what some layers before it were given.
+    Branch(Branch),
 }
 
 impl Layer {
     /// One of every kind, in an order in which they can follow one another.
-    pub const KINDS: [Self; 11] = [
+    pub const KINDS: [Self; 12] = [
         Self::Conv2d(Conv2d::same(6, 3)),
         Self::BatchNorm(BatchNorm { momentum: 0.1, epsilon: 1e-5 }),
         Self::Activation(Activation::Tanh),
-        Self::Residual(Residual { layers: 2 }),
+        Self::Branch(Branch { layers: 2 }),
+        Self::Residual(Residual { layers: 1 }),
         Self::MaxPool2d(MaxPool2d { window: Window::square(2, 1, Padding::Same) }),
         Self::AveragePool2d(AveragePool2d { window: Window::square(3, 2, Padding::Same) }),
         Self::GlobalPool(GlobalPool { by: PoolBy::Both }),
@@ -104,6 +109,7 @@ impl Layer {
             Self::AveragePool2d(layer) => layer,
             Self::GlobalPool(layer) => layer,
             Self::Residual(layer) => layer,
+            Self::Branch(layer) => layer,
         }
     }
 
@@ -139,6 +145,17 @@ impl Layer {
     /// How many layers before it a connection to this layer goes around, if there is one.
     pub fn goes_around(&self) -> Option<usize> {
         self.forward::<f32>().goes_around()
+    }
+
+    /// Whether the layer gives what the first of the layers was given that it [goes around](Self::goes_around), and nothing
+    /// of what came to it.
+    pub fn gives_again(&self) -> bool {
+        self.forward::<f32>().gives_again()
+    }
+
+    /// The same layer, going around so many layers, if it goes around any.
+    pub(crate) fn going_around(&self, layers: usize) -> Self {
+        self.forward::<f32>().going_around(layers).unwrap_or_else(|| self.clone())
     }
 
     /// The share of its numbers that the layer sets to 0 in training, drawn anew in every step.
@@ -193,6 +210,16 @@ pub(crate) trait Forward<T: Element>: AsRecord {
     /// See [`Layer::goes_around`].
     fn goes_around(&self) -> Option<usize> {
         None
+    }
+
+    /// See [`Layer::going_around`].
+    fn going_around(&self, _layers: usize) -> Option<Layer> {
+        None
+    }
+
+    /// See [`Layer::gives_again`].
+    fn gives_again(&self) -> bool {
+        false
     }
 
     /// See [`Layer::is_for_training_alone`].
@@ -339,6 +366,7 @@ mod tests {
             Layer::AveragePool2d(_),
             Layer::GlobalPool(_),
             Layer::Residual(_),
+            Layer::Branch(_),
         );
     }
 }

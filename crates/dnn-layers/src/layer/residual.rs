@@ -39,6 +39,10 @@ impl<T: Element> Forward<T> for Residual {
         Some(self.layers)
     }
 
+    fn going_around(&self, layers: usize) -> Option<Layer> {
+        Some(Residual { layers }.into())
+    }
+
     fn forward(&self, step: Step<'_, '_, '_, T>) {
         let Step { input, skipped: Some(skipped), output, .. } = step else {
             unreachable!("checked when the network was made")

@@ -5,7 +5,7 @@ use ndarray::{Array1, Axis};
 
 use crate::architecture::Architecture;
 use crate::layer::as_scale_and_shift;
-use crate::{Head, Initial, Layer, Network, NetworkError, ParameterSpec, Residual, Tensor};
+use crate::{Head, Initial, Layer, Network, NetworkError, ParameterSpec, Tensor};
 
 /// What becomes of an output: `scale * output + shift`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -150,13 +150,9 @@ impl<T: Element> Network<T> {
                     }
                 }
                 _ if layer.is_for_training_alone() && begins.is_empty() => {}
-                (Layer::Residual(residual), ..) => {
-                    let around = layers.len() - left_before[l - residual.layers];
-                    layers.push(Residual { layers: around }.into());
-                    arrays.push(Vec::new());
-                }
                 _ => {
-                    layers.push(layer.clone());
+                    let around = layer.goes_around().map_or(0, |around| l - around);
+                    layers.push(layer.going_around(layers.len() - left_before[around]));
                     arrays.push(self.layer_tensors(l).to_vec());
                 }
             }

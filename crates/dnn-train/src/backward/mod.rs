@@ -6,6 +6,7 @@
 mod activation;
 mod average_pool;
 mod batch_norm;
+mod branch;
 mod conv;
 mod convolution_steps;
 mod dense;
@@ -48,6 +49,7 @@ pub(crate) fn backward<T: Element>(layer: &Layer) -> &dyn Backward<T> {
         Layer::AveragePool2d(layer) => layer,
         Layer::GlobalPool(layer) => layer,
         Layer::Residual(layer) => layer,
+        Layer::Branch(layer) => layer,
     }
 }
 

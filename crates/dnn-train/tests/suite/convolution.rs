@@ -7,7 +7,7 @@ use crate::fits::{build, bytes, fit, full, labels, normal, size};
 use crate::support::assert_close;
 use dnn_core::{Element, Features, Shape};
 use dnn_layers::{
-    Activation, AveragePool2d, BatchNorm, Conv2d, ConvSettings, Dense, Dropout, Flatten,
+    Activation, AveragePool2d, BatchNorm, Branch, Conv2d, ConvSettings, Dense, Dropout, Flatten,
     GlobalPool, Layer, MaxPool2d, Network, NetworkBuilder, Padding, PoolBy, PoolMode, PoolSettings,
     Predictor, Residual, Window, conv_forward, pool_forward,
 };
@@ -39,6 +39,21 @@ pub(crate) fn residual_layers() -> Vec<Layer> {
     layers.push(Conv2d { groups: 2, ..Conv2d::same(8, 2) }.into());
     layers.push(BatchNorm::default().into());
     layers.push(AveragePool2d { window: Window::square(2, 1, Padding::Valid) }.into());
+    layers.push(GlobalPool { by: PoolBy::Both }.into());
+    layers
+}
+
+/// A residual block with a projection: the shortcut has layers of its own.
+pub(crate) fn projected_layers() -> Vec<Layer> {
+    let halving = Window::square(1, 2, Padding::Valid);
+    let mut layers = conv(4, 1, Activation::Tanh).to_vec();
+    layers.push(Conv2d { units: 6, window: halving, groups: 1, bias: false }.into());
+    layers.push(BatchNorm::default().into());
+    layers.push(Branch { layers: 2 }.into());
+    layers.extend(conv(6, 2, Activation::Tanh));
+    layers.push(Conv2d::same(6, 3).into());
+    layers.push(Residual { layers: 5 }.into());
+    layers.push(Activation::Tanh.into());
     layers.push(GlobalPool { by: PoolBy::Both }.into());
     layers
 }
@@ -160,16 +175,46 @@ fn the_first_of_equals_gets_the_gradient() {
 
 #[test]
 fn gradients_of_whole_networks_are_their_slopes() {
-    let net: Network<f64> = network(Shape::picture(9, 10, 3), residual_layers());
-    let (x, y) = (normal((net.features(), 12), 1), labels(3, 12, 2));
-    let examples = Examples::classes(Features::Real(x.view()), &y);
-    let found = check_gradients(&net, &examples, Cost::CategoricalCrossEntropy, 1e-5).unwrap();
-    assert!(found.difference <= 1e-7, "{found:?}");
+    for layers in [residual_layers(), projected_layers()] {
+        let net: Network<f64> = network(Shape::picture(9, 10, 3), layers);
+        let (x, y) = (normal((net.features(), 12), 1), labels(3, 12, 2));
+        let examples = Examples::classes(Features::Real(x.view()), &y);
+        let found = check_gradients(&net, &examples, Cost::CategoricalCrossEntropy, 1e-5).unwrap();
+        assert!(found.difference <= 1e-7, "{found:?}");
+    }
+}
+
+#[test]
+fn a_projected_shortcut_is_added_to_what_the_branch_makes() {
+    let net: Network<f64> = network(Shape::picture(9, 10, 3), projected_layers());
+    let x = normal((net.features(), 5), 1);
+    let caches = net.forward(&Features::Real(x.view())).unwrap();
+    assert_eq!((net.layer_name(5), net.layer_name(10)), ("branch1", "residual1"));
+    // The branch has what the projection was given; the sum has what both made of it.
+    assert_eq!(net.layer_output(5), Shape::picture(9, 10, 4));
+    assert_eq!(caches.layer_output(5), caches.layer_output(2));
+    assert_eq!(net.layer_output(10), Shape::picture(5, 5, 6));
+    let sum = &caches.layer_output(9) + &caches.layer_output(4);
+    assert_eq!(caches.layer_output(10), sum);
+    // A pixel of the projection before its normalisation: every second one, by weights of its channels.
+    let [pixels, projected] = [(2, 4), (3, 6)].map(|(layer, channels)| {
+        let example = caches.layer_output(layer).column(3).to_vec();
+        Array2::from_shape_vec((example.len() / channels, channels), example).unwrap()
+    });
+    let expected = net.tensor("conv2.weights").unwrap().dot(&pixels.row(4 * 10 + 6));
+    let found = projected.row(2 * 5 + 3).to_owned().insert_axis(Axis(1));
+    assert_close(&found, &expected.insert_axis(Axis(1)), 1e-13, "projection");
 }
 
 #[test]
 fn a_folded_network_with_connections_gives_the_same_outputs() {
-    let net: Network<f64> = network(Shape::picture(9, 10, 3), residual_layers());
+    for layers in [residual_layers(), projected_layers()] {
+        folded_gives_the_same(layers);
+    }
+}
+
+fn folded_gives_the_same(layers: Vec<Layer>) {
+    let net: Network<f64> = network(Shape::picture(9, 10, 3), layers);
     let (x, y) = (normal((net.features(), 40), 1), labels(3, 40, 2));
     let examples = Examples::classes(Features::Real(x.view()), &y);
     let trainer = Trainer { batch: size(16), ..full(0.05, 3) };

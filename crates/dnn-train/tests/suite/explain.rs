@@ -1,7 +1,7 @@
 //! Gradients of the input and class activation: against slopes of the logits, and a case by hand.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-use crate::convolution::residual_layers;
+use crate::convolution::{projected_layers, residual_layers};
 use crate::fits::{build, fit, full, labels, normal, size};
 use crate::support::assert_close;
 use dnn_core::{Element, Features, Shape};
@@ -20,8 +20,8 @@ fn network<T: Element + Scalar>(layers: Vec<Layer>, classes: &[&str]) -> Network
 }
 
 /// Of every kind, with running statistics that are not those of the beginning.
-fn trained<T: Element + Scalar>(classes: &[&str]) -> Network<T> {
-    let net = network::<T>(residual_layers(), classes);
+fn trained<T: Element + Scalar>(layers: Vec<Layer>, classes: &[&str]) -> Network<T> {
+    let net = network::<T>(layers, classes);
     let x = normal((net.features(), 24), 1).mapv(T::from_f64);
     let y = labels(u32::try_from(classes.len()).unwrap(), 24, 2);
     let examples = Examples::classes(Features::Real(x.view()), &y);
@@ -41,8 +41,13 @@ fn logit(net: &Network<f64>, x: &Array2<f64>, class: usize) -> f64 {
 #[test]
 fn the_gradient_of_the_input_is_the_slope_of_the_logit() {
     let epsilon = 1e-5;
-    for classes in [&["a", "b"][..], &["a", "b", "c"]] {
-        let net = trained::<f64>(classes);
+    let cases = [
+        (residual_layers(), &["a", "b"][..]),
+        (residual_layers(), &["a", "b", "c"]),
+        (projected_layers(), &["a", "b", "c"]),
+    ];
+    for (layers, classes) in cases {
+        let net = trained::<f64>(layers, classes);
         let x = normal((net.features(), classes.len()), 7);
         let asked: Vec<usize> = (0..classes.len()).collect();
         let found = input_gradient(&net, &Features::Real(x.view()), &asked).unwrap();
@@ -63,7 +68,7 @@ fn the_gradient_of_the_input_is_the_slope_of_the_logit() {
 
 #[test]
 fn both_precisions_agree() {
-    let net = trained::<f32>(&["a", "b", "c"]);
+    let net = trained::<f32>(residual_layers(), &["a", "b", "c"]);
     let mut same: Network<f64> = network(residual_layers(), &["a", "b", "c"]);
     for (to, from) in same.tensors_mut().iter_mut().zip(net.tensors()) {
         to.values_mut().assign(&from.values().mapv(f64::from));
