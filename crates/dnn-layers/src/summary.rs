@@ -63,6 +63,7 @@ impl Summary {
             let function = match layer {
                 Layer::Activation(it) => it.to_string(),
                 Layer::Dropout(it) => it.rate.to_string(),
+                Layer::ChannelDropout(it) => it.rate.to_string(),
                 Layer::Conv2d(it) => window_text(&it.window),
                 Layer::MaxPool2d(MaxPool2d { window })
                 | Layer::AveragePool2d(AveragePool2d { window }) => window_text(window),

@@ -2,8 +2,8 @@
 
 use dnn_core::Shape;
 use dnn_layers::{
-    Activation, AveragePool2d, BatchNorm, Branch, Conv2d, Dense, Dropout, Flatten, GlobalPool,
-    Layer, MaxPool2d, NetworkError, Padding, PoolBy, Residual, Window,
+    Activation, AveragePool2d, BatchNorm, Branch, ChannelDropout, Conv2d, Dense, Dropout, Flatten,
+    GlobalPool, Layer, MaxPool2d, NetworkError, Padding, PoolBy, Residual, Window,
 };
 
 use crate::config::{LineLayer, NetworkLine, RunConfig, is_completed};
@@ -190,6 +190,7 @@ impl Making<'_> {
                 }
                 LineLayer::BatchNorm => self.push(BatchNorm::default())?,
                 &LineLayer::Dropout(rate) => self.push(Dropout { rate })?,
+                &LineLayer::ChannelDropout(rate) => self.push(ChannelDropout { rate })?,
                 &LineLayer::Activation(activation) => self.activation(activation)?,
                 LineLayer::Residual(inside) => self.block(inside)?,
             }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use dnn_core::{Element, Purpose, RandomStream, Shape};
+use dnn_core::{Element, Purpose, RandomStream};
 use dnn_layers::Network;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Zip, s};
 
@@ -13,7 +13,8 @@ type Given = dyn Fn(u64, usize, ArrayViewMut2<'_, bool>) + Send + Sync;
 /// What each dropout keeps in each step, in place of the trainer's own draws.
 ///
 /// The function is given the step (counted from 1), the layer with parameters that is dropped from (counted
-/// from 1) and a mask to fill: `(n, m)` for the examples of the step in their order, `true` for what stays.
+/// from 1) and a mask to fill: `(n, m)`, or `(channels, m)` for dropout by channel, for the examples of the step in their
+/// order, `true` for what stays.
 #[derive(Clone)]
 pub struct DropoutMasks(Arc<Given>);
 
@@ -185,6 +186,5 @@ impl MaskPlan {
 
 /// Numbers per example that a layer draws for.
 fn dropped_units<T: Element>(network: &Network<T>, layer: usize) -> usize {
-    let Shape { height, width, channels } = network.layer_output(layer);
-    if network.layers()[layer].drop_rate() > 0.0 { height * width * channels } else { 0 }
+    network.layers()[layer].drawn(network.layer_input(layer))
 }

@@ -42,7 +42,7 @@ Layers in one line (--network):
   pool 3 stride 2      maximum of each window; else 2x2, as far apart as it is wide, pad valid
   average-pool 2       mean of each window, likewise
   global-max-pool, global-average-pool, global-pool    a number for each channel, or both
-  flatten, dense 64, batch-norm, dropout 0.3
+  flatten, dense 64, batch-norm, dropout 0.3, channel-dropout 0.1 (whole channels)
   relu, leaky-relu:0.1, identity and the other activations
   residual(conv 16, conv 16, identity)    adds what comes to these layers to what they give; where that has another
                        shape, by way of a convolution of 1x1

@@ -20,6 +20,13 @@ pub struct Dropout {
 /// Beyond this share next to nothing is left, and what is would be scaled to nonsense.
 const MOST_DROPPED: f64 = 1.0 - 1e-6;
 
+pub(super) fn check_rate(rate: f64) -> Result<(), CoreError> {
+    if (0.0..=MOST_DROPPED).contains(&rate) {
+        return Ok(());
+    }
+    invalid("rate of dropout", "a number from 0 and below 1", rate)
+}
+
 impl From<Dropout> for Layer {
     fn from(layer: Dropout) -> Self {
         Self::Dropout(layer)
@@ -32,14 +39,15 @@ impl<T: Element> Forward<T> for Dropout {
     }
 
     fn output(&self, input: Shape) -> Result<Shape, CoreError> {
-        if !(0.0..=MOST_DROPPED).contains(&self.rate) {
-            return invalid("rate of dropout", "a number from 0 and below 1", self.rate);
-        }
-        Ok(input)
+        check_rate(self.rate).map(|()| input)
     }
 
     fn drop_rate(&self) -> f64 {
         self.rate
+    }
+
+    fn drawn(&self, input: Shape) -> usize {
+        if self.rate > 0.0 { input.height * input.width * input.channels } else { 0 }
     }
 
     fn is_for_training_alone(&self) -> bool {

@@ -8,6 +8,7 @@ mod activation;
 mod average_pool;
 mod batch_norm;
 mod branch;
+mod channel_dropout;
 mod channels;
 mod conv;
 mod dense;
@@ -32,6 +33,7 @@ pub use self::average_pool::AveragePool2d;
 pub use self::batch_norm::BatchNorm;
 pub(crate) use self::batch_norm::as_scale_and_shift;
 pub use self::branch::Branch;
+pub use self::channel_dropout::ChannelDropout;
 pub use self::channels::{by_channel, by_channel_mut};
 pub use self::conv::Conv2d;
 pub(crate) use self::dense::linear_into;
@@ -76,16 +78,19 @@ pub enum Layer {
     Residual(Residual),
     /// Gives again what some layers before it were given.
     Branch(Branch),
+    /// Sets a share of the channels to 0 in training.
+    ChannelDropout(ChannelDropout),
 }
 
 impl Layer {
     /// One of every kind, in an order in which they can follow one another.
-    pub const KINDS: [Self; 12] = [
+    pub const KINDS: [Self; 13] = [
         Self::Conv2d(Conv2d::same(6, 3)),
         Self::BatchNorm(BatchNorm { momentum: 0.1, epsilon: 1e-5 }),
         Self::Activation(Activation::Tanh),
         Self::Branch(Branch { layers: 2 }),
         Self::Residual(Residual { layers: 1 }),
+        Self::ChannelDropout(ChannelDropout { rate: 0.25 }),
         Self::MaxPool2d(MaxPool2d { window: Window::square(2, 1, Padding::Same) }),
         Self::AveragePool2d(AveragePool2d { window: Window::square(3, 2, Padding::Same) }),
         Self::GlobalPool(GlobalPool { by: PoolBy::Both }),
@@ -110,6 +115,7 @@ impl Layer {
             Self::GlobalPool(layer) => layer,
             Self::Residual(layer) => layer,
             Self::Branch(layer) => layer,
+            Self::ChannelDropout(layer) => layer,
         }
     }
 
@@ -162,6 +168,11 @@ impl Layer {
     pub fn drop_rate(&self) -> f64 {
         self.forward::<f32>().drop_rate()
     }
+
+    /// How many draws it takes for each example of this shape what stays: one for each number, or for each channel.
+    pub fn drawn(&self, input: Shape) -> usize {
+        self.forward::<f32>().drawn(input)
+    }
 }
 
 /// Where a layer keeps what it makes.
@@ -205,6 +216,11 @@ pub(crate) trait Forward<T: Element>: AsRecord {
     /// See [`Layer::drop_rate`].
     fn drop_rate(&self) -> f64 {
         0.0
+    }
+
+    /// See [`Layer::drawn`].
+    fn drawn(&self, _input: Shape) -> usize {
+        0
     }
 
     /// See [`Layer::goes_around`].
@@ -367,6 +383,7 @@ mod tests {
             Layer::GlobalPool(_),
             Layer::Residual(_),
             Layer::Branch(_),
+            Layer::ChannelDropout(_),
         );
     }
 }

@@ -9,7 +9,7 @@
 //!          | "average-pool" option*    | "global-max-pool"       | "global-average-pool"
 //!          | "global-pool"             | "flatten"               | "dense" units
 //!          | "batch-norm"              | "dropout" share         | "residual" "(" layers ")"
-//!          | an activation, as in `relu` or `leaky-relu:0.1`
+//!          | "channel-dropout" share   | an activation, as in `relu` or `leaky-relu:0.1`
 //! option   = window | "stride" window | "pad" ("same" | "valid" | number)
 //!          | "groups" number           | "no-bias"
 //! window   = number ("x" number)?
@@ -55,7 +55,7 @@ const POOL_KERNEL: [usize; 2] = [2; 2];
 
 /// What stands for a layer.
 const LAYERS: &str = "conv, depthwise, pool, average-pool, global-max-pool, global-average-pool, global-pool, \
-                      flatten, dense, batch-norm, dropout, residual(…), or an activation like relu or \
+                      flatten, dense, batch-norm, dropout, channel-dropout, residual(…), or an activation like relu or \
                       leaky-relu:0.1";
 
 /// The layers of a network, as `--network` takes them.
@@ -110,6 +110,8 @@ pub enum LineLayer {
     BatchNorm,
     /// `dropout 0.3`.
     Dropout(f64),
+    /// `channel-dropout 0.1`.
+    ChannelDropout(f64),
     /// `relu`, `leaky-relu:0.1`, `identity`.
     Activation(Activation),
     /// `residual(conv 16, conv 16)`: what these layers give is added to what they are given.
@@ -300,6 +302,7 @@ impl Parser<'_> {
             "dense" => LineLayer::Dense(self.units("a dense layer is written like `dense 64`")?),
             "batch-norm" => LineLayer::BatchNorm,
             "dropout" => LineLayer::Dropout(self.share()?),
+            "channel-dropout" => LineLayer::ChannelDropout(self.share()?),
             "residual" => return self.residual(),
             _ => LineLayer::Activation(activation(name, place)?),
         };
@@ -436,7 +439,8 @@ impl Parser<'_> {
         share.filter(|share| (0.0..1.0).contains(share)).ok_or_else(|| LineError {
             expected: "a share from 0 up to but not including 1",
             place,
-            advice: "dropout is written like `dropout 0.3`".to_owned(),
+            advice: "dropout is written like `dropout 0.3`, by channel like `channel-dropout 0.1`"
+                .to_owned(),
         })
     }
 

@@ -7,6 +7,7 @@ mod activation;
 mod average_pool;
 mod batch_norm;
 mod branch;
+mod channel_dropout;
 mod conv;
 mod convolution_steps;
 mod dense;
@@ -50,6 +51,7 @@ pub(crate) fn backward<T: Element>(layer: &Layer) -> &dyn Backward<T> {
         Layer::GlobalPool(layer) => layer,
         Layer::Residual(layer) => layer,
         Layer::Branch(layer) => layer,
+        Layer::ChannelDropout(layer) => layer,
     }
 }
 

@@ -8,7 +8,10 @@ use crate::support::{
     assert_close, assert_parameters, integer, matrix, number, numbers, parameters,
 };
 use dnn_core::{Features, Parameters, Purpose, RandomStream, Shape};
-use dnn_layers::{Activation, BatchNorm, Dropout, Layer, Network, NetworkBuilder};
+use dnn_layers::{
+    Activation, BatchNorm, ChannelDropout, Conv2d, Dropout, GlobalPool, Layer, Network,
+    NetworkBuilder, PoolBy,
+};
 use dnn_train::{
     Batch, ClassWeights, Clip, Cost, DropoutMasks, Examples, Trainer, check_gradients, evaluate,
     unobserved,
@@ -253,6 +256,39 @@ fn the_share_that_is_dropped_is_the_rate() {
     // The mean of the squares is the share that is kept over the square of what it should be.
     let share = cost * 0.7 * 0.7;
     assert!((share - 0.7).abs() < 0.01, "{share} of 20,000 were kept");
+}
+
+#[test]
+fn dropout_by_channel_drops_whole_channels() {
+    // Every channel is 1 everywhere, and an output is the mean of one: 0 or 2. Had each place a draw of its own, means
+    // would be near 1.
+    let mut network = crate::fits::build(
+        Network::<f64>::builder(Shape::picture(4, 5, 1))
+            .layer(Conv2d::same(6, 1))
+            .layer(ChannelDropout { rate: 0.5 })
+            .layer(GlobalPool { by: PoolBy::Mean })
+            .outputs(6, dnn_layers::Head::Identity),
+    );
+    network.tensor_mut("conv1.weights").unwrap().fill(0.0);
+    network.tensor_mut("conv1.bias").unwrap().fill(1.0);
+    network.tensor_mut("dense1.weights").unwrap().assign(&Array2::eye(6));
+    let (x, y) = (normal((20, 400), 1), Array2::zeros((6, 400)));
+    let examples = Examples::values(Features::Real(x.view()), y.view());
+    let (cost, _) = gradients(&network, &examples, Cost::MeanSquaredError).unwrap();
+    assert!((cost / 4.0 - 0.5).abs() < 0.04, "{} of 2,400 channels were kept", cost / 4.0);
+    let outputs = network.predict_outputs(&examples.features).unwrap();
+    assert!(outputs.iter().all(|&output| (output - 1.0).abs() < 1e-12));
+    // Masks that are given: without the first channel, five outputs of 2.
+    let first = DropoutMasks::new(|_, layer, mut keep| {
+        assert_eq!((layer, keep.dim()), (1, (6, 400)));
+        keep.indexed_iter_mut().for_each(|((channel, _), keep)| *keep = channel > 0);
+    });
+    let trainer = Trainer { dropout_masks: Some(first), ..full(0.1, 1) };
+    let (trained, history) = fit(&trainer, &network, &examples);
+    assert!((history.epochs[0].cost - 20.0 / 6.0).abs() < 1e-12, "{history:?}");
+    // What was dropped learned nothing.
+    let moved = |unit: usize| trained.tensor("conv1.bias").unwrap()[(unit, 0)] != 1.0;
+    assert_eq!([0, 1, 5].map(moved), [false, true, true]);
 }
 
 #[test]

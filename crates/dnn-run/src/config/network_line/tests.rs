@@ -85,7 +85,7 @@ fn what_comes_after_a_layer_by_itself_depends_on_the_next_one() {
 }
 
 /// Wrong lines: under which part of each the marks are, and what is said.
-const WRONG: [[&str; 3]; 29] = [
+const WRONG: [[&str; 3]; 30] = [
     ["", "", "expected a layer, found the end of the line"],
     ["conv 16, ", "", "expected a layer, found the end of the line"],
     ["conv 16,, pool", ",", "expected a layer, found `,`"],
@@ -113,6 +113,7 @@ const WRONG: [[&str; 3]; 29] = [
     ["depthwise groups 3", "groups", "expected a window like 5x5, stride, pad, no-bias or a comma"],
     ["pool 3 no-bias", "no-bias", "expected a window like 3 or 3x2, stride, pad or a comma"],
     ["flatten 3", "3", "expected a comma or the end of the line, found `3`"],
+    ["channel-dropout", "", "expected a share from 0 up to but not including 1"],
     ["dropout 1", "1", "expected a share from 0 up to but not including 1, found `1`"],
     ["dropout nan", "nan", "expected a share from 0 up to but not including 1"],
     ["conv 16)", ")", "expected a comma or the end of the line, found `)`"],
@@ -196,6 +197,7 @@ fn a_layer() -> impl Strategy<Value = LineLayer> {
         Just(LineLayer::BatchNorm),
         (1..=MOST_UNITS).prop_map(LineLayer::Dense),
         (0.0..1.0).prop_map(LineLayer::Dropout),
+        (0.0..1.0).prop_map(LineLayer::ChannelDropout),
         prop::sample::select(Activation::ALL.to_vec()).prop_map(LineLayer::Activation),
         numbers().prop_map(|slope| LineLayer::Activation(Activation::LeakyRelu(slope))),
         numbers().prop_map(|scale| LineLayer::Activation(Activation::Elu(scale))),
@@ -234,7 +236,7 @@ proptest! {
     }
 }
 
-const WORDS: [&str; 24] = [
+const WORDS: [&str; 25] = [
     "conv",
     "dense:",
     "conv:",
@@ -247,6 +249,7 @@ const WORDS: [&str; 24] = [
     "dense",
     "batch-norm",
     "dropout",
+    "channel-dropout",
     "residual",
     "(",
     ")",

@@ -77,6 +77,9 @@ impl Written {
             LineLayer::Dense(units) => self.text += &format!("dense {units}"),
             LineLayer::BatchNorm => self.text += "batch-norm",
             LineLayer::Dropout(rate) => self.text += &format!("dropout {}", short_number(*rate)),
+            LineLayer::ChannelDropout(rate) => {
+                self.text += &format!("channel-dropout {}", short_number(*rate));
+            }
             LineLayer::Activation(activation) => self.text += &activation_text(*activation),
             LineLayer::Residual(layers) => {
                 self.text += "residual(";
