@@ -48,6 +48,16 @@ pub fn aligned<T: Copy + Default>(memory: &mut Vec<T>, count: usize) -> &mut [T]
     &mut memory[offset..offset + count]
 }
 
+/// The same numbers of memory that [`aligned`] grew to at least as many.
+pub(crate) fn aligned_already<T>(memory: &[T], count: usize) -> &[T] {
+    if count == 0 {
+        return &[];
+    }
+    let more = CACHE_LINE / size_of::<T>().max(1);
+    let offset = memory.as_ptr().align_offset(CACHE_LINE).min(more);
+    &memory[offset..offset + count]
+}
+
 #[cfg(test)]
 mod tests {
     use ndarray::{Array2, ShapeBuilder};
@@ -76,6 +86,8 @@ mod tests {
         for count in [3, 1000, 5] {
             let numbers = aligned::<f64>(&mut memory, count);
             assert_eq!((numbers.len(), numbers.as_ptr().align_offset(CACHE_LINE)), (count, 0));
+            let at = numbers.as_ptr();
+            assert_eq!(aligned_already(&memory, count).as_ptr(), at);
         }
     }
 }

@@ -13,6 +13,7 @@
 //! | `C S` without the exact zeros of `C`, as in `dZ X^T` and `W^T dZ` | [`NonZeroIndex`] |
 //! | convolutions and their gradients, a picture at a time | [`Convolution`] |
 //! | the same with products [in bf16](bf16) | [`Convolution::set_products`] |
+//! | `L R` and `W X + b` in bf16 | [`bf16::multiply`], [`bf16::linear`] |
 //! | `X^T Y` of pixels, and products with it | [`gram`] |
 //! | a matrix with rows and columns exchanged | [`Kernels::transpose`], [`TransposeBuffer`] |
 //! | a loop of your own, compiled for each instruction set | [`PlainLoop`], [`KernelPath::vectorized`] |

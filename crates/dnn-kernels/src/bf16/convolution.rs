@@ -54,7 +54,7 @@ impl ConvolutionPairs {
         let step = taps.columns;
         let pieces = packed.chunks_exact((taps.run * step).max(1));
         for (from, to) in pieces.zip(to.chunks_exact_mut((product.pairs * step).max(1))) {
-            let rows = Rows { from, rows: taps.run, width: step, step };
+            let rows = Rows { from, count: taps.run, width: step, step };
             join_rows(self.instructions, rows, to, step);
         }
     }
@@ -93,7 +93,7 @@ impl ConvolutionPairs {
             let rows = dz.chunks_exact((taps.columns_out * taps.pixel_out).max(1));
             for (from, to) in rows.zip(pixels.chunks_exact_mut(row)) {
                 let (from, width) = (&from[group * taps.units..], taps.units);
-                let rows = Rows { from, rows: taps.columns_out, width, step: taps.pixel_out };
+                let rows = Rows { from, count: taps.columns_out, width, step: taps.pixel_out };
                 join_rows(instructions, rows, to, gradient.columns);
             }
             let x = &neighbours[group * taps.inputs()..];

@@ -1,4 +1,4 @@
-//! What is done with vectors of pairs, by AVX512_BF16 and in plain Rust.
+//! What is done with vectors of pairs, by `AVX512_BF16` and in plain Rust.
 
 use super::rounding::{from_bf16, to_bf16};
 use crate::products::Products;
@@ -6,7 +6,7 @@ use crate::products::Products;
 /// Which instructions run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Instructions {
-    /// AVX512_BF16 of x86-64.
+    /// `AVX512_BF16` of x86-64.
     #[default]
     Avx512Bf16,
     /// The same in plain Rust, for tests.
@@ -170,10 +170,11 @@ impl Pairs for Plain {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m512, __m512bh, __m512i, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_cvtepu16_epi32,
-        _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512,
-        _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_or_si512, _mm512_set1_epi32,
-        _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
+        __m256bh, __m256i, __m512, __m512bh, __m512i, _mm256_loadu_si256, _mm256_storeu_si256,
+        _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_loadu_ps,
+        _mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_or_si512,
+        _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps,
+        _mm512_storeu_si512,
     };
     use std::mem::transmute;
 
@@ -199,11 +200,18 @@ mod x86 {
     /// The numbers of a vector in bf16, each in the lower half of a lane.
     ///
     /// # Safety
-    /// The processor has AVX512_BF16.
+    /// The processor has `AVX512_BF16`.
     #[inline(always)]
     unsafe fn rounded(v: __m512) -> __m512i {
         // SAFETY: the caller has AVX512_BF16; a vector of numbers in bf16 is one of 256 bits.
-        unsafe { _mm512_cvtepu16_epi32(transmute(_mm512_cvtneps_pbh(v))) }
+        unsafe { _mm512_cvtepu16_epi32(transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(v))) }
+    }
+
+    /// The same bits as numbers in bf16.
+    #[inline(always)]
+    fn pairs(bits: __m512i) -> __m512bh {
+        // SAFETY: any 512 bits are 32 numbers in bf16.
+        unsafe { transmute::<__m512i, __m512bh>(bits) }
     }
 
     /// Pairs of the lower halves of the lanes.
@@ -253,7 +261,10 @@ mod x86 {
         #[inline(always)]
         unsafe fn store_rounded(to: *mut u16, v: Self::V) {
             // SAFETY: the caller has AVX512_BF16, and room for 16 numbers there.
-            unsafe { _mm256_storeu_si256(to.cast(), transmute(_mm512_cvtneps_pbh(v))) }
+            unsafe {
+                let rounded = transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(v));
+                _mm256_storeu_si256(to.cast(), rounded);
+            }
         }
 
         #[inline(always)]
@@ -293,7 +304,7 @@ mod x86 {
         #[inline(always)]
         unsafe fn multiply_add(sum: Self::V, a: Self::P, b: Self::P) -> Self::V {
             // SAFETY: the caller has AVX512_BF16; vectors of 512 bits are pairs in bf16 whatever they are called.
-            unsafe { _mm512_dpbf16_ps(sum, transmute::<__m512i, __m512bh>(a), transmute(b)) }
+            unsafe { _mm512_dpbf16_ps(sum, pairs(a), pairs(b)) }
         }
     }
 }

@@ -17,33 +17,56 @@ pub(crate) fn join_rows(
     to: &mut [u32],
     to_step: usize,
 ) {
-    let Rows { from, rows, width, step } = rows;
-    if rows == 0 {
+    let Rows { from, count, width, step } = rows;
+    if count == 0 {
         return;
     }
-    assert!(width <= to_step && to_step.is_multiple_of(16), "whole vectors of pairs");
-    assert!(from.len() >= (rows - 1) * step + width, "fewer numbers than rows have");
-    assert!(to.len() >= rows.div_ceil(2) * to_step, "room for fewer pairs");
-    let (from, to) = (from.as_ptr(), to.as_mut_ptr());
-    let kernel = JoinRows { from, rows, width, step, to, to_step };
+    assert!(from.len() >= (count - 1) * step + width, "fewer numbers than rows have");
+    let rows = RowsAt { from: from.as_ptr(), count, width, step };
     // SAFETY: the lengths were checked above.
+    unsafe { join_rows_at(instructions, rows, to, to_step) }
+}
+
+/// [`join_rows`] of rows behind a pointer.
+///
+/// # Safety
+/// The rows exist.
+///
+/// # Panics
+/// If there is less room.
+pub(crate) unsafe fn join_rows_at(
+    instructions: Instructions,
+    rows: RowsAt,
+    to: &mut [u32],
+    to_step: usize,
+) {
+    assert!(rows.width <= to_step && to_step.is_multiple_of(16), "whole vectors of pairs");
+    assert!(to.len() >= rows.count.div_ceil(2) * to_step, "room for fewer pairs");
+    let kernel = JoinRows { rows, to: to.as_mut_ptr(), to_step };
+    // SAFETY: the caller has the rows, and there is room for all pairs.
     unsafe { instructions.run(kernel) }
 }
 
-/// Rows of `width` numbers, `step` apart.
+/// `count` rows of `width` numbers from here on, `step` apart.
+#[derive(Clone, Copy)]
+pub(crate) struct RowsAt {
+    pub(crate) from: *const f32,
+    pub(crate) count: usize,
+    pub(crate) width: usize,
+    pub(crate) step: usize,
+}
+
+/// `count` rows of `width` numbers, `step` apart.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
     pub(crate) from: &'a [f32],
-    pub(crate) rows: usize,
+    pub(crate) count: usize,
     pub(crate) width: usize,
     pub(crate) step: usize,
 }
 
 struct JoinRows {
-    from: *const f32,
-    rows: usize,
-    width: usize,
-    step: usize,
+    rows: RowsAt,
     to: *mut u32,
     to_step: usize,
 }
@@ -53,18 +76,18 @@ impl Kernel for JoinRows {
 
     #[inline(always)]
     unsafe fn run<S: Pairs>(self) {
-        let Self { from, rows, width, step, to, to_step } = self;
-        for pair in 0..rows.div_ceil(2) {
+        let Self { rows: RowsAt { from, count, width, step }, to, to_step } = self;
+        for pair in 0..count.div_ceil(2) {
             for at in (0..to_step).step_by(S::LANES) {
-                let count = width.saturating_sub(at).min(S::LANES);
+                let lanes = width.saturating_sub(at).min(S::LANES);
                 // SAFETY: rows are read only where they have numbers, and there is room for whole vectors.
                 unsafe {
                     let load = |row: usize| {
                         let from = from.wrapping_add(row * step + at);
-                        match count {
-                            count if row >= rows || count == 0 => S::splat(0.0),
-                            count if count == S::LANES => S::load(from),
-                            count => S::load_part(from, count),
+                        match lanes {
+                            lanes if row >= count || lanes == 0 => S::splat(0.0),
+                            lanes if lanes == S::LANES => S::load(from),
+                            lanes => S::load_part(from, lanes),
                         }
                     };
                     let pairs = S::join(load(2 * pair), load(2 * pair + 1));

@@ -18,15 +18,16 @@
 //! | the gradient of a convolution's weights | taps, each with that of the next pixel | pixels of `dZ` |
 //! | `dA = W^T dZ` | examples of `dZ` | units of `W` |
 //! | `dW = dZ A^T` | units of `dZ` | examples of `A` |
-//! | `Z = W A` | units of `W` | none: both sides lie feature after feature, and lanes are summed at the end |
+//! | `Z = W A` | units of `W` | rows of `A`, each with a feature of all examples |
 //!
 //! Numbers below the smallest normal one, 2^-126, count as 0, in operands and in sums: so the instructions have it
-//! (AVX512_BF16, Intel's manual of 2020), and the plain form, which tests hold against them bit for bit.
+//! (`AVX512_BF16`, Intel's manual of 2020), and the plain form, which tests hold against them bit for bit.
 
 mod convolution;
 mod gradient;
 mod instructions;
 mod layout;
+mod matrix;
 mod product;
 mod rounding;
 #[cfg(test)]
@@ -35,4 +36,7 @@ mod tests;
 pub(crate) use self::convolution::{ConvolutionPairs, Outputs};
 #[cfg(test)]
 pub(crate) use self::instructions::Instructions;
+pub use self::matrix::{
+    LinearScratch, PairedRows, RoundedPart, RoundedRows, TurnScratch, linear, multiply,
+};
 pub use self::rounding::{from_bf16, to_bf16};

@@ -34,6 +34,8 @@ pub(crate) enum Start<'a> {
     Zero,
     /// A number for each unit.
     Bias(&'a [f32]),
+    /// What is there.
+    Output,
 }
 
 impl Product {
@@ -115,12 +117,13 @@ pub(super) fn at_once(left: usize) -> usize {
     }
 }
 
-struct Windows<'a> {
-    product: &'a Product,
-    x: *const u16,
-    weights: *const u32,
-    start: Start<'a>,
-    out: *mut f32,
+/// A product in memory; what [`multiply`] checks has to hold.
+pub(super) struct Windows<'a> {
+    pub(super) product: &'a Product,
+    pub(super) x: *const u16,
+    pub(super) weights: *const u32,
+    pub(super) start: Start<'a>,
+    pub(super) out: *mut f32,
 }
 
 impl Kernel for Windows<'_> {
@@ -220,7 +223,7 @@ impl Windows<'_> {
         let to = (row * it.columns + column) * it.out_apart + unit;
         // SAFETY: the windows of the pixels lie in the picture, and packed weights are filled up to whole vectors.
         unsafe {
-            let mut sums = self.started::<S, P, V>(unit);
+            let mut sums = self.started::<S, P, V>(to, unit);
             let first = self.x.add(row * it.row_apart + column * it.apart);
             // Wrapping: of four vectors the last ones may lie beyond the last row, and are not read then.
             let mut weights = self.weights.wrapping_add(unit);
@@ -253,13 +256,14 @@ impl Windows<'_> {
     /// What the sums of a block begin with.
     ///
     /// # Safety
-    /// As [`block`](Self::block).
+    /// As [`block`](Self::block); `to` is where its first pixel lies in the output.
     #[inline(always)]
     unsafe fn started<S: Pairs, const P: usize, const V: usize>(
         &self,
+        to: usize,
         unit: usize,
     ) -> [[S::V; V]; P] {
-        // SAFETY: the bias is read only where there are units.
+        // SAFETY: the bias and the output are read only where there are units.
         unsafe {
             let mut sums = [[S::splat(0.0); V]; P];
             for v in 0..V {
@@ -269,6 +273,10 @@ impl Windows<'_> {
                     sums[p][v] = match self.start {
                         Start::Zero => S::splat(0.0),
                         Start::Bias(bias) => S::load_part(bias.as_ptr().wrapping_add(lanes), count),
+                        Start::Output => {
+                            let from = to + p * self.product.out_apart + v * S::LANES;
+                            S::load_part(self.out.wrapping_add(from), count)
+                        }
                     };
                 }
             }
@@ -279,7 +287,7 @@ impl Windows<'_> {
     /// Writes the sums of a block.
     ///
     /// # Safety
-    /// As [`block`](Self::block); `to` is where its first pixel lies in the output.
+    /// As [`started`](Self::started).
     #[inline(always)]
     unsafe fn store<S: Pairs, const P: usize, const V: usize>(
         &self,

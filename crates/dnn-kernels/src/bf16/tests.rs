@@ -1,13 +1,18 @@
 //! The kernels against what their instructions are said to do, and the instructions against that.
 
+use ndarray::{Array1, Array2, ShapeBuilder, s};
 use proptest::prelude::*;
 
 use super::instructions::{Kernel, Pairs};
 use super::layout::{Rows, join_neighbours, join_rows};
 use super::rounding::round;
 use super::*;
+use crate::dot::plain;
+use crate::operands::Linear;
 use crate::products::Products;
-use crate::test_support::{Draws, cases, panics};
+use crate::test_support::{
+    Draws, amid, assert_close, assert_untouched, cases, inner, inner_mut, panics, wide,
+};
 
 /// The instructions of this processor, and their definition.
 fn all() -> impl Iterator<Item = Instructions> {
@@ -133,7 +138,7 @@ proptest! {
         let to_step = width.next_multiple_of(16);
         for instructions in all() {
             let mut to = vec![u32::MAX; rows.div_ceil(2) * to_step];
-            join_rows(instructions, Rows { from: &from, rows, width, step }, &mut to, to_step);
+            join_rows(instructions, Rows { from: &from, count: rows, width, step }, &mut to, to_step);
             for (at, &pair) in to.iter().enumerate() {
                 let (row, column) = (at / to_step, at % to_step);
                 let of = |row: usize| {
@@ -150,4 +155,93 @@ proptest! {
             }
         }
     }
+}
+
+/// Both sides of a product with these instructions.
+fn sides(instructions: Instructions) -> (RoundedRows, PairedRows) {
+    (RoundedRows::with(instructions), PairedRows::with(instructions))
+}
+
+/// The numbers of a matrix as bf16 has them.
+fn rounded(values: &Array2<f32>) -> Array2<f64> {
+    values.mapv(|value| f64::from(from_bf16(to_bf16(value))))
+}
+
+proptest! {
+    #![proptest_config(cases(96))]
+
+    #[test]
+    fn products_of_matrices_are_those_of_rounded_numbers(
+        rows in 0_usize..30, terms in 0_usize..60, width in 0_usize..70, seed in any::<u64>(),
+    ) {
+        let mut draws = Draws::new(seed);
+        let (left, right) = (draws.matrix((rows + 1, terms + 5)), draws.matrix((terms, width)));
+        let part = left.slice(s![1.., 2..2 + terms]).to_owned();
+        let expected = 1.0 + rounded(&part).dot(&rounded(&right));
+        let mut bits = None;
+        for instructions in all() {
+            let (mut rows_of, mut pairs) = sides(instructions);
+            // What was there before leaves no trace.
+            rows_of.fill(draws.matrix((3, 90)).view());
+            pairs.fill(draws.matrix((9, 90)).view());
+            rows_of.fill(left.view());
+            pairs.fill(inner(&amid(&right)));
+            let mut out = amid(&Array2::ones((rows, width)));
+            multiply(rows_of.part(1..rows + 1, 2..2 + terms), &pairs, inner_mut(&mut out));
+            assert_close(inner(&out), &expected, 60.0, "a product");
+            assert_untouched(&out);
+            let found = inner(&out).mapv(f32::to_bits);
+            prop_assert_eq!(bits.get_or_insert_with(|| found.clone()), &found);
+        }
+    }
+
+    #[test]
+    fn linear_maps_are_those_of_rounded_numbers(
+        units in 0_usize..60, inputs in prop_oneof![0_usize..40, 500_usize..530], m in 0_usize..40,
+        seed in any::<u64>(),
+    ) {
+        let mut draws = Draws::new(seed);
+        let (weights, x) = (draws.matrix((units, inputs)), draws.matrix((m, inputs)));
+        let bias: Array1<f32> = draws.matrix((1, units)).row(0).to_owned();
+        let (rounded_weights, rounded_x) = (rounded(&weights), rounded(&x));
+        let wide_bias = wide(bias.view().insert_axis(ndarray::Axis(0)));
+        let map = Linear {
+            weights: rounded_weights.view(), scale: 1.0, bias: Some(wide_bias.row(0)),
+        };
+        let mut expected = Array2::zeros((units, m));
+        plain(map, &|j| rounded_x.row(j).to_slice().unwrap(), expected.view_mut());
+        for instructions in all() {
+            let mut pairs = PairedRows::with(instructions);
+            let write = |inputs, mut to: ndarray::ArrayViewMut2<'_, f32>| {
+                to.assign(&x.slice(s![.., inputs]));
+            };
+            pairs.fill_turned((inputs, m), &mut TurnScratch::default(), write);
+            let mut scratch = LinearScratch::with(instructions);
+            let mut out = Array2::from_elem((units, m).f(), f32::NAN);
+            for _ in 0..2 {
+                linear(weights.view(), bias.view(), &pairs, &mut scratch, out.view_mut());
+                assert_close(out.view(), &expected, 600.0, "a linear map");
+            }
+        }
+    }
+}
+
+#[test]
+fn matrices_that_do_not_fit_are_refused() {
+    let (mut rows, mut pairs) = sides(Instructions::Plain);
+    rows.fill(Array2::<f32>::zeros((2, 6)).view());
+    pairs.fill(Array2::<f32>::zeros((4, 3)).view());
+    let mut out = Array2::<f32>::zeros((2, 3));
+    assert!(panics(|| {
+        rows.part(0..3, 0..4);
+    }));
+    assert!(panics(|| {
+        rows.part(0..2, 1..5);
+    }));
+    assert!(panics(|| multiply(rows.part(0..2, 0..6), &pairs, out.view_mut())));
+    assert!(panics(|| multiply(rows.part(0..1, 0..4), &pairs, out.view_mut())));
+    multiply(rows.part(0..2, 0..4), &pairs, out.view_mut());
+    assert!(panics(
+        || PairedRows::with(Instructions::Plain).fill(Array2::<f64>::zeros((2, 2)).view())
+    ));
 }
