@@ -12,7 +12,7 @@
 //! | multiply all examples with each other | [`Gram`] |
 //! | say which shape an example has | [`Shape`] |
 //! | compute in `f32` or `f64` | [`Element`] |
-//! | know which instructions do it | [`kernel_path`] |
+//! | know which instructions do it | [`kernel_path`], [`kernel_path_of`] |
 //!
 //! What it leaves out on purpose: layers, costs, files, clocks, printing, and any global generator.
 
@@ -39,7 +39,7 @@ pub use init::{Initializer, initialize_parameters, initialize_parameters_deep};
 pub use mt19937::Mt19937;
 pub use parameters::{LayerParameters, Parameters};
 pub use pixel_scaling::PixelScaling;
-pub use products::{FEATURE_BLOCK, kernel_path, multiply};
+pub use products::{FEATURE_BLOCK, kernel_path, kernel_path_of, multiply};
 pub use random::{Purpose, RandomStream};
 pub use shape::Shape;
 

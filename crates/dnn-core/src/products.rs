@@ -6,7 +6,9 @@
 
 use std::ops::Range;
 
-use dnn_kernels::{KernelPath, Kernels, Linear, PackedScratch, PackedWeights, has_contiguous_rows};
+use dnn_kernels::{
+    KernelPath, Kernels, Linear, PackedScratch, PackedWeights, Products, has_contiguous_rows,
+};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 
@@ -44,6 +46,14 @@ pub fn kernel_path() -> &'static str {
         KernelPath::Avx512 => "dnn/avx512f",
         KernelPath::Avx2 => "dnn/avx2+fma",
         KernelPath::Portable => portable_path(),
+    }
+}
+
+/// The same for products of dense layers and convolutions in these numbers.
+pub fn kernel_path_of(products: Products) -> &'static str {
+    match products {
+        Products::Full => kernel_path(),
+        Products::Bf16 => "dnn/avx512-bf16",
     }
 }
 

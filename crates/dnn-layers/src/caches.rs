@@ -4,6 +4,7 @@
 //! copy of them would only cost memory.
 
 use dnn_core::Element;
+use dnn_kernels::Products;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
 use crate::Head;
@@ -52,6 +53,7 @@ impl<T: Element> ForwardCaches<T> {
         places: &[Place],
         capacity: usize,
         mode: Mode,
+        products: Products,
     ) -> Self {
         let buffer = |rows: usize, is_wanted: bool| {
             Array2::zeros((rows, if is_wanted { capacity } else { 0 }).f())
@@ -73,7 +75,7 @@ impl<T: Element> ForwardCaches<T> {
             }
         }
         let head = buffer(architecture.outputs(), true);
-        let mut scratch = Scratch::default();
+        let mut scratch = Scratch::new(products, capacity);
         if capacity > 0 {
             for (layer, place) in architecture.layers.iter().zip(places) {
                 layer.forward::<T>().reserve(place.input, &mut scratch);

@@ -63,6 +63,8 @@ pub use backward::{
     distribute_value, linear_activation_backward, linear_backward, model_backward, pool_backward,
     relu_backward, sigmoid_backward,
 };
+pub use dnn_kernels::Products;
+
 pub use checkpoint::{Checkpoint, Snapshot};
 pub use class_weights::ClassWeights;
 pub use cost::Cost;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use dnn_core::{Element, kernel_path};
-use dnn_kernels::Kernels;
+use dnn_core::{Element, kernel_path_of};
+use dnn_kernels::{Kernels, Products};
 use dnn_layers::{Initial, Network, Tensor};
 use ndarray::{Array2, ShapeBuilder};
 use serde::Serialize;
@@ -139,6 +139,9 @@ impl Trainer {
     ) -> Plan {
         let batch = self.batch_len(examples);
         let group = group(network, batch);
+        // In bf16 inputs are rounded first, wherever they lie, and zeros are not left out.
+        let is_bf16 = self.products == Products::Bf16;
+        let (in_place, zeros) = (in_place || is_bf16, if is_bf16 { 0.0 } else { zeros });
         let drawn = |tensor: &&Tensor<T>| tensor.spec().initial == Initial::Drawn;
         let layers = network.tensors().iter().filter(drawn).map(|tensor| {
             let weights @ (units, inputs) = tensor.values().dim();
@@ -157,7 +160,7 @@ impl Trainer {
             LayerPlan { units, inputs, forward, block: block_width::<T>(inputs) }
         });
         Plan {
-            kernels: kernel_path(),
+            kernels: kernel_path_of(self.products),
             batch,
             tile: match group {
                 Some(_) => GROUP_TILE,

@@ -146,8 +146,8 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             state.gram = Some(GramState::start(trainer.optimizer, network, x));
         }
         let engine = match &state.gram {
-            Some(_) => Engine::for_products(network, self.batch),
-            None => Engine::new(network, self.batch, x),
+            Some(_) => Engine::for_products(network, self.batch, trainer.products),
+            None => Engine::new(network, self.batch, x, trainer.products),
         };
         let gram = state.gram.as_ref().map(|state| {
             let y = self.validation.map(|part| &part.features);
@@ -249,7 +249,8 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         let Some(shape) = self.trainer.training_shape(epoch) else { return Ok(()) };
         network.set_input(shape)?;
         if work.shape != shape {
-            work.engine = Engine::new(network, self.batch, &self.training.features);
+            let (x, products) = (&self.training.features, self.trainer.products);
+            work.engine = Engine::new(network, self.batch, x, products);
             if let Some(augmented) = &mut work.augmented {
                 augmented.resize(network.features());
             }

@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use dnn_core::{CoreError, Element, Purpose, RandomStream};
+use dnn_core::{CoreError, Element, Precision, Purpose, RandomStream};
+use dnn_kernels::{KernelPath, Products};
 use dnn_layers::{Layer, Network};
 
 use crate::augment;
@@ -184,6 +185,10 @@ pub struct Trainer {
     pub dropout_masks: Option<DropoutMasks>,
     /// Whether full-batch steps work on the products of the examples with each other.
     pub gram: GramChoice,
+    /// In which numbers the products of dense layers and convolutions are made in training; parameters, what the
+    /// optimiser remembers, and all else are of the network's own type. What is measured in between is
+    /// measured in full.
+    pub products: Products,
     /// Threads to run on; those of the surrounding pool if `None`. The result is the same.
     pub threads: Option<NonZeroUsize>,
     /// The time, by which a run beside other busy programs finds out whether a single thread is faster; without
@@ -215,6 +220,7 @@ impl Default for Trainer {
             sizes: Vec::new(),
             dropout_masks: None,
             gram: GramChoice::Auto,
+            products: Products::Full,
             threads: None,
             clock: None,
         }
@@ -227,8 +233,10 @@ impl Trainer {
     ///
     /// # Errors
     /// [`TrainError::Core`] if the learning rate is not a finite number above 0 in `T`, or a setting of
-    /// the optimiser, the schedule, L2, clipping, label smoothing or early stopping is out of its range.
+    /// the optimiser, the schedule, L2, clipping, label smoothing or early stopping is out of its range, or
+    /// this processor does not make the [products](Self::products) for such a network.
     pub fn check<T: Element>(&self) -> Result<(), TrainError> {
+        check_products(self.products, T::PRECISION, self.products.exist())?;
         check_learning_rate::<T>(self.learning_rate)?;
         self.optimizer.check::<T>()?;
         let (mut l2, clip) = (self.l2, self.clip);
@@ -399,6 +407,19 @@ impl Trainer {
     }
 }
 
+/// Checks that products in these numbers are for this type, and exist here.
+fn check_products(products: Products, precision: Precision, exist: bool) -> Result<(), CoreError> {
+    let (expected, found) = match (products, precision) {
+        (Products::Bf16, Precision::F64) => ("a network of f32", precision.to_string()),
+        (Products::Bf16, Precision::F32) if !exist => {
+            let best = KernelPath::best();
+            ("a processor with AVX512_BF16, or else products in f32", format!("one with {best}"))
+        }
+        _ => return Ok(()),
+    };
+    Err(CoreError::Invalid { what: "products in bf16", expected, found })
+}
+
 /// Checks that every column is there once.
 fn check_order(epoch: u64, columns: &[usize], seen: &mut [bool]) -> Result<(), TrainError> {
     let examples = seen.len();
@@ -415,4 +436,26 @@ fn check_order(epoch: u64, columns: &[usize], seen: &mut [bool]) -> Result<(), T
         return Err(TrainError::Order { epoch, examples, column, found });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_that_cannot_be_are_refused_with_the_reason() {
+        let refused = |precision, exist| {
+            check_products(Products::Bf16, precision, exist).map_err(|error| error.to_string())
+        };
+        assert_eq!(refused(Precision::F32, true), Ok(()));
+        let best = KernelPath::best();
+        let absent = format!(
+            "products in bf16: expected a processor with AVX512_BF16, or else products in f32, found one \
+             with {best}"
+        );
+        assert_eq!(refused(Precision::F32, false), Err(absent));
+        let wide = "products in bf16: expected a network of f32, found f64".to_owned();
+        assert_eq!(refused(Precision::F64, true), Err(wide));
+        assert!(check_products(Products::Full, Precision::F64, true).is_ok());
+    }
 }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use dnn_core::{Element, Precision, Purpose, RandomStream, Shape};
 use dnn_layers::{Activation, Conv2d, MaxPool2d, Network, Padding, Window};
-use dnn_train::{Augment, Batch, Clip, Event, Examples, GramChoice, Trainer};
+use dnn_train::{Augment, Batch, Clip, Event, Examples, GramChoice, Products, Trainer};
 use ndarray::{Array2, ShapeBuilder};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -92,6 +92,7 @@ struct Case {
     optimizer: &'static str,
     clip: Clip,
     gram: GramChoice,
+    products: Products,
 }
 
 /// A pool whose threads have all begun: what a thread allocates at its start and end, whenever the
@@ -134,6 +135,7 @@ fn train<T: Element + dnn_store::Scalar>(
         l2: 0.1,
         clip: case.clip,
         gram: case.gram,
+        products: case.products,
         augment: case.augment.then(|| Augment::new(|_, _, from, to| to.copy_from_slice(from))),
         ..Trainer::default()
     };
@@ -156,7 +158,10 @@ fn train<T: Element + dnn_store::Scalar>(
     (first.unwrap(), last.unwrap())
 }
 
-fn no_step_after_the_first_allocates<T: Element + dnn_store::Scalar>(pools: &[ThreadPool]) {
+fn no_step_after_the_first_allocates<T: Element + dnn_store::Scalar>(
+    pools: &[ThreadPool],
+    products: Products,
+) {
     let size = |batch| Batch::Size(NonZeroUsize::new(batch).unwrap());
     for pool in pools {
         // 1200 features are five blocks. Full: several tiles. Batches: the last one is short.
@@ -185,6 +190,7 @@ fn no_step_after_the_first_allocates<T: Element + dnn_store::Scalar>(pools: &[Th
                 optimizer,
                 clip,
                 gram,
+                products,
             };
             let (first, last) = train::<T>(pool, &case, 1);
             let threads = pool.current_num_threads();
@@ -210,6 +216,7 @@ fn ten_thousand_steps_do_not_grow(pool: &ThreadPool) {
         optimizer: "adam",
         clip: Clip::Never,
         gram: GramChoice::Auto,
+        products: Products::Full,
     };
     let (first, last) = train::<f32>(pool, &case, 1);
     assert_eq!(last, first);
@@ -222,7 +229,12 @@ fn steps_use_the_buffers_of_the_first() {
         return;
     }
     let pools = [pool(1), pool(2)];
-    no_step_after_the_first_allocates::<f32>(&pools);
-    no_step_after_the_first_allocates::<f64>(&pools);
+    no_step_after_the_first_allocates::<f32>(&pools, Products::Full);
+    no_step_after_the_first_allocates::<f64>(&pools, Products::Full);
+    if Products::Bf16.exist() {
+        no_step_after_the_first_allocates::<f32>(&pools, Products::Bf16);
+    } else {
+        dnn_testing::skipped("the instructions AVX512_BF16");
+    }
     ten_thousand_steps_do_not_grow(&pools[1]);
 }

@@ -2,10 +2,11 @@
 
 use dnn_core::{Columns, CoreError, Element, Features, Shape};
 use dnn_kernels::PackedWeights;
+use dnn_kernels::bf16::{self, LinearScratch, PairedRows, TurnScratch};
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Zip};
 use serde::{Deserialize, Serialize};
 
-use super::{Forward, Input, Layer, Step, invalid};
+use super::{Forward, Input, Layer, Scratch, Step, invalid};
 use crate::tensor::{Initial, ParameterSpec};
 
 /// `Z = W A_prev + b`: every unit is connected to every number of the layer before.
@@ -40,6 +41,14 @@ pub enum DenseBy<'a, T> {
     Product(ArrayView2<'a, f64>),
 }
 
+/// Memory for products in bf16.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DensePairs<T> {
+    examples: PairedRows,
+    turned: TurnScratch<T>,
+    products: LinearScratch<T>,
+}
+
 impl<T: Element> Forward<T> for Dense {
     fn kind(&self) -> &'static str {
         "dense"
@@ -66,6 +75,15 @@ impl<T: Element> Forward<T> for Dense {
         true
     }
 
+    fn reserve(&self, input: Shape, scratch: &mut Scratch<T>) {
+        let (inputs, examples) = (input.height * input.width * input.channels, scratch.examples);
+        if let Some(pairs) = &mut scratch.pairs {
+            pairs.examples.reserve(inputs, examples);
+            pairs.turned.reserve(inputs, examples);
+            pairs.products.reserve(self.units, inputs, examples);
+        }
+    }
+
     fn forward(&self, step: Step<'_, '_, '_, T>) {
         let Step { input, output, .. } = &step;
         let all = Columns::Run { start: 0, len: output.ncols() };
@@ -83,7 +101,16 @@ fn linear<T: Element>(x: &Features<'_, T>, columns: Columns<'_>, step: Step<'_, 
     };
     let (weights, bias) = (weights.values(), bias.unit());
     match given.dense {
-        DenseBy::Weights => linear_into(x, columns, weights, bias, &mut scratch.features, output),
+        DenseBy::Weights => match &mut scratch.pairs {
+            None => linear_into(x, columns, weights, bias, &mut scratch.features, output),
+            Some(DensePairs { examples, turned, products }) => {
+                let write = |inputs, to: ArrayViewMut2<'_, T>| {
+                    x.write_examples(inputs, columns, to);
+                };
+                examples.fill_turned((x.width(), columns.len()), turned, write);
+                bf16::linear(weights, bias, examples, products, output);
+            }
+        },
         DenseBy::Packed(packed) => {
             x.linear_packed_into(packed, bias, columns, &mut scratch.packed, output);
         }

@@ -22,7 +22,7 @@ mod statistics;
 mod window;
 
 use dnn_core::{Columns, CoreError, Element, Features, Shape};
-use dnn_kernels::{Convolution, PackedScratch};
+use dnn_kernels::{Convolution, PackedScratch, Products};
 use dnn_store::{Record, StoreError};
 use ndarray::{ArrayView2, ArrayViewMut2};
 use serde::de::DeserializeOwned;
@@ -36,6 +36,7 @@ pub use self::branch::Branch;
 pub use self::channel_dropout::ChannelDropout;
 pub use self::channels::{by_channel, by_channel_mut};
 pub use self::conv::Conv2d;
+use self::dense::DensePairs;
 pub(crate) use self::dense::linear_into;
 pub use self::dense::{Dense, DenseBy};
 pub use self::dropout::Dropout;
@@ -352,6 +353,20 @@ pub(crate) struct Scratch<T> {
     pub(crate) features: Vec<T>,
     pub(crate) packed: PackedScratch<T>,
     pub(crate) convolution: Convolution<T>,
+    /// For products of dense layers in bf16, if that is what is made.
+    pub(crate) pairs: Option<DensePairs<T>>,
+    /// The most examples that go forward at a time.
+    pub(crate) examples: usize,
+}
+
+impl<T: Element> Scratch<T> {
+    /// For products in these numbers.
+    pub(crate) fn new(products: Products, examples: usize) -> Self {
+        let mut made = Self { examples, ..Self::default() };
+        made.convolution.set_products(products);
+        made.pairs = (products == Products::Bf16).then(DensePairs::default);
+        made
+    }
 }
 
 /// Refuses a number of a layer.

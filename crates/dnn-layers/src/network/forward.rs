@@ -1,6 +1,7 @@
 //! The forward pass of a network.
 
 use dnn_core::{Columns, Element, Features};
+use dnn_kernels::Products;
 use ndarray::ArrayView2;
 
 use crate::caches::LayerViews;
@@ -74,12 +75,22 @@ impl<T: Element> Network<T> {
 
     /// Buffers for [`forward_into`](Self::forward_into) with up to `capacity` examples.
     pub fn caches(&self, capacity: usize) -> ForwardCaches<T> {
-        ForwardCaches::new(&self.architecture, &self.places, capacity, Mode::Prediction)
+        let (mode, products) = (Mode::Prediction, Products::Full);
+        ForwardCaches::new(&self.architecture, &self.places, capacity, mode, products)
     }
 
     /// Buffers for a forward pass that a backward pass follows, with up to `capacity` examples.
     pub fn training_caches(&self, capacity: usize) -> ForwardCaches<T> {
-        ForwardCaches::new(&self.architecture, &self.places, capacity, Mode::Training)
+        self.training_caches_by(capacity, Products::Full)
+    }
+
+    /// The same where the products of dense layers and convolutions are made in these numbers.
+    ///
+    /// # Panics
+    /// If this processor does not make such products, or they are not for this type.
+    pub fn training_caches_by(&self, capacity: usize, products: Products) -> ForwardCaches<T> {
+        let (architecture, places) = (&self.architecture, &self.places);
+        ForwardCaches::new(architecture, places, capacity, Mode::Training, products)
     }
 
     /// Numbers per example that [`training_caches`](Self::training_caches) hold beside those of

@@ -49,7 +49,7 @@ impl<T: Element> Backward<T> for Conv2d {
     fn add_parameter_gradient(&self, step: &mut BackwardStep<'_, '_, T>, sums: &mut [Array2<T>]) {
         let BackwardStep { shape, input, inputs, gradient, convolution, .. } = step;
         let geometry = self.geometry(*shape).expect("checked when the network was made");
-        let ConvolutionMemory { products, example } = &mut **convolution;
+        let ConvolutionMemory { products, example, .. } = &mut **convolution;
         let [dw, db @ ..] = sums else { unreachable!("a convolution has weights") };
         // A frozen array has no gradient.
         let is_wanted = !dw.is_empty();

@@ -1,12 +1,14 @@
 //! The way back through a dense layer: `dA_prev = W^T dZ`, `dW = dZ A_prev^T / m`, `db = sum(dZ) / m`.
 
-use dnn_core::{Columns, CoreError, Element, Features, multiply};
+use dnn_core::{Columns, CoreError, Element, Features, Shape, multiply};
+use dnn_kernels::bf16;
 use dnn_kernels::{KernelPath, Kernels, NonZeroIndex, PlainLoop};
 use dnn_layers::{Activation, Dense, LayerCache};
-use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, ShapeBuilder};
+use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, ShapeBuilder};
 
 use super::activation::activation_backward;
 use super::{Backward, BackwardStep, GradientBy, share_of};
+use crate::convolution_memory::{ConvolutionMemory, DensePairs};
 
 impl<T: Element> Backward<T> for Dense {
     fn gradient_by(&self) -> GradientBy {
@@ -17,11 +19,24 @@ impl<T: Element> Backward<T> for Dense {
         false
     }
 
+    fn reserve(&self, input: Shape, memory: &mut ConvolutionMemory<T>) {
+        let (inputs, examples) = (input.height * input.width * input.channels, memory.examples);
+        if let Some(pairs) = &mut memory.pairs {
+            pairs.left.reserve(examples, self.units);
+            pairs.right.reserve(self.units, inputs.min(AT_A_TIME));
+        }
+    }
+
     fn input_gradient(&self, step: BackwardStep<'_, '_, T>) {
-        let BackwardStep { tensors, gradient, input_gradient: Some(to), non_zero, .. } = step
+        let BackwardStep {
+            tensors, gradient, input_gradient: Some(to), non_zero, convolution, ..
+        } = step
         else {
             return;
         };
+        if let Some(pairs) = &mut convolution.pairs {
+            return propagate_pairs(pairs, tensors[0].values(), gradient.view(), to);
+        }
         propagate_sparse(non_zero, tensors[0].values(), gradient.view(), to);
     }
 }
@@ -112,6 +127,27 @@ fn propagate_sparse<T: Element>(
     non_zero.fill(by_example);
     let path = KernelPath::best();
     non_zero.multiply_sparse(path, by_example, weights, da_prev.reversed_axes());
+}
+
+/// Inputs of which weights become pairs at a time.
+const AT_A_TIME: usize = 256;
+
+/// The same in bf16.
+fn propagate_pairs<T: Element>(
+    pairs: &mut DensePairs,
+    weights: ArrayView2<'_, T>,
+    dz: ArrayView2<'_, T>,
+    mut da_prev: ArrayViewMut2<'_, T>,
+) {
+    da_prev.fill(T::zero());
+    let DensePairs { left, right } = pairs;
+    left.fill(dz.reversed_axes());
+    let mut by_example = da_prev.reversed_axes();
+    let parts = by_example.axis_chunks_iter_mut(Axis(1), AT_A_TIME);
+    for (weights, to) in weights.axis_chunks_iter(Axis(1), AT_A_TIME).zip(parts) {
+        right.fill(weights);
+        bf16::multiply(left.all(), right, to);
+    }
 }
 
 /// Adds the sum of each row of `dz` to `db`, example after example.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::v1::Progress;
 use super::{Contents, MAGIC, MemoryOf, NAME, NamedArray, RunState, Saved, Setting};
-use crate::{Clip, EarlyStopping, TrainError, Trainer, TrainingSize};
+use crate::{Clip, EarlyStopping, Products, TrainError, Trainer, TrainingSize};
 
 pub(super) const FORMAT: Format = Format { magic: MAGIC, name: NAME, major: 2, minor: 0 };
 
@@ -128,6 +128,9 @@ pub(super) fn settings_of(trainer: &Trainer, examples: usize) -> Vec<Setting> {
         ("augmentation", given(trainer.augment.is_some())),
         ("dropout masks", given(trainer.dropout_masks.is_some())),
     ];
+    if trainer.products != Products::Full {
+        settings.push(("products", trainer.products.to_string()));
+    }
     if trainer.schedule.depends_on_length() {
         settings.push(("epochs, which the schedule depends on", trainer.epochs.to_string()));
     }

@@ -15,8 +15,10 @@ use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dnn_core::{Columns, Element};
+use dnn_kernels::bf16::{self, PairedRows, RoundedRows};
 use dnn_kernels::{
-    CHUNK, ChunkOfRows, KernelPath, Kernels, NonZeroIndex, PlainLoop, aligned, aligned_zeros,
+    CHUNK, ChunkOfRows, KernelPath, Kernels, NonZeroIndex, PlainLoop, Products, aligned,
+    aligned_zeros,
 };
 use dnn_layers::Network;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
@@ -72,6 +74,8 @@ pub(super) struct LayerGradient<T> {
     dz: Array2<T>,
     /// What of it is not zero.
     non_zero: NonZeroIndex<T>,
+    /// The same in bf16, if products are made in that.
+    rounded: Option<RoundedRows>,
     /// At least the length of `dZ`, the root of the sum of all squares.
     of_gradient: f64,
     /// The same of `A_prev`, unless that are the inputs of the network.
@@ -84,6 +88,15 @@ struct Scratch<T> {
     panel: Vec<T>,
     /// The sums of some units, likewise.
     sums: Vec<T>,
+    /// The first as pairs of examples in bf16, if products are made in that.
+    pairs: PairedRows,
+}
+
+/// Memory for `dZ` of so many units in bf16.
+fn rounded(units: usize, batch: usize) -> RoundedRows {
+    let mut rows = RoundedRows::default();
+    rows.reserve(units, batch);
+    rows
 }
 
 /// Memory for so many rows of a [`matrix`].
@@ -113,21 +126,29 @@ pub(super) struct BlockJob<'j, 'e, T> {
 
 impl<T: Element> Blocks<T> {
     /// For steps on up to `batch` examples, if there are kernels for these numbers.
-    pub(super) fn new(network: &Network<T>, batch: usize) -> Option<Self> {
+    pub(super) fn new(network: &Network<T>, batch: usize, products: Products) -> Option<Self> {
         if !T::Kernels::VECTOR {
             return None;
         }
+        let is_bf16 = products == Products::Bf16;
         let of = |tensor: usize| {
             let is_weights = part(network, tensor) == Part::Weights;
             let units = if is_weights { network.tensors()[tensor].values().nrows() } else { 0 };
             LayerGradient {
                 dz: aligned_zeros((units, batch.next_multiple_of(APART) + APART)),
                 non_zero: NonZeroIndex::with_capacity(units, batch),
+                rounded: is_bf16.then(|| rounded(units, batch)),
                 of_gradient: 0.0,
                 of_input: None,
             }
         };
-        let scratch = || Mutex::new(Scratch { panel: lines(EXAMPLES), sums: lines(UNITS) });
+        let scratch = || {
+            let mut pairs = PairedRows::default();
+            if is_bf16 {
+                pairs.reserve(EXAMPLES, WIDE);
+            }
+            Mutex::new(Scratch { panel: lines(EXAMPLES), sums: lines(UNITS), pairs })
+        };
         Some(Self {
             path: KernelPath::best(),
             tensors: (0..network.tensors().len()).map(of).collect(),
@@ -187,7 +208,7 @@ impl<T: Element> Blocks<T> {
     ) -> bool {
         let m = job.columns.len();
         let mut scratch = self.scratch();
-        let Scratch { panel, sums } = &mut *scratch;
+        let Scratch { panel, sums, pairs } = &mut *scratch;
         let (mut panel, mut sums) = (matrix(panel, EXAMPLES), matrix(sums, UNITS));
         // Inputs that fit are made ready once, for a few units at a time; else as often as there are parts.
         let fits = m <= EXAMPLES;
@@ -202,6 +223,15 @@ impl<T: Element> Blocks<T> {
             }
             for start in (0..m).step_by(EXAMPLES) {
                 let positions = start..m.min(start + EXAMPLES);
+                if let Some(dz) = &self.tensors[job.tensor].rounded {
+                    if first == 0 || !fits {
+                        let mut panel = panel.slice_mut(s![..positions.len(), ..rows.len()]);
+                        job.fill(positions.clone(), rows.clone(), panel.view_mut());
+                        pairs.fill(panel.view());
+                    }
+                    bf16::multiply(dz.part(part.clone(), positions), pairs, sums.view_mut());
+                    continue;
+                }
                 if let Some(inputs) = job.in_place(positions.clone(), rows.clone()) {
                     self.multiply_sparse(job, part.clone(), start, inputs, sums.view_mut());
                     continue;
@@ -262,6 +292,9 @@ impl<T: Element> LayerGradient<T> {
                 T::Kernels::transpose(KernelPath::best(), dz, to);
             }
         });
+        if let Some(rounded) = &mut self.rounded {
+            rounded.fill(all.view());
+        }
         self.of_gradient = length(all.reversed_axes().view());
         let squares =
             |tile: &Tile<T>| tile.caches.layer_input(l).map(|input| length(input).powi(2));

@@ -7,7 +7,8 @@
 use std::ops::Range;
 
 use dnn_core::{Columns, Element, Features};
-use dnn_kernels::PackedWeights;
+use dnn_kernels::bf16::{self, LinearScratch, PairedRows, TurnScratch};
+use dnn_kernels::{PackedWeights, Products};
 use dnn_layers::{DenseBy, Network};
 use ndarray::{Array2, Axis, ShapeBuilder, s};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
@@ -25,23 +26,47 @@ pub(super) struct FirstLayer<T> {
     has_output: bool,
     /// Its weights, laid out input by input.
     packed: Option<PackedWeights<T>>,
+    /// For products in bf16.
+    pairs: Option<FirstPairs<T>>,
+}
+
+/// The inputs of the batch as pairs, and what parts of the units are multiplied with them in.
+#[derive(Default)]
+struct FirstPairs<T> {
+    inputs: PairedRows,
+    turned: TurnScratch<T>,
+    parts: Vec<LinearScratch<T>>,
 }
 
 impl<T: Element> FirstLayer<T> {
     /// For tiles that take the weights as they are.
     pub(super) fn by_weights() -> Self {
-        Self { layer: 0, output: Array2::zeros((0, 0)), has_output: false, packed: None }
+        let output = Array2::zeros((0, 0));
+        Self { layer: 0, output, has_output: false, packed: None, pairs: None }
     }
 
     /// For steps on up to `batch` examples like these.
-    pub(super) fn new(network: &Network<T>, batch: usize, x: &Features<'_, T>) -> Self {
+    pub(super) fn new(
+        network: &Network<T>,
+        batch: usize,
+        x: &Features<'_, T>,
+        products: Products,
+    ) -> Self {
         let mut made = Self { layer: network.first_layer(), ..Self::by_weights() };
         if !begins_dense(network) {
             return made;
         }
         let weights @ (units, inputs) = first_weights(network);
-        match first_layer_by::<T>(weights, batch, x.share_of_zeros()) {
+        // Zeros are not left out of pairs.
+        let is_bf16 = products == Products::Bf16;
+        let zeros = if is_bf16 { 0.0 } else { x.share_of_zeros() };
+        match first_layer_by::<T>(weights, batch, zeros) {
             FirstLayerBy::Weights => {}
+            FirstLayerBy::Units if is_bf16 => {
+                made.output = Array2::zeros((units, batch).f());
+                let parts = vec![LinearScratch::default(); units.div_ceil(UNITS)];
+                made.pairs = Some(FirstPairs { parts, ..FirstPairs::default() });
+            }
             FirstLayerBy::Units => made.output = Array2::zeros((units, batch).f()),
             FirstLayerBy::NonZeroInputs => made.packed = Some(PackedWeights::new(units, inputs)),
         }
@@ -58,6 +83,23 @@ impl<T: Element> FirstLayer<T> {
         let [weights, bias] = network.layer_tensors(self.layer) else { return };
         if let Some(packed) = &mut self.packed {
             packed.fill(weights.values());
+        }
+        if let Some(FirstPairs { inputs, turned, parts }) = &mut self.pairs {
+            self.has_output = true;
+            let write = |some, to: ndarray::ArrayViewMut2<'_, T>| {
+                x.write_examples(some, columns, to);
+            };
+            inputs.fill_turned_in_parallel((x.width(), columns.len()), turned, write);
+            let inputs = &*inputs;
+            let (weights, bias) = (weights.values(), bias.values());
+            let mut output = self.output.slice_mut(s![.., ..columns.len()]);
+            let outs = output.axis_chunks_iter_mut(Axis(0), UNITS).into_par_iter();
+            let weights = weights.axis_chunks_iter(Axis(0), UNITS).into_par_iter();
+            let biases = bias.axis_chunks_iter(Axis(0), UNITS).into_par_iter();
+            let all = outs.zip(weights).zip(biases).zip(parts);
+            return all.for_each(|(((out, weights), bias), scratch)| {
+                bf16::linear(weights, bias.column(0), inputs, scratch, out);
+            });
         }
         self.has_output = !self.output.is_empty() && x.is_in_place();
         if self.has_output {

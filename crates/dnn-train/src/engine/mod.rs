@@ -28,6 +28,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use dnn_core::{Element, Features};
+use dnn_kernels::Products;
 use dnn_layers::{BatchStatistics, Network};
 use ndarray::{Array2, ArrayView2};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
@@ -77,32 +78,44 @@ pub(crate) struct Engine<T> {
 
 impl<T: Element> Engine<T> {
     /// Buffers for steps on up to `batch` examples like these.
-    pub(crate) fn new(network: &Network<T>, batch: usize, x: &Features<'_, T>) -> Self {
+    pub(crate) fn new(
+        network: &Network<T>,
+        batch: usize,
+        x: &Features<'_, T>,
+        products: Products,
+    ) -> Self {
         let group = plan::group(network, batch);
         let mut engine = match group {
-            Some(group) => Self::with_tiles_of(network, plan::GROUP_TILE, group, Use::Training),
-            None => Self::with_tiles(network, batch, Use::Training),
+            Some(group) => {
+                Self::with_tiles_of(network, plan::GROUP_TILE, group, Use::Training(products))
+            }
+            None => Self::with_tiles(network, batch, Use::Training(products)),
         };
         engine.group = group;
         engine.gradient = network.zeros();
-        engine.first_layer = FirstLayer::new(network, batch, x);
-        engine.with_gradient_buffers(network, group.unwrap_or(batch))
+        engine.first_layer = FirstLayer::new(network, batch, x, products);
+        engine.with_gradient_buffers(network, group.unwrap_or(batch), products)
     }
 
     /// Buffers for steps on `batch` examples of which the first layer's [product](StepContext::product) is given.
-    pub(crate) fn for_products(network: &Network<T>, batch: usize) -> Self {
+    pub(crate) fn for_products(network: &Network<T>, batch: usize, products: Products) -> Self {
         let first = network.tensor_range(network.first_layer()).start;
         let weights = network.tensors()[first].values();
         let width = plan::tile_width(network.parameter_count() - weights.len(), batch);
-        let mut engine = Self::with_tiles_of(network, width, batch, Use::Training);
+        let mut engine = Self::with_tiles_of(network, width, batch, Use::Training(products));
         engine.gradient = network.zeros();
         engine.gradient[first] = Array2::zeros((weights.nrows(), 0));
-        engine.with_gradient_buffers(network, batch)
+        engine.with_gradient_buffers(network, batch, products)
     }
 
     /// With the buffers that make the gradient that there is room for.
-    fn with_gradient_buffers(mut self, network: &Network<T>, batch: usize) -> Self {
-        self.blocks = Blocks::new(network, batch);
+    fn with_gradient_buffers(
+        mut self,
+        network: &Network<T>,
+        batch: usize,
+        products: Products,
+    ) -> Self {
+        self.blocks = Blocks::new(network, batch, products);
         if self.blocks.is_none() {
             let inputs = self.gradient.iter().map(Array2::ncols).max().unwrap_or(0);
             self.scratch = vec![Vec::new(); inputs.div_ceil(dnn_core::FEATURE_BLOCK)];
@@ -126,7 +139,7 @@ impl<T: Element> Engine<T> {
     }
 
     fn with_tiles_of(network: &Network<T>, tile_width: usize, batch: usize, purpose: Use) -> Self {
-        let places = Arc::new(plan::gradient_places(network));
+        let places = Arc::new(plan::gradient_places(network, purpose.products(), tile_width));
         let mut lent = Lent::of(network, purpose);
         let at_a_time = rayon::current_num_threads().min(batch.div_ceil(tile_width));
         lent.fill(at_a_time, || Tile::new(network, tile_width, purpose, &places).into_memory());

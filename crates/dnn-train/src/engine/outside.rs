@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use dnn_core::{Columns, Element};
+use dnn_kernels::Products;
 use dnn_layers::Network;
 use ndarray::Array2;
 
@@ -50,7 +51,7 @@ pub fn gradients<T: Element>(
 ) -> Result<(f64, Vec<Array2<T>>), TrainError> {
     examples.check(network, cost)?;
     plan::check_memory(network, examples.len(), 0, 0)?;
-    let mut engine = Engine::new(network, examples.len(), &examples.features);
+    let mut engine = Engine::new(network, examples.len(), &examples.features, Products::Full);
     let columns = Columns::Run { start: 0, len: examples.len() };
     let (objective, draws) = (Objective::plain(cost), Some(FIRST_DRAWS));
     let context = StepContext { network, objective, examples, columns, product: None, draws };

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use dnn_core::{Element, FEATURE_BLOCK, Shape};
-use dnn_kernels::{Kernels, PackedWeights};
+use dnn_kernels::{Kernels, PackedWeights, Products};
 use dnn_layers::Network;
 use dnn_store::fallible_allocation;
 
@@ -167,8 +167,12 @@ pub(super) fn segments<T: Element>(network: &Network<T>) -> Vec<Range<usize>> {
 }
 
 /// See [`GradientPlaces`].
-pub(super) fn gradient_places<T: Element>(network: &Network<T>) -> GradientPlaces<T> {
-    let (mut last, mut convolution) = (None, ConvolutionMemory::default());
+pub(super) fn gradient_places<T: Element>(
+    network: &Network<T>,
+    products: Products,
+    tile_width: usize,
+) -> GradientPlaces<T> {
+    let (mut last, mut convolution) = (None, ConvolutionMemory::new(products, tile_width));
     let (mut of, mut by_group, mut by_block) = (Vec::new(), Vec::new(), Vec::new());
     for (l, layer) in network.layers().iter().enumerate() {
         let layer = backward::<T>(layer);

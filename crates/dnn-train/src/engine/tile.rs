@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use dnn_core::{Element, Shape};
-use dnn_kernels::{KernelPath, NonZeroIndex};
+use dnn_kernels::{KernelPath, NonZeroIndex, Products};
 use dnn_layers::{ForwardCaches, Network};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
@@ -91,7 +91,22 @@ pub(super) enum Use {
     Measuring,
     /// Forward as in training, and no further.
     Slopes,
-    Training,
+    /// With products in these numbers.
+    Training(Products),
+}
+
+impl Use {
+    pub(super) fn is_training(self) -> bool {
+        matches!(self, Self::Training(_))
+    }
+
+    /// In which numbers products are made.
+    pub(super) fn products(self) -> Products {
+        match self {
+            Self::Measuring | Self::Slopes => Products::Full,
+            Self::Training(products) => products,
+        }
+    }
 }
 
 impl<T: Element> Tile<T> {
@@ -105,13 +120,13 @@ impl<T: Element> Tile<T> {
         let layers = network.layers();
         let gradient = |l: usize| {
             // Without a backward pass that of the last layer alone is needed, which the cost writes.
-            let is_used = purpose == Use::Training || l + 1 == layers.len();
+            let is_used = purpose.is_training() || l + 1 == layers.len();
             let is_wanted = is_used && places.of(l) == Some(l);
             let units = if is_wanted { size(network.layer_output(l)) } else { 0 };
             Array2::zeros((units, if is_wanted { width } else { 0 }).f())
         };
         let around = |l: usize| {
-            let is_wanted = purpose == Use::Training && layers[l].goes_around().is_some();
+            let is_wanted = purpose.is_training() && layers[l].goes_around().is_some();
             let units = if is_wanted { size(network.layer_output(l)) } else { 0 };
             Array2::zeros((units, if is_wanted { width } else { 0 }).f())
         };
@@ -129,21 +144,23 @@ impl<T: Element> Tile<T> {
         Self {
             caches: match purpose {
                 Use::Measuring => network.caches(width),
-                Use::Slopes | Use::Training => network.training_caches(width),
+                Use::Slopes | Use::Training(_) => {
+                    network.training_caches_by(width, purpose.products())
+                }
             },
             gradients: (0..layers.len()).map(gradient).collect(),
             around: (0..layers.len()).map(around).collect(),
             places: Arc::clone(places),
-            sums_of_gradients: if purpose == Use::Training { sums.collect() } else { Vec::new() },
+            sums_of_gradients: if purpose.is_training() { sums.collect() } else { Vec::new() },
             tally: Tally::new(network.outputs()),
             not_finite: None,
             sums: vec![0.0; 2 * whole],
             non_zero: match purpose {
-                Use::Training => NonZeroIndex::with_capacity(width, widest),
+                Use::Training(_) => NonZeroIndex::with_capacity(width, widest),
                 Use::Measuring | Use::Slopes => NonZeroIndex::default(),
             },
             convolution: match purpose {
-                Use::Training => places.convolution.clone(),
+                Use::Training(_) => places.convolution.clone(),
                 Use::Measuring | Use::Slopes => ConvolutionMemory::default(),
             },
             positions: 0..0,

@@ -14,6 +14,7 @@ mod pairs;
 mod support;
 
 mod augment;
+mod bf16;
 mod calibration;
 mod circles;
 mod conformance;
