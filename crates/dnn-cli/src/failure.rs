@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+use dnn_core::CoreError;
 use dnn_data::DataError;
 use dnn_fetch::FetchError;
 use dnn_layers::NetworkError;
@@ -33,6 +34,12 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 fn advice(cause: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(RunError::BadFile(_)) = cause.downcast_ref() {
         return Some("`--bad-files skip` goes on without files that cannot be used");
+    }
+    if let Some(RunError::Train(TrainError::Core(CoreError::Invalid { what, .. }))) =
+        cause.downcast_ref()
+        && *what == "products in bf16"
+    {
+        return Some("`--precision f32` runs on every processor");
     }
     let data = match cause.downcast_ref::<RunError>() {
         Some(error) => error.load_error(),

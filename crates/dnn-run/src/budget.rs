@@ -56,7 +56,7 @@ pub(crate) fn settle(
     for width in candidates {
         let settled = loaded.settle_at(config, width);
         let speed = Speed { config: &settled, loaded, clock, budget: budget.0 };
-        let speed = match settled.network.precision {
+        let speed = match settled.network.precision.of_numbers() {
             Precision::F32 => speed.measure::<f32>()?,
             Precision::F64 => speed.measure::<f64>()?,
         };

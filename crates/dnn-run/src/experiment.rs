@@ -1,6 +1,6 @@
 //! A network before its first step, and how it is trained.
 
-use dnn_core::{CoreError, Element, PixelScaling, Purpose, RandomStream, Shape, kernel_path};
+use dnn_core::{CoreError, Element, PixelScaling, Purpose, RandomStream, Shape, kernel_path_of};
 use dnn_data::augment::Augmenter;
 use dnn_data::{DataError, ImageDataset, ImageShape, ImageSize};
 use dnn_layers::{Head, ModelFile, Network, NetworkBuilder, Provenance};
@@ -54,7 +54,7 @@ impl<T: Element + Scalar> Experiment<T> {
         trainer.check_memory(&network, train.len(), train.len().max(validation))?;
         let provenance = Provenance {
             software: SOFTWARE.to_owned(),
-            kernel_path: kernel_path().to_owned(),
+            kernel_path: kernel_path_of(trainer.products).to_owned(),
             data_sha256: loaded.sha256.clone(),
             seed: config.training.seed,
             settings: provenance::settings(
@@ -87,6 +87,7 @@ pub(crate) fn trainer<T: Element>(config: &RunConfig) -> Result<Trainer, TrainEr
         label_smoothing: config.label_smoothing(),
         monitor: training.monitor,
         gram: training.gram,
+        products: config.network.precision.products(),
         early_stopping: training.early_stopping.map(stopping),
         restore_best: training.restore_best,
         batch: config.batch(),

@@ -26,7 +26,7 @@ pub fn find_rate(
     clock: &dyn Clock,
 ) -> Result<RateSweep> {
     let config = &loaded.settle(config);
-    match config.network.precision {
+    match config.network.precision.of_numbers() {
         Precision::F32 => find::<f32>(config, loaded, observer, clock),
         Precision::F64 => find::<f64>(config, loaded, observer, clock),
     }

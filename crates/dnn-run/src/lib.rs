@@ -91,7 +91,7 @@ pub use classifier::{Classifier, Prediction};
 pub use config::{
     BadFilePolicy, DataConfig, FilesConfig, KeepingConfig, LineLayer, NetworkConfig, NetworkLine,
     PictureSize, RunConfig, ScalingRule, Settings, SizeFrom, TimeLimit, TrainingConfig,
-    TrainingSizes, Widths,
+    TrainingPrecision, TrainingSizes, Widths,
 };
 pub use error::{Result, RunError};
 pub use evaluate::{EvaluatedPart, EvaluationData, EvaluationReport};

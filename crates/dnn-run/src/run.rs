@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dnn_core::{Element, Precision, kernel_path};
+use dnn_core::{Element, Precision, kernel_path_of};
 use dnn_store::Scalar;
 use dnn_train::Checkpoint;
 
@@ -25,7 +25,7 @@ use crate::words::counted;
 /// [`RunError::Usage`] and [`RunError::Train`] with the first setting that is wrong.
 pub fn check(config: &RunConfig) -> Result<()> {
     config.check()?;
-    match config.network.precision {
+    match config.network.precision.of_numbers() {
         Precision::F32 => experiment::trainer::<f32>(config)?,
         Precision::F64 => experiment::trainer::<f64>(config)?,
     };
@@ -62,7 +62,7 @@ pub fn train_on(
 ) -> Result<Report> {
     let config = &budget::settle(config, loaded, observer, clock)?;
     let run = Run { loaded, config, observer, clock };
-    match config.network.precision {
+    match config.network.precision.of_numbers() {
         Precision::F32 => run.begin::<f32>(out),
         Precision::F64 => run.begin::<f64>(out),
     }
@@ -141,7 +141,7 @@ impl Resumed {
         clock: &dyn Clock,
     ) -> Result<Report> {
         let run = Run { loaded, config, observer, clock };
-        match config.network.precision {
+        match config.network.precision.of_numbers() {
             Precision::F32 => run.go_on::<f32>(self),
             Precision::F64 => run.go_on::<f64>(self),
         }
@@ -161,7 +161,8 @@ impl Resumed {
                 record.data_sha256, loaded.sha256
             )));
         }
-        let (then, now) = (&record.kernel_path, kernel_path());
+        let now = kernel_path_of(config.network.precision.products());
+        let then = &record.kernel_path;
         if then != now {
             observer.note(&format!(
                 "warning: the run began on {then} kernels and goes on on {now} ones: its last bits will be \
@@ -286,7 +287,7 @@ impl Run<'_> {
         }
         Ok(RunRecord {
             software: SOFTWARE.to_owned(),
-            kernel_path: kernel_path().to_owned(),
+            kernel_path: kernel_path_of(config.network.precision.products()).to_owned(),
             data: self.loaded.name.clone(),
             data_sha256: self.loaded.sha256.clone(),
             threads: rayon::current_num_threads(),

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use dnn_core::{Element, kernel_path};
+use dnn_core::{Element, kernel_path_of};
 use dnn_layers::{AnyNetwork, ModelFile, Network, Provenance};
 use dnn_store::Scalar;
 use dnn_train::Event;
@@ -144,7 +144,9 @@ impl Claim {
             again.set_preprocessing(preprocessing.clone());
         }
         let same = again.to_bytes()? == network.to_bytes()?;
-        let reasons = if same { Vec::new() } else { reasons(network, &again, &self.provenance) };
+        let now = kernel_path_of(self.config.network.precision.products());
+        let reasons =
+            if same { Vec::new() } else { reasons(network, &again, &self.provenance, now) };
         Ok(Verdict {
             same,
             model_sha256: self.sha256.clone(),
@@ -217,9 +219,9 @@ fn reasons<T: Element>(
     model: &Network<T>,
     again: &Network<T>,
     provenance: &Provenance,
+    now: &str,
 ) -> Vec<String> {
     let mut reasons = vec![difference(model, again)];
-    let now = kernel_path();
     if provenance.kernel_path == now {
         reasons.push(format!(
             "the kernels are the same ({now}): they do not explain it; the file was changed, or made by \
@@ -277,13 +279,14 @@ mod tests {
             seed: 1,
             settings: std::collections::BTreeMap::new(),
         };
-        let told = reasons(&network, &other, &provenance);
+        let now = kernel_path_of(dnn_train::Products::Full);
+        let told = reasons(&network, &other, &provenance, now);
         assert_eq!(told[0], "dense1.bias: numbers differ by up to 5.0e-1");
         assert!(told[1].contains("abacus") && told[1].contains("may explain it"), "{told:?}");
         assert!(told[2].contains("made by dnn 0.0.1"), "{told:?}");
-        provenance.kernel_path = kernel_path().to_owned();
+        provenance.kernel_path = now.to_owned();
         provenance.software = SOFTWARE.to_owned();
-        let told = reasons(&network, &other, &provenance);
+        let told = reasons(&network, &other, &provenance, now);
         assert_eq!(told.len(), 2);
         assert!(told[1].contains("do not explain it"), "{told:?}");
     }

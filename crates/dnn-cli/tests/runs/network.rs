@@ -56,6 +56,32 @@ fn convolutions_are_trained_used_resumed_and_verified() {
 }
 
 #[test]
+fn runs_in_bf16_say_so_and_resume_and_are_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let settings = [&CONV[..], &["--precision=bf16"]].concat();
+    if !dnn_train::Products::Bf16.exist() {
+        fails(path, &into(&settings, "refused"), 2, "expected a processor with AVX512_BF16");
+        fails(path, &into(&settings, "refused"), 2, "`--precision f32` runs on every processor");
+        return dnn_testing::skipped("the instructions AVX512_BF16");
+    }
+    succeeds(path, &into(&settings, "straight"));
+    succeeds(path, &into(&CONV, "in-f32"));
+    assert!(model(&path.join("straight")) != model(&path.join("in-f32")), "rounded");
+    succeeds(path, &into(&[&settings[..], &["--steps=5"]].concat(), "at-5"));
+    fails(path, &["train", "--resume=at-5", "--precision=f32"], 2, "expected bf16, found f32");
+    succeeds(path, &["train", "--resume=at-5", "--threads=3", "--quiet"]);
+    assert!(model(&path.join("at-5")) == model(&path.join("straight")));
+    assert!(succeeds(path, &["verify", "straight"]).0.starts_with("same"));
+    let shown = json(path, &["inspect", "straight", "--json"]);
+    assert_eq!(shown["precision"], "f32", "{shown}");
+    assert_eq!(shown["provenance"]["kernel_path"], "dnn/avx512-bf16", "{shown}");
+    assert_eq!(shown["provenance"]["settings"]["precision"], "bf16", "{shown}");
+    let measured = json(path, &["evaluate", "straight", "--json"]);
+    assert!(measured["train"]["accuracy"].as_f64().unwrap() > 0.2, "{measured}");
+}
+
+#[test]
 fn residual_blocks_are_trained_resumed_and_shown() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();

@@ -11,7 +11,7 @@ mod values;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
-use dnn_core::{Initializer, Precision};
+use dnn_core::Initializer;
 use dnn_data::augment::Augmentation;
 use dnn_data::picture::{Filter, Fit};
 use dnn_layers::Activation;
@@ -22,7 +22,8 @@ pub(crate) use self::network_line::is_completed;
 pub use self::network_line::{LineLayer, NetworkLine};
 pub use self::texts::Settings;
 pub use self::values::{
-    BadFilePolicy, PictureSize, ScalingRule, SizeFrom, TimeLimit, TrainingSizes, Widths,
+    BadFilePolicy, PictureSize, ScalingRule, SizeFrom, TimeLimit, TrainingPrecision, TrainingSizes,
+    Widths,
 };
 use self::values::{lossy_path, parse_count, parse_percent, parse_share, text};
 use crate::error::{Result, RunError};
@@ -181,10 +182,11 @@ pub struct NetworkConfig {
     #[serde(with = "text")]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "RULE"))]
     pub init: Initializer,
-    /// Numbers to compute in: f32 or f64
+    /// Numbers to train in: f32, f64, or bf16: as f32, but products of layers in bf16. That needs a processor with
+    /// `AVX512_BF16`, and is faster on AMD's (from Zen 4 on), slower on Intel's
     #[serde(with = "text")]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "TYPE"))]
-    pub precision: Precision,
+    pub precision: TrainingPrecision,
     /// Start from the weights of this model, or that of a run folder, instead of drawn ones; its layers,
     /// dropout and scaling come with it
     #[serde(serialize_with = "lossy_path")]
@@ -346,7 +348,7 @@ impl Default for NetworkConfig {
             batch_norm: None,
             dropout: None,
             init: Initializer::HeNormal,
-            precision: Precision::F32,
+            precision: TrainingPrecision::F32,
             from: None,
         }
     }
@@ -503,7 +505,7 @@ impl RunConfig {
         let is_full = training.batch == Some(Batch::Full) || training.gram == GramChoice::Always;
         matches!(network.network, None | Some(NetworkLine::Auto))
             && !(names_layers || is_full || self.is_lbfgs())
-            && network.precision == Precision::F32
+            && network.precision != TrainingPrecision::F64
     }
 
     /// The optimiser that was asked for, else the default.

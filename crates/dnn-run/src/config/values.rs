@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use dnn_core::Precision;
+use dnn_train::Products;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Widths of hidden layers: `256,128`, or `none`.
@@ -229,6 +231,39 @@ pub enum ScalingRule {
 }
 
 named!(ScalingRule, Auto = "auto", Unit = "unit", Standardize = "standardize");
+
+/// The numbers that a network is trained in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TrainingPrecision {
+    /// All in 32-bit floats.
+    #[default]
+    F32,
+    /// All in 64-bit floats.
+    F64,
+    /// As [`F32`](Self::F32), but the products of dense layers and convolutions in bf16; the model's numbers are
+    /// those of `f32`.
+    Bf16,
+}
+
+named!(TrainingPrecision, F32 = "f32", F64 = "f64", Bf16 = "bf16");
+
+impl TrainingPrecision {
+    /// The type of the network's numbers.
+    pub fn of_numbers(self) -> Precision {
+        match self {
+            Self::F32 | Self::Bf16 => Precision::F32,
+            Self::F64 => Precision::F64,
+        }
+    }
+
+    /// The numbers that products are made in.
+    pub fn products(self) -> Products {
+        match self {
+            Self::F32 | Self::F64 => Products::Full,
+            Self::Bf16 => Products::Bf16,
+        }
+    }
+}
 
 /// What becomes of picture files that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
