@@ -1,7 +1,7 @@
 //! Single convolutions of one picture, as the kernels have them.
 
 use dnn_core::ndarray::Array2;
-use dnn_kernels::{Convolution, Geometry};
+use dnn_kernels::{Convolution, Geometry, Products};
 
 /// What a convolution is made of: square pictures, square windows of an odd size, a border that leaves the picture as
 /// large as it is at a stride of 1.
@@ -66,16 +66,18 @@ pub(crate) struct Passes {
 }
 
 impl Passes {
-    pub(crate) fn of(picture: &Picture) -> Self {
+    pub(crate) fn of(picture: &Picture, products: Products) -> Self {
         let geometry = picture.geometry();
         let [inputs, outputs] = [geometry.input, geometry.output].map(|of| of.iter().product());
         let taps = picture.kernel.pow(2) * picture.channels / picture.groups;
         let numbers = |count: usize, period: usize| -> Vec<f32> {
             (0..count).map(|at| 0.1 * (1 + at % period) as f32).collect()
         };
+        let mut convolution = Convolution::default();
+        convolution.set_products(products);
         Self {
             geometry,
-            convolution: Convolution::default(),
+            convolution,
             weights: Array2::from_elem((picture.units, taps), 0.01),
             weight_gradient: Array2::zeros((picture.units, taps)),
             x: numbers(inputs, 7),
@@ -125,7 +127,7 @@ mod tests {
         // One channel, one unit, a window of one pixel: each pass is one product for each of the pictures' four pixels.
         let picture = Picture { size: 2, channels: 1, units: 1, kernel: 1, stride: 1, groups: 1 };
         assert_eq!(picture.operations(), 8);
-        let mut passes = Passes::of(&picture);
+        let mut passes = Passes::of(&picture, Products::Full);
         let close = |found: f32, expected: f32| (found - expected).abs() < 1e-6;
         // x and dz are 0.1, 0.2, 0.3, 0.4.
         assert!(close(passes.run(Pass::Forward, 2), 0.001));

@@ -12,6 +12,49 @@ const WIDE_LANES: usize = 2 * LANES;
 /// Updates of each in one round: some 15 to 30 ms.
 const UPDATES: usize = 8_000_000;
 
+/// As many steps of pairs in one round.
+const STEPS: usize = 2_000_000;
+
+/// The rate in 10^9 operations per second of products of pairs in bf16 that stay in registers, on one thread; none
+/// where there is no such instruction.
+pub(crate) fn bf16_rate() -> Option<f64> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if dnn_train::Products::Bf16.exist() {
+            let start = Instant::now();
+            #[expect(unsafe_code, reason = "a vector instruction that was detected")]
+            // SAFETY: the instructions were just found.
+            let operations = unsafe { run_pairs(black_box(0x3f80)) };
+            return Some(operations as f64 / start.elapsed().as_secs_f64() / 1e9);
+        }
+    }
+    None
+}
+
+/// [`STEPS`] of 24 sums side by side; gives how many operations these were.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+fn run_pairs(number: i16) -> usize {
+    use std::arch::x86_64::{
+        __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_reduce_add_ps, _mm512_set1_epi16,
+        _mm512_setzero_ps,
+    };
+    #[expect(unsafe_code, reason = "the same bits under another name")]
+    // SAFETY: any 512 bits are 32 numbers in bf16.
+    let pairs = unsafe { std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi16(number)) };
+    let mut sums = [_mm512_setzero_ps(); 24];
+    for _ in 0..STEPS {
+        for sum in &mut sums {
+            *sum = _mm512_dpbf16_ps(*sum, pairs, pairs);
+        }
+    }
+    for sum in sums {
+        black_box(_mm512_reduce_add_ps(sum));
+    }
+    // A step has 32 products and as many additions.
+    STEPS * sums.len() * 64
+}
+
 /// What one round took on this many threads at once, and the rate in 10^9 operations per second.
 pub(crate) fn round(threads: usize) -> (f64, f64) {
     let (lanes, run) = widest();

@@ -49,7 +49,7 @@ pub struct Job {
     pub name: String,
     /// What one round is.
     pub kind: Kind,
-    /// `f32` or `f64`.
+    /// `f32` or `f64`; or `bf16`, which a worker makes of `f32`.
     pub precision: String,
     /// Height, width and channels of a picture.
     pub shape: [usize; 3],

@@ -12,7 +12,7 @@
 //!
 //! What goes wrong is answered as `{"error": "why"}`. The worker ends when its input does.
 //!
-//! As processes of their own our program does a job [`once`], gives the [`bits`] that it ends in, or
+//! With products in bf16 it trains in mini-batches, and skips all else. As processes of their own our program does a job [`once`], gives the [`bits`] that it ends in, or
 //! [`spin`]s.
 
 mod bits;
@@ -31,10 +31,10 @@ pub mod npy;
 
 pub use bits::{Bits, bits};
 pub(crate) use convolution::{Pass, Passes, Picture};
-pub(crate) use fma::round as fma_round;
+pub(crate) use fma::{bf16_rate, round as fma_round};
 pub use job::{CHECKED_STEPS, Job, Kind, WeightedLayer};
 pub use once::{Once, once};
 pub use ours::{first_network, read_examples};
 pub use protocol::{Link, Order, Turn};
-pub use serve::serve;
+pub use serve::{serve, serve_in_bf16};
 pub use spin::spin;

@@ -11,7 +11,7 @@ use dnn_core::{Element, LayerParameters, Parameters, Purpose, RandomStream, Shap
 use dnn_layers::{
     Activation, Conv2d, Flatten, MaxPool2d, Network, NetworkBuilder, Padding, Predictor, Window,
 };
-use dnn_train::{Batch, BatchOrder, GramChoice, SystemClock, Trainer};
+use dnn_train::{Batch, BatchOrder, GramChoice, Products, SystemClock, Trainer};
 
 use super::job::WINDOW;
 use super::{Job, Kind, npy};
@@ -122,6 +122,7 @@ pub(super) fn trainer(job: &Job, epochs: usize) -> Result<Trainer> {
         batch,
         order,
         epochs: epochs as u64,
+        products: if job.precision == "bf16" { Products::Bf16 } else { Products::Full },
         threads: NonZeroUsize::new(job.threads),
         clock: Some(Arc::new(SystemClock::start())),
         gram: match (job.gram, job.kind) {

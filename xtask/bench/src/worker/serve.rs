@@ -4,6 +4,7 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use dnn_train::Products;
 use serde_json::json;
 
 use super::protocol::{Link, Order, Turn, say_ready};
@@ -13,12 +14,27 @@ use super::{Job, Kind, fma, train};
 ///
 /// # Errors
 /// If an order cannot be read or an answer not be written; what goes wrong with a job is an answer.
-pub fn serve<R: BufRead + Send, W: Write + Send>(mut link: Link<R, W>) -> Result<()> {
+pub fn serve<R: BufRead + Send, W: Write + Send>(link: Link<R, W>) -> Result<()> {
+    obey(link, Products::Full)
+}
+
+/// The same with products in bf16; jobs that are not training in mini-batches are skipped.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_in_bf16<R: BufRead + Send, W: Write + Send>(link: Link<R, W>) -> Result<()> {
+    obey(link, Products::Bf16)
+}
+
+fn obey<R: BufRead + Send, W: Write + Send>(
+    mut link: Link<R, W>,
+    products: Products,
+) -> Result<()> {
     let mut order = link.hear()?;
     loop {
         order = match order {
             None => return Ok(()),
-            Some(Order::Open(path)) => match open(&path, &mut link) {
+            Some(Order::Open(path)) => match open(&path, &mut link, products) {
                 Ok(next) => next,
                 Err(error) => {
                     link.complain(&error)?;
@@ -41,8 +57,16 @@ pub fn serve<R: BufRead + Send, W: Write + Send>(mut link: Link<R, W>) -> Result
 fn open<R: BufRead + Send, W: Write + Send>(
     path: &Path,
     link: &mut Link<R, W>,
+    products: Products,
 ) -> Result<Option<Order>> {
-    let job = Job::read(path)?;
+    let mut job = Job::read(path)?;
+    if products == Products::Bf16 {
+        if job.kind != Kind::Train || job.batch.is_none() || job.precision != "f32" {
+            link.say(&json!({ "skip": "in bf16 it trains in mini-batches alone" }))?;
+            return link.hear();
+        }
+        job.precision = products.to_string();
+    }
     match (job.kind, job.precision.as_str()) {
         (Kind::Fma, _) => {
             say_ready(link)?;
@@ -60,7 +84,7 @@ fn open<R: BufRead + Send, W: Write + Send>(
                 }
             }
         }
-        (_, "f32") => train::session::<f32, _, _>(&job, link),
+        (_, "f32" | "bf16") => train::session::<f32, _, _>(&job, link),
         (_, "f64") => train::session::<f64, _, _>(&job, link),
         (_, other) => bail!("expected f32 or f64, found `{other}`"),
     }
@@ -84,6 +108,17 @@ mod tests {
         assert_eq!(answers[1]["error"], "no job is open");
         assert!(answers[2]["error"].as_str().unwrap().starts_with("cannot read no-such-file"));
         assert_eq!(answers[3]["closed"], true);
+    }
+
+    #[test]
+    fn in_bf16_all_but_mini_batches_is_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("job.json");
+        Job::fma(1).write(&path).unwrap();
+        let (orders, mut output) = (format!("open {}\n", path.display()), Vec::new());
+        serve_in_bf16(Link { input: orders.as_bytes(), output: &mut output }).unwrap();
+        let text = String::from_utf8(output).unwrap();
+        assert_eq!(text.trim(), r#"{"skip":"in bf16 it trains in mini-batches alone"}"#);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use dnn_train::Products;
 
 use super::entrants::{Opened, Process, Worker};
 use super::list::{Body, Workload};
@@ -19,6 +20,12 @@ use crate::worker::{Job, Kind, npy};
 
 /// Whose costs the others' are compared with, where it is there.
 const REFERENCE: &str = "numpy-f64";
+
+/// Ours with products in bf16.
+const BF16: &str = "dnn-bf16";
+
+/// How far that may be: operands are rounded by up to 2^-9.
+const LIMIT_OF_BF16: f64 = 2e-2;
 
 /// Rounds of the loop of multiplications at a time, where a share of it is told: about half a second.
 const LOOPS: usize = 20;
@@ -87,6 +94,10 @@ impl Company {
     fn of(stage: &mut Stage, wanted: &[Workload]) -> Result<Self> {
         let mut programs = vec![stage.ours("dnn", &[])];
         programs.extend(stage.against());
+        let steps = |body: &Body| matches!(body, Body::Workers(job) if job.kind == Kind::Train && job.batch.is_some());
+        if Products::Bf16.exist() && wanted.iter().any(|one| steps(&one.body)) {
+            programs.push(stage.ours(BF16, &[Path::new("bf16")]));
+        }
         let mut names: Vec<&str> = Vec::new();
         for workload in wanted.iter().filter(|one| matches!(one.body, Body::Workers(_))) {
             for name in workload.peers.iter().chain([&REFERENCE]) {
@@ -142,7 +153,11 @@ impl Company {
         for row in &mut section.rows {
             let found = checks.iter().find(|(name, _)| *name == row.who);
             row.apart = found.map(|(_, found)| apart(found, &costs));
-            row.limit = if row.ours { limit(&job) } else { PEERS_LIMIT };
+            row.limit = match row.who.as_str() {
+                BF16 => LIMIT_OF_BF16,
+                _ if row.ours => limit(&job),
+                _ => PEERS_LIMIT,
+            };
         }
         for &at in &ready {
             // One that failed is told of already.

@@ -9,13 +9,14 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use dnn_kernels::Products;
 use serde::Serialize;
 
 use super::options::Options;
 use super::statistics::{Sample, Spread, keep, times};
 use super::turns::Ticks;
 use crate::bench::{Machine, Workspace, markdown_table, write};
-use crate::worker::{Pass, Passes, Picture, fma_round};
+use crate::worker::{Pass, Passes, Picture, bf16_rate, fma_round};
 
 /// Multiplications and additions of one sample, whose time is that of the loop or somewhat more.
 const OPERATIONS: usize = 3_000_000_000;
@@ -44,6 +45,8 @@ pub struct Row {
     pub name: String,
     /// Channels that a unit sees.
     pub channels: usize,
+    /// In which numbers products were made.
+    pub products: String,
     /// Whether every unit sees one channel alone: then memory is the limit.
     pub is_depthwise: bool,
     /// Forward, the gradient of the weights, the gradient of the input.
@@ -63,6 +66,8 @@ pub struct Shapes {
     pub kernels: String,
     /// The rates of the loop on one thread.
     pub loop_rate: Spread,
+    /// Those of the same loop in bf16, if there is one.
+    pub bf16_rate: Option<Spread>,
     /// One a shape.
     pub rows: Vec<Row>,
 }
@@ -127,11 +132,15 @@ fn shapes_in(options: &Options, folder: &Path, pictures: &[Picture]) -> Result<S
         if options.quick { (2, OPERATIONS / 100) } else { (ROUNDS, OPERATIONS) };
     // The first time for what is made at first use.
     fma_round(1);
-    let mut rates = Vec::new();
+    let (mut rates, mut rates_of_bf16) = (Vec::new(), Vec::new());
     let mut rows = Vec::new();
     for picture in pictures {
         let _ = writeln!(std::io::stderr(), "shapes: {}", name(picture));
-        rows.push(row(picture, Amount { rounds, operations }, &mut rates)?);
+        let amount = Amount { rounds, operations };
+        rows.push(row(picture, Products::Full, amount, &mut rates)?);
+        if Products::Bf16.exist() && picture.groups == 1 {
+            rows.push(row(picture, Products::Bf16, amount, &mut rates_of_bf16)?);
+        }
     }
     let found = Shapes {
         command: options.command(),
@@ -139,6 +148,7 @@ fn shapes_in(options: &Options, folder: &Path, pictures: &[Picture]) -> Result<S
         machine: Machine::here(),
         kernels: dnn_core::kernel_path().to_owned(),
         loop_rate: Spread::of(rates).context("no shape")?,
+        bf16_rate: Spread::of(rates_of_bf16),
         rows,
     };
     write(&folder.join("shapes.md"), &found.markdown())?;
@@ -155,10 +165,19 @@ struct Amount {
 }
 
 /// The passes of a shape in turns; `all_rates` is given those of the loop.
-fn row(picture: &Picture, amount: Amount, all_rates: &mut Vec<f64>) -> Result<Row> {
-    let mut passes = Passes::of(picture);
+fn row(
+    picture: &Picture,
+    products: Products,
+    amount: Amount,
+    all_rates: &mut Vec<f64>,
+) -> Result<Row> {
+    let loop_rate = || match products {
+        Products::Full => fma_round(1).1,
+        Products::Bf16 => bf16_rate().unwrap_or(f64::INFINITY),
+    };
+    let mut passes = Passes::of(picture, products);
     let count = amount.operations / picture.operations() + 1;
-    let (mut samples, mut rates) = ([const { Vec::new() }; 3], vec![fma_round(1).1]);
+    let (mut samples, mut rates) = ([const { Vec::new() }; 3], vec![loop_rate()]);
     for round in 0..=amount.rounds {
         for (pass, samples) in Pass::ALL.into_iter().zip(&mut samples) {
             let (ticks, start) = (Ticks::now(), Instant::now());
@@ -171,7 +190,7 @@ fn row(picture: &Picture, amount: Amount, all_rates: &mut Vec<f64>) -> Result<Ro
             }
         }
         if round > 0 {
-            rates.push(fma_round(1).1);
+            rates.push(loop_rate());
         }
     }
     all_rates.extend(&rates);
@@ -182,7 +201,8 @@ fn row(picture: &Picture, amount: Amount, all_rates: &mut Vec<f64>) -> Result<Ro
     };
     let passes = [forward, weights, input];
     let channels = picture.channels / picture.groups;
-    Ok(Row { name: name(picture), channels, is_depthwise: picture.groups > 1, passes })
+    let (name, is_depthwise) = (name(picture), picture.groups > 1);
+    Ok(Row { name, channels, products: products.to_string(), is_depthwise, passes })
 }
 
 /// The median rate of samples that do `done` 10^9 operations each, and of its shares of the loop around it.
@@ -199,6 +219,11 @@ fn rate(samples: &[Sample], rates: &[f64], done: f64) -> Option<Rate> {
 }
 
 impl Row {
+    fn title(&self) -> String {
+        let in_bf16 = self.products == Products::Bf16.to_string();
+        format!("{}{}", self.name, if in_bf16 { ", bf16" } else { "" })
+    }
+
     fn cell(&self, pass: Pass, rate: &Rate) -> String {
         let few = pass == Pass::WeightGradient && self.channels <= FEW_CHANNELS;
         let least = if few { LEAST_OF_FEW } else { LEAST };
@@ -214,19 +239,22 @@ impl Shapes {
         let mut rows = vec![header.map(str::to_owned)];
         for row in &self.rows {
             let cells = Pass::ALL.iter().zip(&row.passes).map(|(&pass, rate)| row.cell(pass, rate));
-            let cells: Vec<String> = std::iter::once(row.name.clone()).chain(cells).collect();
+            let cells: Vec<String> = std::iter::once(row.title()).chain(cells).collect();
             rows.push(std::array::from_fn(|at| cells[at].clone()));
         }
         let Machine { cpu, cores, system, rustc, commit, .. } = &self.machine;
         let quick = if self.quick { " A quick run, which says nothing of speed." } else { "" };
         let Spread { lower, median, upper } = self.loop_rate;
+        let in_bf16 = self.bf16_rate.map_or(String::new(), |Spread { lower, median, upper }| {
+            format!(" Rows in bf16 beside a loop in that: {median:.1} GFLOP/s ({lower:.1} to {upper:.1}).")
+        });
         format!(
             "`{}` on {cpu}, {cores} cores, {system}; {rustc}; commit {commit}; kernels {}.{quick}\n\
              Convolutions of one picture after another on one thread, in GFLOP/s, and as a share of what a loop of \
              multiplications and additions in registers came to before and after: {median:.1} GFLOP/s ({lower:.1} to \
              {upper:.1}). Products with the border count, those that a stride leaves out do not. Medians of the rounds \
              that count by the rule of `report.md`. `!`: below {:.0} % of the loop, for the gradient of the weights of {FEW_CHANNELS} \
-             channels {:.0} %; not for depthwise convolutions, whose limit is memory.\n\n{}",
+             channels {:.0} %; not for depthwise convolutions, whose limit is memory.{in_bf16}\n\n{}",
             self.command,
             self.kernels,
             100.0 * LEAST,
@@ -278,6 +306,7 @@ mod tests {
         let row = |channels, is_depthwise| Row {
             name: String::new(),
             channels,
+            products: String::new(),
             is_depthwise,
             passes: [rate(0.55); 3],
         };
