@@ -89,7 +89,7 @@ fn training_without_arguments_learns_the_digits_and_leaves_a_run_folder() {
     let model = "runs/digits-1/model.dnn";
     let measured = json(folder.path(), &["evaluate", model, "--json"]);
     let accuracy = measured["test"]["accuracy"].as_f64().unwrap();
-    assert!(accuracy >= 0.97, "test accuracy {accuracy}");
+    assert!(accuracy >= 0.985, "test accuracy {accuracy}");
     assert!(measured["test"]["baseline"].as_f64().unwrap() < 0.12);
     let examples = |part: &str| measured[part]["examples"].as_u64().unwrap();
     assert_eq!((examples("train"), examples("validation"), examples("test")), (1294, 144, 359));
@@ -98,7 +98,7 @@ fn training_without_arguments_learns_the_digits_and_leaves_a_run_folder() {
 
     let inspected = json(folder.path(), &["inspect", model, "--json"]);
     assert_eq!(inspected["provenance"]["data_sha256"], config["data_sha256"]);
-    assert_eq!(inspected["widths"], serde_json::json!([64, 256, 128, 10]));
+    assert_eq!(inspected["widths"], serde_json::json!([64, 10]));
     let planned = json(folder.path(), &["inspect", model, "--plan", "6000", "--json"]);
     assert_eq!(planned["plan"]["batch"], 32);
     assert_eq!(planned["plan"]["gram"]["reason"], "mini-batches");

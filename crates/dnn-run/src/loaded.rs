@@ -104,7 +104,7 @@ impl Loaded {
 
     /// The configuration with values for all that nobody gave, as they go with this data: what a run on it records.
     pub(crate) fn settle(&self, config: &RunConfig) -> RunConfig {
-        self.settle_at(config, recipe::MIDDLE)
+        self.settle_at(config, recipe::default_width(self.parts.train.shape()))
     }
 
     /// Whether the network is chosen by the pictures, and may be of several widths.

@@ -1,12 +1,13 @@
 //! What `--network auto` chooses by the pictures: the layers, and how they are trained.
 //!
-//! Small pictures, numbers to be found, `f64` and full batches get the dense network of the defaults. Others get a
-//! convolutional network with two residual blocks:
+//! Numbers to be found, `f64`, full batches and pictures of fewer than 6 pixels a side get the dense network of the
+//! defaults. Others get a convolutional network:
 //!
 //! | pictures of | layers | changes of the training pictures |
 //! |---|---|---|
 //! | 40 pixels a side or more | `conv W0 stride 2, conv W1, pool, residual(conv W1, conv W1), conv W2, pool, residual(conv W2, conv W2), conv W3, pool, global-pool` | parts of other ratios; in colour also mirrors and other brightness, contrast and saturation |
-//! | 20 pixels a side or more | the same, the first convolution at its full size | shifts; in colour also mirrors |
+//! | 20 pixels a side or more | the same, the first convolution at its full size | shifts; in colour also mirrors, in grey rotation |
+//! | 6 pixels a side or more | `conv W0, conv W0, pool, conv W1, conv W1, global-pool` | the same |
 //!
 //! | width | W0, W1, W2, W3 | rate of Muon | smallest part, of a side | training pictures to be seen |
 //! |---|---|---:|---:|---:|
@@ -14,8 +15,9 @@
 //! | middle | 24, 48, 96, 192 | 0.02 | 0.63 | 120,000 |
 //! | wide | 32, 64, 128, 256 | 0.015 | 0.59 | 220,000 |
 //!
-//! Without a time budget the network is of middle width, and sees about 150,000 training pictures, in 10 to 100 epochs.
-//! With one, it is the widest that sees as many as the table says in that time.
+//! Without a time budget the network is of middle width, and sees about 150,000 training pictures, in 10 to 100 epochs; with
+//! pictures of fewer than 20 pixels a side it is narrow, and sees 50,000. With a time budget, it is the widest that sees as
+//! many as the table says in that time.
 //!
 //! Picture files of no small size of their own are trained on at 48x48, from half of the epochs on at 64x64, made of pictures
 //! kept at 96x96; the network is measured, and predicts, at 80x80.
@@ -27,12 +29,39 @@ use dnn_train::{Muon, Optimizer, Schedule};
 use crate::config::{NetworkLine, PictureSize, RunConfig, SizeFrom, TrainingSizes};
 use crate::loaded::Sizes;
 
-/// The least sides of pictures that get convolutions, and such that begin at a stride of 2.
-const LEAST_SIDE: usize = 20;
-const LEAST_SIDE_OF_STRIDE: usize = 40;
+/// How large pictures are, by their shorter side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Extent {
+    /// Below 6 pixels.
+    Tiny,
+    /// Below 20 pixels.
+    Small,
+    /// Below 40 pixels.
+    Middle,
+    Large,
+}
 
-/// Training pictures that a run without a time budget sees, and the epochs that it has at least and at most.
-const SEEN: u64 = 150_000;
+impl Extent {
+    fn of(height: usize, width: usize) -> Self {
+        match height.min(width) {
+            ..6 => Self::Tiny,
+            6..20 => Self::Small,
+            20..40 => Self::Middle,
+            40.. => Self::Large,
+        }
+    }
+
+    fn of_shape(shape: ImageShape) -> Self {
+        Self::of(shape.height, shape.width)
+    }
+
+    /// Training pictures that a run without a time budget sees.
+    fn seen(self) -> u64 {
+        if self <= Self::Small { 50_000 } else { 150_000 }
+    }
+}
+
+/// The epochs that a run without a time budget has at least and at most.
 const EPOCHS: std::ops::RangeInclusive<u64> = 10..=100;
 
 /// How wide a network is, and what goes with that.
@@ -53,7 +82,9 @@ pub(crate) const WIDTHS: [Width; 3] = [
 ];
 
 /// The width of a run without a time budget.
-pub(crate) const MIDDLE: Width = WIDTHS[1];
+pub(crate) fn default_width(shape: ImageShape) -> Width {
+    WIDTHS[usize::from(Extent::of_shape(shape) > Extent::Small)]
+}
 
 /// Epochs in which about so many of these training pictures are seen.
 pub(crate) fn epochs_of(seen: u64, examples: usize) -> u64 {
@@ -74,7 +105,7 @@ pub(crate) fn sizes(config: &RunConfig, side: PictureSize) -> Sizes {
 /// parts of pictures are taken from such that have something to spare.
 pub(crate) fn sizes_around(config: &RunConfig, train: TrainingSizes) -> Sizes {
     let last = train.last();
-    if config.is_automatic() && last.width.min(last.height) >= LEAST_SIDE_OF_STRIDE {
+    if config.is_automatic() && Extent::of(last.height, last.width) == Extent::Large {
         return Sizes { train, keep: scaled(last, 3, 2), evaluate: scaled(last, 5, 4) };
     }
     let keep = train.each().iter().map(|it| it.size).fold(last, PictureSize::larger);
@@ -88,7 +119,7 @@ fn scaled(PictureSize { width, height }: PictureSize, by: usize, of: usize) -> P
 
 /// Whether these pictures get a convolutional network.
 pub(crate) fn is_convolutional(config: &RunConfig, shape: ImageShape, has_classes: bool) -> bool {
-    config.is_automatic() && has_classes && shape.height.min(shape.width) >= LEAST_SIDE
+    config.is_automatic() && has_classes && Extent::of_shape(shape) > Extent::Tiny
 }
 
 /// The settings with values for those that nobody gave, for a convolutional network of this width.
@@ -114,7 +145,8 @@ pub(crate) fn convolutional(
     }
     training.schedule.get_or_insert(Schedule::OneCycle { rise: 0.1, start: 0.04, end: 1e-4 });
     training.label_smoothing.get_or_insert(0.05);
-    let epochs = epochs_of(SEEN, examples).clamp(*EPOCHS.start(), *EPOCHS.end());
+    let epochs =
+        epochs_of(Extent::of_shape(shape).seen(), examples).clamp(*EPOCHS.start(), *EPOCHS.end());
     training.epochs.get_or_insert(epochs);
     config
 }
@@ -122,12 +154,14 @@ pub(crate) fn convolutional(
 /// The layers, perhaps with dropout before the last.
 fn line(shape: ImageShape, width: Width, dropout: Option<f64>) -> NetworkLine {
     let [w0, w1, w2, w3] = width.units;
-    let is_large = shape.height.min(shape.width) >= LEAST_SIDE_OF_STRIDE;
-    let first = if is_large { " stride 2" } else { "" };
-    let line = format!(
+    let extent = Extent::of_shape(shape);
+    let first = if extent == Extent::Large { " stride 2" } else { "" };
+    let residual = format!(
         "conv {w0}{first}, conv {w1}, pool, residual(conv {w1}, conv {w1}), conv {w2}, pool, \
          residual(conv {w2}, conv {w2}), conv {w3}, pool, global-pool"
     );
+    let plain = format!("conv {w0}, conv {w0}, pool, conv {w1}, conv {w1}, global-pool");
+    let line = if extent <= Extent::Small { plain } else { residual };
     let line = dropout.map_or(line.clone(), |share| format!("{line}, dropout {share}"));
     line.parse().expect("a line of known layers")
 }
@@ -135,8 +169,14 @@ fn line(shape: ImageShape, width: Width, dropout: Option<f64>) -> NetworkLine {
 fn augmentation(shape: ImageShape, width: Width) -> Augmentation {
     let in_colour = shape.channels == 3;
     let plain = Augmentation { flip: in_colour, ..Augmentation::default() };
-    if shape.height.min(shape.width) < LEAST_SIDE_OF_STRIDE {
-        return Augmentation { shift: if in_colour { 4 } else { 2 }, ..plain };
+    let extent = Extent::of_shape(shape);
+    if extent < Extent::Large {
+        let shift = match (extent, in_colour) {
+            (Extent::Middle, true) => 4,
+            (Extent::Middle, false) => 2,
+            _ => 1,
+        };
+        return Augmentation { shift, rotate: if in_colour { 0.0 } else { 10.0 }, ..plain };
     }
     let colours = if in_colour { 0.25 } else { 0.0 };
     Augmentation {
@@ -160,7 +200,7 @@ mod tests {
         let chosen = |text: &str, shape, examples| {
             let config = RunConfig::from_toml(text).unwrap();
             assert!(is_convolutional(&config, shape, true), "{text}");
-            convolutional(&config, shape, examples, MIDDLE)
+            convolutional(&config, shape, examples, default_width(shape))
         };
         let config = chosen("", PHOTO, 5402);
         assert!(
@@ -201,7 +241,14 @@ mod tests {
             dropping.network.network.unwrap().to_string().ends_with("global-pool, dropout 0.3")
         );
         let digits = chosen("", ImageShape { height: 28, width: 28, channels: 1 }, 60_000);
-        assert_eq!(digits.augment().to_string(), "shift=2");
+        assert_eq!(digits.augment().to_string(), "shift=2,rotate=10");
+        let small = chosen("", ImageShape { height: 8, width: 8, channels: 1 }, 1293);
+        let line = "conv 16, conv 16, pool, conv 32, conv 32, global-pool";
+        assert_eq!(small.network.network.as_ref().unwrap().to_string(), line);
+        assert_eq!(
+            (small.epochs(), small.augment().to_string()),
+            (39, "shift=1,rotate=10".to_owned())
+        );
     }
 
     #[test]
@@ -218,8 +265,8 @@ mod tests {
             let config = RunConfig::from_toml(text).unwrap();
             assert!(!is_convolutional(&config, PHOTO, true), "{text}");
         }
-        let (auto, small) = (RunConfig::default(), ImageShape { height: 19, ..PHOTO });
-        assert!(!is_convolutional(&auto, small, true) && !is_convolutional(&auto, PHOTO, false));
+        let (auto, tiny) = (RunConfig::default(), ImageShape { height: 5, ..PHOTO });
+        assert!(!is_convolutional(&auto, tiny, true) && !is_convolutional(&auto, PHOTO, false));
         let named = RunConfig::from_toml("[network]\nnetwork = \"auto\"").unwrap();
         assert!(is_convolutional(&named, PHOTO, true));
     }

@@ -23,8 +23,16 @@ fn a_temperature_does_not_run_away_on_a_small_validation_part() {
     let (mut costs, mut fitted, mut left) = ([0.0, 0.0], 0, 0);
     // Of the third, one picture in 72 is answered wrongly; of the others none.
     for (seed, share) in SMALL_PARTS {
-        let settings =
-            ["train", "--epochs=30", "--quiet", "--json", "--seed", seed, "--validation", share];
+        let settings = [
+            "train",
+            "--hidden=256,128",
+            "--quiet",
+            "--json",
+            "--seed",
+            seed,
+            "--validation",
+            share,
+        ];
         for (calibrate, cost) in [false, true].into_iter().zip(&mut costs) {
             let out = format!("{seed}-{calibrate}");
             let mut words = into(&settings, &out);
@@ -101,8 +109,14 @@ fn a_class_without_pictures_pulls_no_average_down() {
 fn the_margin_of_early_stopping_is_not_for_the_best_weights() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let settings =
-        ["train", "--epochs=60", "--early-stopping=2", "--min-delta=0.05", "--keep-best"];
+    let settings = [
+        "train",
+        "--hidden=256,128",
+        "--epochs=60",
+        "--early-stopping=2",
+        "--min-delta=0.05",
+        "--keep-best",
+    ];
     let outcome = json(path, &into(&[&settings[..], &["--quiet", "--json"]].concat(), "run"));
     let records = history(&path.join("run"));
     let costs: Vec<f64> = records.iter().map(|one| number(&one["validation"]["cost"])).collect();

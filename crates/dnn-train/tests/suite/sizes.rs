@@ -40,7 +40,17 @@ fn trainer() -> Trainer {
         out.copy_from_slice(&pixels[start..start + out.len()]);
     });
     let sizes = sizes.to_vec();
-    Trainer { augment: Some(cut), sizes, epochs: 4, batch: size(8), ..Trainer::default() }
+    Trainer {
+        optimizer: "muon".parse().unwrap(),
+        schedule: "one-cycle".parse().unwrap(),
+        label_smoothing: 0.05,
+        restore_best: true,
+        augment: Some(cut),
+        sizes,
+        epochs: 8,
+        batch: size(8),
+        ..Trainer::default()
+    }
 }
 
 struct Data {
@@ -91,7 +101,7 @@ fn a_run_of_several_sizes_is_one_result_wherever_it_stops_and_whoever_computes_i
         assert!(found.0 == expected.0 && found.1 == expected.1, "{threads} threads");
     }
     // Four steps and a record an epoch.
-    assert_eq!(expected.2.len(), 4 * 5);
+    assert_eq!(expected.2.len(), 8 * 5);
     for saved in &expected.2 {
         let mut network = first.clone();
         let checkpoint = Checkpoint::from_bytes(saved).unwrap();
@@ -100,10 +110,26 @@ fn a_run_of_several_sizes_is_one_result_wherever_it_stops_and_whoever_computes_i
         resumed.unwrap();
         assert_eq!(network, expected.0);
     }
-    let longer = Trainer { epochs: 5, ..trainer.clone() };
+}
+
+#[test]
+fn a_checkpoint_knows_the_sizes_of_its_run() {
+    let data = data();
+    let trainer = Trainer { schedule: "constant".parse().unwrap(), ..trainer() };
+    let (first, mut saved) = (pooled(), Vec::new());
+    let training = data.training(&first);
+    let stopped = trainer.fit(&mut first.clone(), &training, None, &mut |event| match event {
+        Event::State(state) => {
+            saved = state.checkpoint().unwrap();
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    stopped.unwrap();
+    let longer = Trainer { epochs: 9, ..trainer.clone() };
     let other = Trainer { sizes: trainer.sizes[..1].to_vec(), ..trainer.clone() };
     for (changed, what) in [(longer, "epochs, which the sizes depend on"), (other, "sizes")] {
-        let checkpoint = Checkpoint::<f32>::from_bytes(&expected.2[3]).unwrap();
+        let checkpoint = Checkpoint::<f32>::from_bytes(&saved).unwrap();
         let resumed =
             changed.resume(&mut first.clone(), checkpoint, &training, None, &mut unobserved);
         let error = resumed.unwrap_err();
