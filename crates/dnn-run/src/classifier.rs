@@ -128,7 +128,8 @@ impl Classifier {
 
     /// Which places of pictures speak for a class: by [Grad-CAM](dnn_train::explain::class_activation) where the model has
     /// convolutions, else by the [gradient of the input](dnn_train::explain::input_gradient). A class for each picture,
-    /// by its place in [`classes`](Self::classes), or an output where the model gives numbers.
+    /// by its place in [`classes`](Self::classes), or an output where the model gives numbers. It is about the picture as
+    /// it lies, also where the model looks at its mirror besides.
     ///
     /// # Shapes
     /// `pixels` is `(height * width * channels, m)`, as for [`predict`](Self::predict); the heat is

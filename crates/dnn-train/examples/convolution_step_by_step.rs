@@ -1,19 +1,28 @@
 //! A convolution, a ReLU and a pooling with every number shown, forward and backward, on one picture of 4 x 4 pixels.
 //!
 //! ```text
-//! cargo run --release --example convolution_step_by_step -p dnn-train
+//! cargo run --release --example convolution_step_by_step -p dnn-train [-- FILTERS.svg]
 //! ```
 //!
 //! What to look at: each block has a name, its formula and its shape, then the numbers as they lie in the picture. There
 //! is one picture, one channel and one filter, so that an array of `(1, n_H, n_W, 1)` is shown as `n_H` rows of `n_W`
 //! numbers. Follow the pixel at row 1, column 2 of `Z` up to its window and down to the pooled picture, and then the
 //! gradient back along the same way. One window of the pooling has four zeros: each of them is its maximum.
+//!
+//! At the end four filters look at a handwritten digit. The drawing, `target/filters.svg` unless named, shows what each of
+//! them sees: orange where the digit is like the filter, blue where it is the opposite of it.
 
 #[macro_use]
 #[path = "support/say.rs"]
 mod say;
 
+#[path = "support/filters.rs"]
+mod filters;
+
+use std::env;
 use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use dnn_layers::Activation;
 use dnn_train::course::{
@@ -22,6 +31,7 @@ use dnn_train::course::{
     pool_forward, zero_pad,
 };
 use dnn_train::relu_backward;
+use filters::Seen;
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4, Axis, array, s};
 
 const CONV: ConvSettings = ConvSettings { stride: 1, pad: 1 };
@@ -29,6 +39,9 @@ const POOL: PoolSettings = PoolSettings { window: 2, stride: 2, mode: PoolMode::
 /// The pixel that is followed.
 const H: usize = 1;
 const W: usize = 2;
+
+/// The digit that the filters see, a 7.
+const DIGIT: usize = 7;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -69,7 +82,12 @@ fn main() -> Outcome<()> {
     convolution_backward(&da, &z, &conv_cache)?;
 
     heading("6. Is it the slope?");
-    slope(&dp, &da, &z, &bias, &conv_cache)
+    slope(&dp, &da, &z, &bias, &conv_cache)?;
+
+    heading("7. What each filter sees");
+    let path =
+        env::args_os().nth(1).map_or_else(|| PathBuf::from("target/filters.svg"), PathBuf::from);
+    what_filters_see(&path)
 }
 
 /// How one number of `Z` comes about.
@@ -179,6 +197,85 @@ fn slope(
     say!("\nWith J = sum(dP * P) and W[0, 0] changed by 0.0001 to either side:");
     say!("dW[0, 0] = {gradient:.6}, (J(W + 0.0001) - J(W - 0.0001)) / 0.0002 = {slope:.6}");
     Ok(())
+}
+
+/// Four filters by hand, and what each answers to. A network finds its own.
+const FILTERS: [(&str, &str, [[f64; 3]; 3]); 4] = [
+    (
+        "right less left",
+        "left edges of ink",
+        [[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]],
+    ),
+    (
+        "below less above",
+        "upper edges of ink",
+        [[-1.0, -2.0, -1.0], [0.0, 0.0, 0.0], [1.0, 2.0, 1.0]],
+    ),
+    ("a slope", "strokes that rise", [[-1.0, -1.0, 2.0], [-1.0, 2.0, -1.0], [2.0, -1.0, -1.0]]),
+    (
+        "middle less border",
+        "ends and thin strokes",
+        [[-1.0, -1.0, -1.0], [-1.0, 8.0, -1.0], [-1.0, -1.0, -1.0]],
+    ),
+];
+
+/// Draws what each of the filters makes of a digit: one call with as many filters as there are channels of `Z`.
+fn what_filters_see(path: &Path) -> Outcome<()> {
+    let digits = dnn_data::digits();
+    let digit = digits.train.pixels().column(DIGIT).mapv(|level| f64::from(level) / 255.0);
+    let x = picture(digit.into_shape_with_order((8, 8))?);
+    let weights = Array4::from_shape_fn((3, 3, 1, 4), |(row, column, _, filter)| {
+        FILTERS[filter].2[row][column]
+    });
+    let bias = Array4::zeros((1, 1, 1, 4));
+    let (z, _) = conv_forward(x.view(), weights.view(), bias.view(), CONV)?;
+    let a = z.mapv(|z| Activation::Relu.value(z));
+    let (p, _) = pool_forward(a.view(), POOL)?;
+    let channel = |of: &Array4<f64>, filter: usize| of.slice(s![0, .., .., filter]).to_owned();
+    let mut seen = Vec::new();
+    for (filter, (name, answers, _)) in FILTERS.iter().enumerate() {
+        let w = weights.slice(s![.., .., 0, filter]).to_owned();
+        seen.push((
+            *name,
+            *answers,
+            [w, channel(&z, filter), channel(&a, filter), channel(&p, filter)],
+        ));
+    }
+    let rows: Vec<Seen<'_>> = seen
+        .iter()
+        .map(|(name, answers, [filter, z, a, p])| Seen {
+            name,
+            answers,
+            filter: filter.view(),
+            z: z.view(),
+            a: a.view(),
+            p: p.view(),
+        })
+        .collect();
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, filters::svg(pixels(&x), &rows)?)?;
+    say!(
+        "\nX is a digit of 8 x 8 pixels now, W has four filters, (3, 3, 1, 4), and so Z has four channels, (1, 8, 8, 4)."
+    );
+    for (filter, (name, answers, _)) in FILTERS.iter().enumerate() {
+        let (row, column) = strongest(channel(&a, filter).view());
+        say!("  {name:<18}  answers to {answers:<22}  most at row {row}, column {column}");
+    }
+    say!("\nDrawn in {}", path.display());
+    Ok(())
+}
+
+/// Where the largest number is, the first of equals.
+fn strongest(numbers: ArrayView2<'_, f64>) -> (usize, usize) {
+    let mut best = ((0, 0), f64::NEG_INFINITY);
+    for (place, &number) in numbers.indexed_iter() {
+        if number > best.1 {
+            best = (place, number);
+        }
+    }
+    best.0
 }
 
 /// One picture of one channel.
