@@ -35,9 +35,9 @@ pub(super) struct Tick {
 pub(super) fn ticks(axis: &Axis, about: usize, least: f64) -> Vec<Tick> {
     let raw = ((axis.high - axis.low) / about as f64).max(least);
     let power = raw.log10().floor();
-    let times = [1.0, 2.0, 5.0, 10.0].into_iter();
-    let steps = times.map(|times: f64| times * 10_f64.powf(power));
-    let step = steps.clone().find(|&step| step >= raw * 0.999).or(steps.last()).unwrap_or(raw);
+    let step = |times: f64| times * 10_f64.powf(power);
+    let enough = [1.0, 2.0, 5.0].into_iter().map(step).find(|&step| step >= raw * 0.999);
+    let step = enough.unwrap_or_else(|| step(10.0));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few digits")]
     let digits = (-step.log10()).ceil().clamp(0.0, 12.0) as usize;
     let first = (axis.low / step - 1e-9).ceil();

@@ -81,7 +81,7 @@ pub(super) fn as_csv(classes: &[String], predictions: &[Prediction], columns: Co
         }
     };
     let names: Vec<String> = classes.iter().map(|name| cell(name)).collect();
-    let last: String = columns.names().map(|name| format!(",{name}")).collect();
+    let last = columns.names().fold(String::new(), |last, name| last + "," + name);
     let outputs = predictions.first().map_or(0, |one| one.probabilities.len());
     let mut csv = if classes.is_empty() {
         let outputs: Vec<String> = (1..=outputs).map(|number| format!("output_{number}")).collect();
@@ -92,7 +92,8 @@ pub(super) fn as_csv(classes: &[String], predictions: &[Prediction], columns: Co
     for one in predictions {
         let file = one.file.display().to_string();
         let probabilities: Vec<String> = one.probabilities.iter().map(f64::to_string).collect();
-        let files: String = columns.files(one).map(|file| format!(",{}", cell(&file))).collect();
+        let files =
+            columns.files(one).fold(String::new(), |files, file| files + "," + &cell(&file));
         let answer = match names.get(one.class) {
             Some(class) => format!("{class},{},", one.probabilities[one.class]),
             None => String::new(),
