@@ -18,9 +18,10 @@ Examples:
   dnn train photos --bad-files skip       leave out what cannot be read, at most 5 % of it
   dnn train photos --early-stopping 10 --dropout 0.3 --class-weights balanced
   dnn train photos --find-lr              which learning rate to choose
-  dnn train photos --time-limit 10m       the best of ten minutes
+  dnn train photos --time-budget 2m       the network that is best for two minutes on this machine
+  dnn train photos --time-limit 10m       what has been learned after ten minutes
   dnn train --resume runs/photos-1        go on with a run that was interrupted
-  dnn train --resume runs/photos-1 --epochs 100       or make it longer
+  dnn train --resume runs/photos-1 --epochs 100       or make it longer, where its schedule can be
   dnn train photos --from runs/photos-1/model.dnn     start from another model's weights
   dnn train photos --epochs 50 --print-config > run.toml     all settings of this command, as a file
   dnn train --config run.toml             and the same run from it
@@ -30,6 +31,9 @@ Examples:
   dnn train --json | jq .test.accuracy    for programs
 
 Layers in one line (--network):
+  auto                 the default: convolutions that go with the size of the pictures, their number of epochs, and
+                       batch normalisation, muon, one-cycle, label smoothing and augmentation where none is given;
+                       for numbers to be found, f64 and full batches the dense layers of --hidden 256,128
   dense:256,128        hidden layers of these widths, as with --hidden 256,128
   conv:16,32,64        for each width a convolution 3x3 and pooling by the maximum of 2x2, as long as there are two
                        rows and columns; then flatten, dense 64, and dropout where --dropout asks for it
