@@ -64,6 +64,7 @@ mod lock;
 mod model;
 mod observer;
 mod parts;
+mod picture_sizes;
 mod planned;
 mod preprocessing;
 mod provenance;

@@ -1,17 +1,17 @@
 //! The data of a run, loaded and divided.
 
-use std::fmt;
 use std::path::Path;
 
 use dnn_data::picture::Preprocessing;
 use dnn_data::{Dataset, ImageDataset, ImageShape, LoadOptions, LoadReport};
 use dnn_train::{ClassWeights, Monitor};
 
-use crate::config::{PictureSize, RunConfig, SizeFrom, TrainingSizes};
+use crate::config::{PictureSize, RunConfig};
 use crate::error::{Result, RunError};
 use crate::model::{self, with_network};
 use crate::observer::{Observer, Silent};
 use crate::parts::{self, Parts, SplitPlan};
+use crate::picture_sizes::Sizes;
 use crate::recipe::{self, Width};
 use crate::source::{self, Source};
 use crate::words::counted;
@@ -129,41 +129,6 @@ impl Loaded {
         config.data.keep_size = sizes.map(|sizes| sizes.keep);
         config.data.evaluate_size = sizes.map(|sizes| sizes.evaluate);
         config
-    }
-}
-
-/// The sizes of pictures.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Sizes {
-    /// Those that are trained on.
-    pub(crate) train: TrainingSizes,
-    /// That of the training pictures of which these are made.
-    pub(crate) keep: PictureSize,
-    /// That of the network.
-    pub(crate) evaluate: PictureSize,
-}
-
-impl Sizes {
-    /// The same for everything.
-    pub(crate) fn all(size: PictureSize) -> Self {
-        Self { train: TrainingSizes::always(size), keep: size, evaluate: size }
-    }
-}
-
-impl fmt::Display for Sizes {
-    /// As in `48x48 in training, from 0.5 of the epochs on 64x64, made of 96x96, and 80x80 in prediction`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { train, keep, evaluate } = self;
-        if *self == Self::all(*evaluate) {
-            return write!(f, "{evaluate}");
-        }
-        for (index, SizeFrom { size, from }) in train.each().iter().enumerate() {
-            match index {
-                0 => write!(f, "{size} in training")?,
-                _ => write!(f, ", from {from} of the epochs on {size}")?,
-            }
-        }
-        write!(f, ", made of {keep}, and {evaluate} in prediction")
     }
 }
 

@@ -27,7 +27,7 @@ use dnn_data::augment::Augmentation;
 use dnn_train::{Muon, Optimizer, Schedule};
 
 use crate::config::{NetworkLine, PictureSize, RunConfig, SizeFrom, TrainingSizes};
-use crate::loaded::Sizes;
+use crate::picture_sizes::Sizes;
 
 /// How large pictures are, by their shorter side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use dnn_core::{CoreError, Element, Precision, Purpose, RandomStream};
+use dnn_core::{CoreError, Element, Precision, Purpose, RandomStream, Shape};
 use dnn_kernels::{KernelPath, Products};
 use dnn_layers::{Layer, Network};
 
@@ -284,6 +284,31 @@ impl Trainer {
         let gram = self.gram_plan(network, training, 0)?;
         let gram = if gram.taken { gram.bytes.min(1 << 100) } else { 0 };
         check_memory(network, batch, measured, changed + remembered + gram)
+    }
+
+    /// The shape of the training pictures in an epoch, counted from 1; that of the network if `None`.
+    pub fn training_shape(&self, epoch: u64) -> Option<Shape> {
+        let now = TrainingSize::of_epoch(&self.sizes, epoch, self.epochs);
+        self.sizes.get(now).map(|size| size.shape)
+    }
+
+    /// Checks that the sizes follow one another, and the network can be one for each of them.
+    pub(crate) fn check_sizes<T: Element>(&self, network: &Network<T>) -> Result<(), TrainError> {
+        let invalid = |expected, found: String| {
+            Err(CoreError::Invalid { what: "sizes of training pictures", expected, found }.into())
+        };
+        let Some(first) = self.sizes.first() else { return Ok(()) };
+        if self.augment.is_none() {
+            return invalid("a change of the pictures that gives them", "none".to_owned());
+        }
+        let starts = || self.sizes.iter().map(|size| size.from);
+        let rises = starts().zip(starts().skip(1)).all(|(one, next)| one < next);
+        if first.from != 0.0 || !rises || !starts().all(|start| start < 1.0) {
+            let expected = "shares of the epochs that begin with 0, rise and stay below 1";
+            return invalid(expected, format!("{:?}", starts().collect::<Vec<_>>()));
+        }
+        let mut changed = network.clone();
+        self.sizes.iter().try_for_each(|size| Ok(changed.set_input(size.shape)?))
     }
 
     /// Whether the best weights so far have to be kept.

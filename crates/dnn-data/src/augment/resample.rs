@@ -138,7 +138,9 @@ pub(super) fn resample<const C: usize>(
                     .zip(source)
                     .for_each(|(sum, &number)| *sum += weight * u32::from(number));
             }
-            sums.iter_mut().for_each(|sum| *sum >>= 14 - BETWEEN);
+            for sum in &mut *sums {
+                *sum >>= 14 - BETWEEN;
+            }
             let (sums, _) = sums.as_chunks::<C>();
             for (column, pixel) in out.iter_mut().enumerate() {
                 let number = if mirrored { to.width - 1 - column } else { column };

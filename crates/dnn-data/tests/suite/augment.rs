@@ -107,7 +107,8 @@ fn what_does_not_fit_the_pictures_is_refused() {
 /// Every example of some epochs, brought to another size.
 fn resized(text: &str, size: ImageSize, epochs: u64) -> Vec<Vec<u8>> {
     let augmenter = augmenter(text, 1, SHAPE).giving(size).unwrap();
-    let pixels: Vec<u8> = (0..12 * 16 * 3).map(|at| (at * 7 % 251) as u8).collect();
+    let pixels: Vec<u8> =
+        (0..12 * 16 * 3_usize).map(|at| u8::try_from(at * 7 % 251).unwrap()).collect();
     let change = |epoch| {
         let mut out = vec![0; size.width * size.height * 3];
         augmenter.apply(epoch, 3, &pixels, &mut out);

@@ -1,6 +1,6 @@
 //! What is done with vectors of pairs, by `AVX512_BF16` and in plain Rust.
 
-use super::rounding::{from_bf16, to_bf16};
+use super::number::{from_bf16, to_bf16};
 use crate::products::Products;
 
 /// Which instructions run.

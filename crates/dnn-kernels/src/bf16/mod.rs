@@ -28,6 +28,7 @@ mod gradient;
 mod instructions;
 mod layout;
 mod matrix;
+mod number;
 mod product;
 mod rounding;
 #[cfg(test)]
@@ -39,4 +40,4 @@ pub(crate) use self::instructions::Instructions;
 pub use self::matrix::{
     LinearScratch, PairedRows, RoundedPart, RoundedRows, TurnScratch, linear, multiply,
 };
-pub use self::rounding::{from_bf16, to_bf16};
+pub use self::number::{from_bf16, to_bf16};

@@ -36,7 +36,8 @@ fn trainer() -> Trainer {
         from,
     });
     let cut = Augment::new(|epoch, example, pixels, out| {
-        let start = (epoch as usize + example) % (pixels.len() - out.len() + 1);
+        let epoch = usize::try_from(epoch).unwrap();
+        let start = (epoch + example) % (pixels.len() - out.len() + 1);
         out.copy_from_slice(&pixels[start..start + out.len()]);
     });
     let sizes = sizes.to_vec();
