@@ -12,7 +12,7 @@ use std::fmt;
 
 use ndarray::{ArrayView2, ArrayViewMut2, NdFloat};
 
-use crate::convolution::{self, Taps};
+use crate::convolution::{self, WindowGradient, WindowProduct};
 use crate::entry::ListsMut;
 use crate::gram::{PANEL, SumOfRows};
 use crate::operands::{DenseRows, Linear, SparseRows};
@@ -145,46 +145,32 @@ pub trait Kernels<T: Number>: Copy + fmt::Debug + Send + Sync + 'static {
     ///
     /// # Panics
     /// If the picture, the weights, the bias or `out` are shorter than what is reached.
-    fn convolve(
-        _: KernelPath,
-        taps: &Taps,
-        x: &[T],
-        weights: &[T],
-        bias: Option<&[T]>,
-        out: &mut [T],
-    ) {
-        convolution::plain_product(taps, x, weights, bias, out);
+    fn convolve(_: KernelPath, product: WindowProduct<'_, T>) {
+        convolution::plain_product(product);
     }
 
     /// `sums += x^T * dz`, what one picture gives to the gradient of the weights of one group.
     ///
     /// # Panics
     /// If the picture, its gradient or the sums are shorter than what is reached.
-    fn convolution_gradient(_: KernelPath, taps: &Taps, x: &[T], dz: &[T], sums: &mut [T]) {
-        convolution::plain_gradient(taps, x, dz, sums);
+    fn convolution_gradient(_: KernelPath, gradient: WindowGradient<'_, T>) {
+        convolution::plain_gradient(gradient);
     }
 
     /// [`convolve`](Self::convolve) where each unit reads its own channel alone.
     ///
     /// # Panics
     /// As of [`convolve`](Self::convolve).
-    fn depthwise(
-        _: KernelPath,
-        taps: &Taps,
-        x: &[T],
-        weights: &[T],
-        bias: Option<&[T]>,
-        out: &mut [T],
-    ) {
-        convolution::depthwise(taps, x, weights, bias, out);
+    fn depthwise(_: KernelPath, product: WindowProduct<'_, T>) {
+        convolution::depthwise(product);
     }
 
     /// [`convolution_gradient`](Self::convolution_gradient) where each unit reads its own channel alone.
     ///
     /// # Panics
     /// As of [`convolution_gradient`](Self::convolution_gradient).
-    fn depthwise_gradient(_: KernelPath, taps: &Taps, x: &[T], dz: &[T], sums: &mut [T]) {
-        convolution::depthwise_gradient(taps, x, dz, sums);
+    fn depthwise_gradient(_: KernelPath, gradient: WindowGradient<'_, T>) {
+        convolution::depthwise_gradient(gradient);
     }
 }
 
@@ -230,40 +216,20 @@ impl Kernels<f32> for F32Kernels {
         transpose::by_vectors(path, values, out);
     }
 
-    fn convolve(
-        path: KernelPath,
-        taps: &Taps,
-        x: &[f32],
-        weights: &[f32],
-        bias: Option<&[f32]>,
-        out: &mut [f32],
-    ) {
-        convolution::product_by_vectors(path, taps, x, weights, bias, out);
+    fn convolve(path: KernelPath, product: WindowProduct<'_, f32>) {
+        convolution::product_by_vectors(path, product);
     }
 
-    fn convolution_gradient(
-        path: KernelPath,
-        taps: &Taps,
-        x: &[f32],
-        dz: &[f32],
-        sums: &mut [f32],
-    ) {
-        convolution::gradient_by_vectors(path, taps, x, dz, sums);
+    fn convolution_gradient(path: KernelPath, gradient: WindowGradient<'_, f32>) {
+        convolution::gradient_by_vectors(path, gradient);
     }
 
-    fn depthwise(
-        path: KernelPath,
-        taps: &Taps,
-        x: &[f32],
-        weights: &[f32],
-        bias: Option<&[f32]>,
-        out: &mut [f32],
-    ) {
-        convolution::depthwise_by_vectors(path, taps, x, weights, bias, out);
+    fn depthwise(path: KernelPath, product: WindowProduct<'_, f32>) {
+        convolution::depthwise_by_vectors(path, product);
     }
 
-    fn depthwise_gradient(path: KernelPath, taps: &Taps, x: &[f32], dz: &[f32], sums: &mut [f32]) {
-        convolution::depthwise_gradient_by_vectors(path, taps, x, dz, sums);
+    fn depthwise_gradient(path: KernelPath, gradient: WindowGradient<'_, f32>) {
+        convolution::depthwise_gradient_by_vectors(path, gradient);
     }
 }
 

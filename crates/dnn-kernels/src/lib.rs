@@ -11,7 +11,7 @@
 //! | `W X + b` for few units or few examples, without rearranging anything first | [`Kernels::linear`], [`Kernels::linear_bytes`] |
 //! | `W X + b` for many examples | [`PackedWeights`] |
 //! | `C S` without the exact zeros of `C`, as in `dZ X^T` and `W^T dZ` | [`NonZeroIndex`] |
-//! | convolutions and their gradients, a picture at a time | [`Convolution`] |
+//! | convolutions and their gradients, a picture at a time | [`Convolution`], [`ConvolutionWeights`] |
 //! | the same with products [in bf16](bf16) | [`Convolution::set_products`] |
 //! | `L R` and `W X + b` in bf16 | [`bf16::multiply`], [`bf16::linear`] |
 //! | `X^T Y` of pixels, and products with it | [`gram`] |
@@ -61,8 +61,8 @@ mod transpose;
 mod transpose_buffer;
 
 pub use aligned::{aligned, aligned_zeros, into_aligned};
-pub use convolution::{Geometry, Taps};
-pub use convolve::Convolution;
+pub use convolution::{Geometry, Taps, WindowGradient, WindowProduct};
+pub use convolve::{Convolution, ConvolutionWeights};
 pub use dispatch::PlainLoop;
 pub use entry::{CHUNK, Entry, Lists, ListsMut};
 pub use finite::all_finite;

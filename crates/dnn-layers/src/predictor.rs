@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dnn_core::{Columns, Element, Features};
-use dnn_kernels::{Kernels, PackedWeights};
+use dnn_kernels::{Kernels, PackedWeights, Products};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, s};
 use rayon::iter::{
     IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
@@ -12,7 +12,9 @@ use rayon::iter::{
 use crate::error::NO_CLASSES;
 use crate::head::{class_probabilities, most_probable};
 use crate::mirror::Mirror;
-use crate::{DenseBy, ForwardCaches, ForwardInputs, Given, Layer, Network, NetworkError};
+use crate::{
+    DenseBy, ForwardCaches, ForwardInputs, Given, Layer, Network, NetworkError, PackedConvolutions,
+};
 
 /// Examples that a task takes through all layers at a time; packed weights are worth it from half as many
 /// on.
@@ -125,6 +127,8 @@ pub(crate) struct PredictBuffers<T> {
     tiles: Vec<Tile<T>>,
     /// For each layer, once many examples came; `None` where it is of no use.
     packed: Vec<Option<PackedWeights<T>>>,
+    /// From the first call on.
+    convolutions: Option<PackedConvolutions<T>>,
 }
 
 /// What the examples of a tile go through.
@@ -148,7 +152,7 @@ impl<T: Element> PredictBuffers<T> {
     pub(crate) fn new(network: &Network<T>) -> Self {
         let units = crate::network::units(network);
         let tile = (MOST_NUMBERS / TILES / units.max(1)).clamp(1, TILE);
-        Self { tile, tiles: Vec::new(), packed: Vec::new() }
+        Self { tile, tiles: Vec::new(), packed: Vec::new(), convolutions: None }
     }
 
     /// What is wanted of all examples; the caller has checked `x`.
@@ -161,7 +165,10 @@ impl<T: Element> PredictBuffers<T> {
     ) -> Result<(), NetworkError> {
         let (m, tile) = (x.len(), self.tile);
         self.make_ready(network, m);
-        let packed = if 2 * m >= TILE { &self.packed[..] } else { &[] };
+        let by = Packed {
+            dense: if 2 * m >= TILE { &self.packed[..] } else { &[] },
+            convolutions: self.convolutions.as_ref(),
+        };
         let tiles = &mut self.tiles;
         let at_a_time = tile * tiles.len().max(1);
         let parts = probabilities.axis_chunks_iter_mut(Axis(1), at_a_time);
@@ -169,7 +176,7 @@ impl<T: Element> PredictBuffers<T> {
             let work = |(index, (of_tile, out)): (usize, (&mut Tile<T>, _))| {
                 let out: ArrayViewMut2<'_, T> = out;
                 let columns = Columns::Run { start: start + index * tile, len: out.ncols() };
-                of_tile.forward(network, packed, ForwardInputs { x, columns });
+                of_tile.forward(network, by, ForwardInputs { x, columns });
                 match wanted {
                     Wanted::Answers => class_probabilities(of_tile.caches.output(), out),
                     Wanted::Logits => {
@@ -209,6 +216,11 @@ impl<T: Element> PredictBuffers<T> {
             let mirror = network.is_mirrored().then(|| Mirror::new(network.outputs(), width));
             self.tiles.push(Tile { caches: network.caches(width), mirror });
         }
+        self.convolutions.get_or_insert_with(|| {
+            let mut packed = PackedConvolutions::of(network, Products::Full);
+            packed.pack(network);
+            packed
+        });
         if 2 * m < TILE || !self.packed.is_empty() {
             return;
         }
@@ -257,31 +269,40 @@ impl<T: Element> Tile<T> {
     fn forward(
         &mut self,
         network: &Network<T>,
-        packed: &[Option<PackedWeights<T>>],
+        by: Packed<'_, T>,
         inputs: ForwardInputs<'_, '_, T>,
     ) {
         let Self { caches, mirror } = self;
-        forward(network, packed, inputs, caches);
+        forward(network, by, inputs, caches);
         let Some(mirror) = mirror else { return };
         let len = inputs.columns.len();
         mirror.logits.slice_mut(s![.., ..len]).assign(&caches.logits());
         let x = &mirror.of(inputs.x, inputs.columns, network.input());
         let columns = Columns::Run { start: 0, len };
-        forward(network, packed, ForwardInputs { x, columns }, caches);
+        forward(network, by, ForwardInputs { x, columns }, caches);
         caches.average(mirror.logits.slice(s![.., ..len]), network.head());
     }
+}
+
+/// Weights that are laid out for prediction.
+#[derive(Clone, Copy)]
+struct Packed<'p, T> {
+    dense: &'p [Option<PackedWeights<T>>],
+    convolutions: Option<&'p PackedConvolutions<T>>,
 }
 
 /// All layers, by packed weights where there are any.
 fn forward<T: Element>(
     network: &Network<T>,
-    packed: &[Option<PackedWeights<T>>],
+    by: Packed<'_, T>,
     inputs: ForwardInputs<'_, '_, T>,
     caches: &mut ForwardCaches<T>,
 ) {
     for layer in 0..network.layers().len() {
-        let packed = packed.get(layer).and_then(Option::as_ref);
-        let dense = packed.map_or(DenseBy::Weights, DenseBy::Packed);
-        network.forward_layer(layer, inputs, Given { dense, ..Given::default() }, caches);
+        let dense = by.dense.get(layer).and_then(Option::as_ref);
+        let dense = dense.map_or(DenseBy::Weights, DenseBy::Packed);
+        let convolution = by.convolutions.and_then(|packed| packed.of_layer(layer));
+        let given = Given { dense, convolution, ..Given::default() };
+        network.forward_layer(layer, inputs, given, caches);
     }
 }

@@ -15,8 +15,8 @@
 //! and others (2017), Grad-CAM, for class activation.
 
 use dnn_core::{Columns, CoreError, Element, Features};
-use dnn_kernels::NonZeroIndex;
-use dnn_layers::{ForwardCaches, ForwardInputs, Layer, Network, NetworkError};
+use dnn_kernels::{NonZeroIndex, Products};
+use dnn_layers::{ForwardCaches, ForwardInputs, Layer, Network, NetworkError, PackedConvolutions};
 use ndarray::{Array2, Axis, ShapeBuilder as _};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
@@ -210,6 +210,8 @@ struct WayBack<'n, T> {
     network: &'n Network<T>,
     caches: ForwardCaches<T>,
     convolution: ConvolutionMemory<T>,
+    /// The weights of convolutions, laid out for the way back.
+    packed: PackedConvolutions<T>,
     non_zero: NonZeroIndex<T>,
 }
 
@@ -222,7 +224,9 @@ impl<'n, T: Element> WayBack<'n, T> {
             widest = widest.max(size(network.layer_output(l)));
         }
         let non_zero = NonZeroIndex::with_capacity(1, widest);
-        Self { network, caches: network.caches(1), convolution, non_zero }
+        let mut packed = PackedConvolutions::of(network, Products::Full);
+        packed.pack_exchanged(network, 0);
+        Self { network, caches: network.caches(1), convolution, packed, non_zero }
     }
 
     /// The gradient of a class's logit with regard to what layer `of` gives, or to the inputs of the network, after the
@@ -255,6 +259,7 @@ impl<'n, T: Element> WayBack<'n, T> {
                 input_gradient: to.as_mut().map(|to| to.view_mut()),
                 non_zero: &mut self.non_zero,
                 convolution: &mut self.convolution,
+                packed: self.packed.of_layer(l),
             });
             gradient = to.unwrap_or(gradient);
             for (_, brought) in around.extract_if(.., |(begins, _)| *begins == l) {

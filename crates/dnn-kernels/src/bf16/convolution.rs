@@ -6,20 +6,50 @@ use super::layout::{Rows, join_neighbours, join_rows};
 use super::product::{Product, Start, multiply};
 use super::rounding::round;
 use crate::aligned::aligned;
-use crate::convolution::{Geometry, Taps};
+use crate::convolution::{Bordered, Geometry, Taps};
 
 /// Memory for convolutions in bf16, used again from one picture to the next.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ConvolutionPairs {
     instructions: Instructions,
-    /// Packed weights, pairs of taps.
-    weights: Vec<u32>,
     /// A picture with its border.
     picture: Vec<u16>,
     /// Each of its numbers with that of the next pixel.
     neighbours: Vec<u32>,
     /// Pairs of pixels of a gradient.
     dz: Vec<u32>,
+}
+
+/// Packed weights in pairs of taps.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct WeightPairs {
+    instructions: Instructions,
+    pairs: Vec<u32>,
+}
+
+impl WeightPairs {
+    /// Takes over packed weights of `f32`, which are those of convolutions one after another.
+    pub(crate) fn pack(&mut self, parts: impl Iterator<Item = Taps> + Clone, packed: &[f32]) {
+        let count = parts.clone().map(|taps| packed_pairs(&taps)).sum();
+        self.pairs.resize(count, 0);
+        let (mut from, mut to) = (packed, &mut self.pairs[..]);
+        for taps in parts {
+            let (own, rest) = from.split_at(taps.packed());
+            let (own_to, rest_to) = to.split_at_mut(packed_pairs(&taps));
+            (from, to) = (rest, rest_to);
+            let (product, step) = (Product::of_taps(&taps), taps.columns);
+            let pieces = own.chunks_exact((taps.run * step).max(1));
+            for (from, to) in pieces.zip(own_to.chunks_exact_mut((product.pairs * step).max(1))) {
+                let rows = Rows { from, count: taps.run, width: step, step };
+                join_rows(self.instructions, rows, to, step);
+            }
+        }
+    }
+}
+
+/// Pairs of the packed weights of all groups.
+fn packed_pairs(taps: &Taps) -> usize {
+    taps.groups * Product::of_taps(taps).packed()
 }
 
 /// The bias, and where the output goes.
@@ -34,43 +64,59 @@ impl ConvolutionPairs {
         Self { instructions, ..Self::default() }
     }
 
+    /// Room for weights for these.
+    #[cfg(test)]
+    pub(crate) fn room(&self) -> WeightPairs {
+        WeightPairs { instructions: self.instructions, pairs: Vec::new() }
+    }
+
     /// Takes all memory that convolutions of this geometry work in, forward and back.
     pub(crate) fn reserve(&mut self, geometry: &Geometry) {
-        let exchanged = geometry.exchanged();
-        let packed = |taps: &Taps| taps.groups * Product::of_taps(taps).packed();
-        aligned(&mut self.weights, packed(&geometry.taps()).max(packed(&exchanged.taps())));
-        let numbers = geometry.numbers_in().max(geometry.padded_numbers());
-        let read = numbers + beyond(geometry);
-        aligned(&mut self.picture, read.max(exchanged.numbers_in() + beyond(&exchanged)));
+        let numbers = geometry.numbers_in().max(geometry.bordered().numbers());
+        let back = geometry.numbers_out().max(geometry.bordered_gradient().numbers());
+        aligned(&mut self.picture, (numbers + beyond(geometry)).max(back + geometry.output[2]));
         aligned(&mut self.neighbours, numbers);
         let gradient = Gradient::of_taps(&geometry.taps());
         aligned(&mut self.dz, gradient.pixels());
     }
 
-    /// Takes over packed weights of `f32`.
-    pub(crate) fn pack(&mut self, taps: &Taps, packed: &[f32]) {
-        let product = Product::of_taps(taps);
-        let to = aligned(&mut self.weights, taps.groups * product.packed());
-        let step = taps.columns;
-        let pieces = packed.chunks_exact((taps.run * step).max(1));
-        for (from, to) in pieces.zip(to.chunks_exact_mut((product.pairs * step).max(1))) {
-            let rows = Rows { from, count: taps.run, width: step, step };
-            join_rows(self.instructions, rows, to, step);
+    /// The convolution of one picture.
+    pub(crate) fn forward(
+        &mut self,
+        geometry: &Geometry,
+        weights: &WeightPairs,
+        x: &[f32],
+        outputs: Outputs<'_>,
+    ) {
+        let bordered = geometry.bordered();
+        let x = rounded(self.instructions, bordered, beyond(geometry), x, &mut self.picture);
+        let taps = Taps { row_pitch: bordered.pitch(), ..geometry.taps() };
+        run(self.instructions, &taps, x, &weights.pairs, outputs);
+    }
+
+    /// The gradient of the input, with exchanged weights.
+    pub(crate) fn input_gradient(
+        &mut self,
+        geometry: &Geometry,
+        weights: &WeightPairs,
+        dz: &[f32],
+        dx: &mut [f32],
+    ) {
+        let bordered = geometry.bordered_gradient();
+        let more = geometry.output[2];
+        let dz = rounded(self.instructions, bordered, more, dz, &mut self.picture);
+        let mut weights = &weights.pairs[..];
+        for phase in geometry.phases() {
+            let (own, rest) = weights.split_at(packed_pairs(&phase.taps));
+            weights = rest;
+            if phase.taps.is_needed() {
+                let (taps, begins) = phase.reached(bordered.pitch());
+                // Without a tap nothing is read.
+                let x = dz.get(begins..).unwrap_or(&[]);
+                let outputs = Outputs { bias: None, out: &mut dx[phase.out..] };
+                run(self.instructions, &taps, x, own, outputs);
+            }
         }
-    }
-
-    /// The convolution of one picture with weights that were [taken over](Self::pack).
-    pub(crate) fn forward(&mut self, geometry: &Geometry, x: &[f32], outputs: Outputs<'_>) {
-        let (x, taps) = padded(self.instructions, geometry, x, &mut self.picture);
-        run(self.instructions, &taps, x, &mut self.weights, outputs);
-    }
-
-    /// The gradient of the input, with exchanged weights that were [taken over](Self::pack).
-    pub(crate) fn input_gradient(&mut self, geometry: &Geometry, dz: &[f32], dx: &mut [f32]) {
-        let taps = geometry.exchanged().taps();
-        let picture = spread(self.instructions, geometry, dz, &mut self.picture);
-        let outputs = Outputs { bias: None, out: dx };
-        run(self.instructions, &taps, picture, &mut self.weights, outputs);
     }
 
     /// Adds what one picture gives to the sums of the gradient of the weights.
@@ -82,8 +128,9 @@ impl ConvolutionPairs {
         sums: &mut [f32],
     ) {
         let instructions = self.instructions;
-        let (x, taps) = padded(instructions, geometry, x, &mut self.picture);
-        let apart = beyond(geometry);
+        let (apart, bordered) = (beyond(geometry), geometry.bordered());
+        let x = rounded(instructions, bordered, apart, x, &mut self.picture);
+        let taps = Taps { row_pitch: bordered.pitch(), ..geometry.taps() };
         let neighbours = aligned(&mut self.neighbours, x.len() - apart);
         join_neighbours(instructions, x, apart, neighbours);
         let gradient = Gradient::of_taps(&taps);
@@ -103,21 +150,15 @@ impl ConvolutionPairs {
 }
 
 /// The product of a picture with packed weights, group by group.
-fn run(
-    instructions: Instructions,
-    taps: &Taps,
-    x: &[u16],
-    weights: &mut Vec<u32>,
-    outputs: Outputs<'_>,
-) {
+fn run(instructions: Instructions, taps: &Taps, x: &[u16], weights: &[u32], outputs: Outputs<'_>) {
     let Outputs { bias, out } = outputs;
     let product = Product::of_taps(taps);
     let size = product.packed();
-    let weights = aligned(weights, taps.groups * size);
-    for (group, weights) in weights.chunks_exact(size.max(1)).enumerate() {
-        let units = group * taps.units;
+    for group in 0..taps.groups {
+        let (weights, units) = (&weights[group * size..][..size], group * taps.units);
         let start = bias.map_or(Start::Zero, |bias| Start::Bias(&bias[units..][..taps.units]));
-        let x = &x[group * taps.inputs()..];
+        // Without a tap nothing is read.
+        let x = x.get(group * taps.inputs()..).unwrap_or(&[]);
         multiply(instructions, &product, x, weights, start, &mut out[units..]);
     }
 }
@@ -127,79 +168,23 @@ fn beyond(geometry: &Geometry) -> usize {
     geometry.stride[1] * geometry.input[2]
 }
 
-/// The picture in bf16 with its border, and how its numbers are reached.
-fn padded<'p>(
+/// A picture in bf16 with its border, and so many zeros behind it.
+fn rounded<'p>(
     instructions: Instructions,
-    geometry: &Geometry,
+    bordered: Bordered,
+    zeros: usize,
     x: &[f32],
     memory: &'p mut Vec<u16>,
-) -> (&'p [u16], Taps) {
-    assert_eq!(x.len(), geometry.numbers_in(), "inputs of another convolution");
-    let taps = geometry.taps();
-    let [_, width, channels] = geometry.input;
-    if geometry.is_inside() {
-        let to = aligned(memory, x.len() + beyond(geometry));
-        let (numbers, rest) = to.split_at_mut(x.len());
-        round(instructions, x, numbers);
-        rest.fill(0);
-        return (to, Taps { row_pitch: width * channels, ..taps });
-    }
-    let pitch = taps.row_pitch;
-    let [rows, _] = geometry.read();
-    let to = aligned(memory, rows * pitch + beyond(geometry));
-    let [above, left] = geometry.before;
-    let start = (left * channels).min(pitch);
-    let len = (pitch - start).min(width * channels);
-    let (picture, rest) = to.split_at_mut(rows * pitch);
-    rest.fill(0);
-    for (row, to) in picture.chunks_exact_mut(pitch.max(1)).enumerate() {
-        let from = row.checked_sub(above).filter(|&row| row < geometry.input[0]);
-        let Some(row) = from else {
-            to.fill(0);
-            continue;
-        };
-        to[..start].fill(0);
-        let from = &x[row * width * channels..][..len];
-        round(instructions, from, &mut to[start..start + len]);
-        to[start + len..].fill(0);
-    }
-    (to, taps)
-}
-
-/// The gradient of the output in bf16 where the windows of the [exchanged](Geometry::exchanged) convolution find it: its
-/// pixels a stride apart, in a border.
-fn spread<'p>(
-    instructions: Instructions,
-    geometry: &Geometry,
-    dz: &[f32],
-    memory: &'p mut Vec<u16>,
 ) -> &'p [u16] {
-    assert_eq!(dz.len(), geometry.numbers_out(), "a gradient of another convolution");
-    let [_, columns, units] = geometry.output;
-    let [rows_to, columns_to, _] = geometry.exchanged().input;
-    let to = aligned(memory, rows_to * columns_to * units + units);
-    to.fill(0);
-    // Where a pixel comes to lie on an axis, if that is read at all.
-    let place = |axis: usize, at: usize, end: usize| {
-        let place = at * geometry.stride[axis] + geometry.kernel[axis] - 1;
-        place.checked_sub(geometry.before[axis]).filter(|&place| place < end)
-    };
-    // Pixels side by side stay so: a row is one piece.
-    let at_a_time = if geometry.stride[1] == 1 { columns } else { 1 };
-    for (row, from) in dz.chunks_exact((columns * units).max(1)).enumerate() {
-        let Some(row) = place(0, row, rows_to) else { continue };
-        let mut column = 0;
-        while column < columns {
-            let Some(to_column) = place(1, column, columns_to) else {
-                column += 1;
-                continue;
-            };
-            let pixels = at_a_time.min(columns - column).min(columns_to - to_column);
-            let from = &from[column * units..][..pixels * units];
-            let to = &mut to[(row * columns_to + to_column) * units..][..pixels * units];
-            round(instructions, from, to);
-            column += pixels;
-        }
+    let is_whole = bordered.without_border().is_some();
+    let numbers = if is_whole { x.len() } else { bordered.numbers() };
+    let to = aligned(memory, numbers + zeros);
+    let (picture, rest) = to.split_at_mut(numbers);
+    rest.fill(0);
+    if is_whole {
+        round(instructions, x, picture);
+    } else {
+        bordered.fill(x, picture, |from, to| round(instructions, from, to));
     }
     to
 }

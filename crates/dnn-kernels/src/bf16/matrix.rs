@@ -302,6 +302,8 @@ fn multiply_terms<T: Number>(
         pairs: count.div_ceil(2),
         units: right.width,
         weights_apart,
+        // There is one row.
+        out_row_apart: 0,
         out_apart,
     };
     assert!(numbers.len() >= (rows - 1) * step + 2 * product.pairs, "rows of another width");

@@ -34,7 +34,7 @@ mod rounding;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::convolution::{ConvolutionPairs, Outputs};
+pub(crate) use self::convolution::{ConvolutionPairs, Outputs, WeightPairs};
 #[cfg(test)]
 pub(crate) use self::instructions::Instructions;
 pub use self::matrix::{

@@ -24,7 +24,8 @@ pub(crate) struct Product {
     pub(crate) units: usize,
     /// Pairs from one row of the weights to the next.
     pub(crate) weights_apart: usize,
-    /// Numbers from one pixel of the output to the next.
+    /// Numbers from one row of the output to the next, and from one pixel to the next.
+    pub(crate) out_row_apart: usize,
     pub(crate) out_apart: usize,
 }
 
@@ -53,6 +54,7 @@ impl Product {
             pairs: taps.run.div_ceil(2),
             units: taps.units,
             weights_apart: taps.columns,
+            out_row_apart: taps.row_out,
             out_apart: taps.pixel_out,
         }
     }
@@ -68,11 +70,15 @@ impl Product {
         else {
             return [0, 0];
         };
+        let written = rows * self.out_row_apart + columns * self.out_apart + self.units;
+        if self.packed() == 0 {
+            return [0, written];
+        }
         let window = (self.kernel_rows - 1) * self.kernel_apart
             + (self.pieces - 1) * self.piece_apart
             + 2 * self.pairs;
         let read = rows * self.row_apart + columns * self.apart + window;
-        [read, (rows * self.columns + columns) * self.out_apart + self.units]
+        [read, written]
     }
 }
 
@@ -220,7 +226,7 @@ impl Windows<'_> {
         unit: usize,
     ) -> usize {
         let it = self.product;
-        let to = (row * it.columns + column) * it.out_apart + unit;
+        let to = row * it.out_row_apart + column * it.out_apart + unit;
         // SAFETY: the windows of the pixels lie in the picture, and packed weights are filled up to whole vectors.
         unsafe {
             let mut sums = self.started::<S, P, V>(to, unit);

@@ -1,6 +1,6 @@
 //! Convolutions in which each unit reads its own channel: a vector of channels at a time.
 
-use super::Taps;
+use super::{Taps, WindowGradient, WindowProduct};
 use crate::dispatch::{Kernel, dispatch};
 use crate::path::KernelPath;
 use crate::simd::Simd;
@@ -14,18 +14,12 @@ const TAPS: usize = 9;
 ///
 /// # Panics
 /// If a picture, the weights, the bias or the output are shorter than what is reached.
-pub(crate) fn by_vectors(
-    path: KernelPath,
-    taps: &Taps,
-    x: &[f32],
-    weights: &[f32],
-    bias: Option<&[f32]>,
-    out: &mut [f32],
-) {
+pub(crate) fn by_vectors(path: KernelPath, product: WindowProduct<'_, f32>) {
+    let WindowProduct { taps, x, weights, bias, out } = product;
     let [read, written] = taps.reach();
     assert!(x.len() >= read && out.len() >= written, "a picture of another convolution");
     assert!(weights.len() >= taps.count() * taps.columns, "weights of another convolution");
-    assert!(bias.is_none_or(|bias| bias.len() >= taps.pixel_out), "one bias for each unit");
+    assert!(bias.is_none_or(|bias| bias.len() >= taps.groups), "one bias for each unit");
     let bias = bias.map(<[f32]>::as_ptr);
     let product =
         Product { taps, x: x.as_ptr(), weights: weights.as_ptr(), bias, out: out.as_mut_ptr() };
@@ -37,17 +31,13 @@ pub(crate) fn by_vectors(
 ///
 /// # Panics
 /// If a picture, its gradient or the sums are shorter than what is reached.
-pub(crate) fn gradient_by_vectors(
-    path: KernelPath,
-    taps: &Taps,
-    x: &[f32],
-    dz: &[f32],
-    sums: &mut [f32],
-) {
+pub(crate) fn gradient_by_vectors(path: KernelPath, gradient: WindowGradient<'_, f32>) {
+    let WindowGradient { taps, x, dz, sums, is_first } = gradient;
     let [read, written] = taps.reach();
     assert!(x.len() >= read && dz.len() >= written, "a picture of another convolution");
     assert!(sums.len() >= taps.count() * taps.columns, "a gradient of other weights");
-    let gradient = Gradient { taps, x: x.as_ptr(), dz: dz.as_ptr(), sums: sums.as_mut_ptr() };
+    let gradient =
+        Gradient { taps, x: x.as_ptr(), dz: dz.as_ptr(), sums: sums.as_mut_ptr(), is_first };
     // SAFETY: the lengths were checked above.
     unsafe { dispatch(path, gradient) }
 }
@@ -67,7 +57,7 @@ impl Kernel for Product<'_> {
     unsafe fn run<S: Simd>(self) {
         let taps = self.taps;
         for row in 0..taps.rows {
-            for channel in (0..taps.pixel_out).step_by(S::LANES) {
+            for channel in (0..taps.groups).step_by(S::LANES) {
                 let mut column = 0;
                 while column + PIXELS <= taps.columns_out {
                     // SAFETY: the pixels and channels exist.
@@ -91,7 +81,7 @@ impl Product<'_> {
     #[inline(always)]
     unsafe fn block<S: Simd, const P: usize>(&self, row: usize, column: usize, channel: usize) {
         let taps = self.taps;
-        let count = (taps.pixel_out - channel).min(S::LANES);
+        let count = (taps.groups - channel).min(S::LANES);
         let apart = taps.stride[1] * taps.pixel_in;
         // SAFETY: the windows lie in the picture, which is read only where there are channels; packed weights are
         // filled up to whole vectors.
@@ -113,7 +103,7 @@ impl Product<'_> {
                     weights = weights.add(taps.columns);
                 }
             }
-            let to = self.out.add((row * taps.columns_out + column) * taps.pixel_out + channel);
+            let to = self.out.add(row * taps.row_out + column * taps.pixel_out + channel);
             for p in 0..P {
                 let to = to.add(p * taps.pixel_out);
                 if count == S::LANES {
@@ -131,6 +121,8 @@ struct Gradient<'t> {
     x: *const f32,
     dz: *const f32,
     sums: *mut f32,
+    /// Whether nothing is in the sums yet.
+    is_first: bool,
 }
 
 impl Kernel for Gradient<'_> {
@@ -139,7 +131,7 @@ impl Kernel for Gradient<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let taps = self.taps;
-        for channel in (0..taps.pixel_out).step_by(S::LANES) {
+        for channel in (0..taps.groups).step_by(S::LANES) {
             let mut tap = 0;
             while tap + TAPS <= taps.count() {
                 // SAFETY: the taps and channels exist.
@@ -162,7 +154,7 @@ impl Gradient<'_> {
     #[inline(always)]
     unsafe fn block<S: Simd, const R: usize>(&self, tap: usize, channel: usize) {
         let taps = self.taps;
-        let count = (taps.pixel_out - channel).min(S::LANES);
+        let count = (taps.groups - channel).min(S::LANES);
         let apart = taps.stride[1] * taps.pixel_in;
         let mut offsets = [0; R];
         for r in 0..R {
@@ -176,8 +168,10 @@ impl Gradient<'_> {
                 |from| if count == S::LANES { S::load(from) } else { S::load_part(from, count) };
             let to = self.sums.add(tap * taps.columns + channel);
             let mut sums = [S::splat(0.0); R];
-            for r in 0..R {
-                sums[r] = S::load(to.add(r * taps.columns));
+            if !self.is_first {
+                for r in 0..R {
+                    sums[r] = S::load(to.add(r * taps.columns));
+                }
             }
             let mut dz = self.dz.add(channel);
             for row in 0..taps.rows {

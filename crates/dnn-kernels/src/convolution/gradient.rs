@@ -1,6 +1,6 @@
 //! The gradient of the weights: some taps and two vectors of units in registers, over all pixels of a picture.
 
-use super::Taps;
+use super::{Taps, WindowGradient};
 use crate::dispatch::{Kernel, dispatch};
 use crate::path::KernelPath;
 use crate::simd::Simd;
@@ -9,11 +9,13 @@ use crate::simd::Simd;
 ///
 /// # Panics
 /// If a picture, its gradient or the sums are shorter than what is reached.
-pub(crate) fn by_vectors(path: KernelPath, taps: &Taps, x: &[f32], dz: &[f32], sums: &mut [f32]) {
+pub(crate) fn by_vectors(path: KernelPath, gradient: WindowGradient<'_, f32>) {
+    let WindowGradient { taps, x, dz, sums, is_first } = gradient;
     let [read, written] = taps.reach();
     assert!(x.len() >= read && dz.len() >= written, "a picture of another convolution");
     assert!(sums.len() >= taps.count() * taps.columns, "a gradient of other weights");
-    let gradient = Gradient { taps, x: x.as_ptr(), dz: dz.as_ptr(), sums: sums.as_mut_ptr() };
+    let gradient =
+        Gradient { taps, x: x.as_ptr(), dz: dz.as_ptr(), sums: sums.as_mut_ptr(), is_first };
     // SAFETY: the lengths were checked above.
     unsafe { dispatch(path, gradient) }
 }
@@ -24,6 +26,8 @@ struct Gradient<'t> {
     x: *const f32,
     dz: *const f32,
     sums: *mut f32,
+    /// Whether nothing is in the sums yet.
+    is_first: bool,
 }
 
 impl Kernel for Gradient<'_> {
@@ -112,9 +116,11 @@ impl Gradient<'_> {
         unsafe {
             let mut sums = [[S::splat(0.0); V]; R];
             let to = self.sums.add(tap * taps.columns + unit);
-            for r in 0..R {
-                for v in 0..V {
-                    sums[r][v] = S::load(to.add(r * taps.columns + v * S::LANES));
+            if !self.is_first {
+                for r in 0..R {
+                    for v in 0..V {
+                        sums[r][v] = S::load(to.add(r * taps.columns + v * S::LANES));
+                    }
                 }
             }
             let mut dz = self.dz.add(unit);

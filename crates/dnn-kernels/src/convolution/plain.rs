@@ -2,7 +2,7 @@
 
 use ndarray::NdFloat;
 
-use super::Taps;
+use super::{Taps, WindowGradient, WindowProduct};
 use crate::dispatch::PlainLoop;
 use crate::path::KernelPath;
 
@@ -12,7 +12,7 @@ fn pixels(taps: &Taps) -> impl Iterator<Item = (usize, usize)> + use<> {
     (0..taps.rows * taps.columns_out).map(move |pixel| {
         let (row, column) = (pixel / taps.columns_out, pixel % taps.columns_out);
         let x = row * taps.stride[0] * taps.row_pitch + column * taps.stride[1] * taps.pixel_in;
-        (pixel * taps.pixel_out, x)
+        (row * taps.row_out + column * taps.pixel_out, x)
     })
 }
 
@@ -39,13 +39,8 @@ impl<F: FnOnce()> PlainLoop for Loop<F> {
 }
 
 /// `out = W * x + b`.
-pub(crate) fn product<T: NdFloat>(
-    taps: &Taps,
-    x: &[T],
-    weights: &[T],
-    bias: Option<&[T]>,
-    out: &mut [T],
-) {
+pub(crate) fn product<T: NdFloat>(product: WindowProduct<'_, T>) {
+    let WindowProduct { taps, x, weights, bias, out } = product;
     KernelPath::best().vectorized(Loop(
         #[inline(always)]
         || {
@@ -65,10 +60,14 @@ pub(crate) fn product<T: NdFloat>(
 }
 
 /// `sums += x^T * dz`, tap by tap.
-pub(crate) fn gradient<T: NdFloat>(taps: &Taps, x: &[T], dz: &[T], sums: &mut [T]) {
+pub(crate) fn gradient<T: NdFloat>(gradient: WindowGradient<'_, T>) {
+    let WindowGradient { taps, x, dz, sums, is_first } = gradient;
     KernelPath::best().vectorized(Loop(
         #[inline(always)]
         || {
+            if is_first {
+                sums.fill(T::zero());
+            }
             for (to, from) in pixels(taps) {
                 let dz = &dz[to..][..taps.units];
                 for (tap, sums) in places(taps).zip(sums.chunks_exact_mut(taps.columns)) {
@@ -81,14 +80,9 @@ pub(crate) fn gradient<T: NdFloat>(taps: &Taps, x: &[T], dz: &[T], sums: &mut [T
 }
 
 /// The same product where each unit reads its own channel.
-pub(crate) fn depthwise<T: NdFloat>(
-    taps: &Taps,
-    x: &[T],
-    weights: &[T],
-    bias: Option<&[T]>,
-    out: &mut [T],
-) {
-    let channels = taps.pixel_out;
+pub(crate) fn depthwise<T: NdFloat>(product: WindowProduct<'_, T>) {
+    let WindowProduct { taps, x, weights, bias, out } = product;
+    let channels = taps.groups;
     KernelPath::best().vectorized(Loop(
         #[inline(always)]
         || {
@@ -109,11 +103,15 @@ pub(crate) fn depthwise<T: NdFloat>(
 }
 
 /// The same gradient where each unit reads its own channel.
-pub(crate) fn depthwise_gradient<T: NdFloat>(taps: &Taps, x: &[T], dz: &[T], sums: &mut [T]) {
-    let channels = taps.pixel_out;
+pub(crate) fn depthwise_gradient<T: NdFloat>(gradient: WindowGradient<'_, T>) {
+    let WindowGradient { taps, x, dz, sums, is_first } = gradient;
+    let channels = taps.groups;
     KernelPath::best().vectorized(Loop(
         #[inline(always)]
         || {
+            if is_first {
+                sums.fill(T::zero());
+            }
             for (to, from) in pixels(taps) {
                 let dz = &dz[to..][..channels];
                 for (tap, sums) in places(taps).zip(sums.chunks_exact_mut(taps.columns)) {

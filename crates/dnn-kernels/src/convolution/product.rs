@@ -1,6 +1,6 @@
 //! The product of windows with weights: some pixels of a row and two vectors of units in registers.
 
-use super::Taps;
+use super::{Taps, WindowProduct};
 use crate::dispatch::{Kernel, dispatch};
 use crate::path::KernelPath;
 use crate::simd::Simd;
@@ -9,14 +9,8 @@ use crate::simd::Simd;
 ///
 /// # Panics
 /// If a picture, the weights, the bias or the output are shorter than what is reached.
-pub(crate) fn by_vectors(
-    path: KernelPath,
-    taps: &Taps,
-    x: &[f32],
-    weights: &[f32],
-    bias: Option<&[f32]>,
-    out: &mut [f32],
-) {
+pub(crate) fn by_vectors(path: KernelPath, product: WindowProduct<'_, f32>) {
+    let WindowProduct { taps, x, weights, bias, out } = product;
     let [read, written] = taps.reach();
     assert!(x.len() >= read && out.len() >= written, "a picture of another convolution");
     assert!(weights.len() >= taps.count() * taps.columns, "weights of another convolution");
@@ -137,7 +131,7 @@ impl Product<'_> {
                     }
                 }
             }
-            let to = self.out.add((row * taps.columns_out + column) * taps.pixel_out + unit);
+            let to = self.out.add(row * taps.row_out + column * taps.pixel_out + unit);
             for p in 0..P {
                 for v in 0..V {
                     let to = to.add(p * taps.pixel_out + v * S::LANES);

@@ -92,6 +92,13 @@ fn case(geometry: &Geometry, seed: u64, of: impl Fn(f32) -> f32) -> Case {
     Case { x, dz, weights, bias, out, dx, dw }
 }
 
+/// Room for weights in the numbers that products are made in.
+fn weights_for<T: Number>(convolution: &Convolution<T>) -> ConvolutionWeights<T> {
+    let mut weights = ConvolutionWeights::default();
+    weights.pairs = convolution.pairs.as_ref().map(ConvolutionPairs::room);
+    weights
+}
+
 /// All of it by kernels of a number type, against the formula.
 fn check_on<T: Number>(
     geometry: &Geometry,
@@ -111,18 +118,23 @@ fn check_on<T: Number>(
             assert!((found - expected).abs() <= limit, "{what}: {found} for {expected} at {index}");
         }
     };
+    let mut packed = weights_for(&convolution);
     let mut out = vec![T::nan(); dz.len()];
-    convolution.pack(geometry, weights.view());
-    convolution.forward(geometry, &x, Some(bias.view()), &mut out);
+    packed.pack(geometry, weights.view());
+    convolution.forward(geometry, &packed, &x, Some(bias.view()), &mut out);
     close(&out, &case.out, "forward");
     let mut dx = vec![T::nan(); x.len()];
-    convolution.pack_exchanged(geometry, weights.view());
-    convolution.input_gradient(geometry, &dz, &mut dx);
+    packed.pack_exchanged(geometry, weights.view());
+    convolution.input_gradient(geometry, &packed, &dz, &mut dx);
     close(&dx, &case.dx, "gradient of the input");
-    let mut dw = Array2::zeros(weights.dim());
-    convolution.start_gradient(geometry);
-    convolution.add_gradient(geometry, &x, &dz);
-    convolution.finish_gradient(geometry, dw.view_mut());
+    let mut dw = Array2::from_elem(weights.dim(), T::nan());
+    let mut sums = vec![T::nan(); geometry.gradient_sums()];
+    convolution.add_gradient(geometry, &x, &dz, &mut sums, true);
+    Convolution::store_gradient(geometry, &sums, T::one(), dw.view_mut());
+    close(dw.as_slice().unwrap(), case.dw.as_slice().unwrap(), "gradient of the weights");
+    // The same picture again: half of twice as much.
+    convolution.add_gradient(geometry, &x, &dz, &mut sums, false);
+    Convolution::store_gradient(geometry, &sums, narrow(0.5), dw.view_mut());
     close(dw.as_slice().unwrap(), case.dw.as_slice().unwrap(), "gradient of the weights");
 }
 
@@ -213,17 +225,33 @@ fn what_does_not_fit_is_refused() {
         groups: 1,
     };
     let mut convolution = Convolution::<f32>::default();
+    let mut packed = ConvolutionWeights::default();
     let refused = |work: &mut dyn FnMut()| crate::test_support::panics(work);
-    assert!(refused(&mut || convolution.pack(&geometry, Array2::zeros((3, 17)).view())));
-    convolution.pack(&geometry, Array2::zeros((3, 18)).view());
-    assert!(refused(&mut || convolution.forward(&geometry, &[0.0; 31], None, &mut [0.0; 48])));
-    assert!(refused(&mut || convolution.forward(&geometry, &[0.0; 32], None, &mut [0.0; 47])));
+    assert!(refused(&mut || packed.pack(&geometry, Array2::zeros((3, 17)).view())));
+    packed.pack(&geometry, Array2::zeros((3, 18)).view());
+    let mut forward = |geometry: &Geometry, inputs: usize, outputs: usize| {
+        let (x, mut out) = (vec![0.0; inputs], vec![0.0; outputs]);
+        refused(&mut || convolution.forward(geometry, &packed, &x, None, &mut out))
+    };
+    assert!(forward(&geometry, 31, 48));
+    assert!(forward(&geometry, 32, 47));
     // What was packed for something else.
     let wider = Geometry { before: [0, 1], ..geometry };
-    assert!(refused(&mut || convolution.forward(&wider, &[0.0; 32], None, &mut [0.0; 48])));
-    assert!(refused(&mut || convolution.input_gradient(&geometry, &[0.0; 48], &mut [0.0; 32])));
-    assert!(refused(&mut || convolution.add_gradient(&geometry, &[0.0; 32], &[0.0; 48])));
-    assert!(!refused(&mut || convolution.forward(&geometry, &[0.0; 32], None, &mut [0.0; 48])));
+    assert!(forward(&wider, 32, 48));
+    assert!(!forward(&geometry, 32, 48));
+    let mut back = |packed: &ConvolutionWeights<f32>| {
+        let (dz, mut dx) = ([0.0; 48], [0.0; 32]);
+        refused(&mut || convolution.input_gradient(&geometry, packed, &dz, &mut dx))
+    };
+    assert!(back(&packed));
+    packed.pack_exchanged(&geometry, Array2::zeros((3, 18)).view());
+    assert!(!back(&packed));
+    let mut sum = |sums: usize| {
+        let (x, dz, mut sums) = ([0.0; 32], [0.0; 48], vec![0.0; sums]);
+        refused(&mut || convolution.add_gradient(&geometry, &x, &dz, &mut sums, true))
+    };
+    let sums = geometry.gradient_sums();
+    assert!(sum(sums - 1) && !sum(sums));
     let still = Geometry { stride: [0, 1], ..geometry };
-    assert!(refused(&mut || convolution.pack(&still, Array2::zeros((3, 18)).view())));
+    assert!(refused(&mut || packed.pack(&still, Array2::zeros((3, 18)).view())));
 }

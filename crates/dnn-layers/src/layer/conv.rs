@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::window::{Padding, Window};
 use super::{Forward, Input, Layer, Scratch, Step, invalid};
+use crate::Network;
 use crate::tensor::{Initial, ParameterSpec};
 
 /// `Z = W * A_prev + b`: every unit sees a window of the picture at a time, all of its channels, and is one channel of
@@ -68,6 +69,13 @@ impl Conv2d {
     }
 }
 
+impl Conv2d {
+    /// Where the windows of this layer `l` of a network lie.
+    pub(crate) fn geometry_of<T: Element>(&self, network: &Network<T>, l: usize) -> Geometry {
+        self.geometry(network.layer_input(l)).expect("checked when the network was made")
+    }
+}
+
 impl From<Conv2d> for Layer {
     fn from(layer: Conv2d) -> Self {
         Self::Conv2d(layer)
@@ -106,17 +114,22 @@ impl<T: Element> Forward<T> for Conv2d {
     }
 
     fn forward(&self, step: Step<'_, '_, '_, T>) {
-        let Step { tensors: [weights, bias @ ..], shape, input, mut output, scratch, .. } = step
+        let Step { tensors: [weights, bias @ ..], shape, input, output, scratch, given, .. } = step
         else {
             unreachable!("a convolution has weights")
         };
         let geometry = self.geometry(shape).expect("checked when the network was made");
-        scratch.convolution.pack(&geometry, weights.values());
+        let Scratch { convolution, features, weights: own, .. } = scratch;
+        let packed = given.convolution.unwrap_or_else(|| {
+            own.pack(&geometry, weights.values());
+            own
+        });
+        let mut output = output;
         for (j, mut out) in output.columns_mut().into_iter().enumerate() {
             let out = out.as_slice_mut().expect("columns in one piece");
             let bias = bias.first().map(|bias| bias.unit());
-            let x = example(&input, j, &mut scratch.features);
-            scratch.convolution.forward(&geometry, x, bias, out);
+            let x = example(&input, j, features);
+            convolution.forward(&geometry, packed, x, bias, out);
         }
     }
 }

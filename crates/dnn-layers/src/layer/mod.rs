@@ -22,7 +22,7 @@ mod statistics;
 mod window;
 
 use dnn_core::{Columns, CoreError, Element, Features, Shape};
-use dnn_kernels::{Convolution, PackedScratch, Products};
+use dnn_kernels::{Convolution, ConvolutionWeights, PackedScratch, Products};
 use dnn_store::{Record, StoreError};
 use ndarray::{ArrayView2, ArrayViewMut2};
 use serde::de::DeserializeOwned;
@@ -332,6 +332,8 @@ pub type Keep<'k> = dyn FnMut(usize, &mut [bool]) + 'k;
 pub struct Given<'g, T> {
     /// Where a dense layer's product comes from.
     pub dense: DenseBy<'g, T>,
+    /// The weights of a convolution, laid out for the way forward; if not, they are laid out for this step.
+    pub convolution: Option<&'g ConvolutionWeights<T>>,
     /// The statistics of the batch, for a layer that [needs the whole of it](Layer::needs_whole_batch): in
     /// training, or its own running ones.
     pub statistics: Option<&'g BatchStatistics<T>>,
@@ -343,20 +345,35 @@ pub struct Given<'g, T> {
 impl<T> Default for Given<'_, T> {
     /// Nothing is known.
     fn default() -> Self {
-        Self { dense: DenseBy::Weights, statistics: None, keep: None }
+        Self { dense: DenseBy::Weights, convolution: None, statistics: None, keep: None }
     }
 }
 
 /// Memory of products, used again from layer to layer.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Scratch<T> {
     pub(crate) features: Vec<T>,
     pub(crate) packed: PackedScratch<T>,
     pub(crate) convolution: Convolution<T>,
+    /// Where nobody else has laid out the weights of a convolution.
+    pub(crate) weights: ConvolutionWeights<T>,
     /// For products of dense layers in bf16, if that is what is made.
     pub(crate) pairs: Option<DensePairs<T>>,
     /// The most examples that go forward at a time.
     pub(crate) examples: usize,
+}
+
+impl<T: Element> Default for Scratch<T> {
+    fn default() -> Self {
+        Self {
+            features: Vec::new(),
+            packed: PackedScratch::default(),
+            convolution: Convolution::default(),
+            weights: ConvolutionWeights::default(),
+            pairs: None,
+            examples: 0,
+        }
+    }
 }
 
 impl<T: Element> Scratch<T> {
@@ -364,6 +381,7 @@ impl<T: Element> Scratch<T> {
     pub(crate) fn new(products: Products, examples: usize) -> Self {
         let mut made = Self { examples, ..Self::default() };
         made.convolution.set_products(products);
+        made.weights.set_products(products);
         made.pairs = (products == Products::Bf16).then(DensePairs::default);
         made
     }

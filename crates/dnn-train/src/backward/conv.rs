@@ -2,11 +2,11 @@
 //! over all windows of the window times `dZ`, `db` the sum of `dZ`.
 
 use dnn_core::{Element, Shape};
-use dnn_kernels::{KernelPath, PlainLoop};
+use dnn_kernels::{Convolution, KernelPath, PlainLoop};
 use dnn_layers::Conv2d;
 use ndarray::{Array2, Axis};
 
-use super::{Backward, BackwardStep, GradientBy};
+use super::{Backward, BackwardStep, GradientBy, StoredGradient};
 use crate::convolution_memory::ConvolutionMemory;
 
 impl<T: Element> Backward<T> for Conv2d {
@@ -26,34 +26,43 @@ impl<T: Element> Backward<T> for Conv2d {
     }
 
     fn input_gradient(&self, step: BackwardStep<'_, '_, T>) {
-        let BackwardStep {
-            tensors,
-            shape,
-            gradient,
-            input_gradient: Some(mut to),
-            convolution,
-            ..
-        } = step
-        else {
-            return;
-        };
+        let BackwardStep { shape, gradient, input_gradient, convolution, packed, .. } = step;
+        let Some(mut to) = input_gradient else { return };
+        let packed = packed.expect("weights are laid out before the step");
         let geometry = self.geometry(shape).expect("checked when the network was made");
         let products = &mut convolution.products;
-        products.pack_exchanged(&geometry, tensors[0].values());
         for (dz, mut dx) in gradient.columns().into_iter().zip(to.columns_mut()) {
             let dz = dz.to_slice().expect("examples in one piece");
-            products.input_gradient(&geometry, dz, dx.as_slice_mut().expect("in one piece"));
+            products.input_gradient(
+                &geometry,
+                packed,
+                dz,
+                dx.as_slice_mut().expect("in one piece"),
+            );
         }
     }
 
-    fn add_parameter_gradient(&self, step: &mut BackwardStep<'_, '_, T>, sums: &mut [Array2<T>]) {
+    /// Those of the weights lie as the kernels want them.
+    fn sums(&self, input: Shape, tensor: usize, own: (usize, usize)) -> (usize, usize) {
+        // A frozen array has no gradient.
+        if tensor > 0 || own.0 * own.1 == 0 {
+            return own;
+        }
+        let geometry = self.geometry(input).expect("checked when the network was made");
+        (1, geometry.gradient_sums())
+    }
+
+    fn parameter_gradient(&self, step: &mut BackwardStep<'_, '_, T>, sums: &mut [Array2<T>]) {
         let BackwardStep { shape, input, inputs, gradient, convolution, .. } = step;
         let geometry = self.geometry(*shape).expect("checked when the network was made");
         let ConvolutionMemory { products, example, .. } = &mut **convolution;
         let [dw, db @ ..] = sums else { unreachable!("a convolution has weights") };
         // A frozen array has no gradient.
         let is_wanted = !dw.is_empty();
-        products.start_gradient(&geometry);
+        let dw = dw.as_slice_mut().expect("one row");
+        if let [db] = &mut *db {
+            db.fill(T::zero());
+        }
         for (j, dz) in gradient.columns().into_iter().enumerate() {
             let dz = dz.to_slice().expect("examples in one piece");
             let x = match input {
@@ -64,7 +73,7 @@ impl<T: Element> Backward<T> for Conv2d {
                 None => inputs.x.example(inputs.columns.at(j), example),
             };
             if is_wanted {
-                products.add_gradient(&geometry, x, dz);
+                products.add_gradient(&geometry, x, dz, dw, j == 0);
             }
             if let [db] = &mut *db
                 && let Some(sums) = db.as_slice_mut()
@@ -72,8 +81,17 @@ impl<T: Element> Backward<T> for Conv2d {
                 KernelPath::best().vectorized(AddPixels { sums, numbers: dz });
             }
         }
-        if is_wanted {
-            products.finish_gradient(&geometry, dw.view_mut());
+    }
+
+    fn store_gradient(&self, stored: StoredGradient<'_, T>) {
+        let StoredGradient { shape, tensor, sums, share, gradient } = stored;
+        if tensor > 0 {
+            return gradient.zip_mut_with(sums, |to, &sum| *to = sum * share);
+        }
+        if !gradient.is_empty() {
+            let geometry = self.geometry(shape).expect("checked when the network was made");
+            let sums = sums.as_slice().expect("one row");
+            Convolution::store_gradient(&geometry, sums, share, gradient.view_mut());
         }
     }
 }

@@ -20,7 +20,7 @@ mod residual;
 mod scale;
 
 use dnn_core::{Element, Shape};
-use dnn_kernels::NonZeroIndex;
+use dnn_kernels::{ConvolutionWeights, NonZeroIndex};
 use dnn_layers::{BatchStatistics, ForwardInputs, Layer, Tensor};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
@@ -94,8 +94,20 @@ pub(crate) trait Backward<T: Element> {
         self.input_gradient(step);
     }
 
-    /// Adds what the examples of a tile give to the gradient of the layer's arrays; by [`GradientBy::Group`].
-    fn add_parameter_gradient(&self, _step: &mut BackwardStep<'_, '_, T>, _sums: &mut [Array2<T>]) {
+    /// Sums for the gradient of the layer's array `tensor`, which has this many rows and columns; by
+    /// [`GradientBy::Group`].
+    fn sums(&self, _input: Shape, _tensor: usize, own: (usize, usize)) -> (usize, usize) {
+        own
+    }
+
+    /// Sets the sums of the layer's arrays to what the examples of a tile give to their gradient; by
+    /// [`GradientBy::Group`].
+    fn parameter_gradient(&self, _step: &mut BackwardStep<'_, '_, T>, _sums: &mut [Array2<T>]) {}
+
+    /// The gradient of the layer's array `tensor`: `share` times the sums over all examples; by [`GradientBy::Group`].
+    fn store_gradient(&self, stored: StoredGradient<'_, T>) {
+        let StoredGradient { sums, share, gradient, .. } = stored;
+        gradient.zip_mut_with(sums, |to, &sum| *to = sum * share);
     }
 
     /// What the way forward needs to know of the batch; by [`GradientBy::WholeBatch`].
@@ -112,6 +124,17 @@ pub(crate) trait Backward<T: Element> {
         _share: T,
     ) {
     }
+}
+
+/// Sums over all examples, and where the gradient goes that they make.
+pub(crate) struct StoredGradient<'s, T> {
+    /// The shape of an example of the layer's input.
+    pub(crate) shape: Shape,
+    /// Which of the layer's arrays it is.
+    pub(crate) tensor: usize,
+    pub(crate) sums: &'s Array2<T>,
+    pub(crate) share: T,
+    pub(crate) gradient: &'s mut Array2<T>,
 }
 
 /// What is known of a layer's examples on the way back.
@@ -133,6 +156,8 @@ pub(crate) struct BackwardStep<'s, 'x, T> {
     /// Memory for listing what of a gradient is not zero.
     pub(crate) non_zero: &'s mut NonZeroIndex<T>,
     pub(crate) convolution: &'s mut ConvolutionMemory<T>,
+    /// The weights of a convolution, laid out for the way back.
+    pub(crate) packed: Option<&'s ConvolutionWeights<T>>,
 }
 
 /// `1 / m`, the share of one example in the mean.

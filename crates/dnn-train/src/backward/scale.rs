@@ -11,10 +11,12 @@ impl<T: Element> Backward<T> for Scale {
         GradientBy::Group
     }
 
-    fn add_parameter_gradient(&self, step: &mut BackwardStep<'_, '_, T>, sums: &mut [Array2<T>]) {
+    fn parameter_gradient(&self, step: &mut BackwardStep<'_, '_, T>, sums: &mut [Array2<T>]) {
         let (Some(x), [scale, shift]) = (step.input, sums) else {
             unreachable!("scaling has two arrays, and numbers before it")
         };
+        scale.fill(T::zero());
+        shift.fill(T::zero());
         for (x, dy) in x.columns().into_iter().zip(step.gradient.columns()) {
             // An array that is frozen has no room for its gradient.
             for (sum, (&x, &dy)) in scale.iter_mut().zip(x.iter().zip(dy)) {

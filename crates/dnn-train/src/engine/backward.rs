@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use dnn_core::Element;
-use dnn_layers::ForwardInputs;
+use dnn_layers::{ForwardInputs, PackedConvolutions};
 use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
 use super::batch::Batch;
@@ -21,10 +21,15 @@ impl<T: Element> Engine<T> {
     ) -> Result<(), NotFinite> {
         let (network, m) = (context.network, batch.len());
         let first_trained = plan::first_trained(network);
+        // Nothing is needed of what the first trained layer is given.
+        self.packed_back.pack_exchanged(network, first_trained + 1);
         let last = self.segments.last().cloned().unwrap_or(0..0);
-        self.training_forward(context, batch, |tile| {
-            back_through(tile, context, last.clone(), first_trained);
-        })?;
+        let packed = std::mem::take(&mut self.packed_back);
+        let back = Back { context, packed: &packed, first_trained };
+        let result = self.training_forward(context, batch, |tile| back.through(tile, last.clone()));
+        self.packed_back = packed;
+        result?;
+        let back = Back { context, packed: &self.packed_back, first_trained };
         let share = share_of_weight::<T>(self.tally.weight());
         let used = m.div_ceil(self.tile_width);
         for (index, segment) in self.segments.iter().enumerate().rev().skip(1) {
@@ -39,53 +44,63 @@ impl<T: Element> Engine<T> {
             let gradients = &mut self.gradient[range];
             layer.batch_gradient(&mut all, tensors, &self.statistics[index], gradients, share);
             self.tiles[..used].par_iter_mut().for_each(|tile| {
-                back_through(tile, context, segment.clone(), first_trained);
+                back.through(tile, segment.clone());
             });
         }
         Ok(())
     }
 }
 
-/// From the gradient of what the last layer of a segment gives to that of what its first trained layer gives.
-fn back_through<T: Element>(
-    tile: &mut Tile<T>,
-    context: &StepContext<'_, '_, T>,
-    segment: Range<usize>,
+/// What all tiles know on their way back.
+#[derive(Clone, Copy)]
+struct Back<'b, 'p, 'e, T> {
+    context: &'b StepContext<'p, 'e, T>,
+    /// The weights of convolutions, laid out for the way back.
+    packed: &'b PackedConvolutions<T>,
     first_trained: usize,
-) {
-    let (network, columns) = (context.network, context.columns.part(tile.positions.clone()));
-    let inputs = ForwardInputs { x: &context.examples.features, columns };
-    for l in segment.rev().take_while(|&l| l >= first_trained) {
-        let layer: &dyn Backward<T> = backward(&network.layers()[l]);
-        let range = network.tensor_range(l);
-        tile.add_around(l);
-        if network.layers()[l].goes_around().is_some() {
-            tile.keep_around(l);
-        }
-        let Some(way_back) = tile.way_back(l) else { return };
-        let WayBack { caches, gradient, input_gradient, non_zero, convolution, sums_of_gradients } =
-            way_back;
-        let mut step = BackwardStep {
-            tensors: network.layer_tensors(l),
-            shape: network.layer_input(l),
-            inputs,
-            input: caches.layer_input(l),
-            output: caches.layer_output(l),
-            kept: caches.kept(l),
-            gradient,
-            input_gradient,
-            non_zero,
-            convolution,
-        };
-        if layer.gradient_by() == GradientBy::Group {
-            let sums = &mut sums_of_gradients[range];
-            for sum in &mut *sums {
-                sum.fill(T::zero());
+}
+
+impl<T: Element> Back<'_, '_, '_, T> {
+    /// From the gradient of what the last layer of a segment gives to that of what its first trained layer gives.
+    fn through(&self, tile: &mut Tile<T>, segment: Range<usize>) {
+        let Self { context, packed, first_trained } = *self;
+        let (network, columns) = (context.network, context.columns.part(tile.positions.clone()));
+        let inputs = ForwardInputs { x: &context.examples.features, columns };
+        for l in segment.rev().take_while(|&l| l >= first_trained) {
+            let layer: &dyn Backward<T> = backward(&network.layers()[l]);
+            let range = network.tensor_range(l);
+            tile.add_around(l);
+            if network.layers()[l].goes_around().is_some() {
+                tile.keep_around(l);
             }
-            layer.add_parameter_gradient(&mut step, sums);
-        }
-        if l > first_trained {
-            layer.input_gradient(step);
+            let Some(way_back) = tile.way_back(l) else { return };
+            let WayBack {
+                caches,
+                gradient,
+                input_gradient,
+                non_zero,
+                convolution,
+                sums_of_gradients,
+            } = way_back;
+            let mut step = BackwardStep {
+                tensors: network.layer_tensors(l),
+                shape: network.layer_input(l),
+                inputs,
+                input: caches.layer_input(l),
+                output: caches.layer_output(l),
+                kept: caches.kept(l),
+                gradient,
+                input_gradient,
+                non_zero,
+                convolution,
+                packed: packed.of_layer(l),
+            };
+            if layer.gradient_by() == GradientBy::Group {
+                layer.parameter_gradient(&mut step, &mut sums_of_gradients[range]);
+            }
+            if l > first_trained {
+                layer.input_gradient(step);
+            }
         }
     }
 }

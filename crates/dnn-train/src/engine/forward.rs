@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use dnn_core::{Columns, Element};
-use dnn_layers::{BatchStatistics, DenseBy, ForwardInputs, Given};
+use dnn_layers::{BatchStatistics, DenseBy, ForwardInputs, Given, PackedConvolutions};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
 use super::batch::Batch;
@@ -24,13 +24,14 @@ impl<T: Element> Engine<T> {
             self.training_forward(&context, batch, |_| {})?;
         } else {
             let width = self.tile_width;
-            let Self { tiles, lent, purpose, places, .. } = self;
+            self.packed.pack(context.network);
+            let Self { tiles, lent, purpose, places, packed, .. } = self;
             let make = || Tile::new(context.network, width, *purpose, places).into_memory();
             let tiles = &mut tiles[..batch.len().div_ceil(width)];
             tiles.par_iter_mut().enumerate().for_each(|(index, tile)| {
                 let columns = context.columns.part(positions(index, width, &batch));
                 lent.with(tile, make, |tile| {
-                    tile.predict(&context, columns);
+                    tile.predict(&context, columns, packed);
                     tile.cost(&context, columns);
                 });
             });
@@ -55,7 +56,8 @@ impl<T: Element> Engine<T> {
         let used = m.div_ceil(width);
         let masks = &self.masks.masks(network, draws, context.columns.len());
         self.first_layer.prepare(network, &context.examples.features, context.columns);
-        let first_layer = &self.first_layer;
+        self.packed.pack(network);
+        let (first_layer, packed) = (&self.first_layer, &self.packed);
         for (index, segment) in self.segments.iter().enumerate() {
             let tiles = &mut self.tiles[..used];
             let statistics = index.checked_sub(1).map(|it| &mut self.statistics[it]);
@@ -74,7 +76,7 @@ impl<T: Element> Engine<T> {
                 tile.positions = positions.clone();
                 lent.with(tile, make, |tile| {
                     for l in segment.clone() {
-                        let known = Known { first_layer, statistics, masks };
+                        let known = Known { first_layer, packed, statistics, masks };
                         tile.forward_layer(context, l, known, positions.clone());
                     }
                     if last {
@@ -116,6 +118,7 @@ impl<T: Element> Engine<T> {
 #[derive(Clone, Copy)]
 struct Known<'k, T> {
     first_layer: &'k FirstLayer<T>,
+    packed: &'k PackedConvolutions<T>,
     /// Of the segment's first layer, if that needs the whole batch.
     statistics: Option<&'k BatchStatistics<T>>,
     masks: &'k Masks<'k>,
@@ -129,11 +132,16 @@ pub(super) fn positions(tile: usize, width: usize, batch: &Range<usize>) -> Rang
 
 impl<T: Element> Tile<T> {
     /// The outputs of all layers as prediction has them.
-    fn predict(&mut self, context: &StepContext<'_, '_, T>, columns: Columns<'_>) {
+    fn predict(
+        &mut self,
+        context: &StepContext<'_, '_, T>,
+        columns: Columns<'_>,
+        packed: &PackedConvolutions<T>,
+    ) {
         let (network, inputs) = (context.network, context.inputs(columns));
         for l in 0..network.layers().len() {
             let dense = context.product_of(l, columns).unwrap_or_default();
-            let given = Given { dense, ..Given::default() };
+            let given = Given { dense, convolution: packed.of_layer(l), ..Given::default() };
             network.forward_layer(l, inputs, given, &mut self.caches);
         }
     }
@@ -155,10 +163,11 @@ impl<T: Element> Tile<T> {
         if rate > 0.0 {
             let mut masks = known.masks.of_layer(l, rate);
             let mut keep = |j: usize, keep: &mut [bool]| masks.fill(positions.start + j, keep);
-            let given = Given { dense, statistics: None, keep: Some(&mut keep) };
+            let given = Given { dense, keep: Some(&mut keep), ..Given::default() };
             network.forward_layer(l, inputs, given, &mut self.caches);
         } else {
-            let given = Given { dense, statistics: known.statistics, keep: None };
+            let (convolution, statistics) = (known.packed.of_layer(l), known.statistics);
+            let given = Given { dense, convolution, statistics, keep: None };
             network.forward_layer(l, inputs, given, &mut self.caches);
         }
     }

@@ -25,7 +25,7 @@ use super::target::GradientTarget;
 use super::tile::{NotFinite, Tile, all_finite};
 use super::{Engine, StepContext};
 use crate::Examples;
-use crate::backward::{AddPixels, accumulate_bias, share_of_weight};
+use crate::backward::{AddPixels, StoredGradient, accumulate_bias, backward, share_of_weight};
 use crate::tally::Tally;
 
 impl<T: Element> Engine<T> {
@@ -77,8 +77,14 @@ impl<T: Element> Engine<T> {
                 Part::Other => {}
                 Part::Bias => *gradient *= share,
                 Part::Group => {
-                    let sum = &self.tiles[0].sums_of_gradients[index];
-                    gradient.zip_mut_with(sum, |to, &sum| *to = sum * share);
+                    let l = tensor.layer();
+                    backward::<T>(&network.layers()[l]).store_gradient(StoredGradient {
+                        shape: network.layer_input(l),
+                        tensor: index - network.tensor_range(l).start,
+                        sums: &self.tiles[0].sums_of_gradients[index],
+                        share,
+                        gradient,
+                    });
                 }
             }
             if !all_finite(gradient.view()) {

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use dnn_core::{Element, Features};
 use dnn_kernels::Products;
-use dnn_layers::{BatchStatistics, Network};
+use dnn_layers::{BatchStatistics, Network, PackedConvolutions};
 use ndarray::{Array2, ArrayView2};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
@@ -73,6 +73,9 @@ pub(crate) struct Engine<T> {
     blocks: Option<Blocks<T>>,
     /// What the tiles of a step find ready.
     first_layer: FirstLayer<T>,
+    /// The weights of convolutions, laid out for the way forward and for the way back.
+    packed: PackedConvolutions<T>,
+    packed_back: PackedConvolutions<T>,
     tally: Tally,
 }
 
@@ -167,6 +170,8 @@ impl<T: Element> Engine<T> {
             scratch: Vec::new(),
             blocks: None,
             first_layer: FirstLayer::by_weights(),
+            packed: PackedConvolutions::of(network, purpose.products()),
+            packed_back: PackedConvolutions::of(network, purpose.products()),
             tally: Tally::new(network.outputs()),
         }
     }

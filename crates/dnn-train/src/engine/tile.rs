@@ -4,11 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use dnn_core::{Element, Shape};
-use dnn_kernels::{KernelPath, NonZeroIndex, Products};
+use dnn_kernels::{KernelPath, NonZeroIndex, Products, aligned_zeros};
 use dnn_layers::{ForwardCaches, Network};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
 use super::pixels::{Rule, SetPixels};
+use crate::backward::backward;
 use crate::convolution_memory::ConvolutionMemory;
 use crate::tally::Tally;
 
@@ -135,12 +136,16 @@ impl<T: Element> Tile<T> {
         let by_block = places.by_block.iter().filter(|&&l| l > 0);
         let widest = by_block.map(|&l| size(network.layer_output(l))).max().unwrap_or(0);
         let by_group = |l: usize| places.by_group.contains(&l);
-        let zeros = network.zeros().into_iter().zip(network.tensors());
-        let sums = zeros.map(
-            |(zeros, tensor)| {
-                if by_group(tensor.layer()) { zeros } else { Array2::zeros((0, 0)) }
-            },
-        );
+        let zeros = network.zeros().into_iter().zip(network.tensors()).enumerate();
+        let sums = zeros.map(|(index, (own, tensor))| {
+            let l = tensor.layer();
+            if !by_group(l) {
+                return Array2::zeros((0, 0));
+            }
+            let of_layer = index - network.tensor_range(l).start;
+            let layer = backward::<T>(&layers[l]);
+            aligned_zeros(layer.sums(network.layer_input(l), of_layer, own.dim()))
+        });
         Self {
             caches: match purpose {
                 Use::Measuring => network.caches(width),

@@ -1,7 +1,7 @@
 //! Single convolutions of one picture, as the kernels have them.
 
 use dnn_core::ndarray::Array2;
-use dnn_kernels::{Convolution, Geometry, Products};
+use dnn_kernels::{Convolution, ConvolutionWeights, Geometry, Products};
 
 /// What a convolution is made of: square pictures, square windows of an odd size, a border that leaves the picture as
 /// large as it is at a stride of 1.
@@ -56,6 +56,8 @@ impl Pass {
 pub(crate) struct Passes {
     geometry: Geometry,
     convolution: Convolution<f32>,
+    packed: ConvolutionWeights<f32>,
+    sums: Vec<f32>,
     weights: Array2<f32>,
     weight_gradient: Array2<f32>,
     x: Vec<f32>,
@@ -74,10 +76,14 @@ impl Passes {
             (0..count).map(|at| 0.1 * (1 + at % period) as f32).collect()
         };
         let mut convolution = Convolution::default();
+        let mut packed = ConvolutionWeights::default();
         convolution.set_products(products);
+        packed.set_products(products);
         Self {
             geometry,
             convolution,
+            packed,
+            sums: vec![0.0; geometry.gradient_sums()],
             weights: Array2::from_elem((picture.units, taps), 0.01),
             weight_gradient: Array2::zeros((picture.units, taps)),
             x: numbers(inputs, 7),
@@ -89,28 +95,32 @@ impl Passes {
 
     /// A pass for so many pictures, with what is done once for all of them; gives one of the numbers made.
     pub(crate) fn run(&mut self, pass: Pass, pictures: usize) -> f32 {
-        let Self { geometry, convolution, weights, .. } = self;
+        let Self { geometry, convolution, packed, weights, sums, .. } = self;
         match pass {
             Pass::Forward => {
-                convolution.pack(geometry, weights.view());
+                packed.pack(geometry, weights.view());
                 for _ in 0..pictures {
-                    convolution.forward(geometry, &self.x, None, &mut self.out);
+                    convolution.forward(geometry, packed, &self.x, None, &mut self.out);
                 }
                 self.out[0]
             }
             Pass::WeightGradient => {
-                convolution.start_gradient(geometry);
-                for _ in 0..pictures {
-                    convolution.add_gradient(geometry, &self.x, &self.dz);
+                for picture in 0..pictures {
+                    convolution.add_gradient(geometry, &self.x, &self.dz, sums, picture == 0);
                 }
-                self.weight_gradient.fill(0.0);
-                convolution.finish_gradient(geometry, self.weight_gradient.view_mut());
+                let to = self.weight_gradient.view_mut();
+                Convolution::store_gradient(geometry, sums, 1.0, to);
                 self.weight_gradient[(0, 0)]
             }
             Pass::InputGradient => {
-                convolution.pack_exchanged(geometry, weights.view());
+                packed.pack_exchanged(geometry, weights.view());
                 for _ in 0..pictures {
-                    convolution.input_gradient(geometry, &self.dz, &mut self.input_gradient);
+                    convolution.input_gradient(
+                        geometry,
+                        packed,
+                        &self.dz,
+                        &mut self.input_gradient,
+                    );
                 }
                 self.input_gradient[0]
             }

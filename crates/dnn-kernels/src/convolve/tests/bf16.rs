@@ -15,15 +15,16 @@ fn outcome(geometry: &Geometry, case: &Case, mut convolution: Convolution<f32>) 
     let own = |values: &[f64]| values.iter().map(|&value| narrow(value)).collect::<Vec<f32>>();
     let (x, dz, weights) = (own(&case.x), own(&case.dz), case.weights.mapv(narrow));
     let (mut out, mut dx, mut dw) = (dz.clone(), x.clone(), weights.clone());
-    convolution.pack(geometry, weights.view());
-    convolution.forward(geometry, &x, None, &mut out);
-    convolution.pack_exchanged(geometry, weights.view());
-    convolution.input_gradient(geometry, &dz, &mut dx);
-    convolution.start_gradient(geometry);
+    let mut packed = weights_for(&convolution);
+    packed.pack(geometry, weights.view());
+    convolution.forward(geometry, &packed, &x, None, &mut out);
+    packed.pack_exchanged(geometry, weights.view());
+    convolution.input_gradient(geometry, &packed, &dz, &mut dx);
+    let mut sums = vec![f32::NAN; geometry.gradient_sums()];
     // Twice: sums go on from picture to picture.
-    convolution.add_gradient(geometry, &x, &dz);
-    convolution.add_gradient(geometry, &x, &dz);
-    convolution.finish_gradient(geometry, dw.view_mut());
+    convolution.add_gradient(geometry, &x, &dz, &mut sums, true);
+    convolution.add_gradient(geometry, &x, &dz, &mut sums, false);
+    Convolution::store_gradient(geometry, &sums, 1.0, dw.view_mut());
     out.iter().chain(&dx).chain(&dw).map(|value| value.to_bits()).collect()
 }
 
@@ -60,8 +61,9 @@ fn products_are_those_of_bf16_where_they_are_asked_for() {
     let mut out = [0.0];
     let x = 1.0 + 1.0 / 256.0;
     let mut run = |convolution: &mut Convolution<f32>| {
-        convolution.pack(&geometry, ndarray::array![[1.0]].view());
-        convolution.forward(&geometry, &[x], None, &mut out);
+        let mut packed = weights_for(convolution);
+        packed.pack(&geometry, ndarray::array![[1.0]].view());
+        convolution.forward(&geometry, &packed, &[x], None, &mut out);
         out[0]
     };
     assert_eq!(run(&mut convolution), x);
