@@ -4,7 +4,7 @@ use dnn_core::{CoreError, Element, PixelScaling, Shape};
 
 use crate::layer::{Buffers, Mode};
 use crate::tensor::ParameterSpec;
-use crate::{Head, Layer, NetworkError};
+use crate::{Activation, Head, Layer, NetworkError};
 
 /// The most parameters a network has: 8 GiB of `f32`.
 const MOST_PARAMETERS: u128 = 1 << 31;
@@ -28,6 +28,9 @@ pub(crate) struct Place {
     pub(crate) input: Shape,
     pub(crate) output: Shape,
     pub(crate) parameters: Vec<ParameterSpec>,
+    /// Whether it is a batch normalisation that does the `ReLU` after it in training, where nobody else looks at what lies
+    /// between the two.
+    pub(crate) does_relu: bool,
 }
 
 impl Architecture {
@@ -104,14 +107,28 @@ impl Architecture {
                 input,
                 output,
                 parameters: kind.parameters(input),
+                does_relu: self.does_relu(position),
             });
             input = output;
         }
         Ok(places)
     }
 
+    /// See [`Place::does_relu`].
+    fn does_relu(&self, layer: usize) -> bool {
+        let pair = (&self.layers[layer], self.layers.get(layer + 1));
+        let begins = |(to, later): (usize, &Layer)| {
+            later.goes_around().is_some_and(|around| to.checked_sub(around) == Some(layer + 1))
+        };
+        matches!(pair, (Layer::BatchNorm(_), Some(Layer::Activation(Activation::Relu))))
+            && !self.layers.iter().enumerate().any(begins)
+    }
+
     /// What a layer needs for each example.
     pub(crate) fn buffers<T: Element>(&self, layer: usize, input: Shape, mode: Mode) -> Buffers {
+        if mode == Mode::Training && layer.checked_sub(1).is_some_and(|norm| self.does_relu(norm)) {
+            return Buffers { output: false, kept: 0 };
+        }
         self.layers[layer].forward::<T>().buffers(input, mode)
     }
 

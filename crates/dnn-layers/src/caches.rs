@@ -137,7 +137,7 @@ impl<T: Element> ForwardCaches<T> {
     }
 
     /// What layer `layer` has kept for the way back, in [training buffers](crate::Network::training_caches):
-    /// `X_hat` of batch normalisation, the factors of dropout.
+    /// the factors of dropout.
     ///
     /// # Panics
     /// If there is no such layer.

@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use dnn_core::{Element, Precision, Purpose, RandomStream, Shape};
-use dnn_layers::{Activation, Conv2d, MaxPool2d, Network, Padding, Window};
+use dnn_layers::{Activation, BatchNorm, Conv2d, MaxPool2d, Network, Padding, Window};
 use dnn_train::{Augment, Batch, Clip, Event, Examples, GramChoice, Products, Trainer};
 use ndarray::{Array2, ShapeBuilder};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -85,6 +85,8 @@ struct Case {
     hidden: &'static [usize],
     /// Units of convolutions before, each with a maximum of 2 x 2 after it.
     conv: &'static [usize],
+    /// Whether batch normalisation follows each.
+    batch_norm: bool,
     examples: usize,
     batch: Batch,
     epochs: u64,
@@ -114,7 +116,11 @@ fn train<T: Element + dnn_store::Scalar>(
     let window = Window::square(2, 2, Padding::Same);
     let mut builder = Network::<T>::builder(input);
     for &units in case.conv {
-        builder = builder.layer(Conv2d::same(units, 3)).layer(Activation::Relu);
+        builder = builder.layer(Conv2d::same(units, 3));
+        if case.batch_norm {
+            builder = builder.layer(BatchNorm::default());
+        }
+        builder = builder.layer(Activation::Relu);
         builder = builder.layer(MaxPool2d { window });
     }
     let mut network: Network<T> = builder
@@ -183,6 +189,8 @@ fn no_step_after_the_first_allocates<T: Element + dnn_store::Scalar>(
                 side,
                 hidden,
                 conv,
+                // With one of the networks of convolutions.
+                batch_norm: optimizer == "muon",
                 examples,
                 batch,
                 epochs,
@@ -209,6 +217,7 @@ fn ten_thousand_steps_do_not_grow(pool: &ThreadPool) {
         side: 2,
         hidden: &[3],
         conv: &[],
+        batch_norm: false,
         examples: 10,
         batch: Batch::Size(NonZeroUsize::new(2).unwrap()),
         epochs: 2000,

@@ -1,13 +1,15 @@
 //! Batch normalisation: `gamma X_hat + beta`.
 
+#![allow(clippy::needless_range_loop, reason = "several slices side by side, as vectors")]
+
 use dnn_core::{CoreError, Element, Shape};
 use dnn_kernels::{KernelPath, PlainLoop};
-use ndarray::{Array1, ArrayView1, ArrayView2, ArrayViewMut2};
+use ndarray::{Array1, ArrayView1};
 use serde::{Deserialize, Serialize};
 
 use super::channels::{by_channel, by_channel_mut};
 use super::statistics::RunningMut;
-use super::{BatchStatistics, Buffers, Forward, Layer, Mode, Step, invalid};
+use super::{Activation, BatchStatistics, Forward, Layer, Scratch, Step, invalid};
 use crate::tensor::{Initial, ParameterSpec, Tensor};
 
 /// `gamma X_hat + beta`, where `X_hat` is what the layer is given, less its mean and over its deviation, unit by
@@ -74,11 +76,9 @@ impl<T: Element> Forward<T> for BatchNorm {
         true
     }
 
-    /// Training keeps `X_hat`.
-    fn buffers(&self, input: Shape, mode: Mode) -> Buffers {
-        let numbers = input.height * input.width * input.channels;
-        let kept = if mode == Mode::Training { numbers } else { 0 };
-        Buffers { output: true, kept }
+    fn reserve(&self, input: Shape, scratch: &mut Scratch<T>) {
+        let numbers = (2 * input.channels).max(scratch.units.len());
+        scratch.units.resize(numbers, T::zero());
     }
 
     fn update_running(&self, tensors: &mut [Tensor<T>], batch: &BatchStatistics<T>, m: usize) {
@@ -90,28 +90,54 @@ impl<T: Element> Forward<T> for BatchNorm {
     }
 
     fn forward(&self, step: Step<'_, '_, '_, T>) {
-        let Step { tensors: [scale, shift, mean, variance], input, output, kept, given, .. } = step
+        let Step {
+            tensors: [scale, shift, mean, variance],
+            input,
+            output,
+            scratch,
+            given,
+            relu,
+            ..
+        } = step
         else {
             unreachable!("batch normalisation has four arrays")
         };
         let units = scale.values().nrows();
-        let (x, output) = (by_channel(input.numbers(), units), by_channel_mut(output, units));
-        let (scale, shift) = (scale.unit(), shift.unit());
-        let running = (mean.unit(), variance.unit());
-        let (mean, variance) = match given.statistics {
-            Some(BatchStatistics { mean, variance }) => (mean.view(), variance.view()),
-            None => running,
+        let (x, to) = (by_channel(input.numbers(), units), by_channel_mut(output, units));
+        let (x, to) = (x.reversed_axes().to_slice(), to.reversed_axes().into_slice());
+        let (Some(x), Some(to)) = (x, to) else { unreachable!("pixels one behind another") };
+        let [scale, shift, mean, variance] =
+            [scale, shift, mean, variance].map(|it| it.unit().to_slice().expect("one column"));
+        let epsilon = T::from_f64(self.epsilon);
+        let inverse_std_dev = |variance: T| T::one() / (variance + epsilon).sqrt();
+        scratch.units.resize((2 * units).max(scratch.units.len()), T::zero());
+        let (first, rest) = scratch.units.split_at_mut(units);
+        let second = &mut rest[..units];
+        let Some(BatchStatistics { mean, variance }) = given.statistics else {
+            for unit in 0..units {
+                first[unit] = inverse_std_dev(variance[unit]) * scale[unit];
+                second[unit] = shift[unit] - mean[unit] * first[unit];
+            }
+            return each(x, [first, second], to, |x, [scale, shift]| scale * x + shift);
         };
-        let inverse = inverse_std_dev(variance, self.epsilon);
-        if kept.is_empty() && !output.is_empty() {
-            let scale = inverse * scale;
-            let shift = &shift - &(&mean * &scale);
-            return scale_and_shift(x, scale.view(), shift.view(), output);
+        for (inverse, &variance) in first.iter_mut().zip(variance) {
+            *inverse = inverse_std_dev(variance);
         }
-        let mut normalized = by_channel_mut(kept, units);
-        normalize(x, mean, inverse.view(), normalized.view_mut());
-        scale_and_shift(normalized.view(), scale, shift, output);
+        let by = [mean.as_slice().expect("one piece"), first, scale, shift];
+        if relu {
+            each(x, by, to, |x, by| Activation::Relu.value(normalized_and_scaled(x, by)));
+        } else {
+            each(x, by, to, normalized_and_scaled);
+        }
     }
+}
+
+/// `gamma x_hat + beta`, of the numbers of a unit: its mean, one over its standard deviation, `gamma` and `beta`.
+#[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
+#[inline(always)]
+fn normalized_and_scaled<T: Element>(x: T, by: [T; 4]) -> T {
+    let [mean, inverse, scale, shift] = by;
+    scale * ((x - mean) * inverse) + shift
 }
 
 /// `1 / sqrt(variance + epsilon)`.
@@ -133,63 +159,45 @@ pub(crate) fn as_scale_and_shift<T: Element>(
     [scale, shift]
 }
 
-/// `(x - mean) * inverse`, unit by unit.
-fn normalize<T: Element>(
-    x: ArrayView2<'_, T>,
-    mean: ArrayView1<'_, T>,
-    inverse: ArrayView1<'_, T>,
-    to: ArrayViewMut2<'_, T>,
+/// A function of each number and some numbers of its unit; pixels lie one behind another.
+fn each<T: Element, const N: usize>(
+    x: &[T],
+    by: [&[T]; N],
+    to: &mut [T],
+    of: impl Fn(T, [T; N]) -> T,
 ) {
-    each(x, mean, inverse, to, |x, mean, inverse| (x - mean) * inverse);
+    KernelPath::best().vectorized(EachPixel { x, by, to, of });
 }
 
-/// `z = scale x + shift`, unit by unit.
-fn scale_and_shift<T: Element>(
-    x: ArrayView2<'_, T>,
-    scale: ArrayView1<'_, T>,
-    shift: ArrayView1<'_, T>,
-    z: ArrayViewMut2<'_, T>,
-) {
-    each(x, scale, shift, z, |x, scale, shift| scale * x + shift);
-}
-
-/// A function of each number and two numbers of its unit.
-fn each<T: Element>(
-    x: ArrayView2<'_, T>,
-    first: ArrayView1<'_, T>,
-    second: ArrayView1<'_, T>,
-    to: ArrayViewMut2<'_, T>,
-    of: impl Fn(T, T, T) -> T,
-) {
-    let (first, second) = (first.as_standard_layout(), second.as_standard_layout());
-    let (x, to) = (x.reversed_axes().to_slice(), to.reversed_axes().into_slice());
-    let (Some(x), Some(to), Some(first), Some(second)) =
-        (x, to, first.as_slice(), second.as_slice())
-    else {
-        unreachable!("pixels one behind another")
-    };
-    KernelPath::best().vectorized(EachPixel { x, first, second, to, of });
-}
-
-struct EachPixel<'a, T, F> {
+struct EachPixel<'a, T, F, const N: usize> {
     x: &'a [T],
-    first: &'a [T],
-    second: &'a [T],
+    by: [&'a [T]; N],
     to: &'a mut [T],
     of: F,
 }
 
-impl<T: Element, F: Fn(T, T, T) -> T> PlainLoop for EachPixel<'_, T, F> {
+/// Numbers that a loop over units works on at a time: a vector, or several of them.
+const LANES: usize = 16;
+
+impl<T: Element, F: Fn(T, [T; N]) -> T, const N: usize> PlainLoop for EachPixel<'_, T, F, N> {
     type Output = ();
 
     #[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
     #[inline(always)]
     fn run(self) {
-        let Self { x, first, second, to, of } = self;
-        let units = first.len();
+        let Self { x, by, to, of } = self;
+        let units = by[0].len();
+        let whole = units - units % LANES;
         for (x, to) in x.chunks_exact(units).zip(to.chunks_exact_mut(units)) {
-            for (((to, &x), &first), &second) in to.iter_mut().zip(x).zip(first).zip(second) {
-                *to = of(x, first, second);
+            for start in (0..whole).step_by(LANES) {
+                let (x, to) = (&x[start..][..LANES], &mut to[start..][..LANES]);
+                let by = by.map(|by| &by[start..][..LANES]);
+                for i in 0..LANES {
+                    to[i] = of(x[i], by.map(|by| by[i]));
+                }
+            }
+            for unit in whole..units {
+                to[unit] = of(x[unit], by.map(|by| by[unit]));
             }
         }
     }

@@ -301,6 +301,8 @@ pub(crate) struct Step<'s, 'x, 'g, T> {
     /// As many rows as [`Buffers::kept`] says, or no columns.
     pub(crate) kept: ArrayViewMut2<'s, T>,
     pub(crate) scratch: &'s mut Scratch<T>,
+    /// Whether batch normalisation does the `ReLU` after it.
+    pub(crate) relu: bool,
     pub(crate) given: Given<'g, T>,
 }
 
@@ -352,6 +354,8 @@ impl<T> Default for Given<'_, T> {
 /// Memory of products, used again from layer to layer.
 #[derive(Debug, Clone)]
 pub(crate) struct Scratch<T> {
+    /// Some numbers of each unit.
+    pub(crate) units: Vec<T>,
     pub(crate) features: Vec<T>,
     pub(crate) packed: PackedScratch<T>,
     pub(crate) convolution: Convolution<T>,
@@ -366,6 +370,7 @@ pub(crate) struct Scratch<T> {
 impl<T: Element> Default for Scratch<T> {
     fn default() -> Self {
         Self {
+            units: Vec::new(),
             features: Vec::new(),
             packed: PackedScratch::default(),
             convolution: Convolution::default(),

@@ -93,6 +93,12 @@ impl<T: Element> Network<T> {
         ForwardCaches::new(architecture, places, capacity, Mode::Training, products)
     }
 
+    /// Whether layer `layer` is a batch normalisation that does the `ReLU` after it in
+    /// [training buffers](Self::training_caches): its output there is that of the activation, which passes it on.
+    pub fn does_relu(&self, layer: usize) -> bool {
+        self.places[layer].does_relu
+    }
+
     /// Numbers per example that [`training_caches`](Self::training_caches) hold beside those of
     /// [`caches`](Self::caches).
     pub fn kept_for_training(&self) -> usize {
@@ -104,7 +110,7 @@ impl<T: Element> Network<T> {
             };
             self.places.iter().enumerate().map(of).sum::<usize>()
         };
-        numbers(Mode::Training) - numbers(Mode::Prediction)
+        numbers(Mode::Training).saturating_sub(numbers(Mode::Prediction))
     }
 
     /// As [`forward`](Self::forward) for some of the examples, into buffers that exist.
@@ -136,11 +142,12 @@ impl<T: Element> Network<T> {
         if caches.has_output(layer) {
             let ForwardInputs { x, columns } = inputs;
             let around = self.layers()[layer].goes_around();
+            let relu = self.does_relu(layer) && !caches.has_output(layer + 1);
             let LayerViews { input, skipped, output, kept, scratch } = caches.views(layer, around);
             let input = input.map_or(Input::Features { x, columns }, Input::Numbers);
             let tensors = self.layer_tensors(layer);
             let shape = self.layer_input(layer);
-            let step = Step { tensors, shape, input, skipped, output, kept, scratch, given };
+            let step = Step { tensors, shape, input, skipped, output, kept, scratch, relu, given };
             self.layers()[layer].forward::<T>().forward(step);
         }
         if layer + 1 == self.layers().len()

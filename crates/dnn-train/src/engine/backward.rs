@@ -39,7 +39,13 @@ impl<T: Element> Engine<T> {
             }
             let range = network.tensor_range(l);
             let layer = backward::<T>(&network.layers()[l]);
-            let mut all = Batch { tiles: &mut self.tiles[..used], layer: l, examples: m };
+            let mut all = Batch {
+                tiles: &mut self.tiles[..used],
+                layer: l,
+                examples: m,
+                memory: &mut self.batch_memory,
+                does_relu: network.does_relu(l),
+            };
             let tensors = network.layer_tensors(l);
             let gradients = &mut self.gradient[range];
             layer.batch_gradient(&mut all, tensors, &self.statistics[index], gradients, share);
@@ -98,7 +104,9 @@ impl<T: Element> Back<'_, '_, '_, T> {
             if layer.gradient_by() == GradientBy::Group {
                 layer.parameter_gradient(&mut step, &mut sums_of_gradients[range]);
             }
-            if l > first_trained {
+            // Batch normalisation does the activation after it.
+            let is_done = l > 0 && network.does_relu(l - 1);
+            if l > first_trained && !is_done {
                 layer.input_gradient(step);
             }
         }

@@ -1,11 +1,9 @@
 //! All examples of a batch, for a layer that needs them together: sums over all tiles, in their order.
 
 use dnn_core::Element;
-use dnn_kernels::KernelPath;
-use ndarray::ArrayView2;
+use dnn_layers::Network;
 use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
-use super::pixels::{Rule, SumOfPixels};
 use super::tile::Tile;
 
 /// The examples of a batch at one layer.
@@ -13,14 +11,47 @@ pub(crate) struct Batch<'b, T> {
     pub(super) tiles: &'b mut [Tile<T>],
     pub(super) layer: usize,
     pub(super) examples: usize,
+    pub(super) memory: &'b mut BatchMemory<T>,
+    /// Whether the layer does the `ReLU` after it.
+    pub(super) does_relu: bool,
+}
+
+/// What a layer works in that needs all examples together.
+pub(crate) struct BatchMemory<T> {
+    /// Sums over the batch.
+    pub(crate) sums: Vec<f64>,
+    /// Numbers of the units.
+    pub(crate) means: Vec<f64>,
+    pub(crate) units: [Vec<T>; 3],
+}
+
+impl<T: Element> BatchMemory<T> {
+    /// Enough for every layer of this network.
+    pub(super) fn of(network: &Network<T>) -> Self {
+        let units = most_units(network);
+        Self {
+            sums: Vec::with_capacity(2 * units),
+            means: Vec::with_capacity(units),
+            units: [(); 3].map(|()| Vec::with_capacity(units)),
+        }
+    }
+}
+
+/// The most units of a layer that needs the whole batch.
+pub(super) fn most_units<T: Element>(network: &Network<T>) -> usize {
+    let layers = network.layers().iter().enumerate().filter(|(_, it)| it.needs_whole_batch());
+    layers.map(|(l, _)| network.layer_output(l).channels).max().unwrap_or(0)
+}
+
+/// The numbers of a tile at a layer, examples one behind another.
+pub(crate) struct TileNumbers<'t, T> {
+    /// What the layer is given.
+    pub(crate) input: &'t [T],
+    /// On the way back, the gradient of what it gives; then that of what it is given.
+    pub(crate) gradient: &'t mut [T],
 }
 
 impl<T: Element> Batch<'_, T> {
-    /// Which layer it is, counted from 0.
-    pub(crate) fn layer(&self) -> usize {
-        self.layer
-    }
-
     /// How many numbers each unit has: of pictures, each channel is a unit.
     pub(crate) fn numbers(&self, units: usize) -> usize {
         let places =
@@ -28,41 +59,40 @@ impl<T: Element> Batch<'_, T> {
         self.examples * places
     }
 
-    /// Sums one or two numbers of each entry over all examples and places: those that `of` gives for the entry in the
-    /// two arrays, which `arrays` names, and its unit's number of `by`.
-    ///
-    /// # Shapes
-    /// `by` has one number for each unit; the result has the first sums of all units, then the second ones.
+    /// Whether the layer does the `ReLU` after it, so that the gradient is that of the activation's output.
+    pub(crate) fn does_relu(&self) -> bool {
+        self.does_relu
+    }
+
+    /// What the layer works in.
+    pub(crate) fn memory(&mut self) -> &mut BatchMemory<T> {
+        self.memory
+    }
+
+    /// Leaves in the memory `count` sums over all examples, of those that `add` adds up for a tile.
     pub(crate) fn sums(
         &mut self,
-        by: &[f64],
-        arrays: impl Fn(&Tile<T>) -> [ArrayView2<'_, T>; 2] + Sync,
-        of: impl Fn(f64, f64, f64) -> [f64; 2] + Sync,
-    ) -> Vec<f64> {
-        let units = by.len();
+        count: usize,
+        add: impl Fn(TileNumbers<'_, T>, &mut [f64]) + Sync,
+    ) {
+        let layer = self.layer;
         self.tiles.par_iter_mut().for_each(|tile| {
-            let mut sums = std::mem::take(&mut tile.sums);
-            sums[..2 * units].fill(0.0);
-            let [first, second] = arrays(tile);
-            let slices = (first.reversed_axes().to_slice(), second.reversed_axes().to_slice());
-            let (Some(first), Some(second)) = slices else {
-                unreachable!("examples one behind another")
-            };
-            let sums_of = SumOfPixels { first, second, by, of: &of, sums: &mut sums[..2 * units] };
-            KernelPath::best().vectorized(sums_of);
-            tile.sums = sums;
+            let (numbers, sums) = tile.at_layer(layer);
+            let sums = &mut sums[..count];
+            sums.fill(0.0);
+            add(numbers, sums);
         });
-        let mut total = vec![0.0; 2 * units];
+        let total = &mut self.memory.sums;
+        total.clear();
+        total.resize(count, 0.0);
         for tile in &*self.tiles {
             total.iter_mut().zip(&tile.sums).for_each(|(total, sum)| *total += sum);
         }
-        total
     }
 
-    /// Sets the gradient of what the layer is given to what `rule` makes of the gradient of what it gives, of what it
-    /// kept, and of the unit's numbers.
-    pub(crate) fn set_input_gradients(&mut self, by: &[Vec<T>; 3], rule: impl Rule<T>) {
+    /// Works on every tile.
+    pub(crate) fn each(&mut self, work: impl Fn(TileNumbers<'_, T>) + Sync) {
         let layer = self.layer;
-        self.tiles.par_iter_mut().for_each(|tile| tile.set_input_gradient(layer, by, &rule));
+        self.tiles.par_iter_mut().for_each(|tile| work(tile.at_layer(layer).0));
     }
 }

@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use dnn_core::{Columns, Element};
-use dnn_layers::{BatchStatistics, DenseBy, ForwardInputs, Given, PackedConvolutions};
+use dnn_layers::{BatchStatistics, DenseBy, ForwardInputs, Given, Layer, PackedConvolutions};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
 use super::batch::Batch;
 use super::first_layer::FirstLayer;
-use super::tile::{NotFinite, Tile, all_finite};
+use super::tile::{NotFinite, Tile};
 use super::{Engine, StepContext};
 use crate::backward::backward;
 use crate::dropout::Masks;
@@ -63,18 +63,26 @@ impl<T: Element> Engine<T> {
             let statistics = index.checked_sub(1).map(|it| &mut self.statistics[it]);
             let statistics = statistics.map(|it| {
                 let layer = segment.start;
-                let mut all = Batch { tiles, layer, examples: m };
+                let memory = &mut self.batch_memory;
+                let does_relu = network.does_relu(layer);
+                let mut all = Batch { tiles, layer, examples: m, memory, does_relu };
                 backward::<T>(&network.layers()[layer]).batch_statistics(&mut all, it);
                 &*it
             });
             let tiles = &mut self.tiles[..used];
             let (lent, purpose, places) = (&self.lent, self.purpose, &self.places);
             let make = || Tile::new(network, width, purpose, places).into_memory();
-            let last = index + 1 == self.segments.len();
+            let (first, last) = (index == 0, index + 1 == self.segments.len());
             tiles.par_iter_mut().enumerate().for_each(|(index, tile)| {
                 let positions = positions(index, width, &batch);
                 tile.positions = positions.clone();
+                if first {
+                    tile.not_finite = None;
+                }
                 lent.with(tile, make, |tile| {
+                    if statistics.is_some_and(|it| !it.are_finite()) {
+                        tile.check_output(network, segment.start - 1);
+                    }
                     for l in segment.clone() {
                         let known = Known { first_layer, packed, statistics, masks };
                         tile.forward_layer(context, l, known, positions.clone());
@@ -139,10 +147,12 @@ impl<T: Element> Tile<T> {
         packed: &PackedConvolutions<T>,
     ) {
         let (network, inputs) = (context.network, context.inputs(columns));
+        self.not_finite = None;
         for l in 0..network.layers().len() {
             let dense = context.product_of(l, columns).unwrap_or_default();
             let given = Given { dense, convolution: packed.of_layer(l), ..Given::default() };
             network.forward_layer(l, inputs, given, &mut self.caches);
+            self.check_output(network, l);
         }
     }
 
@@ -170,19 +180,16 @@ impl<T: Element> Tile<T> {
             let given = Given { dense, convolution, statistics, keep: None };
             network.forward_layer(l, inputs, given, &mut self.caches);
         }
+        // What batch normalisation is given shows in the statistics.
+        if !network.layers().get(l + 1).is_some_and(Layer::needs_whole_batch) {
+            self.check_output(network, l);
+        }
     }
 
     /// Costs, and the gradient of the logits.
     fn cost(&mut self, context: &StepContext<'_, '_, T>, columns: Columns<'_>) {
         let StepContext { network, objective, examples, .. } = *context;
         let depth = network.layers().len();
-        let is_bad = |&l: &usize| {
-            self.caches.has_output(l)
-                && !network.layer_tensors(l).is_empty()
-                && !all_finite(self.caches.layer_output(l))
-        };
-        self.not_finite =
-            (0..depth).find(is_bad).map(|layer| NotFinite { what: "output Z", layer });
         let (caches, dz) = self.last_gradient_mut();
         let (z, a) = (caches.logits(), caches.output());
         let sum = objective.sum_and_gradient(network.head(), z, a, examples, columns, dz);

@@ -18,7 +18,7 @@ mod gradient;
 mod lent;
 mod outside;
 mod part;
-mod pixels;
+pub(crate) mod pixels;
 pub(crate) mod plan;
 mod target;
 mod tile;
@@ -33,6 +33,7 @@ use dnn_layers::{BatchStatistics, Network, PackedConvolutions};
 use ndarray::{Array2, ArrayView2};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
+use self::batch::BatchMemory;
 use self::blocks::Blocks;
 pub(crate) use self::context::StepContext;
 use self::first_layer::FirstLayer;
@@ -76,6 +77,7 @@ pub(crate) struct Engine<T> {
     /// The weights of convolutions, laid out for the way forward and for the way back.
     packed: PackedConvolutions<T>,
     packed_back: PackedConvolutions<T>,
+    batch_memory: BatchMemory<T>,
     tally: Tally,
 }
 
@@ -172,6 +174,7 @@ impl<T: Element> Engine<T> {
             first_layer: FirstLayer::by_weights(),
             packed: PackedConvolutions::of(network, purpose.products()),
             packed_back: PackedConvolutions::of(network, purpose.products()),
+            batch_memory: BatchMemory::of(network),
             tally: Tally::new(network.outputs()),
         }
     }

@@ -9,60 +9,94 @@
 use dnn_core::Element;
 use dnn_kernels::PlainLoop;
 
-/// What a gradient becomes: from itself, what was kept, and three numbers of the unit.
-pub(crate) trait Rule<T>: Fn(T, T, [T; 3]) -> T + Sync {}
+/// Units at a time: a vector, or several of them.
+const LANES: usize = 16;
 
-impl<T, F: Fn(T, T, [T; 3]) -> T + Sync> Rule<T> for F {}
-
-/// Sums over the pixels of a tile, unit by unit.
-pub(super) struct SumOfPixels<'a, T, F> {
-    pub(super) first: &'a [T],
-    pub(super) second: &'a [T],
-    pub(super) by: &'a [f64],
-    pub(super) of: &'a F,
-    pub(super) sums: &'a mut [f64],
+/// Adds up numbers over the pixels of a tile, unit by unit: those that `of` gives for two numbers of a pixel and some of
+/// the unit.
+pub(crate) struct SumOfPixels<'a, T, B, F, const N: usize, const S: usize> {
+    pub(crate) first: &'a [T],
+    pub(crate) second: &'a [T],
+    pub(crate) by: [&'a [B]; N],
+    pub(crate) of: F,
+    /// The first sum of each unit, then the second one.
+    pub(crate) sums: &'a mut [f64],
 }
 
-impl<T: Element, F: Fn(f64, f64, f64) -> [f64; 2]> PlainLoop for SumOfPixels<'_, T, F> {
+impl<T, B, F, const N: usize, const S: usize> PlainLoop for SumOfPixels<'_, T, B, F, N, S>
+where
+    T: Element,
+    B: Copy,
+    F: Fn(T, T, [B; N]) -> [f64; S],
+{
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
         let Self { first, second, by, of, sums } = self;
-        let units = by.len();
-        let (of_first, of_second) = sums.split_at_mut(units);
-        for (first, second) in first.chunks_exact(units).zip(second.chunks_exact(units)) {
-            let (of_first, of_second) = (&mut of_first[..units], &mut of_second[..units]);
-            for unit in 0..units {
-                let [a, b] = of(first[unit].into(), second[unit].into(), by[unit]);
-                of_first[unit] += a;
-                of_second[unit] += b;
+        let units = sums.len() / S;
+        let pixels = || first.chunks_exact(units).zip(second.chunks_exact(units));
+        let whole = units - units % LANES;
+        for start in (0..whole).step_by(LANES) {
+            // In registers over all pixels.
+            let mut of_units = [[0.0; LANES]; S];
+            let by = by.map(|by| &by[start..][..LANES]);
+            for (first, second) in pixels() {
+                let (first, second) = (&first[start..][..LANES], &second[start..][..LANES]);
+                for i in 0..LANES {
+                    let numbers = of(first[i], second[i], by.map(|by| by[i]));
+                    for s in 0..S {
+                        of_units[s][i] += numbers[s];
+                    }
+                }
+            }
+            for s in 0..S {
+                let sums = &mut sums[s * units + start..][..LANES];
+                sums.iter_mut().zip(of_units[s]).for_each(|(sum, of_unit)| *sum += of_unit);
+            }
+        }
+        for (first, second) in pixels() {
+            for unit in whole..units {
+                let numbers = of(first[unit], second[unit], by.map(|by| by[unit]));
+                for s in 0..S {
+                    sums[s * units + unit] += numbers[s];
+                }
             }
         }
     }
 }
 
-/// Sets the gradients of the pixels of one example.
-pub(super) struct SetPixels<'a, T, F> {
-    pub(super) dx: &'a mut [T],
-    pub(super) dz: &'a [T],
-    pub(super) kept: &'a [T],
-    pub(super) by: [&'a [T]; 3],
-    pub(super) rule: &'a F,
+/// Changes the numbers of the pixels of a tile to what `of` makes of each, of another array's number at the same place,
+/// and of some numbers of the unit.
+pub(crate) struct ChangePixels<'a, T, F, const N: usize> {
+    pub(crate) numbers: &'a mut [T],
+    pub(crate) other: &'a [T],
+    pub(crate) by: [&'a [T]; N],
+    pub(crate) of: F,
 }
 
-impl<T: Element, F: Rule<T>> PlainLoop for SetPixels<'_, T, F> {
+impl<T, F, const N: usize> PlainLoop for ChangePixels<'_, T, F, N>
+where
+    T: Element,
+    F: Fn(T, T, [T; N]) -> T,
+{
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        let Self { dx, dz, kept, by, rule } = self;
+        let Self { numbers, other, by, of } = self;
         let units = by[0].len();
-        let by = by.map(|by| &by[..units]);
-        let pixels = dx.chunks_exact_mut(units).zip(dz.chunks_exact(units));
-        for ((dx, dz), kept) in pixels.zip(kept.chunks_exact(units)) {
-            for unit in 0..units {
-                dx[unit] = rule(dz[unit], kept[unit], by.map(|by| by[unit]));
+        let whole = units - units % LANES;
+        for (numbers, other) in numbers.chunks_exact_mut(units).zip(other.chunks_exact(units)) {
+            for start in (0..whole).step_by(LANES) {
+                let (numbers, other) = (&mut numbers[start..][..LANES], &other[start..][..LANES]);
+                let by = by.map(|by| &by[start..][..LANES]);
+                for i in 0..LANES {
+                    numbers[i] = of(numbers[i], other[i], by.map(|by| by[i]));
+                }
+            }
+            for unit in whole..units {
+                numbers[unit] = of(numbers[unit], other[unit], by.map(|by| by[unit]));
             }
         }
     }

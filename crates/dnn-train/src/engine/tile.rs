@@ -4,11 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use dnn_core::{Element, Shape};
-use dnn_kernels::{KernelPath, NonZeroIndex, Products, aligned_zeros};
+use dnn_kernels::{KernelPath, NonZeroIndex, PlainLoop, Products, aligned_zeros};
 use dnn_layers::{ForwardCaches, Network};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
-use super::pixels::{Rule, SetPixels};
+use super::batch::{TileNumbers, most_units};
 use crate::backward::backward;
 use crate::convolution_memory::ConvolutionMemory;
 use crate::tally::Tally;
@@ -131,8 +131,6 @@ impl<T: Element> Tile<T> {
             let units = if is_wanted { size(network.layer_output(l)) } else { 0 };
             Array2::zeros((units, if is_wanted { width } else { 0 }).f())
         };
-        let whole = (0..layers.len()).filter(|&l| layers[l].needs_whole_batch());
-        let whole = whole.map(|l| network.layer_output(l).channels).max().unwrap_or(0);
         let by_block = places.by_block.iter().filter(|&&l| l > 0);
         let widest = by_block.map(|&l| size(network.layer_output(l))).max().unwrap_or(0);
         let by_group = |l: usize| places.by_group.contains(&l);
@@ -159,7 +157,7 @@ impl<T: Element> Tile<T> {
             sums_of_gradients: if purpose.is_training() { sums.collect() } else { Vec::new() },
             tally: Tally::new(network.outputs()),
             not_finite: None,
-            sums: vec![0.0; 2 * whole],
+            sums: vec![0.0; 2 * most_units(network)],
             non_zero: match purpose {
                 Use::Training(_) => NonZeroIndex::with_capacity(width, widest),
                 Use::Measuring | Use::Slopes => NonZeroIndex::default(),
@@ -251,25 +249,57 @@ impl<T: Element> Tile<T> {
         })
     }
 
-    /// Sets the gradient of what layer `l` is given to what `rule` makes of the gradient of what it gives, of what it
-    /// kept, and of the unit's numbers in `by`; of pictures, each channel is a unit.
-    pub(super) fn set_input_gradient(&mut self, l: usize, by: &[Vec<T>; 3], rule: &impl Rule<T>) {
+    /// The numbers of the examples at layer `l`, and sums for each unit of a layer that needs the whole batch.
+    pub(super) fn at_layer(&mut self, l: usize) -> (TileNumbers<'_, T>, &mut [f64]) {
         let used = s![.., ..self.caches.examples()];
-        let to = l.checked_sub(1).and_then(|before| self.places.of(before));
-        let (Some(to), Some(place)) = (to, self.places.of(l)) else { return };
-        let (lower, upper) = self.gradients.split_at_mut(place);
-        let (dx, dz) = (lower[to].slice_mut(used), upper[0].slice(used));
-        let dx = dx.reversed_axes().into_slice();
-        let slices =
-            (dx, dz.reversed_axes().to_slice(), self.caches.kept(l).reversed_axes().to_slice());
-        let (Some(dx), Some(dz), Some(kept)) = slices else {
-            unreachable!("examples one behind another")
-        };
-        let by = [&by[0][..], &by[1][..], &by[2][..]];
-        KernelPath::best().vectorized(SetPixels { dx, dz, kept, by, rule });
+        let input = self.caches.layer_input(l).and_then(|input| input.reversed_axes().to_slice());
+        let gradient = self.places.of(l).map(|place| &mut self.gradients[place]);
+        // Forward alone, there is no gradient.
+        let gradient = gradient.filter(|gradient| gradient.ncols() > 0);
+        let gradient = gradient.map(|gradient| {
+            gradient.slice_mut(used).reversed_axes().into_slice().expect("in one piece")
+        });
+        let input = input.expect("examples of a layer before, one behind another");
+        (TileNumbers { input, gradient: gradient.unwrap_or_default() }, &mut self.sums)
+    }
+
+    /// Notes if layer `l` gives what is not finite, unless an earlier one did.
+    pub(super) fn check_output(&mut self, network: &Network<T>, l: usize) {
+        if self.not_finite.is_none()
+            && self.caches.has_output(l)
+            && !network.layer_tensors(l).is_empty()
+            && !all_finite(self.caches.layer_output(l))
+        {
+            self.not_finite = Some(NotFinite { what: "output Z", layer: l });
+        }
     }
 }
 
 pub(crate) fn all_finite<T: Element>(values: ArrayView2<'_, T>) -> bool {
-    values.fold(true, |finite, value| finite & value.is_finite())
+    match values.to_slice_memory_order() {
+        Some(values) => KernelPath::best().vectorized(AllFinite(values)),
+        None => values.fold(true, |finite, value| finite & value.is_finite()),
+    }
+}
+
+struct AllFinite<'a, T>(&'a [T]);
+
+impl<T: Element> PlainLoop for AllFinite<'_, T> {
+    type Output = bool;
+
+    #[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
+    #[inline(always)]
+    fn run(self) -> bool {
+        let (chunks, rest) = self.0.as_chunks::<64>();
+        // The difference of a number and itself is 0, or not a number.
+        let mut differences = [T::zero(); 64];
+        for chunk in chunks {
+            for (difference, &value) in differences.iter_mut().zip(chunk) {
+                *difference += value - value;
+            }
+        }
+        let differences = differences.iter().fold(T::zero(), |sum, &it| sum + it);
+        let rest = rest.iter().fold(T::zero(), |sum, &it| sum + (it - it));
+        (differences + rest).is_finite()
+    }
 }
