@@ -8,6 +8,7 @@ pub use self::weights::ConvolutionWeights;
 use crate::aligned::aligned;
 use crate::bf16::{ConvolutionPairs, Outputs};
 use crate::convolution::{Geometry, WindowGradient, WindowProduct, bordered, bordered_gradient};
+use crate::dispatch::PlainLoop;
 use crate::kernels::{Kernels, Number};
 use crate::path::KernelPath;
 use crate::products::Products;
@@ -18,7 +19,7 @@ use crate::products::Products;
 ///
 /// # Examples
 /// ```
-/// use dnn_kernels::{Convolution, ConvolutionWeights, Geometry};
+/// use dnn_kernels::{Convolution, ConvolutionWeights, Epilogue, Geometry};
 /// use ndarray::array;
 ///
 /// // The sum of each 2 x 2 window of a picture of one channel.
@@ -34,7 +35,8 @@ use crate::products::Products;
 /// weights.pack(&geometry, array![[1.0, 1.0, 1.0, 1.0]].view());
 /// let picture = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
 /// let mut out = [0.0_f32; 4];
-/// Convolution::default().forward(&geometry, &weights, &picture, None, &mut out);
+/// let epilogue = Epilogue::default();
+/// Convolution::default().forward(&geometry, &weights, &picture, epilogue, &mut out);
 /// assert_eq!(out, [12.0, 16.0, 24.0, 28.0]);
 /// ```
 #[derive(Debug, Clone)]
@@ -44,6 +46,22 @@ pub struct Convolution<T> {
     picture: Vec<T>,
     /// The same for products in bf16, if that is what is made.
     pairs: Option<ConvolutionPairs>,
+}
+
+/// What is made of a product before it is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Epilogue<'e, T> {
+    /// A number for each unit, which is added.
+    pub bias: Option<ArrayView1<'e, T>>,
+    /// Whether what is not above 0 becomes 0.
+    pub relu: bool,
+}
+
+impl<T> Default for Epilogue<'_, T> {
+    /// Nothing.
+    fn default() -> Self {
+        Self { bias: None, relu: false }
+    }
 }
 
 impl<T> Default for Convolution<T> {
@@ -82,10 +100,10 @@ impl<T: Number> Convolution<T> {
         }
     }
 
-    /// The convolution of one picture: `out = W * x + b`.
+    /// The convolution of one picture: `out = W * x + b`, and what the [`Epilogue`] makes of it.
     ///
     /// # Shapes
-    /// | `x` | `bias` | `out` |
+    /// | `x` | bias | `out` |
     /// |---|---|---|
     /// | those of [`Geometry::input`] | `units` | those of [`Geometry::output`] |
     ///
@@ -96,9 +114,10 @@ impl<T: Number> Convolution<T> {
         geometry: &Geometry,
         weights: &ConvolutionWeights<T>,
         x: &[T],
-        bias: Option<ArrayView1<'_, T>>,
+        epilogue: Epilogue<'_, T>,
         out: &mut [T],
     ) {
+        let Epilogue { bias, relu } = epilogue;
         let (packed, in_pairs) = (weights.forward(geometry), weights.pairs.as_ref());
         let bias = bias.as_ref().map(|bias| bias.as_slice().expect("a contiguous bias"));
         assert_eq!(out.len(), geometry.numbers_out(), "outputs of another convolution");
@@ -106,10 +125,14 @@ impl<T: Number> Convolution<T> {
         if let Some(pairs) = self.pairs(geometry) {
             let outputs = Outputs { bias: bias.map(f32s), out: f32s_mut(out) };
             let weights = in_pairs.expect(FOR_THESE);
-            return pairs.forward(geometry, weights, f32s(x), outputs);
+            pairs.forward(geometry, weights, f32s(x), outputs);
+            if relu {
+                self.path.vectorized(Relu(out));
+            }
+            return;
         }
         let (x, taps) = bordered(geometry, x, &mut self.picture);
-        run(self.path, WindowProduct { taps: &taps, x, weights: packed, bias, out });
+        run(self.path, WindowProduct { taps: &taps, x, weights: packed, bias, relu, out });
     }
 
     /// From the gradient of what a convolution gives to that of what it is given, for one picture.
@@ -141,7 +164,7 @@ impl<T: Number> Convolution<T> {
             // Without a tap nothing is read.
             let x = dz.get(begins..).unwrap_or(&[]);
             let out = &mut dx[phase.out..];
-            run(self.path, WindowProduct { taps: &taps, x, weights, bias: None, out });
+            run(self.path, WindowProduct { taps: &taps, x, weights, bias: None, relu: false, out });
         }
     }
 
@@ -210,6 +233,20 @@ impl<T: Number> Convolution<T> {
     }
 }
 
+/// 0 in place of what is not above 0; NaN stays NaN.
+struct Relu<'a, T>(&'a mut [T]);
+
+impl<T: Number> PlainLoop for Relu<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for out in self.0 {
+            *out = if *out <= T::zero() { T::zero() } else { *out };
+        }
+    }
+}
+
 /// Why weights fit the products.
 const FOR_THESE: &str = "weights that are laid out for these products";
 
@@ -224,9 +261,9 @@ fn f32s_mut<T: Number>(values: &mut [T]) -> &mut [f32] {
 
 /// The product of a picture, with its border, with packed weights, group by group.
 fn run<T: Number>(path: KernelPath, product: WindowProduct<'_, T>) {
-    let WindowProduct { taps, x, weights, bias, out } = product;
+    let WindowProduct { taps, x, weights, bias, relu, out } = product;
     if taps.is_depthwise {
-        return T::Kernels::depthwise(path, WindowProduct { taps, x, weights, bias, out });
+        return T::Kernels::depthwise(path, WindowProduct { taps, x, weights, bias, relu, out });
     }
     let size = taps.packed() / taps.groups;
     for group in 0..taps.groups {
@@ -235,7 +272,7 @@ fn run<T: Number>(path: KernelPath, product: WindowProduct<'_, T>) {
         // Without a tap nothing is read.
         let x = x.get(group * taps.inputs()..).unwrap_or(&[]);
         let out = &mut out[group * taps.units..];
-        T::Kernels::convolve(path, WindowProduct { taps, x, weights, bias, out });
+        T::Kernels::convolve(path, WindowProduct { taps, x, weights, bias, relu, out });
     }
 }
 

@@ -62,7 +62,7 @@ mod transpose_buffer;
 
 pub use aligned::{aligned, aligned_zeros, into_aligned};
 pub use convolution::{Geometry, Taps, WindowGradient, WindowProduct};
-pub use convolve::{Convolution, ConvolutionWeights};
+pub use convolve::{Convolution, ConvolutionWeights, Epilogue};
 pub use dispatch::PlainLoop;
 pub use entry::{CHUNK, Entry, Lists, ListsMut};
 pub use finite::all_finite;

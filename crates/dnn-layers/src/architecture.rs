@@ -2,6 +2,7 @@
 
 use dnn_core::{CoreError, Element, PixelScaling, Shape};
 
+use crate::caches::BuffersFor;
 use crate::layer::{Buffers, Mode};
 use crate::tensor::ParameterSpec;
 use crate::{Activation, Head, Layer, NetworkError};
@@ -28,8 +29,8 @@ pub(crate) struct Place {
     pub(crate) input: Shape,
     pub(crate) output: Shape,
     pub(crate) parameters: Vec<ParameterSpec>,
-    /// Whether it is a batch normalisation that does the `ReLU` after it in training, where nobody else looks at what lies
-    /// between the two.
+    /// Whether it is a convolution or batch normalisation that does the `ReLU` after it, in training and for answers alone,
+    /// where nobody else looks at what lies between the two.
     pub(crate) does_relu: bool,
 }
 
@@ -120,16 +121,25 @@ impl Architecture {
         let begins = |(to, later): (usize, &Layer)| {
             later.goes_around().is_some_and(|around| to.checked_sub(around) == Some(layer + 1))
         };
-        matches!(pair, (Layer::BatchNorm(_), Some(Layer::Activation(Activation::Relu))))
+        let relu = Some(&Layer::Activation(Activation::Relu));
+        matches!(pair.0, Layer::BatchNorm(_) | Layer::Conv2d(_))
+            && pair.1 == relu
             && !self.layers.iter().enumerate().any(begins)
     }
 
     /// What a layer needs for each example.
-    pub(crate) fn buffers<T: Element>(&self, layer: usize, input: Shape, mode: Mode) -> Buffers {
-        if mode == Mode::Training && layer.checked_sub(1).is_some_and(|norm| self.does_relu(norm)) {
+    pub(crate) fn buffers<T: Element>(
+        &self,
+        layer: usize,
+        input: Shape,
+        purpose: BuffersFor,
+    ) -> Buffers {
+        if purpose != BuffersFor::Outputs
+            && layer.checked_sub(1).is_some_and(|norm| self.does_relu(norm))
+        {
             return Buffers { output: false, kept: 0 };
         }
-        self.layers[layer].forward::<T>().buffers(input, mode)
+        self.layers[layer].forward::<T>().buffers(input, purpose.mode())
     }
 
     /// Numbers per example that the last layer gives.

@@ -47,13 +47,39 @@ pub(crate) struct LayerViews<'c, T> {
     pub(crate) scratch: &'c mut Scratch<T>,
 }
 
+/// What the buffers of a forward pass are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BuffersFor {
+    /// What every layer gives.
+    Outputs,
+    /// Answers alone.
+    Answers,
+    /// What a backward pass needs, of products in these numbers.
+    Training(Products),
+}
+
+impl BuffersFor {
+    pub(crate) fn mode(self) -> Mode {
+        match self {
+            Self::Outputs | Self::Answers => Mode::Prediction,
+            Self::Training(_) => Mode::Training,
+        }
+    }
+
+    fn products(self) -> Products {
+        match self {
+            Self::Outputs | Self::Answers => Products::Full,
+            Self::Training(products) => products,
+        }
+    }
+}
+
 impl<T: Element> ForwardCaches<T> {
     pub(crate) fn new(
         architecture: &Architecture,
         places: &[Place],
         capacity: usize,
-        mode: Mode,
-        products: Products,
+        purpose: BuffersFor,
     ) -> Self {
         let buffer = |rows: usize, is_wanted: bool| {
             Array2::zeros((rows, if is_wanted { capacity } else { 0 }).f())
@@ -61,21 +87,21 @@ impl<T: Element> ForwardCaches<T> {
         let mut source = None;
         let mut layers = Vec::with_capacity(places.len());
         for (l, place) in places.iter().enumerate() {
-            let wanted = architecture.buffers::<T>(l, place.input, mode);
+            let buffers = architecture.buffers::<T>(l, place.input, purpose);
             let Place { output: shape, .. } = place;
             let units = shape.height * shape.width * shape.channels;
             layers.push(LayerBuffers {
                 source,
-                output: buffer(units, wanted.output),
-                kept: buffer(wanted.kept, wanted.kept > 0),
-                has_output: wanted.output,
+                output: buffer(units, buffers.output),
+                kept: buffer(buffers.kept, buffers.kept > 0),
+                has_output: buffers.output,
             });
-            if wanted.output {
+            if buffers.output {
                 source = Some(l);
             }
         }
         let head = buffer(architecture.outputs(), true);
-        let mut scratch = Scratch::new(products, capacity);
+        let mut scratch = Scratch::new(purpose.products(), capacity);
         if capacity > 0 {
             for (layer, place) in architecture.layers.iter().zip(places) {
                 layer.forward::<T>().reserve(place.input, &mut scratch);

@@ -214,7 +214,7 @@ impl<T: Element> PredictBuffers<T> {
         }
         while self.tiles.len() < wanted {
             let mirror = network.is_mirrored().then(|| Mirror::new(network.outputs(), width));
-            self.tiles.push(Tile { caches: network.caches(width), mirror });
+            self.tiles.push(Tile { caches: network.answer_caches(width), mirror });
         }
         self.convolutions.get_or_insert_with(|| {
             let mut packed = PackedConvolutions::of(network, Products::Full);

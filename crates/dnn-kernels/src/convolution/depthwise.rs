@@ -15,14 +15,20 @@ const TAPS: usize = 9;
 /// # Panics
 /// If a picture, the weights, the bias or the output are shorter than what is reached.
 pub(crate) fn by_vectors(path: KernelPath, product: WindowProduct<'_, f32>) {
-    let WindowProduct { taps, x, weights, bias, out } = product;
+    let WindowProduct { taps, x, weights, bias, relu, out } = product;
     let [read, written] = taps.reach();
     assert!(x.len() >= read && out.len() >= written, "a picture of another convolution");
     assert!(weights.len() >= taps.count() * taps.columns, "weights of another convolution");
     assert!(bias.is_none_or(|bias| bias.len() >= taps.groups), "one bias for each unit");
     let bias = bias.map(<[f32]>::as_ptr);
-    let product =
-        Product { taps, x: x.as_ptr(), weights: weights.as_ptr(), bias, out: out.as_mut_ptr() };
+    let product = Product {
+        taps,
+        x: x.as_ptr(),
+        weights: weights.as_ptr(),
+        bias,
+        relu,
+        out: out.as_mut_ptr(),
+    };
     // SAFETY: the lengths were checked above.
     unsafe { dispatch(path, product) }
 }
@@ -47,6 +53,7 @@ struct Product<'t> {
     x: *const f32,
     weights: *const f32,
     bias: Option<*const f32>,
+    relu: bool,
     out: *mut f32,
 }
 
@@ -101,6 +108,11 @@ impl Product<'_> {
                         sums[p] = S::multiply_add(load(x.add(p * apart)), weight, sums[p]);
                     }
                     weights = weights.add(taps.columns);
+                }
+            }
+            if self.relu {
+                for p in 0..P {
+                    sums[p] = S::relu(sums[p]);
                 }
             }
             let to = self.out.add(row * taps.row_out + column * taps.pixel_out + channel);

@@ -43,6 +43,8 @@ pub struct WindowProduct<'a, T> {
     pub(crate) x: &'a [T],
     pub(crate) weights: &'a [T],
     pub(crate) bias: Option<&'a [T]>,
+    /// Whether what is not above 0 becomes 0.
+    pub(crate) relu: bool,
     pub(crate) out: &'a mut [T],
 }
 

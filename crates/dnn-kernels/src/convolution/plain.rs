@@ -38,9 +38,19 @@ impl<F: FnOnce()> PlainLoop for Loop<F> {
     }
 }
 
+/// What a `ReLU` makes of numbers, if that is wanted; NaN stays NaN.
+#[inline(always)]
+fn finish<T: NdFloat>(relu: bool, out: &mut [T]) {
+    if relu {
+        for out in out {
+            *out = if *out <= T::zero() { T::zero() } else { *out };
+        }
+    }
+}
+
 /// `out = W * x + b`.
 pub(crate) fn product<T: NdFloat>(product: WindowProduct<'_, T>) {
-    let WindowProduct { taps, x, weights, bias, out } = product;
+    let WindowProduct { taps, x, weights, bias, relu, out } = product;
     KernelPath::best().vectorized(Loop(
         #[inline(always)]
         || {
@@ -54,6 +64,7 @@ pub(crate) fn product<T: NdFloat>(product: WindowProduct<'_, T>) {
                     let x = x[from + tap];
                     out.iter_mut().zip(weights).for_each(|(out, &weight)| *out += x * weight);
                 }
+                finish(relu, out);
             }
         },
     ));
@@ -81,7 +92,7 @@ pub(crate) fn gradient<T: NdFloat>(gradient: WindowGradient<'_, T>) {
 
 /// The same product where each unit reads its own channel.
 pub(crate) fn depthwise<T: NdFloat>(product: WindowProduct<'_, T>) {
-    let WindowProduct { taps, x, weights, bias, out } = product;
+    let WindowProduct { taps, x, weights, bias, relu, out } = product;
     let channels = taps.groups;
     KernelPath::best().vectorized(Loop(
         #[inline(always)]
@@ -97,6 +108,7 @@ pub(crate) fn depthwise<T: NdFloat>(product: WindowProduct<'_, T>) {
                     let numbers = out.iter_mut().zip(x).zip(weights);
                     numbers.for_each(|((out, &x), &weight)| *out += x * weight);
                 }
+                finish(relu, out);
             }
         },
     ));

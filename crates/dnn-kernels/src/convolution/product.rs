@@ -10,17 +10,26 @@ use crate::simd::Simd;
 /// # Panics
 /// If a picture, the weights, the bias or the output are shorter than what is reached.
 pub(crate) fn by_vectors(path: KernelPath, product: WindowProduct<'_, f32>) {
-    let WindowProduct { taps, x, weights, bias, out } = product;
+    let WindowProduct { taps, x, weights, bias, relu, out } = product;
     let [read, written] = taps.reach();
     assert!(x.len() >= read && out.len() >= written, "a picture of another convolution");
     assert!(weights.len() >= taps.count() * taps.columns, "weights of another convolution");
     assert!(bias.is_none_or(|bias| bias.len() >= taps.units), "one bias for each unit");
     let bias = bias.map(<[f32]>::as_ptr);
-    let product =
-        Product { taps, x: x.as_ptr(), weights: weights.as_ptr(), bias, out: out.as_mut_ptr() };
+    let product = Product {
+        taps,
+        x: x.as_ptr(),
+        weights: weights.as_ptr(),
+        bias,
+        relu,
+        out: out.as_mut_ptr(),
+    };
     // SAFETY: the lengths were checked above.
     unsafe { dispatch(path, product) }
 }
+
+/// Windows that lie as far apart as the geometry says.
+const ANY: usize = 0;
 
 /// Pointers are to the first number of a group.
 struct Product<'t> {
@@ -28,6 +37,7 @@ struct Product<'t> {
     x: *const f32,
     weights: *const f32,
     bias: Option<*const f32>,
+    relu: bool,
     out: *mut f32,
 }
 
@@ -74,29 +84,34 @@ impl Product<'_> {
         // SAFETY: as the caller says.
         unsafe {
             match left.min(most) {
-                12.. => self.block::<S, 12, V>(row, column, unit),
-                8..=11 => self.block::<S, 8, V>(row, column, unit),
-                6 | 7 => self.block::<S, 6, V>(row, column, unit),
-                4 | 5 => self.block::<S, 4, V>(row, column, unit),
-                2 | 3 => self.block::<S, 2, V>(row, column, unit),
-                _ => self.block::<S, 1, V>(row, column, unit),
+                // Windows of few channels are short: the places of their pixels are not to be computed for each.
+                12.. => match self.taps.stride[1] * self.taps.pixel_in {
+                    3 => self.block::<S, 12, V, 3>(row, column, unit),
+                    6 => self.block::<S, 12, V, 6>(row, column, unit),
+                    _ => self.block::<S, 12, V, ANY>(row, column, unit),
+                },
+                8..=11 => self.block::<S, 8, V, ANY>(row, column, unit),
+                6 | 7 => self.block::<S, 6, V, ANY>(row, column, unit),
+                4 | 5 => self.block::<S, 4, V, ANY>(row, column, unit),
+                2 | 3 => self.block::<S, 2, V, ANY>(row, column, unit),
+                _ => self.block::<S, 1, V, ANY>(row, column, unit),
             }
         }
     }
 
-    /// `P` pixels of a row and `V` vectors of units.
+    /// `P` pixels of a row, whose windows are `APART` numbers apart, or [`ANY`] number, and `V` vectors of units.
     ///
     /// # Safety
-    /// They exist.
+    /// They exist, and the windows lie so.
     #[inline(always)]
-    unsafe fn block<S: Simd, const P: usize, const V: usize>(
+    unsafe fn block<S: Simd, const P: usize, const V: usize, const APART: usize>(
         &self,
         row: usize,
         column: usize,
         unit: usize,
     ) -> usize {
         let taps = self.taps;
-        let apart = taps.stride[1] * taps.pixel_in;
+        let apart = if APART == ANY { taps.stride[1] * taps.pixel_in } else { APART };
         let units = (taps.units - unit).min(V * S::LANES);
         // SAFETY: the windows of the pixels lie in the picture, and packed weights are filled up to whole
         // vectors; the bias and the output are touched only where there are units.
@@ -128,6 +143,14 @@ impl Product<'_> {
                             }
                         }
                         weights = weights.add(taps.columns);
+                    }
+                }
+            }
+            if self.relu {
+                // A loop of its own: one that does more is not unrolled, and then the sums are in memory.
+                for p in 0..P {
+                    for v in 0..V {
+                        sums[p][v] = S::relu(sums[p][v]);
                     }
                 }
             }

@@ -121,8 +121,13 @@ fn check_on<T: Number>(
     let mut packed = weights_for(&convolution);
     let mut out = vec![T::nan(); dz.len()];
     packed.pack(geometry, weights.view());
-    convolution.forward(geometry, &packed, &x, Some(bias.view()), &mut out);
+    let epilogue = Epilogue { bias: Some(bias.view()), relu: false };
+    convolution.forward(geometry, &packed, &x, epilogue, &mut out);
     close(&out, &case.out, "forward");
+    let epilogue = Epilogue { relu: true, ..epilogue };
+    convolution.forward(geometry, &packed, &x, epilogue, &mut out);
+    let above_0: Vec<f64> = case.out.iter().map(|out| out.max(0.0)).collect();
+    close(&out, &above_0, "forward, ReLU");
     let mut dx = vec![T::nan(); x.len()];
     packed.pack_exchanged(geometry, weights.view());
     convolution.input_gradient(geometry, &packed, &dz, &mut dx);
@@ -231,7 +236,7 @@ fn what_does_not_fit_is_refused() {
     packed.pack(&geometry, Array2::zeros((3, 18)).view());
     let mut forward = |geometry: &Geometry, inputs: usize, outputs: usize| {
         let (x, mut out) = (vec![0.0; inputs], vec![0.0; outputs]);
-        refused(&mut || convolution.forward(geometry, &packed, &x, None, &mut out))
+        refused(&mut || convolution.forward(geometry, &packed, &x, Epilogue::default(), &mut out))
     };
     assert!(forward(&geometry, 31, 48));
     assert!(forward(&geometry, 32, 47));

@@ -68,6 +68,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    unsafe fn relu(v: Self::V) -> Self::V {
+        v.map(|value| if value <= 0.0 { 0.0 } else { value })
+    }
+
+    #[inline(always)]
     unsafe fn sum(v: Self::V) -> f32 {
         ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]))
     }

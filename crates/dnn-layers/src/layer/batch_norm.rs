@@ -118,7 +118,12 @@ impl<T: Element> Forward<T> for BatchNorm {
                 first[unit] = inverse_std_dev(variance[unit]) * scale[unit];
                 second[unit] = shift[unit] - mean[unit] * first[unit];
             }
-            return each(x, [first, second], to, |x, [scale, shift]| scale * x + shift);
+            let (by, of) = ([&*first, second], |x: T, [scale, shift]: [T; 2]| scale * x + shift);
+            return if relu {
+                each(x, by, to, |x, by| Activation::Relu.value(of(x, by)))
+            } else {
+                each(x, by, to, of)
+            };
         };
         for (inverse, &variance) in first.iter_mut().zip(variance) {
             *inverse = inverse_std_dev(variance);

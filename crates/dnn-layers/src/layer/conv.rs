@@ -1,7 +1,7 @@
 //! Convolutions: `Z = W * A_prev + b`.
 
 use dnn_core::{CoreError, Element, Shape};
-use dnn_kernels::Geometry;
+use dnn_kernels::{Epilogue, Geometry};
 use ndarray::Axis;
 use serde::{Deserialize, Serialize};
 
@@ -114,7 +114,9 @@ impl<T: Element> Forward<T> for Conv2d {
     }
 
     fn forward(&self, step: Step<'_, '_, '_, T>) {
-        let Step { tensors: [weights, bias @ ..], shape, input, output, scratch, given, .. } = step
+        let Step {
+            tensors: [weights, bias @ ..], shape, input, output, scratch, given, relu, ..
+        } = step
         else {
             unreachable!("a convolution has weights")
         };
@@ -127,9 +129,9 @@ impl<T: Element> Forward<T> for Conv2d {
         let mut output = output;
         for (j, mut out) in output.columns_mut().into_iter().enumerate() {
             let out = out.as_slice_mut().expect("columns in one piece");
-            let bias = bias.first().map(|bias| bias.unit());
+            let epilogue = Epilogue { bias: bias.first().map(|bias| bias.unit()), relu };
             let x = example(&input, j, features);
-            convolution.forward(&geometry, packed, x, bias, out);
+            convolution.forward(&geometry, packed, x, epilogue, out);
         }
     }
 }

@@ -301,7 +301,7 @@ pub(crate) struct Step<'s, 'x, 'g, T> {
     /// As many rows as [`Buffers::kept`] says, or no columns.
     pub(crate) kept: ArrayViewMut2<'s, T>,
     pub(crate) scratch: &'s mut Scratch<T>,
-    /// Whether batch normalisation does the `ReLU` after it.
+    /// Whether the layer does the `ReLU` after it.
     pub(crate) relu: bool,
     pub(crate) given: Given<'g, T>,
 }

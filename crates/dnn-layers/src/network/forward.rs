@@ -4,8 +4,8 @@ use dnn_core::{Columns, Element, Features};
 use dnn_kernels::Products;
 use ndarray::ArrayView2;
 
-use crate::caches::LayerViews;
-use crate::layer::{Given, Input, Mode, Step};
+use crate::caches::{BuffersFor, LayerViews};
+use crate::layer::{Given, Input, Step};
 use crate::{ForwardCaches, Network, NetworkError};
 
 /// The examples that a forward pass is about.
@@ -75,8 +75,12 @@ impl<T: Element> Network<T> {
 
     /// Buffers for [`forward_into`](Self::forward_into) with up to `capacity` examples.
     pub fn caches(&self, capacity: usize) -> ForwardCaches<T> {
-        let (mode, products) = (Mode::Prediction, Products::Full);
-        ForwardCaches::new(&self.architecture, &self.places, capacity, mode, products)
+        ForwardCaches::new(&self.architecture, &self.places, capacity, BuffersFor::Outputs)
+    }
+
+    /// Buffers for answers: where a layer [does the `ReLU` after it](Self::does_relu), what lies between is not kept.
+    pub fn answer_caches(&self, capacity: usize) -> ForwardCaches<T> {
+        ForwardCaches::new(&self.architecture, &self.places, capacity, BuffersFor::Answers)
     }
 
     /// Buffers for a forward pass that a backward pass follows, with up to `capacity` examples.
@@ -89,12 +93,13 @@ impl<T: Element> Network<T> {
     /// # Panics
     /// If this processor does not make such products, or they are not for this type.
     pub fn training_caches_by(&self, capacity: usize, products: Products) -> ForwardCaches<T> {
-        let (architecture, places) = (&self.architecture, &self.places);
-        ForwardCaches::new(architecture, places, capacity, Mode::Training, products)
+        let purpose = BuffersFor::Training(products);
+        ForwardCaches::new(&self.architecture, &self.places, capacity, purpose)
     }
 
-    /// Whether layer `layer` is a batch normalisation that does the `ReLU` after it in
-    /// [training buffers](Self::training_caches): its output there is that of the activation, which passes it on.
+    /// Whether layer `layer` is a convolution or batch normalisation that does the `ReLU` after it, in
+    /// [training buffers](Self::training_caches) and those for [answers](Self::answer_caches): its output there is that of
+    /// the activation, which passes it on.
     pub fn does_relu(&self, layer: usize) -> bool {
         self.places[layer].does_relu
     }
@@ -102,15 +107,15 @@ impl<T: Element> Network<T> {
     /// Numbers per example that [`training_caches`](Self::training_caches) hold beside those of
     /// [`caches`](Self::caches).
     pub fn kept_for_training(&self) -> usize {
-        let numbers = |mode| {
+        let numbers = |purpose| {
             let of = |(l, place): (usize, &crate::architecture::Place)| {
-                let buffers = self.architecture.buffers::<T>(l, place.input, mode);
+                let buffers = self.architecture.buffers::<T>(l, place.input, purpose);
                 let units = place.output.height * place.output.width * place.output.channels;
                 buffers.kept + if buffers.output { units } else { 0 }
             };
             self.places.iter().enumerate().map(of).sum::<usize>()
         };
-        numbers(Mode::Training).saturating_sub(numbers(Mode::Prediction))
+        numbers(BuffersFor::Training(Products::Full)).saturating_sub(numbers(BuffersFor::Outputs))
     }
 
     /// As [`forward`](Self::forward) for some of the examples, into buffers that exist.

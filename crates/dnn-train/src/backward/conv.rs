@@ -96,6 +96,9 @@ impl<T: Element> Backward<T> for Conv2d {
     }
 }
 
+/// Units at a time: a vector, or several of them.
+const LANES: usize = 16;
+
 /// Adds the numbers of each unit over all pixels; of a single one, its numbers.
 pub(crate) struct AddPixels<'a, T> {
     pub(crate) sums: &'a mut [T],
@@ -108,8 +111,26 @@ impl<T: Element> PlainLoop for AddPixels<'_, T> {
     #[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
     #[inline(always)]
     fn run(self) {
-        for pixel in self.numbers.chunks_exact(self.sums.len().max(1)) {
-            self.sums.iter_mut().zip(pixel).for_each(|(sum, &number)| *sum += number);
+        let Self { sums, numbers } = self;
+        let units = sums.len().max(1);
+        let whole = units - units % LANES;
+        for start in (0..whole).step_by(LANES) {
+            // In registers over all pixels.
+            let vector = |of: &[T]| -> [T; LANES] {
+                of[start..][..LANES].try_into().expect("as many numbers")
+            };
+            let mut of_units = vector(sums);
+            for pixel in numbers.chunks_exact(units) {
+                let pixel = vector(pixel);
+                of_units.iter_mut().zip(pixel).for_each(|(sum, number)| *sum += number);
+            }
+            sums[start..][..LANES].copy_from_slice(&of_units);
+        }
+        if whole < units {
+            for pixel in numbers.chunks_exact(units) {
+                let rest = sums[whole..].iter_mut().zip(&pixel[whole..]);
+                rest.for_each(|(sum, &number)| *sum += number);
+            }
         }
     }
 }

@@ -83,6 +83,18 @@ impl<T: Element> PlainLoop for ToMaximum<'_, T> {
     }
 }
 
+/// Channels at a time: a vector, or several of them.
+const LANES: usize = 16;
+
+/// What the place gets of a window's gradient, which is given away once.
+#[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
+#[inline(always)]
+fn give<T: Element>(left: &mut T, is_largest: bool) -> T {
+    let (given, zero) = (*left, T::zero());
+    *left = if is_largest { zero } else { given };
+    if is_largest { given } else { zero }
+}
+
 /// One picture of the commonest case.
 struct Four<'a, T> {
     x: &'a [T],
@@ -111,17 +123,30 @@ fn to_maximum_of_fours<T: Element>(shape: Shape, four: Four<'_, T>) {
             let (da, db) = upper_dx[..pair].split_at_mut(channels);
             let (dc, dd) = lower_dx[..pair].split_at_mut(channels);
             let (out, dz) = (&out[..channels], &dz[..channels]);
-            for i in 0..channels {
-                let (mut left, zero) = (dz[i], T::zero());
-                // What is given away once is nothing afterwards.
-                let mut give = |is_largest: bool| {
-                    let given = if is_largest { left } else { zero };
-                    left = if is_largest { zero } else { left };
-                    given
+            let whole = channels - channels % LANES;
+            for start in (0..whole).step_by(LANES) {
+                let vector = |of: &[T]| -> [T; LANES] {
+                    of[start..][..LANES].try_into().expect("as many numbers")
                 };
-                da[i] = give(a[i] == out[i]);
-                db[i] = give(b[i] == out[i]);
-                dc[i] = give(c[i] == out[i]);
+                // Copies, which the compiler knows not to lie where something is written.
+                let (a, b, c) = (vector(a), vector(b), vector(c));
+                let (out, mut left) = (vector(out), vector(dz));
+                let [mut da_of, mut db_of, mut dc_of] = [[T::zero(); LANES]; 3];
+                for i in 0..LANES {
+                    da_of[i] = give(&mut left[i], a[i] == out[i]);
+                    db_of[i] = give(&mut left[i], b[i] == out[i]);
+                    dc_of[i] = give(&mut left[i], c[i] == out[i]);
+                }
+                da[start..][..LANES].copy_from_slice(&da_of);
+                db[start..][..LANES].copy_from_slice(&db_of);
+                dc[start..][..LANES].copy_from_slice(&dc_of);
+                dd[start..][..LANES].copy_from_slice(&left);
+            }
+            for i in whole..channels {
+                let mut left = dz[i];
+                da[i] = give(&mut left, a[i] == out[i]);
+                db[i] = give(&mut left, b[i] == out[i]);
+                dc[i] = give(&mut left, c[i] == out[i]);
                 dd[i] = left;
             }
         }

@@ -105,7 +105,8 @@ impl<T: Element> Back<'_, '_, '_, T> {
                 layer.parameter_gradient(&mut step, &mut sums_of_gradients[range]);
             }
             // Batch normalisation does the activation after it.
-            let is_done = l > 0 && network.does_relu(l - 1);
+            let norm = l.checked_sub(1).filter(|&l| network.layers()[l].needs_whole_batch());
+            let is_done = norm.is_some_and(|norm| network.does_relu(norm));
             if l > first_trained && !is_done {
                 layer.input_gradient(step);
             }

@@ -32,7 +32,10 @@ impl<T: Element> Lent<T> {
         if purpose != Use::Measuring && layers.iter().any(dnn_layers::Layer::needs_whole_batch) {
             return Self::nothing();
         }
-        let caches = network.caches(0);
+        let caches = match purpose {
+            Use::Measuring => network.answer_caches(0),
+            Use::Slopes | Use::Training(_) => network.training_caches(0),
+        };
         let by_block = |l: &usize| backward::<T>(&layers[*l]).gradient_by() == GradientBy::Block;
         let read_later: Vec<usize> =
             (0..layers.len()).filter(by_block).filter_map(|l| caches.source(l)).collect();

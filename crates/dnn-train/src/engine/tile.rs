@@ -146,7 +146,7 @@ impl<T: Element> Tile<T> {
         });
         Self {
             caches: match purpose {
-                Use::Measuring => network.caches(width),
+                Use::Measuring => network.answer_caches(width),
                 Use::Slopes | Use::Training(_) => {
                     network.training_caches_by(width, purpose.products())
                 }

@@ -1,7 +1,7 @@
 //! Single convolutions of one picture, as the kernels have them.
 
 use dnn_core::ndarray::Array2;
-use dnn_kernels::{Convolution, ConvolutionWeights, Geometry, Products};
+use dnn_kernels::{Convolution, ConvolutionWeights, Epilogue, Geometry, Products};
 
 /// What a convolution is made of: square pictures, square windows of an odd size, a border that leaves the picture as
 /// large as it is at a stride of 1.
@@ -100,7 +100,8 @@ impl Passes {
             Pass::Forward => {
                 packed.pack(geometry, weights.view());
                 for _ in 0..pictures {
-                    convolution.forward(geometry, packed, &self.x, None, &mut self.out);
+                    let epilogue = Epilogue::default();
+                    convolution.forward(geometry, packed, &self.x, epilogue, &mut self.out);
                 }
                 self.out[0]
             }

@@ -17,7 +17,7 @@ fn outcome(geometry: &Geometry, case: &Case, mut convolution: Convolution<f32>) 
     let (mut out, mut dx, mut dw) = (dz.clone(), x.clone(), weights.clone());
     let mut packed = weights_for(&convolution);
     packed.pack(geometry, weights.view());
-    convolution.forward(geometry, &packed, &x, None, &mut out);
+    convolution.forward(geometry, &packed, &x, Epilogue::default(), &mut out);
     packed.pack_exchanged(geometry, weights.view());
     convolution.input_gradient(geometry, &packed, &dz, &mut dx);
     let mut sums = vec![f32::NAN; geometry.gradient_sums()];
@@ -63,7 +63,7 @@ fn products_are_those_of_bf16_where_they_are_asked_for() {
     let mut run = |convolution: &mut Convolution<f32>| {
         let mut packed = weights_for(convolution);
         packed.pack(&geometry, ndarray::array![[1.0]].view());
-        convolution.forward(&geometry, &packed, &[x], None, &mut out);
+        convolution.forward(&geometry, &packed, &[x], Epilogue::default(), &mut out);
         out[0]
     };
     assert_eq!(run(&mut convolution), x);

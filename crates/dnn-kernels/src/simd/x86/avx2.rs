@@ -1,10 +1,11 @@
 //! AVX2 with FMA.
 
 use std::arch::x86_64::{
-    __m256, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadl_epi64, _mm_movehl_ps, _mm_shuffle_ps,
-    _mm256_add_ps, _mm256_castps256_ps128, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32,
-    _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
-    _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_set1_ps, _mm256_storeu_ps,
+    __m256, _CMP_NLE_UQ, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadl_epi64, _mm_movehl_ps,
+    _mm_shuffle_ps, _mm256_add_ps, _mm256_and_ps, _mm256_castps256_ps128, _mm256_cmp_ps,
+    _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_extractf128_ps, _mm256_fmadd_ps,
+    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_set1_ps,
+    _mm256_setzero_ps, _mm256_storeu_ps,
 };
 
 use crate::simd::vectors::Simd;
@@ -75,6 +76,15 @@ impl Simd for Avx2 {
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
         // SAFETY: the caller has AVX.
         unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn relu(v: Self::V) -> Self::V {
+        // SAFETY: the caller has AVX.
+        unsafe {
+            let stays = _mm256_cmp_ps::<_CMP_NLE_UQ>(v, _mm256_setzero_ps());
+            _mm256_and_ps(stays, v)
+        }
     }
 
     #[inline(always)]

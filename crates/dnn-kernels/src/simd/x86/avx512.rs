@@ -1,14 +1,15 @@
 //! AVX-512 Foundation.
 
 use std::arch::x86_64::{
-    __m512, __m512i, _CMP_NEQ_UQ, _mm_loadu_si128, _mm256_add_ps, _mm256_castpd_ps,
+    __m512, __m512i, _CMP_NEQ_UQ, _CMP_NLE_UQ, _mm_loadu_si128, _mm256_add_ps, _mm256_castpd_ps,
     _mm512_add_epi32, _mm512_add_ps, _mm512_castpd_ps, _mm512_castps_pd, _mm512_castps_si512,
     _mm512_castps512_ps256, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32,
     _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps,
     _mm512_maskz_compress_epi32, _mm512_maskz_compress_ps, _mm512_maskz_loadu_ps,
-    _mm512_permutex2var_epi32, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
-    _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_storeu_ps, _mm512_storeu_si512,
-    _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+    _mm512_maskz_mov_ps, _mm512_permutex2var_epi32, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setr_epi32, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_storeu_ps,
+    _mm512_storeu_si512, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
+    _mm512_unpacklo_ps,
 };
 
 use super::avx2::Avx2;
@@ -79,6 +80,15 @@ impl Simd for Avx512 {
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
         // SAFETY: the caller has AVX-512.
         unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn relu(v: Self::V) -> Self::V {
+        // SAFETY: the caller has AVX-512.
+        unsafe {
+            let stays = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(v, _mm512_setzero_ps());
+            _mm512_maskz_mov_ps(stays, v)
+        }
     }
 
     #[inline(always)]
