@@ -54,6 +54,7 @@ Words:
   w7                       the course's run
   w8                       training steps of a convolutional network, 64 pictures each
   w9-1 w9-256              its predictions
+  w10                      training steps of a residual network with batch normalisation, 32 pictures each
   w1 w2 w2-64 ...          all whose names begin so
   growth                   time and memory against examples, width, depth, batch, threads
   shapes                   single convolutions on one thread, beside what a thread can do at most

@@ -57,6 +57,12 @@ pub struct Job {
     /// has ReLU and the largest of each 2 x 2 after it.
     #[serde(default)]
     pub convolutions: Vec<usize>,
+    /// The widths of a residual network in place of `convolutions`, four of them: a convolution at a stride of 2, then
+    /// three more, of which the first two have a block of two convolutions after them that a connection goes around;
+    /// batch normalisation and ReLU after each convolution, the largest of each 2 x 2 after each but the first, and the
+    /// largest and the mean number of each channel at the end.
+    #[serde(default)]
+    pub residual: Vec<usize>,
     /// The widths of the hidden layers, all with ReLU.
     pub hidden: Vec<usize>,
     /// Two classes make one sigmoid output, more a softmax.
@@ -97,6 +103,7 @@ impl Job {
             precision: "f32".to_owned(),
             shape: [0; 3],
             convolutions: Vec::new(),
+            residual: Vec::new(),
             hidden: Vec::new(),
             classes: 0,
             examples: 0,
@@ -114,9 +121,17 @@ impl Job {
         }
     }
 
+    /// Whether there are convolutions.
+    pub fn has_convolutions(&self) -> bool {
+        !self.convolutions.is_empty() || !self.residual.is_empty()
+    }
+
     /// The widths of all dense layers, the numbers that they are given first.
     pub fn widths(&self) -> Vec<usize> {
         let outputs = if self.classes == 2 { 1 } else { self.classes };
+        if let Some(last) = self.residual.last() {
+            return [&[2 * last][..], &self.hidden, &[outputs]].concat();
+        }
         let [height, width, channels] = self.shape;
         let halved = |size: usize| self.convolutions.iter().fold(size, |size, _| size / 2);
         let channels = self.convolutions.last().copied().unwrap_or(channels);
@@ -128,6 +143,21 @@ impl Job {
     pub fn weighted_layers(&self) -> Vec<WeightedLayer> {
         let [mut height, mut width, mut channels] = self.shape;
         let mut layers = Vec::new();
+        for (at, &units) in self.residual.iter().enumerate() {
+            if at == 0 {
+                (height, width) = (height.div_ceil(2), width.div_ceil(2));
+            }
+            let places = height * width;
+            layers.push(WeightedLayer { inputs: WINDOW * WINDOW * channels, units, places });
+            if at > 0 {
+                (height, width) = (height / 2, width / 2);
+            }
+            if (1..3).contains(&at) {
+                let inputs = WINDOW * WINDOW * units;
+                layers.extend([WeightedLayer { inputs, units, places: height * width }; 2]);
+            }
+            channels = units;
+        }
         for &units in &self.convolutions {
             let places = height * width;
             layers.push(WeightedLayer { inputs: WINDOW * WINDOW * channels, units, places });
@@ -202,5 +232,10 @@ mod tests {
         // 2 (4096 27 16 + 1024 144 32 + 256 288 64 + 64 576 64 + 1024 64 + 64).
         assert_eq!(job.forward_operations(), 27_263_104);
         assert_eq!(job.step_operations(), 3 * 27_263_104 - 3_538_944);
+        let residual = vec![16, 32, 64, 128];
+        let job = Job { convolutions: vec![], hidden: vec![], residual, ..job };
+        assert_eq!(job.widths(), [256, 1]);
+        // 2 (1024 27 16 + 1024 144 32 + 2 256 288 32 + 256 288 64 + 2 64 576 64 + 64 576 128 + 256).
+        assert_eq!(job.forward_operations(), 48_071_168);
     }
 }

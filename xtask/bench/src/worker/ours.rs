@@ -9,7 +9,8 @@ use anyhow::{Context, Result, ensure};
 use dnn_core::ndarray::{Array2, ArrayView2, ShapeBuilder};
 use dnn_core::{Element, LayerParameters, Parameters, Purpose, RandomStream, Shape};
 use dnn_layers::{
-    Activation, Conv2d, Flatten, MaxPool2d, Network, NetworkBuilder, Padding, Predictor, Window,
+    Activation, BatchNorm, Conv2d, Flatten, GlobalPool, MaxPool2d, Network, NetworkBuilder,
+    Padding, PoolBy, Predictor, Residual, Window,
 };
 use dnn_train::{Batch, BatchOrder, GramChoice, Products, SystemClock, Trainer};
 
@@ -89,9 +90,30 @@ fn builder<T: Element>(job: &Job) -> NetworkBuilder<T> {
     if !job.convolutions.is_empty() {
         builder = builder.layer(Flatten {});
     }
+    builder = residual(builder, &job.residual);
     builder
         .hidden(&job.hidden, Activation::Relu)
         .classes((0..job.classes).map(|class| class.to_string()))
+}
+
+/// The layers of a [residual](Job::residual) network of these widths.
+fn residual<T: Element>(mut builder: NetworkBuilder<T>, widths: &[usize]) -> NetworkBuilder<T> {
+    let convolution = |builder: NetworkBuilder<T>, units, stride| {
+        let window = Window::square(WINDOW, stride, Padding::Same);
+        let layer = Conv2d { units, window, groups: 1, bias: false };
+        builder.layer(layer).layer(BatchNorm::default()).layer(Activation::Relu)
+    };
+    for (at, &units) in widths.iter().enumerate() {
+        builder = convolution(builder, units, if at == 0 { 2 } else { 1 });
+        if at > 0 {
+            builder = builder.layer(MaxPool2d { window: Window::square(2, 2, Padding::Valid) });
+        }
+        if (1..3).contains(&at) {
+            builder = convolution(convolution(builder, units, 1), units, 1);
+            builder = builder.layer(Residual { layers: 6 });
+        }
+    }
+    if widths.is_empty() { builder } else { builder.layer(GlobalPool { by: PoolBy::Both }) }
 }
 
 fn read_matrix<T: Element>(path: &Path) -> Result<Array2<T>> {

@@ -279,6 +279,7 @@ mod tests {
                 "w8: 30 steps, momentum, batches of 64, f32, 1280",
                 "w9-1: predictions, batch 1, f32, 256",
                 "w9-256: predictions, batch 256, f32, 256",
+                "w10: 30 steps, muon, batches of 32, f32, 1280",
             ]
         );
     }

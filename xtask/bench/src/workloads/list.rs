@@ -70,6 +70,8 @@ const DIGITS: [usize; 3] = [28, 28, 1];
 /// The units of the convolutional network, which has a hidden dense layer of [`WIDTH`] after them.
 const CONVOLUTIONS: [usize; 4] = [16, 32, 64, 64];
 const WIDTH: usize = 64;
+/// The units of the residual network.
+const RESIDUAL: [usize; 4] = [16, 32, 64, 128];
 
 /// A job of so many threads, and examples, all the rest to be filled in.
 struct Scale {
@@ -180,6 +182,22 @@ impl Scale {
         }
     }
 
+    /// The network and the settings of the page on photos. Peers know no such job.
+    fn residual_steps(&self) -> Workload {
+        let (steps, batch) = (self.count(40, 2), 32);
+        let job = Job {
+            residual: RESIDUAL.to_vec(),
+            batch: Some(batch),
+            examples: steps * batch,
+            optimizer: "muon".to_owned(),
+            learning_rate: 0.02,
+            ..self.job("w10", Kind::Train, CATS, &[])
+        };
+        let title = format!("{steps} steps, muon, batches of {batch}, {}", network(&job));
+        let (body, rounds) = (Body::Workers(job), self.count(7, 3));
+        Workload { name: "w10", title, source: Source::Cats, body, peers: &[], rounds }
+    }
+
     fn convolution_prediction(&self, name: &'static str, batch: usize) -> Workload {
         let calls = if batch == 1 { self.count(500, 20) } else { self.count(7, 3) };
         let job = Job {
@@ -233,6 +251,10 @@ pub(super) fn network(job: &Job) -> String {
         words.join(between)
     };
     let dense = list(&job.widths(), ",");
+    if !job.residual.is_empty() {
+        let (shape, widths) = (list(&job.shape, "x"), list(&job.residual, ","));
+        return format!("{} of [{shape}, residual {widths}, {dense}]", job.examples);
+    }
     if job.convolutions.is_empty() {
         return format!("{} of [{dense}]", job.examples);
     }
@@ -275,6 +297,7 @@ pub fn workloads(quick: bool, threads: usize) -> Vec<Workload> {
         scale.convolution_steps(),
         scale.convolution_prediction("w9-1", 1),
         scale.convolution_prediction("w9-256", 256),
+        scale.residual_steps(),
     ]
 }
 
@@ -286,7 +309,11 @@ pub fn named<'w>(all: &'w [Workload], word: &str) -> Vec<&'w Workload> {
         return vec![one];
     }
     let word = word.strip_suffix('-').unwrap_or(word);
-    let begins = |workload: &&Workload| word.len() > 1 && workload.name.starts_with(word);
+    // `w1` is not the beginning of `w10`.
+    let goes_on = |rest: &str| !rest.starts_with(|next: char| next.is_ascii_digit());
+    let begins = |workload: &&Workload| {
+        word.len() > 1 && workload.name.strip_prefix(word).is_some_and(goes_on)
+    };
     all.iter().filter(begins).collect()
 }
 
@@ -360,6 +387,7 @@ mod tests {
         assert_eq!(names("w1"), ["w1a", "w1a-run-2500", "w1a-run-300", "w1b", "w1b-run-2500"]);
         assert_eq!(names("w2-256"), ["w2-256-sgd", "w2-256-adam"]);
         assert_eq!(names("w9"), ["w9-1", "w9-256"]);
+        assert_eq!(names("w10"), ["w10"]);
         assert_eq!(names("loading"), ["w5"]);
         assert!(names("core/").is_empty() && names("").is_empty() && names("w").is_empty());
     }
@@ -411,7 +439,7 @@ mod tests {
         assert_eq!(choice(&["w1a", "loaded", "bits"]), ["w1a", "w1a"]);
         let [bits, loaded] = choice(&["loaded", "growth"]);
         assert!(
-            bits.is_empty() && loaded.starts_with("w1a ") && loaded.ends_with(" w9-256"),
+            bits.is_empty() && loaded.starts_with("w1a ") && loaded.ends_with(" w9-256 w10"),
             "{loaded}"
         );
     }
@@ -430,5 +458,8 @@ mod tests {
         let steps = named(&all, "w8")[0];
         let network = "1280 of [64x64x3, conv 16,32,64,64, 1024,64,1]";
         assert_eq!(steps.title, format!("20 steps, momentum, batches of 64, {network}"));
+        let network = "1280 of [64x64x3, residual 16,32,64,128, 256,1]";
+        let steps = named(&all, "w10")[0];
+        assert_eq!(steps.title, format!("40 steps, muon, batches of 32, {network}"));
     }
 }

@@ -38,7 +38,7 @@ fn limit(job: &Job) -> f64 {
     match (job.kind, job.precision.as_str()) {
         // Where a maximum changes its place, or a ReLU its side, costs jump: weights that differ by half a rounding are up
         // to 2e-4 apart after ten steps, also in f64.
-        (Kind::Train | Kind::Run, "f32") if !job.convolutions.is_empty() => 1e-3,
+        (Kind::Train | Kind::Run, "f32") if job.has_convolutions() => 1e-3,
         // Probabilities: sums of up to 12,288 products, through an exponential.
         (Kind::Predict, _) => 1e-5,
         (_, "f64") => 1e-10,
@@ -182,7 +182,7 @@ impl Company {
         for (at, worker) in self.workers.iter_mut().enumerate() {
             let timed = takes_part(&worker.name);
             // It has no convolutions.
-            let refers = worker.name == REFERENCE && job.convolutions.is_empty();
+            let refers = worker.name == REFERENCE && !job.has_convolutions();
             if !timed && !refers {
                 continue;
             }

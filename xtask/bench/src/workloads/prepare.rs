@@ -59,7 +59,10 @@ impl Store {
         let description = self.examples(source, job)?;
         let folder = self.folder.join("jobs").join(&job.name);
         create(&folder)?;
-        let parameters = first_parameters(job)?;
+        // A network with more than weights and biases draws its own.
+        let has_own = !job.residual.is_empty();
+        let parameters =
+            if has_own { Parameters { layers: Vec::new() } } else { first_parameters(job)? };
         for (layer, values) in (1..).zip(&parameters.layers) {
             for (name, matrix) in [("W", &values.weights), ("b", &values.bias)] {
                 let path = folder.join(format!("{name}{layer}.npy"));
@@ -78,7 +81,7 @@ impl Store {
             fs::remove_file(&graph)
                 .with_context(|| format!("cannot remove {}", graph.display()))?;
         }
-        job.weights = Some(folder.clone());
+        job.weights = (!has_own).then(|| folder.clone());
         if job.batch.is_some() && job.kind == Kind::Train {
             let path = folder.join("order.npy");
             let order = RandomStream::new(1, Purpose::Data, 1).permutation(job.examples);

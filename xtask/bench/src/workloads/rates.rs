@@ -30,7 +30,7 @@ impl Work {
     }
 
     pub(super) fn of_job(job: &Job) -> Option<Self> {
-        if job.convolutions.is_empty() {
+        if !job.has_convolutions() {
             return None;
         }
         let batch = job.batch.unwrap_or(job.examples);
