@@ -119,11 +119,12 @@ impl<T: Element> Forward<T> for BatchNorm {
                 second[unit] = shift[unit] - mean[unit] * first[unit];
             }
             let (by, of) = ([&*first, second], |x: T, [scale, shift]: [T; 2]| scale * x + shift);
-            return if relu {
-                each(x, by, to, |x, by| Activation::Relu.value(of(x, by)))
+            if relu {
+                each(x, by, to, |x, by| Activation::Relu.value(of(x, by)));
             } else {
-                each(x, by, to, of)
-            };
+                each(x, by, to, of);
+            }
+            return;
         };
         for (inverse, &variance) in first.iter_mut().zip(variance) {
             *inverse = inverse_std_dev(variance);
@@ -164,6 +165,28 @@ pub(crate) fn as_scale_and_shift<T: Element>(
     [scale, shift]
 }
 
+/// Number `i` of each; [`array::map`] is not always a part of the loop.
+#[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
+#[inline(always)]
+fn each_at<T: Element, const N: usize>(by: &[&[T]; N], i: usize) -> [T; N] {
+    let mut numbers = [T::zero(); N];
+    for n in 0..N {
+        numbers[n] = by[n][i];
+    }
+    numbers
+}
+
+/// So many numbers of each from `start` on.
+#[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
+#[inline(always)]
+fn part<'a, T, const N: usize>(by: &[&'a [T]; N], start: usize) -> [&'a [T]; N] {
+    let mut parts = *by;
+    for n in 0..N {
+        parts[n] = &by[n][start..][..LANES];
+    }
+    parts
+}
+
 /// A function of each number and some numbers of its unit; pixels lie one behind another.
 fn each<T: Element, const N: usize>(
     x: &[T],
@@ -196,13 +219,13 @@ impl<T: Element, F: Fn(T, [T; N]) -> T, const N: usize> PlainLoop for EachPixel<
         for (x, to) in x.chunks_exact(units).zip(to.chunks_exact_mut(units)) {
             for start in (0..whole).step_by(LANES) {
                 let (x, to) = (&x[start..][..LANES], &mut to[start..][..LANES]);
-                let by = by.map(|by| &by[start..][..LANES]);
+                let by = part(&by, start);
                 for i in 0..LANES {
-                    to[i] = of(x[i], by.map(|by| by[i]));
+                    to[i] = of(x[i], each_at(&by, i));
                 }
             }
             for unit in whole..units {
-                to[unit] = of(x[unit], by.map(|by| by[unit]));
+                to[unit] = of(x[unit], each_at(&by, unit));
             }
         }
     }

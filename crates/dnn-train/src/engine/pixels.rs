@@ -12,6 +12,26 @@ use dnn_kernels::PlainLoop;
 /// Units at a time: a vector, or several of them.
 const LANES: usize = 16;
 
+/// Number `i` of each; [`array::map`] is not always a part of the loop.
+#[inline(always)]
+fn each_at<B: Copy + Default, const N: usize>(by: &[&[B]; N], i: usize) -> [B; N] {
+    let mut numbers = [B::default(); N];
+    for n in 0..N {
+        numbers[n] = by[n][i];
+    }
+    numbers
+}
+
+/// So many numbers of each from `start` on.
+#[inline(always)]
+fn part<'a, B, const N: usize>(by: &[&'a [B]; N], start: usize) -> [&'a [B]; N] {
+    let mut parts = *by;
+    for n in 0..N {
+        parts[n] = &by[n][start..][..LANES];
+    }
+    parts
+}
+
 /// Adds up numbers over the pixels of a tile, unit by unit: those that `of` gives for two numbers of a pixel and some of
 /// the unit.
 pub(crate) struct SumOfPixels<'a, T, B, F, const N: usize, const S: usize> {
@@ -26,7 +46,7 @@ pub(crate) struct SumOfPixels<'a, T, B, F, const N: usize, const S: usize> {
 impl<T, B, F, const N: usize, const S: usize> PlainLoop for SumOfPixels<'_, T, B, F, N, S>
 where
     T: Element,
-    B: Copy,
+    B: Copy + Default,
     F: Fn(T, T, [B; N]) -> [f64; S],
 {
     type Output = ();
@@ -40,11 +60,11 @@ where
         for start in (0..whole).step_by(LANES) {
             // In registers over all pixels.
             let mut of_units = [[0.0; LANES]; S];
-            let by = by.map(|by| &by[start..][..LANES]);
+            let by = part(&by, start);
             for (first, second) in pixels() {
                 let (first, second) = (&first[start..][..LANES], &second[start..][..LANES]);
                 for i in 0..LANES {
-                    let numbers = of(first[i], second[i], by.map(|by| by[i]));
+                    let numbers = of(first[i], second[i], each_at(&by, i));
                     for s in 0..S {
                         of_units[s][i] += numbers[s];
                     }
@@ -57,7 +77,7 @@ where
         }
         for (first, second) in pixels() {
             for unit in whole..units {
-                let numbers = of(first[unit], second[unit], by.map(|by| by[unit]));
+                let numbers = of(first[unit], second[unit], each_at(&by, unit));
                 for s in 0..S {
                     sums[s * units + unit] += numbers[s];
                 }
@@ -90,13 +110,13 @@ where
         for (numbers, other) in numbers.chunks_exact_mut(units).zip(other.chunks_exact(units)) {
             for start in (0..whole).step_by(LANES) {
                 let (numbers, other) = (&mut numbers[start..][..LANES], &other[start..][..LANES]);
-                let by = by.map(|by| &by[start..][..LANES]);
+                let by = part(&by, start);
                 for i in 0..LANES {
-                    numbers[i] = of(numbers[i], other[i], by.map(|by| by[i]));
+                    numbers[i] = of(numbers[i], other[i], each_at(&by, i));
                 }
             }
             for unit in whole..units {
-                numbers[unit] = of(numbers[unit], other[unit], by.map(|by| by[unit]));
+                numbers[unit] = of(numbers[unit], other[unit], each_at(&by, unit));
             }
         }
     }

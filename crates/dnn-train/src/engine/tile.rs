@@ -291,15 +291,15 @@ impl<T: Element> PlainLoop for AllFinite<'_, T> {
     #[inline(always)]
     fn run(self) -> bool {
         let (chunks, rest) = self.0.as_chunks::<64>();
-        // The difference of a number and itself is 0, or not a number.
-        let mut differences = [T::zero(); 64];
+        // A number times 0 is 0, or not a number.
+        let mut products = [T::zero(); 64];
         for chunk in chunks {
-            for (difference, &value) in differences.iter_mut().zip(chunk) {
-                *difference += value - value;
+            for (product, &value) in products.iter_mut().zip(chunk) {
+                *product += value * T::zero();
             }
         }
-        let differences = differences.iter().fold(T::zero(), |sum, &it| sum + it);
-        let rest = rest.iter().fold(T::zero(), |sum, &it| sum + (it - it));
-        (differences + rest).is_finite()
+        let products = products.iter().fold(T::zero(), |sum, &it| sum + it);
+        let rest = rest.iter().fold(T::zero(), |sum, &it| sum + it * T::zero());
+        (products + rest).is_finite()
     }
 }
