@@ -104,20 +104,29 @@ impl Loaded {
 
     /// The configuration with values for all that nobody gave, as they go with this data: what a run on it records.
     pub(crate) fn settle(&self, config: &RunConfig) -> RunConfig {
-        self.settle_at(config, recipe::default_width(self.parts.train.shape()))
+        self.settle_at(config, recipe::default_width(self.smallest_shape()))
     }
 
     /// Whether the network is chosen by the pictures, and may be of several widths.
     pub(crate) fn chooses_width(&self, config: &RunConfig) -> bool {
-        let (train, has_classes) = (self.parts.training(), self.parts.train.targets().is_none());
-        recipe::is_convolutional(config, train.shape(), has_classes)
+        let has_classes = self.parts.train.targets().is_none();
+        recipe::is_convolutional(config, self.smallest_shape(), has_classes)
+    }
+
+    /// The shape of the smallest pictures that a network for this data sees.
+    fn smallest_shape(&self) -> ImageShape {
+        let own = self.parts.train.shape();
+        let sizes = self.sizes.iter().flat_map(|sizes| sizes.train.each());
+        let shapes =
+            sizes.map(|it| ImageShape { height: it.size.height, width: it.size.width, ..own });
+        shapes.chain([own]).min_by_key(|shape| shape.height.min(shape.width)).unwrap_or(own)
     }
 
     /// The same with a network of this width, where the pictures choose.
     pub(crate) fn settle_at(&self, config: &RunConfig, width: Width) -> RunConfig {
         let train = self.parts.training();
         let config = if self.chooses_width(config) {
-            recipe::convolutional(config, train.shape(), train.len(), width)
+            recipe::convolutional(config, self.smallest_shape(), train.len(), width)
         } else {
             config.clone()
         };

@@ -3,7 +3,7 @@
 //! Numbers to be found, `f64`, full batches and pictures of fewer than 6 pixels a side get the dense network of the
 //! defaults. Others get a convolutional network:
 //!
-//! | pictures of | layers | changes of the training pictures |
+//! | smallest pictures of | layers | changes of the training pictures |
 //! |---|---|---|
 //! | 40 pixels a side or more | `conv W0 stride 2, conv W1, pool, residual(conv W1, conv W1), conv W2, pool, residual(conv W2, conv W2), conv W3, pool, global-pool` | parts of other ratios; in colour also mirrors and other brightness, contrast and saturation |
 //! | 20 pixels a side or more | the same, the first convolution at its full size | shifts; in colour also mirrors, in grey rotation |

@@ -5,7 +5,7 @@ use dnn_core::Shape;
 /// The shape that training pictures have from some epoch on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrainingSize {
-    /// What the [change](Trainer::augment) of a picture gives.
+    /// What the [change](crate::Trainer::augment) of a picture gives.
     pub shape: Shape,
     /// The share of all epochs that is over when it begins: 0 for the first, and more for each one after it.
     pub from: f64,

@@ -91,6 +91,14 @@ fn photos_get_convolutions_and_what_goes_with_them() {
     assert!(text(&succeeds(here, &["verify", "run"]).stdout).starts_with("same"));
     succeeds(here, &["predict", "run", "data/day/1.png"]);
 
+    // The network goes by the smallest pictures that it sees.
+    let tiny = ["train", "data", "--size=8,70@0.5", "--epochs=2", "--out=tiny"];
+    succeeds(here, &tiny);
+    assert_eq!(
+        config_in(here, "tiny")["network"]["network"],
+        "conv 16, conv 16, pool, conv 32, conv 32, global-pool"
+    );
+
     // A name for what is chosen anyway; and whoever says more gets that.
     let named = ["train", "data", "--network=auto", "--epochs=1", "--out=named"];
     succeeds(here, &named);
