@@ -2,7 +2,7 @@
 
 use dnn_core::{CoreError, Element, PixelScaling, Shape};
 
-use crate::caches::BuffersFor;
+use crate::buffers_for::BuffersFor;
 use crate::layer::{Buffers, Mode};
 use crate::tensor::ParameterSpec;
 use crate::{Activation, Head, Layer, NetworkError};

@@ -4,12 +4,12 @@
 //! copy of them would only cost memory.
 
 use dnn_core::Element;
-use dnn_kernels::Products;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
 use crate::Head;
 use crate::architecture::{Architecture, Place};
-use crate::layer::{Mode, Scratch};
+use crate::buffers_for::BuffersFor;
+use crate::layer::Scratch;
 
 /// The outputs of every layer for a batch of examples, in buffers that later batches of at most the same size use
 /// again.
@@ -45,33 +45,6 @@ pub(crate) struct LayerViews<'c, T> {
     pub(crate) output: ArrayViewMut2<'c, T>,
     pub(crate) kept: ArrayViewMut2<'c, T>,
     pub(crate) scratch: &'c mut Scratch<T>,
-}
-
-/// What the buffers of a forward pass are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BuffersFor {
-    /// What every layer gives.
-    Outputs,
-    /// Answers alone.
-    Answers,
-    /// What a backward pass needs, of products in these numbers.
-    Training(Products),
-}
-
-impl BuffersFor {
-    pub(crate) fn mode(self) -> Mode {
-        match self {
-            Self::Outputs | Self::Answers => Mode::Prediction,
-            Self::Training(_) => Mode::Training,
-        }
-    }
-
-    fn products(self) -> Products {
-        match self {
-            Self::Outputs | Self::Answers => Products::Full,
-            Self::Training(products) => products,
-        }
-    }
 }
 
 impl<T: Element> ForwardCaches<T> {

@@ -21,6 +21,7 @@
 //! pictures (`dnn-data`).
 
 mod architecture;
+mod buffers_for;
 mod builder;
 mod caches;
 mod convolution_steps;

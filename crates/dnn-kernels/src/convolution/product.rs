@@ -99,7 +99,19 @@ impl Product<'_> {
         }
     }
 
+    /// Where the row of the picture begins that is in a row of the windows of a row of pixels.
+    ///
+    /// # Safety
+    /// It exists.
+    #[inline(always)]
+    unsafe fn row(&self, row: usize, kernel_row: usize) -> *const f32 {
+        // SAFETY: as the caller says.
+        unsafe { self.x.add((row * self.taps.stride[0] + kernel_row) * self.taps.row_pitch) }
+    }
+
     /// `P` pixels of a row, whose windows are `APART` numbers apart, or [`ANY`] number, and `V` vectors of units.
+    ///
+    /// `ReLU` has a loop of its own: one that does more is not unrolled, and then the sums are in memory.
     ///
     /// # Safety
     /// They exist, and the windows lie so.
@@ -113,8 +125,7 @@ impl Product<'_> {
         let taps = self.taps;
         let apart = if APART == ANY { taps.stride[1] * taps.pixel_in } else { APART };
         let units = (taps.units - unit).min(V * S::LANES);
-        // SAFETY: the windows of the pixels lie in the picture, and packed weights are filled up to whole
-        // vectors; the bias and the output are touched only where there are units.
+        // SAFETY: windows lie in the picture, weights fill whole vectors; bias and output end with the units.
         unsafe {
             let mut sums = [[S::splat(0.0); V]; P];
             if let Some(bias) = self.bias {
@@ -126,11 +137,10 @@ impl Product<'_> {
                     }
                 }
             }
-            let first = self.x.add(row * taps.stride[0] * taps.row_pitch + column * apart);
             let mut weights = self.weights.add(unit);
             for kernel_row in 0..taps.kernel_rows {
                 for piece in 0..taps.pieces {
-                    let x = first.add(kernel_row * taps.row_pitch + piece * taps.pixel_in);
+                    let x = self.row(row, kernel_row).add(column * apart + piece * taps.pixel_in);
                     for at in 0..taps.run {
                         let mut of_units = [S::splat(0.0); V];
                         for v in 0..V {
@@ -147,7 +157,6 @@ impl Product<'_> {
                 }
             }
             if self.relu {
-                // A loop of its own: one that does more is not unrolled, and then the sums are in memory.
                 for p in 0..P {
                     for v in 0..V {
                         sums[p][v] = S::relu(sums[p][v]);

@@ -4,7 +4,8 @@ use dnn_core::{Columns, Element, Features};
 use dnn_kernels::Products;
 use ndarray::ArrayView2;
 
-use crate::caches::{BuffersFor, LayerViews};
+use crate::buffers_for::BuffersFor;
+use crate::caches::LayerViews;
 use crate::layer::{Given, Input, Step};
 use crate::{ForwardCaches, Network, NetworkError};
 

@@ -8,8 +8,9 @@ use dnn_layers::{Activation, BatchNorm, BatchStatistics, Tensor};
 use ndarray::Array2;
 
 use super::{Backward, BackwardStep, GradientBy, share_of};
-use crate::engine::batch::{Batch, TileNumbers};
+use crate::engine::batch::Batch;
 use crate::engine::pixels::{ChangePixels, SumOfPixels};
+use crate::engine::tile_numbers::TileNumbers;
 
 impl<T: Element> Backward<T> for BatchNorm {
     fn gradient_by(&self) -> GradientBy {

@@ -22,6 +22,7 @@ pub(crate) mod pixels;
 pub(crate) mod plan;
 mod target;
 mod tile;
+pub(crate) mod tile_numbers;
 mod update;
 
 use std::ops::Range;

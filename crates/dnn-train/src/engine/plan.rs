@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use dnn_core::{Element, FEATURE_BLOCK, Shape};
 use dnn_kernels::{Kernels, PackedWeights, Products};
-use dnn_layers::Network;
+use dnn_layers::{Network, Tensor};
 use dnn_store::fallible_allocation;
 
 use super::blocks;
@@ -194,7 +194,22 @@ pub(super) fn gradient_places<T: Element>(
             connections[from].push(to);
         }
     }
-    GradientPlaces { of, by_group, by_block, connections, convolution }
+    let sums = sums_by_group(network, &by_group);
+    GradientPlaces { of, by_block, sums, connections, convolution }
+}
+
+/// The shapes of a tile's sums for the gradient of each array: none where its layer is not among `by_group`.
+fn sums_by_group<T: Element>(network: &Network<T>, by_group: &[usize]) -> Vec<(usize, usize)> {
+    let of = |(index, tensor): (usize, &Tensor<T>)| {
+        let l = tensor.layer();
+        if !by_group.contains(&l) {
+            return (0, 0);
+        }
+        let own = if tensor.is_trained() { tensor.values().dim() } else { (0, 0) };
+        let of_layer = index - network.tensor_range(l).start;
+        backward::<T>(&network.layers()[l]).sums(network.layer_input(l), of_layer, own)
+    };
+    network.tensors().iter().enumerate().map(of).collect()
 }
 
 /// The first layer with an array that is trained: nothing before it has to be gone back to.

@@ -8,8 +8,7 @@ use dnn_kernels::{KernelPath, NonZeroIndex, PlainLoop, Products, aligned_zeros};
 use dnn_layers::{ForwardCaches, Network};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 
-use super::batch::{TileNumbers, most_units};
-use crate::backward::backward;
+use super::tile_numbers::{TileNumbers, most_units};
 use crate::convolution_memory::ConvolutionMemory;
 use crate::tally::Tally;
 
@@ -26,9 +25,10 @@ pub(super) struct GradientPlaces<T> {
     /// For each layer the one whose place it is: its own, or that of the last one before it that does not work in
     /// place. None before the first of those.
     pub(super) of: Vec<Option<usize>>,
-    /// Layers whose arrays' gradient is summed by groups of examples, and those by block.
-    pub(super) by_group: Vec<usize>,
+    /// Layers whose arrays' gradient is summed by block.
     pub(super) by_block: Vec<usize>,
+    /// For each array, the shape of a tile's sums for its gradient.
+    pub(super) sums: Vec<(usize, usize)>,
     /// For each layer, those to which a connection begins with what it gives.
     pub(super) connections: Vec<Vec<usize>>,
     /// Memory enough for every convolution on its way back.
@@ -133,17 +133,7 @@ impl<T: Element> Tile<T> {
         };
         let by_block = places.by_block.iter().filter(|&&l| l > 0);
         let widest = by_block.map(|&l| size(network.layer_output(l))).max().unwrap_or(0);
-        let by_group = |l: usize| places.by_group.contains(&l);
-        let zeros = network.zeros().into_iter().zip(network.tensors()).enumerate();
-        let sums = zeros.map(|(index, (own, tensor))| {
-            let l = tensor.layer();
-            if !by_group(l) {
-                return Array2::zeros((0, 0));
-            }
-            let of_layer = index - network.tensor_range(l).start;
-            let layer = backward::<T>(&layers[l]);
-            aligned_zeros(layer.sums(network.layer_input(l), of_layer, own.dim()))
-        });
+        let sums = places.sums.iter().map(|&shape| aligned_zeros(shape));
         Self {
             caches: match purpose {
                 Use::Measuring => network.answer_caches(width),
