@@ -199,8 +199,8 @@ fn lines_that_cannot_be_are_refused_with_their_place() {
             "--network spells out what comes after each layer",
         ),
         (
-            &["--network=conv 4, residual(conv 8)"],
-            "layers that give the shape that they are given, found 8 x 8 x 8 from 8 x 8 x 4\n  | conv 4, resid",
+            &["--network=conv 4, residual(identity)"],
+            "layers of a residual connection: expected at least 1, found 0\n  | conv 4, residual(identity)\n  |         ^^^",
         ),
         (
             &["--network=conv 4 groups 3"],
