@@ -126,7 +126,20 @@ impl Resumed {
             settings.retain(|name, _| !FREE.contains(&name.as_str()));
             settings
         };
-        refuse_others(&relevant(&self.record.config), &relevant(config))
+        refuse_others(&relevant(&self.record.config), &relevant(config))?;
+        let was = &self.record.config;
+        let has_sizes = was.data.size.as_ref().is_some_and(|size| size.each().len() > 1);
+        if was.epochs() != config.epochs() && (was.schedule().depends_on_length() || has_sizes) {
+            // Before anything of the run's folder is written: it can be resumed as it is.
+            return Err(RunError::Usage(format!(
+                "the rates or sizes of {} are laid out for {}, found --epochs {}; leave --epochs out, or begin \
+                 another run with --from",
+                self.path().display(),
+                epochs(was.epochs()),
+                config.epochs()
+            )));
+        }
+        Ok(())
     }
 
     /// Trains from the latest checkpoint on, or from the beginning if there is none.

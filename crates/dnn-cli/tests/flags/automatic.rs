@@ -52,6 +52,16 @@ fn pictures_of_several_sizes_resume_verify_and_are_measured_alike() {
     let evaluated = text(&succeeds(here, &["evaluate", "straight", "data"]).stdout);
     assert_eq!(table(&trained), table(&evaluated));
     assert_eq!(table(&trained).len(), 4, "{trained}");
+    // A length that the sizes are not laid out for is refused before the run's record is touched.
+    let record = || fs::read(here.join("stopped/config.json")).unwrap();
+    let before = record();
+    fails(
+        here,
+        &["train", "--resume=stopped", "--epochs=9"],
+        2,
+        "are laid out for 4 epochs, found --epochs 9",
+    );
+    assert!(record() == before);
     fails(
         here,
         &["train", "--resume=stopped", "--evaluate-size=20"],
