@@ -89,7 +89,40 @@ pub(crate) fn by_vectors<'x, E: Example + 'x>(
     path: KernelPath,
     map: Linear<'_, f32>,
     example: &impl Fn(usize) -> &'x [E],
+    out: ArrayViewMut2<'_, f32>,
+) {
+    if out.ncols() > 1 {
+        return in_buffer(path, map, example, out);
+    }
+    // Of a single example there is nothing to keep near: one chunk, whose sums stay in registers.
+    in_chunks(path, map, example, out, Chunks { features: usize::MAX, room: Room::none() });
+}
+
+/// The same for several examples. Never a part of its caller: where that is called by itself, as [`shared_out`] is,
+/// a few buffers would be more than the stack of a thread.
+#[inline(never)]
+fn in_buffer<'x, E: Example + 'x>(
+    path: KernelPath,
+    map: Linear<'_, f32>,
+    example: &impl Fn(usize) -> &'x [E],
+    out: ArrayViewMut2<'_, f32>,
+) {
+    let mut buffer = StackBuffer::new();
+    in_chunks(path, map, example, out, Chunks { features: FEATURES, room: buffer.room() });
+}
+
+/// How many features are taken at a time, and the memory for what is kept from chunk to chunk.
+struct Chunks {
+    features: usize,
+    room: Room,
+}
+
+fn in_chunks<'x, E: Example + 'x>(
+    path: KernelPath,
+    map: Linear<'_, f32>,
+    example: &impl Fn(usize) -> &'x [E],
     mut out: ArrayViewMut2<'_, f32>,
+    chunks: Chunks,
 ) {
     let Linear { weights, scale, bias } = map;
     let ((units, features), m) = (weights.dim(), out.ncols());
@@ -104,8 +137,7 @@ pub(crate) fn by_vectors<'x, E: Example + 'x>(
     });
     let at_a_time = SUMS / units.clamp(1, UNITS) / MOST_EXAMPLES * MOST_EXAMPLES;
     let at_a_time = at_a_time.min(EXAMPLES);
-    let mut buffer = StackBuffer::new();
-    let (numbers, sums) = buffer.pointers();
+    let Room { numbers, sums } = chunks.room;
     for first in (0..units).step_by(UNITS) {
         let some = weights.slice(s![first..units.min(first + UNITS), ..]);
         for start in (0..m).step_by(at_a_time) {
@@ -132,10 +164,10 @@ pub(crate) fn by_vectors<'x, E: Example + 'x>(
                 out: out.slice_mut(columns).as_mut_ptr(),
                 column,
             };
-            // Of a single example there is nothing to keep near.
-            let chunk = if m == 1 { features.max(1) } else { FEATURES };
+            let chunk = features.clamp(1, chunks.features);
             // SAFETY: the shapes were checked above; `out` is the first of as many columns as examples, from the
-            // unit `first` on, of which there is a bias, too; the buffer is for as many units and examples.
+            // unit `first` on, of which there is a bias, too; the room is for as many units and examples, or there is
+            // one example, in one chunk.
             unsafe { E::run(path, product, chunk) };
         }
     }
@@ -207,8 +239,22 @@ impl StackBuffer {
         }
     }
 
-    fn pointers(&mut self) -> (*mut f32, *mut f32) {
-        (self.numbers.as_mut_ptr().cast(), self.sums.as_mut_ptr().cast())
+    fn room(&mut self) -> Room {
+        Room { numbers: self.numbers.as_mut_ptr().cast(), sums: self.sums.as_mut_ptr().cast() }
+    }
+}
+
+/// Where in a [`StackBuffer`] what is.
+#[derive(Clone, Copy)]
+struct Room {
+    numbers: *mut f32,
+    sums: *mut f32,
+}
+
+impl Room {
+    /// For a single example in one chunk, which needs none.
+    fn none() -> Self {
+        Self { numbers: std::ptr::null_mut(), sums: std::ptr::null_mut() }
     }
 }
 
@@ -513,6 +559,24 @@ mod tests {
                 assert!(out.column(0).iter().all(|&z| z == 20.0));
                 assert!(out.column(1).iter().all(|z| !z.is_finite()), "{path}");
             }
+        }
+    }
+
+    #[test]
+    fn a_single_example_takes_little_of_the_stacks_of_a_pool() {
+        // A buffer for many examples would be larger than these.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).stack_size(96 << 10);
+        let pool = pool.build().unwrap();
+        let (units, features) = (100, 4096);
+        let weights = Array2::<f32>::ones((units, features));
+        let x = vec![1_u8; features];
+        let map = Linear { weights: weights.view(), scale: 0.5, bias: None };
+        assert!(weights.len() >= 2 * WORTH_THREADS);
+        let mut out = Array2::zeros((units, 1).f());
+        for path in KernelPath::all() {
+            out.fill(0.0);
+            pool.install(|| shared_out(path, map, &|_| &x[..], out.view_mut()));
+            assert!(out.iter().all(|&z| z == 2048.0), "{path}");
         }
     }
 

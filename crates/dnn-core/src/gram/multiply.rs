@@ -37,7 +37,9 @@ impl<T: Element> Gram<T> {
         parts.enumerate().for_each(|(panel, out)| self.multiply_panel(a, panel, out));
     }
 
-    /// The columns of a panel of `A K`.
+    /// The columns of a panel of `A K`. Never a part of its caller, which rayon calls from within itself: on each stack
+    /// there is room for the sums of one at a time.
+    #[inline(never)]
     #[expect(clippy::large_stack_arrays, reason = "sums near the processor, without an allocation")]
     fn multiply_panel(&self, a: &SparseLeft<T>, panel: usize, mut out: ArrayViewMut2<'_, f64>) {
         out.fill(0.0);

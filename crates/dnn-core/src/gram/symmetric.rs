@@ -66,7 +66,9 @@ impl<T: Element> Symmetric<'_, T> {
         self.square(&mut above, &mut below);
     }
 
-    /// All products within a panel.
+    /// All products within a panel. Like [`task`](Self::task) never a part of its caller, which calls itself: on each
+    /// stack there is room for the sums of one at a time.
+    #[inline(never)]
     fn diagonal(self, panel: usize, mut out: ArrayViewMut2<'_, f64>) {
         let rows = self.gram.block(panel, panel);
         for units in self.a.groups() {
@@ -89,6 +91,7 @@ impl<T: Element> Symmetric<'_, T> {
     }
 
     /// The same for some units by one thread, block after block as they lie.
+    #[inline(never)]
     fn task(self, units: &Range<usize>, above: &mut Group<'_>, below: &mut Group<'_>) {
         let mut sums = [[[T::zero(); PANEL]; UNITS]; TASK];
         let mut transposed = TransposeBuffer::new();
