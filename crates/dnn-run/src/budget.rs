@@ -17,8 +17,9 @@ use crate::parts;
 use crate::recipe::{self, WIDTHS, Width};
 use crate::words::counted;
 
-/// Steps that are timed, after one that is not, and the longest time for them in parts of the budget.
-const TIMED_STEPS: u64 = 12;
+/// Steps that are timed, after some that are not, and the longest time for both in parts of the budget.
+const TIMED_STEPS: usize = 24;
+const WARM_UP: usize = 8;
 const MOST_TIMED: u32 = 40;
 
 /// The part of the time that is planned with; the rest is for what is slower than it was.
@@ -30,8 +31,7 @@ const MEASURED: f64 = 0.4;
 /// The most epochs that a plan has: more see nothing new.
 const MOST_EPOCHS: u64 = 300;
 
-/// The configuration with a network and epochs that fit into the time budget, if there is one; the time is up at
-/// `ends`, by the clock.
+/// The configuration with a network and epochs that fit into the time budget, if there is one.
 ///
 /// # Errors
 /// [`RunError::Usage`] where there is nothing to choose, or not even the narrowest network makes an epoch in that time.
@@ -54,6 +54,11 @@ pub(crate) fn settle(
         if loaded.chooses_width(config) { WIDTHS.to_vec() } else { vec![WIDTHS[0]] };
     let mut plan: Option<Plan> = None;
     for width in candidates {
+        let enough = recipe::epochs_of(width.sees, loaded.parts.train.len());
+        // A wider one is slower.
+        if plan.as_ref().is_some_and(|narrower| narrower.epochs < enough) {
+            break;
+        }
         let settled = loaded.settle_at(config, width);
         let speed = Speed { config: &settled, loaded, clock, budget: budget.0 };
         let speed = match settled.network.precision.of_numbers() {
@@ -62,7 +67,6 @@ pub(crate) fn settle(
         };
         let left = ends.saturating_sub(clock.elapsed()).as_secs_f64() * PLANNED;
         let epochs = speed.epochs_in(left).min(MOST_EPOCHS);
-        let enough = recipe::epochs_of(width.sees, loaded.parts.train.len());
         // The narrowest is always one; a wider one has to see enough, and if it does not, no wider one does.
         if plan.is_some() && epochs < enough.max(1) {
             break;
@@ -168,9 +172,12 @@ impl Speed<'_> {
                 steps.push(now.saturating_sub(last));
             }
             last = Some(now);
-            let enough = step > TIMED_STEPS || now.saturating_sub(begun) > self.budget / MOST_TIMED;
+            let enough = steps.len() >= WARM_UP + TIMED_STEPS
+                || now.saturating_sub(begun) > self.budget / MOST_TIMED;
             if enough && step > 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
+        let warm_up = steps.len().saturating_sub(1).min(WARM_UP);
+        let steps = &mut steps[warm_up..];
         steps.sort_unstable();
         // A run of a single step has none that can be timed after another; it takes no time that counts.
         Ok(steps.get(steps.len() / 2).map_or(1e-6, Duration::as_secs_f64))
