@@ -17,6 +17,7 @@
 //! What it leaves out on purpose: layers, costs, files, clocks, printing, and any global generator.
 
 mod columns;
+mod eigen;
 mod element;
 mod error;
 mod features;
@@ -31,6 +32,7 @@ mod shape;
 mod test_support;
 
 pub use columns::Columns;
+pub use eigen::symmetric_eigen;
 pub use element::{Element, Precision};
 pub use error::CoreError;
 pub use features::Features;

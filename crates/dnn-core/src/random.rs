@@ -25,6 +25,8 @@ pub enum Purpose {
     Dropout = 4,
     /// The settings that a search tries.
     Search = 5,
+    /// Which pictures of a batch are mixed, and how; the step stands in place of the epoch.
+    Mixing = 6,
 }
 
 /// A seeded source of uniform and normal numbers, integers and permutations.

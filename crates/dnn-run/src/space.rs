@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The settings that can be tried: those that leave data and its division as they are, so that all trials
 /// are measured on the same pictures.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 21] = [
     "network",
     "hidden",
     "activation",
@@ -23,6 +23,9 @@ const NAMES: [&str; 18] = [
     "clip-value",
     "class-weights",
     "label-smoothing",
+    "mixing",
+    "whitening",
+    "weight-averaging",
     "batch",
     "epochs",
     "augment",

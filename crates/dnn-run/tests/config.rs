@@ -38,6 +38,9 @@ fn other() -> RunConfig {
         warm_up = 3
         class_weights = [1, 2.5]
         label_smoothing = 0.1
+        mixing = "cutmix:share=1.0"
+        whitening = true
+        weight_averaging = 0.99
         epochs = 7
         batch = "full"
         gram = "never"

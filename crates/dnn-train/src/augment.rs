@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use dnn_core::{Columns, Element, Features, PixelScaling};
+use dnn_core::{Columns, Element, Features, PixelScaling, Shape};
 use ndarray::{Array2, ArrayView2, Axis, ShapeBuilder, s};
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
-use crate::{Examples, Targets, TrainError};
+use crate::mixing::Mixer;
+use crate::{Examples, Targets, TrainError, Trainer};
 
 /// The function inside an [`Augment`].
 type Change = dyn Fn(u64, usize, &[u8], &mut [u8]) + Send + Sync;
@@ -55,7 +56,9 @@ pub(crate) fn bytes(features: usize, batch: usize) -> u128 {
 
 /// The changed examples of a batch, in buffers that are allocated once.
 pub(crate) struct Augmented<'r, T> {
-    change: &'r Change,
+    /// None where pictures are only mixed.
+    change: Option<&'r Change>,
+    mixer: Option<Mixer<T>>,
     /// The unchanged pixels, each column in one piece.
     pixels: ArrayView2<'r, u8>,
     scaling: PixelScaling,
@@ -70,14 +73,15 @@ pub(crate) struct Augmented<'r, T> {
 }
 
 impl<'r, T: Element> Augmented<'r, T> {
-    /// Room for batches of `batch` of these examples.
+    /// Room for batches of `batch` of these examples, of which the trainer's changes make pictures of `shape`.
     ///
     /// # Errors
     /// [`TrainError::AugmentInput`] if the examples are not pixels, each in one piece.
     pub(crate) fn new(
-        augment: &'r Augment,
+        trainer: &'r Trainer,
         examples: Examples<'r, T>,
         batch: usize,
+        shape: Shape,
     ) -> Result<Self, TrainError> {
         let Features::Pixels { values: pixels, scaling } = examples.features else {
             return Err(TrainError::AugmentInput { found: "real numbers" });
@@ -89,34 +93,51 @@ impl<'r, T: Element> Augmented<'r, T> {
             Targets::Classes(_) => 0,
             Targets::Values(values) => values.nrows(),
         };
+        let features = shape.height * shape.width * shape.channels;
+        let mixer = |mixing| Mixer::new(mixing, trainer.seed, shape, batch);
         Ok(Self {
-            change: &*augment.0,
+            change: trainer.augment.as_ref().map(|augment| &*augment.0),
+            mixer: trainer.mixing.map(mixer),
             pixels,
             scaling,
             targets: examples.targets,
             all_weights: examples.weights,
-            changed: Array2::zeros((pixels.nrows(), batch).f()),
+            changed: Array2::zeros((features, batch).f()),
             labels: Vec::with_capacity(batch),
             values: Array2::zeros((outputs, batch).f()),
             weights: Vec::with_capacity(batch),
         })
     }
 
-    /// Makes the room that for changed pictures of so many numbers.
-    pub(crate) fn resize(&mut self, features: usize) {
+    /// Makes the room that for changed pictures of this shape.
+    pub(crate) fn resize(&mut self, shape: Shape) {
+        let features = shape.height * shape.width * shape.channels;
         self.changed = Array2::zeros((features, self.changed.ncols()).f());
+        if let Some(mixer) = &mut self.mixer {
+            mixer.resize(shape);
+        }
     }
 
-    /// The examples `columns` as `epoch` sees them, in this order.
-    pub(crate) fn batch(&mut self, epoch: u64, columns: Columns<'_>) -> Examples<'_, T> {
+    /// The examples `columns` as `epoch` and `step` see them, in this order.
+    pub(crate) fn batch(
+        &mut self,
+        epoch: u64,
+        step: u64,
+        columns: Columns<'_>,
+    ) -> BatchExamples<'_, T> {
         let (m, width) = (columns.len(), self.changed.nrows());
         let changed = self.changed.as_slice_memory_order_mut().expect("made in one piece");
         let (pixels, change) = (self.pixels, self.change);
         changed.par_chunks_exact_mut(width).take(m).enumerate().for_each(|(position, out)| {
             let example = columns.at(position);
             let pixels = pixels.index_axis_move(Axis(1), example);
-            change(epoch, example, pixels.to_slice().expect("checked when made"), out);
+            let pixels = pixels.to_slice().expect("checked when made");
+            match change {
+                Some(change) => change(epoch, example, pixels, out),
+                None => out.copy_from_slice(pixels),
+            }
         });
+        let own = self.mixer.as_mut().map(|mixer| mixer.mix(step, &mut changed[..m * width]));
         let targets = match self.targets {
             Targets::Classes(labels) => {
                 self.labels.clear();
@@ -137,6 +158,14 @@ impl<'r, T: Element> Augmented<'r, T> {
             self.weights.extend((0..m).map(|position| all[columns.at(position)]));
             &self.weights[..]
         });
-        Examples { features: Features::Pixels { values, scaling: self.scaling }, targets, weights }
+        let features = Features::Pixels { values, scaling: self.scaling };
+        BatchExamples { examples: Examples { features, targets, weights }, own }
     }
+}
+
+/// The examples of a batch, and how much of each target is its own.
+pub(crate) struct BatchExamples<'b, T> {
+    pub(crate) examples: Examples<'b, T>,
+    /// The share of its own target; the rest is that of the example as far from the other end. `None` for all.
+    pub(crate) own: Option<&'b [T]>,
 }

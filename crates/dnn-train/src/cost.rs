@@ -69,6 +69,9 @@ pub(crate) struct Objective<'a, T> {
     pub(crate) smoothing: T,
     /// How much an example of each class counts.
     pub(crate) class_weights: Option<&'a [T]>,
+    /// Where examples are mixed two by two, the share that each has of its own target; the rest is that of the one as far
+    /// from the other end.
+    pub(crate) own: Option<&'a [T]>,
 }
 
 /// The weighted sum of the costs of some examples, and the sum of their weights.
@@ -81,7 +84,7 @@ pub(crate) struct CostSum {
 impl<T: Element> Objective<'_, T> {
     /// A cost of targets as they are, in which every example counts alike.
     pub(crate) fn plain(cost: Cost) -> Self {
-        Self { cost, smoothing: T::zero(), class_weights: None }
+        Self { cost, smoothing: T::zero(), class_weights: None, own: None }
     }
 
     /// The sum of the costs of the examples `columns`, and `dz` of each, both times its weight.
@@ -103,7 +106,11 @@ impl<T: Element> Objective<'_, T> {
         for j in 0..columns.len() {
             let example = columns.at(j);
             let target = |output| {
-                let value = targets.value(example, output, outputs);
+                let mut value = targets.value(example, output, outputs);
+                if let Some(own) = self.own {
+                    let other = targets.value(own.len() - 1 - example, output, outputs);
+                    value = own[example] * value + (T::one() - own[example]) * other;
+                }
                 value * (T::one() - self.smoothing) + all_alike
             };
             let (z, a, mut dz) = (z.column(j), a.column(j), dz.column_mut(j));
@@ -234,20 +241,23 @@ mod tests {
         z: &'a Array2<f64>,
         targets: Targets<'a, f64>,
     ) -> (f64, Array2<f64>) {
+        cost_of(Objective::plain(cost), head, z, targets)
+    }
+
+    fn cost_of<'a>(
+        objective: Objective<'_, f64>,
+        head: Head,
+        z: &'a Array2<f64>,
+        targets: Targets<'a, f64>,
+    ) -> (f64, Array2<f64>) {
         let mut a = Array2::zeros(z.raw_dim());
         head.apply(z.view(), a.view_mut());
         let mut dz = Array2::zeros(z.raw_dim());
         let columns = Columns::Run { start: 0, len: z.ncols() };
         // The features play no part.
         let examples = Examples { features: Features::Real(z.view()), targets, weights: None };
-        let sum = Objective::plain(cost).sum_and_gradient(
-            head,
-            z.view(),
-            a.view(),
-            &examples,
-            columns,
-            dz.view_mut(),
-        );
+        let sum =
+            objective.sum_and_gradient(head, z.view(), a.view(), &examples, columns, dz.view_mut());
         (sum.cost, dz)
     }
 
@@ -281,6 +291,38 @@ mod tests {
             Targets::Values(values.view()),
         );
         assert_eq!((sum, dz), (4.0, array![[2.0], [-2.0]]));
+    }
+
+    #[test]
+    fn a_mixed_example_has_the_mixture_of_two_targets() {
+        let own = [0.75, 1.0, 0.6];
+        for (cost, head, z, labels) in [
+            (
+                Cost::CategoricalCrossEntropy,
+                Head::Softmax,
+                array![[0.5, 1.0, -1.0], [0.0, 2.0, 0.3]],
+                [0, 1, 1],
+            ),
+            (Cost::BinaryCrossEntropy, Head::Sigmoid, array![[0.5, 1.0, -1.0]], [1, 0, 0]),
+            (Cost::MeanSquaredError, Head::Sigmoid, array![[0.5, 1.0, -1.0]], [1, 0, 0]),
+        ] {
+            for smoothing in [0.0, 0.1] {
+                let plain = Objective { smoothing, ..Objective::plain(cost) };
+                let mixed = Objective { own: Some(&own), ..plain };
+                let found = cost_of(mixed, head, &z, Targets::Classes(&labels));
+                // The same targets, written out.
+                let classes = class_count(z.nrows()) as f64;
+                let targets = Array2::from_shape_fn(z.raw_dim(), |(i, j)| {
+                    let value = |j| Targets::<f64>::Classes(&labels).value(j, i, z.nrows());
+                    let mixed = own[j] * value(j) + (1.0 - own[j]) * value(2 - j);
+                    mixed * (1.0 - smoothing) + smoothing / classes
+                });
+                let expected =
+                    cost_of(Objective::plain(cost), head, &z, Targets::Values(targets.view()));
+                assert!((found.0 - expected.0).abs() < 1e-15, "{cost}");
+                assert!((&found.1 - &expected.1).iter().all(|it| it.abs() < 1e-15), "{cost}");
+            }
+        }
     }
 
     #[test]

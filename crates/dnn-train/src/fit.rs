@@ -1,13 +1,15 @@
 //! Runs from their beginning, and from where they were saved.
 
-use dnn_core::Element;
+use dnn_core::{Columns, Element};
 use dnn_layers::Network;
 use dnn_store::Scalar;
 
+use crate::augment::Augmented;
 use crate::checkpoint::RunState;
 use crate::event::Observer;
 use crate::run::Run;
 use crate::threads::AdaptiveThreads;
+use crate::whitening::{PICTURES, Patches};
 use crate::{Checkpoint, Cost, Examples, History, TrainError, Trainer};
 
 impl Trainer {
@@ -30,8 +32,7 @@ impl Trainer {
         validation: Option<&Examples<'_, T>>,
         observer: &mut Observer<'_>,
     ) -> Result<History, TrainError> {
-        let state = RunState::start(self.optimizer, network);
-        self.run(network, state, None, training, validation, observer)
+        self.run(network, None, training, validation, observer)
     }
 
     /// Goes on with a run from a checkpoint of it, to the same bits as if it had never stopped; `network`
@@ -86,15 +87,14 @@ impl Trainer {
         validation: Option<&Examples<'_, T>>,
         observer: &mut Observer<'_>,
     ) -> Result<History, TrainError> {
-        let (state, form) = checkpoint.open(self, training.len(), network)?;
-        self.run(network, state, Some(form), training, validation, observer)
+        let opened = checkpoint.open(self, training.len(), network)?;
+        self.run(network, Some(opened), training, validation, observer)
     }
 
     fn run<T: Element + Scalar>(
         &self,
         network: &mut Network<T>,
-        state: RunState<T>,
-        form: Option<bool>,
+        opened: Option<(RunState<T>, bool)>,
         training: &Examples<'_, T>,
         validation: Option<&Examples<'_, T>>,
         observer: &mut Observer<'_>,
@@ -114,12 +114,19 @@ impl Trainer {
         self.check_memory(network, training.len(), validation.map_or(0, Examples::len))?;
         let mut plan =
             self.gram_plan(network, training.len(), validation.map_or(0, Examples::len))?;
-        if let Some(form) = form {
+        let state = opened.map(|(state, form)| {
             plan = plan.resumed(form);
-        }
+            state
+        });
         let run = Run::new(self, cost, plan, network, training, validation)?;
         let clock = self.clock.as_deref();
-        let work = || run.all_epochs(network, state, AdaptiveThreads::new(clock), observer);
+        let work = || {
+            let state = match state {
+                Some(state) => state,
+                None => self.begin(network, training)?,
+            };
+            run.all_epochs(network, state, AdaptiveThreads::new(clock), observer)
+        };
         match self.threads {
             // Enters the surrounding pool once, for the whole run.
             None => rayon::scope(|_| work()),
@@ -129,5 +136,46 @@ impl Trainer {
                 .map_err(|source| TrainError::Threads { threads: threads.get(), source })?
                 .install(work),
         }
+    }
+
+    /// The state of a run before its first step, and the network as it begins.
+    fn begin<T: Element>(
+        &self,
+        network: &mut Network<T>,
+        training: &Examples<'_, T>,
+    ) -> Result<RunState<T>, TrainError> {
+        if self.whitening {
+            self.whiten(network, training)?;
+        }
+        Ok(RunState::start(self, network))
+    }
+
+    /// Whitens by the training pictures as the first steps see them.
+    fn whiten<T: Element>(
+        &self,
+        network: &mut Network<T>,
+        training: &Examples<'_, T>,
+    ) -> Result<(), TrainError> {
+        let mut first = network.clone();
+        if let Some(shape) = self.training_shape(1) {
+            first.set_input(shape)?;
+        }
+        let mut patches = Patches::of(&first)?;
+        let (shape, examples) = (first.input(), training.reborrow());
+        let mut augmented = match &self.augment {
+            Some(_) => Some(Augmented::new(self, examples, 1, shape)?),
+            None => None,
+        };
+        for batch in self.batches(training.len(), 1)?.concat().chunks(1).take(PICTURES) {
+            let columns = Columns::Run { start: 0, len: 1 };
+            match &mut augmented {
+                Some(augmented) => {
+                    let changed = augmented.batch(1, 1, Columns::Listed(batch)).examples;
+                    patches.add(&first, &changed.features, columns);
+                }
+                None => patches.add(&first, &training.features, Columns::Listed(batch)),
+            }
+        }
+        patches.put(network)
     }
 }

@@ -21,6 +21,7 @@
 //! what becomes of them is the caller's choice.
 
 mod augment;
+mod averaging;
 mod backward;
 mod check;
 mod checkpoint;
@@ -41,6 +42,7 @@ mod gram;
 mod history;
 mod lbfgs;
 mod metrics;
+mod mixing;
 mod named_rule;
 mod optimizer;
 mod plan;
@@ -56,6 +58,7 @@ mod temperature;
 mod threads;
 mod totals;
 mod trainer;
+mod whitening;
 
 pub use augment::Augment;
 pub use backward::{
@@ -80,6 +83,7 @@ pub use gradient_check::{
 pub use gram::{GramChoice, GramOperations, GramPlan};
 pub use history::{BestEpoch, EpochRecord, History, Warning};
 pub use metrics::{Average, ClassMetrics, Metrics, ReliabilityBin, metrics};
+pub use mixing::Mixing;
 pub use optimizer::{
     AdaGrad, Adam, AdamW, Lbfgs, Momentum, Muon, Optimizer, OptimizerState, RmsProp,
     update_parameters, update_parameters_with,
@@ -95,6 +99,7 @@ pub use tally::{Classification, Evaluation};
 pub use temperature::fit_temperature;
 pub use threads::{StepClock, SystemClock};
 pub use trainer::{Batch, BatchOrder, Clip, Trainer};
+pub use whitening::whitening_filters;
 
 /// Compiles what is generic for both precisions as a part of this crate: a debug build then does not compile it
 /// again in every program that trains.

@@ -1,30 +1,29 @@
 //! A training run: one step after another.
 
+mod penalty;
+
 use std::ops::ControlFlow;
 
 use dnn_core::{Columns, Element, Shape};
-use dnn_layers::{BatchStatistics, Network, Tensor};
+use dnn_layers::{BatchStatistics, Network};
 use dnn_store::Scalar;
 
-use crate::augment::Augmented;
-use crate::backward::share_of_weight;
+use crate::augment::{Augmented, BatchExamples};
+use crate::averaging;
 use crate::checkpoint::{RunState, Saved, Snapshot};
 use crate::cost::Objective;
 use crate::dropout::Draws;
-use crate::engine::{Engine, NotFinite, Rule, StepContext};
+use crate::engine::{Engine, NotFinite, StepContext};
 use crate::evaluation::tally;
 use crate::event::Observer;
-use crate::gram::{self, DualStep, GramState, GramWork};
+use crate::gram::{self, GramState, GramWork};
 use crate::lbfgs;
-use crate::optimizer::{MuonSteps, Step, update_network};
+use crate::optimizer::{MuonSteps, update_network};
 use crate::plan;
-use crate::regularization::{
-    add_l2_to, clip_array, clip_layers_by_norm, l2_cost_of, l2_cost_of_squares,
-};
 use crate::stopping::PlateauRule;
 use crate::threads::{AdaptiveThreads, StepTimer, with_spinning_workers};
 use crate::{
-    Batch, Clip, Cost, Evaluation, Event, Examples, GramPlan, History, Moment, Monitor, Optimizer,
+    Batch, Cost, Evaluation, Event, Examples, GramPlan, History, Moment, Monitor, Optimizer,
     Schedule, TrainError, Trainer,
 };
 
@@ -123,6 +122,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             cost: self.cost,
             smoothing: T::from_f64(self.trainer.label_smoothing),
             class_weights: self.class_weights.as_deref(),
+            own: None,
         }
     }
 
@@ -133,13 +133,9 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         state: &mut RunState<T>,
     ) -> Result<Work<'r, T>, TrainError> {
         let trainer = self.trainer;
-        let mut augmented = match &trainer.augment {
-            Some(augment) => Some(Augmented::new(augment, self.training.reborrow(), self.batch)?),
-            None => None,
-        };
-        if let Some(augmented) = augmented.as_mut().filter(|_| !trainer.sizes.is_empty()) {
-            augmented.resize(network.features());
-        }
+        let shape = network.input();
+        let augmented = |()| Augmented::new(trainer, self.training.reborrow(), self.batch, shape);
+        let augmented = trainer.changes_pictures().then_some(()).map(augmented).transpose()?;
         let measuring = self.validation.map(|part| Engine::for_measuring(network, part.len()));
         let x = &self.training.features;
         if self.plan.taken && state.gram.is_none() {
@@ -156,7 +152,6 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         let m = self.training.len();
         let order = Order { columns: (0..m).collect(), seen: vec![false; m], epoch: 0 };
         let muon = MuonSteps::new(trainer.optimizer, network);
-        let shape = network.input();
         Ok(Work { engine, shape, order, measuring, gram, augmented, evaluated: None, muon })
     }
 
@@ -179,7 +174,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         let mut history = result?;
         history.best = state.progress.comparison.best.filter(|_| self.trainer.keeps_best());
         history.stopped_early = self.has_stopped(&state);
-        if let Some(best) = state.best.take() {
+        if let Some(best) = state.best.take().or(state.average.take()) {
             *network = best;
             if let Some(weights) = state.gram.and_then(|gram| gram.best_weights(x)) {
                 gram::put(network, &weights);
@@ -252,7 +247,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             let (x, products) = (&self.training.features, self.trainer.products);
             work.engine = Engine::new(network, self.batch, x, products);
             if let Some(augmented) = &mut work.augmented {
-                augmented.resize(network.features());
+                augmented.resize(shape);
             }
             work.shape = shape;
         }
@@ -294,7 +289,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
             let rate = self.learning_rate(step, state).max(least);
             let of = StepOf { epoch, step, batch, rate };
             let clock = self.trainer.clock.as_deref();
-            let made = || self.step(network, state, work, of);
+            let made = || self.step_and_average(network, state, work, of);
             let (cost, others) = timer.step(|| with_spinning_workers(clock, made));
             let cost = cost.map_err(|found| found.at(network, step, epoch, index + 1))?;
             state.progress.batches = index + 1;
@@ -346,6 +341,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         progress.records += 1;
         let is_best = record.best;
         if is_best && trainer.keeps_best() {
+            let network = state.average.as_ref().unwrap_or(network);
             match &mut state.best {
                 Some(best) => best.clone_from(network),
                 none => *none = Some(network.clone()),
@@ -400,6 +396,7 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         let (Some(validation), Some(engine)) = (self.validation, measuring) else {
             return Ok(None);
         };
+        let network = state.average.as_ref().unwrap_or(network);
         let form = gram.as_mut().zip(state.gram.as_ref());
         let product = form.and_then(|(work, state)| work.validation_product(state));
         let tally = tally(engine, network, validation, self.cost, product).map_err(|source| {
@@ -409,21 +406,36 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         Ok(Some(tally.evaluation()))
     }
 
-    /// The examples of a step and which of them it takes: those that `batch` lists, as they are or
-    /// as `epoch` changes them.
+    /// The examples of a step and which of them it takes: those that it lists, as they are or as the epoch changes
+    /// them.
     fn batch<'s>(
         &'s self,
-        epoch: u64,
-        batch: &'s [usize],
+        StepOf { epoch, step, batch, .. }: StepOf<'s>,
         augmented: Option<&'s mut Augmented<'_, T>>,
-    ) -> (Examples<'s, T>, Columns<'s>) {
+    ) -> (BatchExamples<'s, T>, Columns<'s>) {
         let run = Columns::Run { start: 0, len: batch.len() };
         let in_order = self.trainer.order.is_none() && self.trainer.batch == Batch::Full;
+        let unchanged = || BatchExamples { examples: self.training.reborrow(), own: None };
         match augmented {
-            Some(augmented) => (augmented.batch(epoch, Columns::Listed(batch)), run),
-            None if in_order => (self.training.reborrow(), run),
-            None => (self.training.reborrow(), Columns::Listed(batch)),
+            Some(augmented) => (augmented.batch(epoch, step, Columns::Listed(batch)), run),
+            None if in_order => (unchanged(), run),
+            None => (unchanged(), Columns::Listed(batch)),
         }
+    }
+
+    /// One step, and the moving average after it.
+    fn step_and_average(
+        &self,
+        network: &mut Network<T>,
+        state: &mut RunState<T>,
+        work: &mut Work<'_, T>,
+        of: StepOf<'_>,
+    ) -> Result<f64, NotFinite> {
+        let cost = self.step(network, state, work, of)?;
+        if let Some((average, decay)) = state.average.as_mut().zip(self.trainer.averaging) {
+            averaging::follow(average, network, decay, of.step);
+        }
+        Ok(cost)
     }
 
     /// One step on a batch; gives its mean cost before it.
@@ -432,13 +444,14 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         network: &mut Network<T>,
         state: &mut RunState<T>,
         work: &mut Work<'_, T>,
-        StepOf { epoch, step, batch, rate }: StepOf<'_>,
+        of: StepOf<'_>,
     ) -> Result<f64, NotFinite> {
+        let StepOf { step, batch, rate, .. } = of;
         let Work { engine, gram, augmented, evaluated, muon, .. } = work;
-        let (examples, columns) = self.batch(epoch, batch, augmented.as_mut());
+        let (BatchExamples { examples, own }, columns) = self.batch(of, augmented.as_mut());
         let trainer = self.trainer;
         let draws = Some(Draws { seed: trainer.seed, step, given: trainer.dropout_masks.as_ref() });
-        let (objective, examples) = (self.objective(), &examples);
+        let (objective, examples) = (Objective { own, ..self.objective() }, &examples);
         if let Optimizer::Lbfgs(rule) = trainer.optimizer {
             let mut evaluate = |network: &Network<T>, engine: &mut Engine<T>| {
                 let product = None;
@@ -487,74 +500,6 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         update_running(network, engine.statistics(), batch.len());
         Ok(engine.tally().mean_cost() + penalty)
     }
-
-    /// L2 and clipping where parameters follow their gradient block by block.
-    fn rule(&self, step: Step) -> Rule<T> {
-        let clip = match self.trainer.clip {
-            Clip::Value(limit) => Some(T::from_f64(limit)),
-            Clip::Never | Clip::Norm(_) => None,
-        };
-        Rule { step, l2: T::from_f64(self.trainer.l2 / self.weight), clip }
-    }
-
-    /// L2 and clipping for the gradient that the engine has stored, and the step of a first layer in the dual form;
-    /// gives what L2 adds to the cost.
-    fn prepare_gradient(
-        &self,
-        network: &Network<T>,
-        engine: &mut Engine<T>,
-        gram: Option<&mut GramWork<T>>,
-        state: &mut RunState<T>,
-        rate: f64,
-    ) -> Result<f64, NotFinite> {
-        let (trainer, optimizer) = (self.trainer, self.trainer.optimizer);
-        let mut form = gram.zip(state.gram.as_mut());
-        let squares = form.as_ref().map(|(work, state)| work.sum_of_squares(state));
-        let penalty = self.regularize(network, engine, squares);
-        match trainer.clip {
-            Clip::Never => {}
-            Clip::Value(limit) => {
-                engine.gradient_mut().iter_mut().for_each(|array| clip_array(array, limit));
-            }
-            Clip::Norm(limit) => {
-                let layers = (0..network.layers().len()).map(|l| network.tensor_range(l));
-                clip_layers_by_norm(engine.gradient_mut(), layers, limit);
-            }
-        }
-        if let Some((work, state)) = &mut form {
-            let share = share_of_weight(engine.tally().weight());
-            let layer = network.first_layer();
-            let dual = DualStep { layer, share, l2: trainer.l2 / self.weight, optimizer, rate };
-            work.step(state, engine, dual).map_err(|what| NotFinite { what, layer })?;
-        }
-        Ok(penalty)
-    }
-
-    /// Adds L2 to the gradient, and gives what it adds to the cost. Normalisation is left out, and the first
-    /// layer where the sum of its weights' squares is given: there only the cost is counted.
-    fn regularize(&self, network: &Network<T>, engine: &mut Engine<T>, first: Option<f64>) -> f64 {
-        let l2 = self.trainer.l2;
-        if l2 == 0.0 {
-            return 0.0;
-        }
-        for (gradient, tensor) in engine.gradient_mut().iter_mut().zip(network.tensors()) {
-            if counts_in_l2(network, tensor, first) {
-                add_l2_to(gradient.view_mut(), tensor.values(), l2, self.weight);
-            }
-        }
-        self.penalty(network, first)
-    }
-
-    /// What L2 adds to the cost; the sum of the squares of the first layer's weights may be given.
-    fn penalty(&self, network: &Network<T>, first: Option<f64>) -> f64 {
-        let l2 = self.trainer.l2;
-        if l2 == 0.0 {
-            return 0.0;
-        }
-        let weights = network.tensors().iter().filter(|it| counts_in_l2(network, it, first));
-        let first = first.map_or(0.0, |squares| l2_cost_of_squares(squares, l2, self.weight));
-        first + l2_cost_of(weights.map(Tensor::values), l2, self.weight)
-    }
 }
 
 /// The running statistics follow those of a batch of `m` examples.
@@ -567,13 +512,6 @@ fn update_running<T: Element>(network: &mut Network<T>, batch: &[BatchStatistics
             network.update_running(layer, statistics, m);
         }
     }
-}
-
-/// Whether L2 looks at an array: at weights that decay and are trained, but not at the first ones where the sum of
-/// their squares is known.
-fn counts_in_l2<T: Element>(network: &Network<T>, array: &Tensor<T>, first: Option<f64>) -> bool {
-    let is_known = first.is_some() && array.layer() == network.first_layer();
-    array.spec().decays && array.is_trained() && !is_known
 }
 
 #[cfg(test)]

@@ -38,7 +38,8 @@ impl Moment {
 /// # References
 /// The inverse decay and the staircase are the course's. Cosine: Loshchilov and Hutter (2017), SGDR:
 /// stochastic gradient descent with warm restarts, without restarts. One cycle: Smith (2018), A
-/// disciplined approach to neural network hyper-parameters, with both halves a cosine, as PyTorch has it.
+/// disciplined approach to neural network hyper-parameters, with both halves a cosine, as PyTorch has it. Trapezoid: Xing and others
+/// (2018), A walk with SGD.
 /// Plateau: PyTorch's `ReduceLROnPlateau` with a relative threshold.
 ///
 /// # Examples
@@ -90,6 +91,14 @@ pub enum Schedule {
         /// The last rate, as a part of the first, above 0.
         end: f64,
     },
+    /// `rate_0 * min(1, (step + 1) / (rise * steps), (steps - step) / (fall * steps))`: rises in equal parts, stays, and falls in
+    /// equal parts to almost 0.
+    Trapezoid {
+        /// The part of the run in which the rate rises, 0 to below 1.
+        rise: f64,
+        /// The part of the run in which it falls, above 0 and at most 1.
+        fall: f64,
+    },
     /// `rate_0 * ratio^(step / (steps - 1))`: rises, or falls, by the same factor at each of so many steps.
     /// It is for [`find_learning_rate`](crate::find_learning_rate), and has no name.
     Sweep {
@@ -125,6 +134,7 @@ impl Rules for Schedule {
         "exponential",
         "cosine",
         "one-cycle",
+        "trapezoid",
         "plateau",
     ];
 
@@ -137,6 +147,7 @@ impl Rules for Schedule {
             "exponential" => Self::Step { factor: 0.95, every: 1 },
             "cosine" => Self::Cosine { end: 0.0 },
             "one-cycle" => Self::OneCycle { rise: 0.3, start: 0.04, end: 1e-4 },
+            "trapezoid" => Self::Trapezoid { rise: 0.1, fall: 0.4 },
             "plateau" => Self::Plateau { factor: 0.1, patience: 10, threshold: 1e-4, least: 0.0 },
             _ => return None,
         })
@@ -151,6 +162,7 @@ impl Rules for Schedule {
             Self::Step { .. } => "step",
             Self::Cosine { .. } => "cosine",
             Self::OneCycle { .. } => "one-cycle",
+            Self::Trapezoid { .. } => "trapezoid",
             Self::Plateau { .. } => "plateau",
             Self::Sweep { .. } => "sweep",
         }
@@ -172,6 +184,9 @@ impl Rules for Schedule {
                 Setting::above_0("start", start),
                 Setting::above_0("end", end),
             ],
+            Self::Trapezoid { rise, fall } => {
+                vec![Setting::share("rise", rise), Setting::above_0_up_to_1("fall", fall)]
+            }
             Self::Plateau { factor, patience, threshold, least } => vec![
                 Setting::above_0_up_to_1("factor", factor),
                 Setting::whole("patience", patience),
@@ -195,7 +210,7 @@ impl Schedule {
 
     /// Whether the rates of a run depend on how long it will be.
     pub fn depends_on_length(self) -> bool {
-        matches!(self, Self::Cosine { .. } | Self::OneCycle { .. })
+        matches!(self, Self::Cosine { .. } | Self::OneCycle { .. } | Self::Trapezoid { .. })
     }
 
     /// The learning rate of a step.
@@ -224,6 +239,13 @@ impl Schedule {
                 rate_0 * libm::pow(ratio, share)
             }
             Self::Cosine { end } => along_cosine(rate_0, end * rate_0, passed),
+            Self::Trapezoid { rise, fall } => {
+                let steps = moment.steps.max(1) as f64;
+                let over = (moment.step + 1) as f64;
+                let left = moment.steps.saturating_sub(moment.step).max(1) as f64;
+                let rising = if rise > 0.0 { over / (rise * steps) } else { 1.0 };
+                rate_0 * rising.min(left / (fall * steps)).min(1.0)
+            }
             Self::OneCycle { rise, start, end } => {
                 let (first, last) = (start * rate_0, end * start * rate_0);
                 // The last step is at the end, the top is between two steps at most once.
@@ -285,6 +307,17 @@ mod tests {
     }
 
     #[test]
+    fn a_trapezoid_rises_stays_and_falls() {
+        let schedule = Schedule::Trapezoid { rise: 0.2, fall: 0.5 };
+        let at = |step| schedule.rate(0.5, Moment { step, steps_per_epoch: 5, steps: 20 });
+        assert_eq!([at(0), at(1), at(3), at(4)], [0.125, 0.25, 0.5, 0.5]);
+        assert_eq!([at(10), at(15), at(19)], [0.5, 0.25, 0.05]);
+        let from_the_start = Schedule::Trapezoid { rise: 0.0, fall: 1.0 };
+        let moment = |step| Moment { step, steps_per_epoch: 1, steps: 4 };
+        assert_eq!([0, 1, 3].map(|step| from_the_start.rate(1.0, moment(step))), [1.0, 0.75, 0.25]);
+    }
+
+    #[test]
     fn every_schedule_is_listed() {
         dnn_core::assert_lists_every_variant!(
             Schedule::every(),
@@ -295,6 +328,7 @@ mod tests {
             Schedule::Step { .. },
             Schedule::Cosine { .. },
             Schedule::OneCycle { .. },
+            Schedule::Trapezoid { .. },
             Schedule::Sweep { .. },
             Schedule::Plateau { .. },
         );
@@ -314,13 +348,18 @@ mod tests {
                 }
             }
         }
-        for text in ["step:factor=0.5,every=20", "cosine:end=0.1", "one-cycle:rise=0.5,end=0.01"] {
+        for text in [
+            "step:factor=0.5,every=20",
+            "cosine:end=0.1",
+            "one-cycle:rise=0.5,end=0.01",
+            "trapezoid:rise=0.0,fall=0.25",
+        ] {
             assert_eq!(text.parse::<Schedule>().unwrap().to_string(), text);
         }
         for (text, message) in [
             (
                 "fall",
-                "unknown schedule `fall`; expected one of constant, inverse-time, staircase, step, exponential, cosine, one-cycle, plateau",
+                "unknown schedule `fall`; expected one of constant, inverse-time, staircase, step, exponential, cosine, one-cycle, trapezoid, plateau",
             ),
             ("cosine:at=1", "unknown setting of the schedule `at`; expected one of end"),
             ("cosine:end=2", "end: expected a number from 0 to 1, found 2.0"),

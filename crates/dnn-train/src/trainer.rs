@@ -14,8 +14,8 @@ use crate::engine::plan::check_memory;
 use crate::named_rule::{Rules as _, Setting};
 use crate::optimizer::{MuonSteps, check_learning_rate};
 use crate::{
-    Augment, ClassWeights, Cost, DropoutMasks, EarlyStopping, Examples, GramChoice, Monitor,
-    Optimizer, Schedule, StepClock, Targets, TrainError, TrainingSize,
+    Augment, ClassWeights, Cost, DropoutMasks, EarlyStopping, Examples, GramChoice, Mixing,
+    Monitor, Optimizer, Schedule, StepClock, Targets, TrainError, TrainingSize,
 };
 
 /// How many examples a step looks at.
@@ -181,6 +181,19 @@ pub struct Trainer {
     /// the network; the examples may have any shape then. What is measured has the network's. Small pictures at the
     /// beginning take less time.
     pub sizes: Vec<TrainingSize>,
+    /// How training pictures are mixed two by two, and their targets with them. What a run tells of the accuracy on its steps'
+    /// pictures goes by the larger part of each.
+    pub mixing: Option<Mixing>,
+    /// Whether a run begins with whitening filters as the weights of its first convolution, made of the first training pictures
+    /// as they are changed, which then stay: see [`whitening_filters`](crate::whitening_filters).
+    pub whitening: bool,
+    /// The share of the moving average of the parameters that stays at each step, from 0 and below 1; no average if `None`. At
+    /// step `t`, counted from 1, it is at most `(1 + t) / (10 + t)`, as `TensorFlow` has it. What is measured, kept as best and
+    /// given back in the end is the average; steps are made from the parameters themselves.
+    ///
+    /// # References
+    /// Polyak and Juditsky (1992), Acceleration of stochastic approximation by averaging.
+    pub averaging: Option<f64>,
     /// What dropout keeps, in place of what the seed draws.
     pub dropout_masks: Option<DropoutMasks>,
     /// Whether full-batch steps work on the products of the examples with each other.
@@ -218,6 +231,9 @@ impl Default for Trainer {
             order: None,
             augment: None,
             sizes: Vec::new(),
+            mixing: None,
+            whitening: false,
+            averaging: None,
             dropout_masks: None,
             gram: GramChoice::Auto,
             products: Products::Full,
@@ -246,6 +262,12 @@ impl Trainer {
         }
         let (mut smoothing, stopping) = (self.label_smoothing, self.early_stopping);
         Setting::share("label smoothing", &mut smoothing).check::<T>()?;
+        if let Some(mut stays) = self.averaging {
+            Setting::share("weight averaging", &mut stays).check::<f64>()?;
+        }
+        if let Some(mixing) = self.mixing {
+            mixing.check::<f64>()?;
+        }
         if let Some(EarlyStopping { mut patience, mut min_delta }) = stopping {
             Setting::count("patience", &mut patience).check::<f64>()?;
             Setting::from_0("min delta", &mut min_delta).check::<f64>()?;
@@ -274,10 +296,10 @@ impl Trainer {
         }
         let network = &in_training;
         let changed =
-            self.augment.as_ref().map_or(0, |_| augment::bytes(network.features(), batch));
+            if self.changes_pictures() { augment::bytes(network.features(), batch) } else { 0 };
         let bytes = T::PRECISION.bytes() as u128;
-        let best = u128::from(self.keeps_best());
-        let remembered = (self.optimizer.memory_arrays() as u128 + best)
+        let networks = u128::from(self.keeps_best()) + u128::from(self.averaging.is_some());
+        let remembered = (self.optimizer.memory_arrays() as u128 + networks)
             * network.parameter_count() as u128
             + MuonSteps::numbers(self.optimizer, network);
         let remembered = remembered * bytes;
@@ -309,6 +331,11 @@ impl Trainer {
         }
         let mut changed = network.clone();
         self.sizes.iter().try_for_each(|size| Ok(changed.set_input(size.shape)?))
+    }
+
+    /// Whether steps see other pictures than there are.
+    pub(crate) fn changes_pictures(&self) -> bool {
+        self.augment.is_some() || self.mixing.is_some()
     }
 
     /// Whether the best weights so far have to be kept.
@@ -370,6 +397,8 @@ impl Trainer {
                 Some("dropout")
             } else if self.augment.is_some() {
                 Some("augmentation")
+            } else if self.mixing.is_some() {
+                Some("mixing")
             } else if self.clip != Clip::Never {
                 Some("clipped gradients")
             } else {

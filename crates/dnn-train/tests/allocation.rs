@@ -143,6 +143,8 @@ fn train<T: Element + dnn_store::Scalar>(
         gram: case.gram,
         products: case.products,
         augment: case.augment.then(|| Augment::new(|_, _, from, to| to.copy_from_slice(from))),
+        mixing: case.augment.then(|| "cutmix".parse().unwrap()),
+        averaging: case.augment.then_some(0.99),
         ..Trainer::default()
     };
     let (mut first, mut last, mut steps) = (None, None, 0);

@@ -16,7 +16,7 @@ use dnn_core::Initializer;
 use dnn_data::augment::Augmentation;
 use dnn_data::picture::{Filter, Fit};
 use dnn_layers::Activation;
-use dnn_train::{Batch, ClassWeights, GramChoice, Monitor, Optimizer, Schedule};
+use dnn_train::{Batch, ClassWeights, GramChoice, Mixing, Monitor, Optimizer, Schedule};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::network_line::is_completed;
@@ -212,7 +212,7 @@ pub struct TrainingConfig {
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "RATE"))]
     pub learning_rate: Option<f64>,
     /// How the learning rate changes over the run: constant, inverse-time, staircase, step, exponential,
-    /// cosine, one-cycle, or plateau, which looks at what `--monitor` names; perhaps with settings of its
+    /// cosine, one-cycle, trapezoid, or plateau, which looks at what `--monitor` names; perhaps with settings of its
     /// own: `step:factor=0.5,every=20`, `exponential:factor=0.98`, `one-cycle:rise=0.2`,
     /// `plateau:patience=5` [default: exponential:factor=0.9, and constant for lbfgs]
     #[serde(with = "text::option")]
@@ -242,6 +242,18 @@ pub struct TrainingConfig {
     /// Share of each class target that goes to all classes alike [default: 0, or what --network auto chooses]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "SHARE", value_parser = parse_share))]
     pub label_smoothing: Option<f64>,
+    /// Mix the training pictures of a step two by two, and their targets with them: mixup (pixel by pixel) or cutmix (a
+    /// rectangle of the other picture), perhaps with settings of its own: `mixup:alpha=0.4`, `cutmix:share=1`
+    #[serde(with = "text::option")]
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "NAME"))]
+    pub mixing: Option<Mixing>,
+    /// Begin with filters that whiten the training pictures as the weights of the first convolution, and leave these as
+    /// they are
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, hide_possible_values = true))]
+    pub whitening: bool,
+    /// Measure, keep and end with a moving average of the weights, of which this share stays at each step, as in 0.999
+    #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "SHARE", value_parser = parse_share))]
+    pub weight_averaging: Option<f64>,
     /// Passes over the training examples [default: 30, or what --network auto chooses]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Training", value_name = "N", value_parser = parse_count))]
     pub epochs: Option<u64>,
@@ -393,6 +405,7 @@ impl RunConfig {
             ("max_bad", percent),
             ("dropout", share(network.dropout.unwrap_or(0.0))),
             ("label_smoothing", share(self.label_smoothing())),
+            ("weight_averaging", share(training.weight_averaging.unwrap_or(0.0))),
             ("epochs", epochs),
         ] {
             checked.map_err(|reason| RunError::Usage(format!("{name}: {reason}")))?;

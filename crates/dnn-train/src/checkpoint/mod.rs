@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::plan::first_weights;
 use crate::gram::{GramState, put};
-use crate::{GramChoice, Optimizer, OptimizerState, TrainError, Trainer};
+use crate::{GramChoice, OptimizerState, TrainError, Trainer};
 
 use array::NamedArray;
 pub(crate) use progress::Progress;
@@ -37,18 +37,20 @@ pub(crate) struct RunState<T> {
     pub(crate) optimizer: OptimizerState<T>,
     /// The network after the best epoch, if it is kept.
     pub(crate) best: Option<Network<T>>,
+    /// The moving average of the network, if there is to be one.
+    pub(crate) average: Option<Network<T>>,
     /// The first layer, in a run in the dual (Gram) form once it has begun; the weights of the first layer of the
     /// network and of the best one are meaningless then.
     pub(crate) gram: Option<GramState<T>>,
 }
 
 impl<T: Element> RunState<T> {
-    pub(crate) fn start(optimizer: Optimizer, network: &Network<T>) -> Self {
-        let progress = Progress::start(network.outputs());
+    pub(crate) fn start(trainer: &Trainer, network: &Network<T>) -> Self {
         Self {
-            progress,
-            optimizer: optimizer.start_with(|| network.zeros()),
+            progress: Progress::start(network.outputs()),
+            optimizer: trainer.optimizer.start_with(|| network.zeros()),
             best: None,
+            average: trainer.averaging.map(|_| network.clone()),
             gram: None,
         }
     }
@@ -171,6 +173,37 @@ impl<T: Element + Scalar> Save for Saved<'_, '_, T> {
     }
 
     fn network(&self) -> Result<Vec<u8>, TrainError> {
+        match &self.state.average {
+            Some(average) => Ok(average.to_bytes()?),
+            None => self.stepped(),
+        }
+    }
+
+    fn checkpoint(&self) -> Result<Vec<u8>, TrainError> {
+        let RunState { best, average, gram, .. } = self.state;
+        let mut networks = vec![("network", self.stepped()?)];
+        if let Some(best) = best {
+            let weights = gram.as_ref().and_then(|gram| gram.best_weights(self.training));
+            let bytes = match weights {
+                Some(weights) => {
+                    let mut best = best.clone();
+                    put(&mut best, &weights);
+                    best.to_bytes()?
+                }
+                None => best.to_bytes()?,
+            };
+            networks.push(("best", bytes));
+        }
+        if let Some(average) = average {
+            networks.push((v2::AVERAGE, average.to_bytes()?));
+        }
+        v2::write(self, &networks)
+    }
+}
+
+impl<T: Element + Scalar> Saved<'_, '_, T> {
+    /// The network that steps are made from, as the bytes of a model file.
+    fn stepped(&self) -> Result<Vec<u8>, TrainError> {
         let bytes = match &self.state.gram {
             Some(gram) => gram.applied(self.network, self.training).to_bytes(),
             None if self.network.input() == self.input => self.network.to_bytes(),
@@ -181,23 +214,6 @@ impl<T: Element + Scalar> Save for Saved<'_, '_, T> {
             }
         };
         Ok(bytes?)
-    }
-
-    fn checkpoint(&self) -> Result<Vec<u8>, TrainError> {
-        let RunState { best, gram, .. } = self.state;
-        let mut networks = vec![self.network()?];
-        if let Some(best) = best {
-            let weights = gram.as_ref().and_then(|gram| gram.best_weights(self.training));
-            networks.push(match weights {
-                Some(weights) => {
-                    let mut best = best.clone();
-                    put(&mut best, &weights);
-                    best.to_bytes()?
-                }
-                None => best.to_bytes()?,
-            });
-        }
-        v2::write(self, &networks)
     }
 }
 
@@ -234,6 +250,12 @@ impl<T: Element + Scalar> Checkpoint<T> {
         let network = read_network::<T>("network", tensors.next())?;
         let best =
             if contents.has_best { Some(read_network::<T>("best", tensors.next())?) } else { None };
+        // Its name says that it is there; a file of before has none.
+        let is_average = |it: &StoredTensor<'_>| it.name() == v2::AVERAGE;
+        let average = match tensors.as_slice().first().filter(|it| is_average(it)) {
+            Some(_) => Some(read_network::<T>(v2::AVERAGE, tensors.next())?),
+            None => None,
+        };
         // Where nothing is trained memories have no arrays, and only a forger says that there are many.
         if contents.memories > 2 + contents.tensors.len() as u64 {
             return Err(TrainError::unfit("fewer arrays".to_owned()));
@@ -254,11 +276,13 @@ impl<T: Element + Scalar> Checkpoint<T> {
                 "{steps} steps of the optimiser in {made} of the run"
             )));
         }
-        if best.as_ref().is_some_and(|best| !are_alike(best, &network)) {
-            return Err(TrainError::unfit("another network as best".to_owned()));
+        for (name, other) in [("best", &best), (v2::AVERAGE, &average)] {
+            if other.as_ref().is_some_and(|other| !are_alike(other, &network)) {
+                return Err(TrainError::unfit(format!("another network as {name}")));
+            }
         }
         let optimizer = OptimizerState { steps, memory };
-        let state = RunState { progress, optimizer, best, gram };
+        let state = RunState { progress, optimizer, best, average, gram };
         Ok(Self { network, settings, settings_of, changed: false, state })
     }
 
@@ -327,6 +351,10 @@ impl<T: Element + Scalar> Checkpoint<T> {
         {
             let kept = if self.state.best.is_some() { "a best network" } else { "no best network" };
             return Err(TrainError::unfit(format!("{kept} beside {:?}", progress.comparison.best)));
+        }
+        if self.state.average.is_some() != trainer.averaging.is_some() {
+            let kept = if self.state.average.is_some() { "an average" } else { "no average" };
+            return Err(TrainError::unfit(format!("{kept} of the network")));
         }
         let (kept, now) = (self.network.summary(), network.summary());
         if kept != now || self.network.input() != network.input() {

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `network` | the bytes of a model file | always |
 //! | `best` | the same, after the best epoch | if it is kept |
+//! | `average` | the same, of the moving average | in a run with weight averaging |
 //! | `memory.0.dense1.weights`, … | what the optimiser remembers of each parameter | if it does |
 //! | `gram.…` | the first layer in the dual (Gram) form | in a run in that form |
 
@@ -19,6 +20,9 @@ use super::{Contents, MAGIC, MemoryOf, NAME, NamedArray, RunState, Saved, Settin
 use crate::{Clip, EarlyStopping, Products, TrainError, Trainer, TrainingSize};
 
 pub(super) const FORMAT: Format = Format { magic: MAGIC, name: NAME, major: 2, minor: 0 };
+
+/// The name of the moving average.
+pub(super) const AVERAGE: &str = "average";
 
 #[derive(Serialize, Deserialize)]
 struct Content {
@@ -33,12 +37,13 @@ struct Content {
     has_best: bool,
 }
 
-/// The run as the bytes of a checkpoint; `networks` are the bytes of its own and of the best one, if there is one.
+/// The run as the bytes of a checkpoint; `networks` are the names and bytes of its own, of the best one and of the average,
+/// where there are such.
 pub(super) fn write<T: Element + Scalar>(
     saved: &Saved<'_, '_, T>,
-    networks: &[Vec<u8>],
+    networks: &[(&str, Vec<u8>)],
 ) -> Result<Vec<u8>, TrainError> {
-    let RunState { progress, optimizer, best, gram } = saved.state;
+    let RunState { progress, optimizer, best, gram, .. } = saved.state;
     let content = Content {
         settings: settings_of(saved.trainer, saved.training.len()),
         progress: Progress::of(progress),
@@ -48,7 +53,7 @@ pub(super) fn write<T: Element + Scalar>(
         has_best: best.is_some(),
     };
     let mut tensors = Vec::new();
-    for (name, bytes) in ["network", "best"].into_iter().zip(networks) {
+    for (name, bytes) in networks {
         tensors.push(NamedArray::new(name, vec![bytes.len()], &bytes[..]));
     }
     // Rows one behind another; memory is made so. What is not trained has none.
@@ -130,6 +135,15 @@ pub(super) fn settings_of(trainer: &Trainer, examples: usize) -> Vec<Setting> {
     ];
     if trainer.products != Products::Full {
         settings.push(("products", trainer.products.to_string()));
+    }
+    if let Some(mixing) = trainer.mixing {
+        settings.push(("mixing", mixing.to_string()));
+    }
+    if trainer.whitening {
+        settings.push(("whitening", "yes".to_owned()));
+    }
+    if let Some(stays) = trainer.averaging {
+        settings.push(("weight averaging", stays.to_string()));
     }
     if trainer.schedule.depends_on_length() {
         settings.push(("epochs, which the schedule depends on", trainer.epochs.to_string()));

@@ -182,6 +182,10 @@ impl Trainer {
             Some("clipped gradients")
         } else if self.augment.is_some() {
             Some("augmentation")
+        } else if self.mixing.is_some() {
+            Some("mixing")
+        } else if self.averaging.is_some() {
+            Some("weight averaging")
         } else if self.order.is_some() {
             Some("an order of the examples that was given")
         } else {

@@ -32,7 +32,7 @@ fn a_run_that_changes_its_threads_within_an_epoch_is_the_same_run() {
         let run = Run::new(&trainer, Cost::CategoricalCrossEntropy, plan, &first, &examples, None);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
         let history = pool.install(|| {
-            let state = RunState::start(trainer.optimizer, &first);
+            let state = RunState::start(&trainer, &first);
             run.unwrap().all_epochs(&mut network, state, threads(), &mut |event| {
                 if let Event::Step { step, .. } = event {
                     seen.push((step, rayon::current_num_threads()));

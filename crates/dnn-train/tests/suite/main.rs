@@ -14,6 +14,7 @@ mod pairs;
 mod support;
 
 mod augment;
+mod averaging;
 mod bf16;
 mod calibration;
 mod circles;
@@ -42,3 +43,4 @@ mod same_bits;
 mod sizes;
 mod training;
 mod vectors;
+mod whitening;
