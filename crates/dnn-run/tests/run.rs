@@ -176,3 +176,73 @@ fn a_classifier_prepares_pictures_as_in_training_and_names_bad_ones() {
         assert_eq!(error, "the model expects pictures of 2x3x3, found 3x3x3");
     }
 }
+
+/// A clock on which ten milliseconds pass whenever it is looked at: so long is a step that is timed.
+struct Ticking(AtomicU64);
+
+impl Clock for Ticking {
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(10 * self.0.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn since_1970(&self) -> Duration {
+        Duration::from_secs(1_800_000_000)
+    }
+}
+
+#[test]
+fn a_time_budget_is_as_many_epochs_as_timed_steps_leave_room_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = folder.path().join("photos");
+    pictures(&photos);
+    let planned = |milliseconds: u64| {
+        let mut config = config(&photos);
+        config.training.epochs = None;
+        config.training.time_budget = Some(TimeLimit(Duration::from_millis(milliseconds)));
+        let run = folder.path().join(milliseconds.to_string());
+        train(&config, Some(&run), &mut Silent, &Ticking(AtomicU64::new(0)))
+    };
+    let report = planned(6000).unwrap();
+    let count = |part: &str| report.part(part).map_or(0, |part| part.evaluation.examples);
+    let [training, validation, test] = ["train", "validation", "test"].map(count);
+    assert_eq!(training + validation + test, 30);
+    // Batches of 4. What is only measured takes 0.4 of a step; 0.94 of the time that timing leaves is planned with.
+    let picture = 0.01 / 4.0;
+    let epoch = (training as f64 + 0.4 * validation as f64) * picture;
+    let expected = (0.94 * 6.0 - 0.4 * 30.0 * picture) / epoch;
+    let found = report.end.epochs as f64;
+    assert!((0.9 * expected..=expected).contains(&found), "{found} of {expected}");
+    // The plan is in the record, and no clock.
+    let record = Resumed::open(&folder.path().join("6000")).unwrap().config();
+    assert_eq!((record.epochs() as f64, record.training.time_budget), (found, None));
+    let error = planned(1000).map(|report| report.end.epochs);
+    assert!(error.is_ok_and(|epochs| epochs < report.end.epochs / 4));
+    let error = planned(100).unwrap_err().to_string();
+    assert!(error.contains("is not enough for one epoch"), "{error}");
+}
+
+#[test]
+fn a_run_whose_rates_are_laid_out_for_its_length_keeps_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = folder.path().join("photos");
+    pictures(&photos);
+    let mut config = config(&photos);
+    for (schedule, is_free) in [("one-cycle", false), ("trapezoid", false), ("constant", true)] {
+        config.training.schedule = Some(schedule.parse().unwrap());
+        let run = folder.path().join(schedule);
+        train(&config, Some(&run), &mut Silent, &SystemClock::start()).unwrap();
+        let resumed = Resumed::open(&run).unwrap();
+        let mut longer = resumed.config();
+        longer.training.epochs = Some(7);
+        let same = resumed.check_same(&longer);
+        match same.map_err(|error| error.to_string()) {
+            Ok(()) => assert!(is_free, "{schedule}"),
+            Err(error) => {
+                assert!(
+                    !is_free && error.contains("laid out for 6 epochs, found --epochs 7"),
+                    "{error}"
+                );
+            }
+        }
+    }
+}

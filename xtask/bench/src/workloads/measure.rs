@@ -27,7 +27,7 @@ const BF16: &str = "dnn-bf16";
 /// How far that may be: operands are rounded by up to 2^-9, which steps magnify; those through maxima, which change their
 /// places, as much as they do the last bits of `f32`.
 fn limit_of_bf16(job: &Job) -> f64 {
-    if job.convolutions.is_empty() { 5e-2 } else { 3e-1 }
+    if job.has_convolutions() { 3e-1 } else { 5e-2 }
 }
 
 /// Rounds of the loop of multiplications at a time, where a share of it is told: about half a second.
@@ -49,6 +49,11 @@ fn limit(job: &Job) -> f64 {
 /// How far a peer may be: more would be other mathematics. scikit-learn's Adam has its epsilon in another
 /// place, which is up to a few hundredths after ten steps.
 const PEERS_LIMIT: f64 = 1e-1;
+
+/// The same, by what the job is: peers have convolutions in bf16 as well.
+fn limit_of_peers(job: &Job) -> f64 {
+    if job.has_convolutions() { limit_of_bf16(job) } else { PEERS_LIMIT }
+}
 
 /// Measures the workloads and writes `report.md`, `report.json` and `report.svg`.
 ///
@@ -159,7 +164,7 @@ impl Company {
             row.limit = match row.who.as_str() {
                 BF16 => limit_of_bf16(&job),
                 _ if row.ours => limit(&job),
-                _ => PEERS_LIMIT,
+                _ => limit_of_peers(&job),
             };
         }
         for &at in &ready {
