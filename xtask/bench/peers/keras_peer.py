@@ -32,12 +32,14 @@ def versions():
 
 
 def network(job, scale, last):
-    layers = [keras.Input(tuple(job.shape), dtype="uint8" if scale else "float32")]
+    shape = tuple(job.shape) if job.convolutions else (job.widths[0],)
+    layers = [keras.Input(shape, dtype="uint8" if scale else "float32")]
     if scale:
         layers.append(keras.layers.Rescaling(1 / 255))
     for units in job.convolutions:
         layers += [keras.layers.Conv2D(units, 3, padding="same", activation="relu"), keras.layers.MaxPooling2D(2)]
-    layers.append(keras.layers.Flatten())
+    if job.convolutions:
+        layers.append(keras.layers.Flatten())
     layers += [keras.layers.Dense(width, activation="relu") for width in job.hidden]
     layers.append(keras.layers.Dense(job.widths[-1], activation=last))
     return keras.Sequential(layers)
@@ -52,31 +54,43 @@ def fill(job, model):
     model.set_weights(arrays)
 
 
+def optimizer(job):
+    if job.rule == "adam":
+        return keras.optimizers.Adam(job.learning_rate, epsilon=1e-8)
+    return keras.optimizers.SGD(job.learning_rate, momentum={"sgd": 0.0, "momentum": 0.9}[job.rule])
+
+
 class Trainer:
     def __init__(self, job, _):
-        from serve import Skip
-
-        if not job.convolutions or job.classes != 2 or job.rule != "momentum":
-            raise Skip("is asked for convolutions and two classes, with momentum")
         self.job = job
         pixels, labels = job.read()
-        self.x = pixels.reshape(-1, *job.shape)
-        self.y = labels.astype(np.float32)[:, None]
-        self.model = network(job, True, None)
-        self.optimizer = keras.optimizers.SGD(job.learning_rate, momentum=0.9)
-        loss = keras.losses.BinaryCrossentropy(from_logits=True)
+        # Rows of numbers are scaled once, pictures in every step.
+        if job.convolutions:
+            self.x = pixels.reshape(-1, *job.shape)
+        else:
+            self.x = pixels.astype(np.float32) / np.float32(255)
+        if job.classes == 2:
+            self.y = labels.astype(np.float32)[:, None]
+            loss = keras.losses.BinaryCrossentropy(from_logits=True)
+        else:
+            self.y = labels
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        self.model = network(job, bool(job.convolutions), None)
+        self.optimizer = optimizer(job)
         self.model.compile(self.optimizer, loss)
 
     def reset(self):
         fill(self.job, self.model)
         if self.optimizer.built:
             for variable in self.optimizer.variables:
-                if "momentum" in variable.path:
-                    variable.assign(np.zeros(variable.shape, np.float32))
+                if "learning_rate" not in variable.path:
+                    variable.assign(np.zeros(variable.shape, variable.dtype))
 
     def step(self, batch):
         # The cost that is told is a mean since the last of these.
         self.model.reset_metrics()
+        if batch is None:
+            return self.model.train_on_batch(self.x, self.y)
         return self.model.train_on_batch(self.x[batch], self.y[batch])
 
     def wait(self, cost):

@@ -43,7 +43,7 @@ pub struct Workload {
 }
 
 const TRAINERS: &[&str] = &["numpy-f32", "numpy-f64", "torch", "jax", "sklearn"];
-const MINI_BATCHES: &[&str] = &["numpy-f32", "torch", "jax", "sklearn"];
+const MINI_BATCHES: &[&str] = &["numpy-f32", "torch", "keras-tensorflow", "jax", "sklearn"];
 /// Those with convolutions.
 const PICTURE_TRAINERS: &[&str] = &[
     "torch",

@@ -27,7 +27,7 @@ const BF16: &str = "dnn-bf16";
 /// How far that may be: operands are rounded by up to 2^-9, which steps magnify; those through maxima, which change their
 /// places, as much as they do the last bits of `f32`.
 fn limit_of_bf16(job: &Job) -> f64 {
-    if job.has_convolutions() { 3e-1 } else { 5e-2 }
+    if job.has_convolutions() { 3e-1 } else { 1e-1 }
 }
 
 /// Rounds of the loop of multiplications at a time, where a share of it is told: about half a second.
