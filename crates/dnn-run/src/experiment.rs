@@ -193,9 +193,9 @@ fn start_from<T: Element>(
     observer: &mut dyn Observer,
 ) -> Result<Network<T>> {
     let train = &loaded.parts.train;
-    check_input(model.input(), train.shape(), loaded.has_pictures())?;
+    let input = input_of(model, train.shape(), loaded.has_pictures())?;
     let mut stream = RandomStream::new(config.training.seed, Purpose::Initialization, 0);
-    let builder = Network::<T>::builder(model.input()).scaling(model.scaling());
+    let builder = Network::<T>::builder(input).scaling(model.scaling());
     // The last layer comes with the answers.
     let hidden = model.layers().split_last().map_or(&[][..], |(_, hidden)| hidden);
     let builder = hidden.iter().cloned().fold(builder, NetworkBuilder::layer);
@@ -217,11 +217,16 @@ fn start_from<T: Element>(
     Ok(network)
 }
 
-/// Checks that pictures have the shape of the model that training starts from.
-fn check_input(input: Shape, shape: ImageShape, pictures: bool) -> Result<()> {
-    let Shape { height, width, channels } = input;
-    if (shape.height, shape.width, shape.channels) == (height, width, channels) {
-        return Ok(());
+/// The input that a model to start from can have for pictures of this shape: its own one, or, where all that its weights see
+/// of it is the channels, that of the pictures.
+fn input_of<T: Element>(model: &Network<T>, shape: ImageShape, pictures: bool) -> Result<Shape> {
+    let Shape { height, width, channels } = model.input();
+    let own = Shape::picture(shape.height, shape.width, shape.channels);
+    let takes = |input| model.clone().set_input(input).is_ok();
+    // Twice as high as well: a dense layer takes whatever has as many numbers, in any order.
+    let takes_all = || takes(own) && takes(Shape { height: 2 * own.height, ..own });
+    if own == model.input() || takes_all() {
+        return Ok(own);
     }
     // Picture files always have three channels, and get the model's size if no other is asked for.
     let advice = if pictures && channels == shape.channels {

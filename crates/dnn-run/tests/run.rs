@@ -246,3 +246,31 @@ fn a_run_whose_rates_are_laid_out_for_its_length_keeps_it() {
         }
     }
 }
+
+#[test]
+fn a_model_that_pools_all_of_a_picture_begins_a_run_on_pictures_of_another_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = folder.path().join("photos");
+    pictures(&photos);
+    let trained = |network: &str, from: Option<&Path>, size: Option<&str>| {
+        let mut config = config(&photos);
+        config.network.hidden = None;
+        config.network.network = from.is_none().then(|| network.parse().unwrap());
+        config.network.from = from.map(Path::to_owned);
+        config.data.size = size.map(|size| size.parse().unwrap());
+        config.training.epochs = Some(1);
+        let run = folder.path().join(format!("{network} {}", size.unwrap_or("own")));
+        train(&config, Some(&run), &mut Silent, &SystemClock::start()).map(|report| report.model)
+    };
+    let model = trained("conv 4, global-pool", None, None).unwrap();
+    let larger = trained("conv 4, global-pool", Some(&model), Some("12x7")).unwrap();
+    let classifier = Classifier::load(&larger).unwrap();
+    let answer = classifier.classify(&fs::read(photos.join("light/3.png")).unwrap());
+    assert!(answer.unwrap().class.is_some());
+    // As many numbers in another order are another input.
+    for network in ["dense 4", "conv 4, flatten, dense 5"] {
+        let model = trained(network, None, None).unwrap();
+        let error = trained(network, Some(&model), Some("4x6")).unwrap_err().to_string();
+        assert!(error.contains("is for pictures of 4x6x3, the data has 6x4x3"), "{error}");
+    }
+}
