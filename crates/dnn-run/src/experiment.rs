@@ -51,6 +51,7 @@ impl<T: Element + Scalar> Experiment<T> {
         let sizes = sizes(loaded);
         let augment = augment(config, loaded, &sizes)?;
         let trainer = Trainer { augment, sizes, clock: clock.of_steps(), ..trainer };
+        trainer.check_network(&network, train.len())?;
         trainer.check_memory(&network, train.len(), train.len().max(validation))?;
         let provenance = Provenance {
             software: SOFTWARE.to_owned(),

@@ -9,7 +9,7 @@ use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
 use crate::mixing::Mixer;
-use crate::{Examples, Targets, TrainError, Trainer};
+use crate::{Examples, Mixing, Targets, TrainError};
 
 /// The function inside an [`Augment`].
 type Change = dyn Fn(u64, usize, &[u8], &mut [u8]) + Send + Sync;
@@ -54,6 +54,20 @@ pub(crate) fn bytes(features: usize, batch: usize) -> u128 {
     features as u128 * batch as u128
 }
 
+/// How the pictures of batches are changed.
+#[derive(Clone, Copy)]
+pub(crate) struct Changes<'r> {
+    /// None where pictures are only mixed.
+    pub(crate) augment: Option<&'r Augment>,
+    pub(crate) mixing: Option<Mixing>,
+    /// Of what is drawn for mixing.
+    pub(crate) seed: u64,
+    /// The most pictures of a batch.
+    pub(crate) batch: usize,
+    /// That of the changed pictures.
+    pub(crate) shape: Shape,
+}
+
 /// The changed examples of a batch, in buffers that are allocated once.
 pub(crate) struct Augmented<'r, T> {
     /// None where pictures are only mixed.
@@ -73,15 +87,13 @@ pub(crate) struct Augmented<'r, T> {
 }
 
 impl<'r, T: Element> Augmented<'r, T> {
-    /// Room for batches of `batch` of these examples, of which the trainer's changes make pictures of `shape`.
+    /// Room for batches of these examples.
     ///
     /// # Errors
     /// [`TrainError::AugmentInput`] if the examples are not pixels, each in one piece.
     pub(crate) fn new(
-        trainer: &'r Trainer,
+        Changes { augment, mixing, seed, batch, shape }: Changes<'r>,
         examples: Examples<'r, T>,
-        batch: usize,
-        shape: Shape,
     ) -> Result<Self, TrainError> {
         let Features::Pixels { values: pixels, scaling } = examples.features else {
             return Err(TrainError::AugmentInput { found: "real numbers" });
@@ -94,10 +106,9 @@ impl<'r, T: Element> Augmented<'r, T> {
             Targets::Values(values) => values.nrows(),
         };
         let features = shape.height * shape.width * shape.channels;
-        let mixer = |mixing| Mixer::new(mixing, trainer.seed, shape, batch);
         Ok(Self {
-            change: trainer.augment.as_ref().map(|augment| &*augment.0),
-            mixer: trainer.mixing.map(mixer),
+            change: augment.map(|augment| &*augment.0),
+            mixer: mixing.map(|mixing| Mixer::new(mixing, seed, shape, batch)),
             pixels,
             scaling,
             targets: examples.targets,

@@ -107,7 +107,8 @@ impl Trainer {
         } else {
             training.check_targets(network, cost)?;
         }
-        self.check_network(network, training)?;
+        self.check_targets(&training.targets)?;
+        self.check_network(network, training.len())?;
         if let Some(validation) = validation {
             validation.check(network, cost)?;
         }
@@ -161,11 +162,9 @@ impl Trainer {
             first.set_input(shape)?;
         }
         let mut patches = Patches::of(&first)?;
-        let (shape, examples) = (first.input(), training.reborrow());
-        let mut augmented = match &self.augment {
-            Some(_) => Some(Augmented::new(self, examples, 1, shape)?),
-            None => None,
-        };
+        let changes = self.changes(1, first.input());
+        let augmented = |changes| Augmented::new(changes, training.reborrow());
+        let mut augmented = changes.map(augmented).transpose()?;
         for batch in self.batches(training.len(), 1)?.concat().chunks(1).take(PICTURES) {
             let columns = Columns::Run { start: 0, len: 1 };
             match &mut augmented {

@@ -134,8 +134,9 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
     ) -> Result<Work<'r, T>, TrainError> {
         let trainer = self.trainer;
         let shape = network.input();
-        let augmented = |()| Augmented::new(trainer, self.training.reborrow(), self.batch, shape);
-        let augmented = trainer.changes_pictures().then_some(()).map(augmented).transpose()?;
+        let changes = trainer.changes(self.batch, shape);
+        let augmented = |changes| Augmented::new(changes, self.training.reborrow());
+        let augmented = changes.map(augmented).transpose()?;
         let measuring = self.validation.map(|part| Engine::for_measuring(network, part.len()));
         let x = &self.training.features;
         if self.plan.taken && state.gram.is_none() {
@@ -454,15 +455,9 @@ impl<'r, 'a, 'v, T: Element + Scalar> Run<'r, 'a, 'v, T> {
         let (objective, examples) = (Objective { own, ..self.objective() }, &examples);
         if let Optimizer::Lbfgs(rule) = trainer.optimizer {
             let mut evaluate = |network: &Network<T>, engine: &mut Engine<T>| {
-                let product = None;
-                engine.gradient_of(StepContext {
-                    network,
-                    objective,
-                    examples,
-                    columns,
-                    product,
-                    draws,
-                })?;
+                let context =
+                    StepContext { network, objective, examples, columns, product: None, draws };
+                engine.gradient_of(context)?;
                 Ok(self.regularize(network, engine, None))
             };
             let memory = &mut state.optimizer.memory;

@@ -9,13 +9,14 @@ use dnn_core::{CoreError, Element, Precision, Purpose, RandomStream, Shape};
 use dnn_kernels::{KernelPath, Products};
 use dnn_layers::{Layer, Network};
 
-use crate::augment;
+use crate::augment::{self, Changes};
 use crate::engine::plan::check_memory;
 use crate::named_rule::{Rules as _, Setting};
 use crate::optimizer::{MuonSteps, check_learning_rate};
+use crate::whitening::Patches;
 use crate::{
-    Augment, ClassWeights, Cost, DropoutMasks, EarlyStopping, Examples, GramChoice, Mixing,
-    Monitor, Optimizer, Schedule, StepClock, Targets, TrainError, TrainingSize,
+    Augment, ClassWeights, Cost, DropoutMasks, EarlyStopping, GramChoice, Mixing, Monitor,
+    Optimizer, Schedule, StepClock, Targets, TrainError, TrainingSize,
 };
 
 /// How many examples a step looks at.
@@ -295,8 +296,8 @@ impl Trainer {
             in_training.set_input(shape)?;
         }
         let network = &in_training;
-        let changed =
-            if self.changes_pictures() { augment::bytes(network.features(), batch) } else { 0 };
+        let changes = self.changes(batch, network.input());
+        let changed = changes.map_or(0, |_| augment::bytes(network.features(), batch));
         let bytes = T::PRECISION.bytes() as u128;
         let networks = u128::from(self.keeps_best()) + u128::from(self.averaging.is_some());
         let remembered = (self.optimizer.memory_arrays() as u128 + networks)
@@ -333,9 +334,11 @@ impl Trainer {
         self.sizes.iter().try_for_each(|size| Ok(changed.set_input(size.shape)?))
     }
 
-    /// Whether steps see other pictures than there are.
-    pub(crate) fn changes_pictures(&self) -> bool {
-        self.augment.is_some() || self.mixing.is_some()
+    /// How steps of up to `batch` pictures of this shape change them, if they do.
+    pub(crate) fn changes(&self, batch: usize, shape: Shape) -> Option<Changes<'_>> {
+        let (augment, mixing, seed) = (self.augment.as_ref(), self.mixing, self.seed);
+        let changes = Changes { augment, mixing, seed, batch, shape };
+        (augment.is_some() || mixing.is_some()).then_some(changes)
     }
 
     /// Whether the best weights so far have to be kept.
@@ -366,13 +369,12 @@ impl Trainer {
         Ok(monitor)
     }
 
-    /// Checks what follows from the layers of the network and from what kind of targets there is.
-    pub(crate) fn check_network<T: Element>(
+    /// Checks what follows from what kind of targets there is.
+    pub(crate) fn check_targets<T: Element>(
         &self,
-        network: &Network<T>,
-        training: &Examples<'_, T>,
+        targets: &Targets<'_, T>,
     ) -> Result<(), TrainError> {
-        if self.label_smoothing > 0.0 && matches!(training.targets, Targets::Values(_)) {
+        if self.label_smoothing > 0.0 && matches!(targets, Targets::Values(_)) {
             return Err(CoreError::Invalid {
                 what: "label smoothing",
                 expected: "classes as targets",
@@ -380,8 +382,21 @@ impl Trainer {
             }
             .into());
         }
+        Ok(())
+    }
+
+    /// Checks that the settings go with each other and with the layers of `network`, for so many training examples, before
+    /// anything is begun; [`fit`](Self::fit) does so too.
+    ///
+    /// # Errors
+    /// [`TrainError::Core`] with what does not go together.
+    pub fn check_network<T: Element>(
+        &self,
+        network: &Network<T>,
+        training: usize,
+    ) -> Result<(), TrainError> {
         let normalized = network.layers().iter().any(Layer::needs_whole_batch);
-        if normalized && self.batch_len(training.len()) == 1 {
+        if normalized && self.batch_len(training) == 1 {
             return Err(CoreError::Invalid {
                 what: "batch",
                 expected: "at least 2 examples, over which batch normalisation can take a mean",
@@ -413,7 +428,7 @@ impl Trainer {
                 .into());
             }
         }
-        Ok(())
+        if self.whitening { Patches::of(network).map(drop) } else { Ok(()) }
     }
 
     /// Which examples the batches of an epoch take, batch by batch.

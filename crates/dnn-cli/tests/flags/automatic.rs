@@ -55,19 +55,11 @@ fn pictures_of_several_sizes_resume_verify_and_are_measured_alike() {
     // A length that the sizes are not laid out for is refused before the run's record is touched.
     let record = || fs::read(here.join("stopped/config.json")).unwrap();
     let before = record();
-    fails(
-        here,
-        &["train", "--resume=stopped", "--epochs=9"],
-        2,
-        "are laid out for 4 epochs, found --epochs 9",
-    );
+    let longer = ["train", "--resume=stopped", "--epochs=9"];
+    fails(here, &longer, 2, "are laid out for 4 epochs, found --epochs 9");
     assert!(record() == before);
-    fails(
-        here,
-        &["train", "--resume=stopped", "--evaluate-size=20"],
-        2,
-        "--evaluate-size: expected 16x16, found 20x20",
-    );
+    let other = ["train", "--resume=stopped", "--evaluate-size=20"];
+    fails(here, &other, 2, "--evaluate-size: expected 16x16, found 20x20");
     let flat = ["--network=conv 4, flatten, dense 3", "--out=flat"];
     fails(
         here,
@@ -141,4 +133,33 @@ fn a_time_budget_is_a_plan_that_is_recorded_and_repeated_without_a_clock() {
     // A network that somebody chose gets the epochs alone.
     let dense = ["train", "data", "--hidden=3", "--time-budget=1s", "--size=4", "--out=dense"];
     assert!(text(&succeeds(here, &dense).stderr).contains("note: for 1s: 300 epochs"));
+}
+
+#[test]
+fn mixed_pictures_white_filters_and_average_weights_resume_and_verify() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let of_all = ["train", "--epochs=3", "--whitening", "--weight-averaging=0.9", "--network=auto"];
+    let train = [&of_all[..], &["--mixing=cutmix:share=1", "--schedule=trapezoid"]].concat();
+    succeeds(here, &[&train[..], &["--out=straight"]].concat());
+    succeeds(here, &[&train[..], &["--out=stopped", "--steps=50"]].concat());
+    succeeds(here, &["train", "--resume=stopped"]);
+    let model = |run: &str| fs::read(here.join(run).join("model.dnn")).unwrap();
+    assert!(model("straight") == model("stopped"));
+    let shown = text(&succeeds(here, &["inspect", "straight"]).stdout);
+    for line in ["mixing         cutmix:share=1.0\n", "whitening      true\n"] {
+        assert!(shown.contains(line), "{line}{shown}");
+    }
+    assert!(text(&succeeds(here, &["verify", "straight"]).stdout).starts_with("same"));
+    // What cannot be is refused before there is a run.
+    for (flags, reason) in [
+        (
+            &["--hidden=8", "--whitening"][..],
+            "begins with a convolution of all channels, found dense1",
+        ),
+        (&["--optimizer=lbfgs", "--mixing=mixup"], "the same cost at every step, found mixing"),
+    ] {
+        fails(here, &[&["train", "--out=refused"], flags].concat(), 2, reason);
+        assert!(!here.join("refused").exists());
+    }
 }
