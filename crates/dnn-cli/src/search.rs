@@ -29,14 +29,14 @@ pub(crate) fn run(arguments: &SearchArguments, matches: &ArgMatches) -> anyhow::
     train::warn_of_debug_build();
     let given = effect::given("search", matches);
     let train = &arguments.train;
-    let search = if let Some(path) = &train.resume {
+    let mut search = if let Some(path) = &train.resume {
         reopen(path, arguments, &given)?
     } else {
         let config = train.config()?;
         if train.print_config {
             return train::print_config(&config);
         }
-        let search = lay_out(arguments, config, &given)?;
+        let search = lay_out(arguments, config, &given, DefaultTries::ByPictures)?;
         RunFolder::check_free(train.out.as_deref())?;
         search
     };
@@ -45,6 +45,9 @@ pub(crate) fn run(arguments: &SearchArguments, matches: &ArgMatches) -> anyhow::
     let loaded = Loaded::load(&search.plan().config, &mut terminal)?;
     if train.resume.is_none() {
         effect::check_data(&of_trials(&given), &search.plan().config, &loaded)?;
+        if !loaded.chooses_layers(&search.plan().config) {
+            search = lay_out(arguments, train.config()?, &given, DefaultTries::OfDense)?;
+        }
     }
     let left_out = loaded.left_out();
     terminal.watch()?;
@@ -66,10 +69,20 @@ fn of_trials(given: &[String]) -> Vec<String> {
     given.iter().filter(|name| !OWN.contains(&name.as_str())).cloned().collect()
 }
 
+/// What is tried if nobody says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum DefaultTries {
+    /// Settings of the network that the pictures choose, if they do.
+    ByPictures,
+    /// Those of a dense one.
+    OfDense,
+}
+
 fn lay_out(
     arguments: &SearchArguments,
     mut config: RunConfig,
     given: &[String],
+    default: DefaultTries,
 ) -> anyhow::Result<Search> {
     if arguments.train.plot.is_some() {
         let message = "a search has a run for each trial; --plot goes with dnn train".to_owned();
@@ -90,7 +103,7 @@ fn lay_out(
     effect::check_settings(&given, &config, false)?;
     config.data.path = absolute_place(config.data.path.as_deref())?;
     let tries = if arguments.tries.is_empty() {
-        default_tries(&config, &given)
+        default_tries(&config, &given, default)
     } else {
         arguments.tries.clone()
     };
@@ -111,12 +124,15 @@ fn lay_out(
 }
 
 /// What is tried if nobody says: what was given no value, and what has an effect.
-fn default_tries(config: &RunConfig, given: &[String]) -> Vec<Try> {
+fn default_tries(config: &RunConfig, given: &[String], default: DefaultTries) -> Vec<Try> {
     let mut fixed = given.to_vec();
     let defaults = RunConfig::default().settings();
     let of_file =
         config.settings().into_iter().filter(|(name, value)| defaults.get(name) != Some(value));
     fixed.extend(of_file.map(|(name, _)| name.replace('_', "-")));
+    if default == DefaultTries::ByPictures && config.is_automatic() {
+        return Try::defaults_by_pictures(config.training.optimizer, &fixed);
+    }
     // What a model to start from brings along, and what no hidden layer could show.
     if config.network.from.is_some() {
         fixed.extend(["hidden", "dropout"].map(str::to_owned));

@@ -51,7 +51,7 @@ pub(crate) fn settle(
     }
     let ends = clock.elapsed() + budget.0;
     let candidates: Vec<Width> =
-        if loaded.chooses_width(config) { WIDTHS.to_vec() } else { vec![WIDTHS[0]] };
+        if loaded.chooses_layers(config) { WIDTHS.to_vec() } else { vec![WIDTHS[0]] };
     let mut plan: Option<Plan> = None;
     for width in candidates {
         let enough = recipe::epochs_of(width.sees, loaded.parts.train.len());

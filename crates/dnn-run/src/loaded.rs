@@ -107,8 +107,8 @@ impl Loaded {
         self.settle_at(config, recipe::default_width(self.smallest_shape()))
     }
 
-    /// Whether the network is chosen by the pictures, and may be of several widths.
-    pub(crate) fn chooses_width(&self, config: &RunConfig) -> bool {
+    /// Whether these pictures choose the layers, which are convolutions then, and may be of several widths.
+    pub fn chooses_layers(&self, config: &RunConfig) -> bool {
         let has_classes = self.parts.train.targets().is_none();
         recipe::is_convolutional(config, self.smallest_shape(), has_classes)
     }
@@ -125,7 +125,7 @@ impl Loaded {
     /// The same with a network of this width, where the pictures choose.
     pub(crate) fn settle_at(&self, config: &RunConfig, width: Width) -> RunConfig {
         let train = self.parts.training();
-        let config = if self.chooses_width(config) {
+        let config = if self.chooses_layers(config) {
             recipe::convolutional(config, self.smallest_shape(), train.len(), width)
         } else {
             config.clone()

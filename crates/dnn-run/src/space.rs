@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use dnn_core::{Purpose, RandomStream};
+use dnn_train::Optimizer;
 use serde::{Deserialize, Serialize};
 
 /// The settings that can be tried: those that leave data and its division as they are, so that all trials
@@ -111,16 +112,35 @@ impl From<Try> for String {
     }
 }
 
+/// From a tenth to ten times a rate.
+fn rates_around(rate: f64) -> String {
+    format!("learning-rate={}..{}", three_digits(rate / 10.0), three_digits(rate * 10.0))
+}
+
 impl Try {
     /// What is tried if nobody says, with rates around the default one; without what was given a value.
     pub fn defaults(rate: f64, given: &[String]) -> Vec<Self> {
-        let rates =
-            format!("learning-rate={}..{}", three_digits(rate / 10.0), three_digits(rate * 10.0));
-        ["hidden=128|256|256,128|512,128", &rates, "l2=0|1|10|100", "dropout=0|0.2|0.4"]
-            .iter()
-            .map(|text| text.parse::<Self>().expect("names and values that can be tried"))
-            .filter(|one| !given.contains(&one.name))
-            .collect()
+        let rates = rates_around(rate);
+        let all = ["hidden=128|256|256,128|512,128", &rates, "l2=0|1|10|100", "dropout=0|0.2|0.4"];
+        Self::without(given, &all)
+    }
+
+    /// What is tried if nobody says, for the network that the pictures choose; `optimizer` is one that was given.
+    pub fn defaults_by_pictures(optimizer: Option<Optimizer>, given: &[String]) -> Vec<Self> {
+        // Ten times Muon's own would not learn.
+        let rates = match optimizer {
+            None | Some(Optimizer::Muon(_)) => "learning-rate=0.005..0.05".to_owned(),
+            Some(other) => rates_around(other.default_learning_rate()),
+        };
+        let all = [&rates, "label-smoothing=0|0.05|0.1", "dropout=0|0.2", "batch=16|32|64"];
+        Self::without(given, &all)
+    }
+
+    /// Those of the texts whose settings were not given.
+    fn without(given: &[String], texts: &[&str]) -> Vec<Self> {
+        let all =
+            texts.iter().map(|text| text.parse().expect("names and values that can be tried"));
+        all.filter(|one: &Self| !given.contains(&one.name)).collect()
     }
 
     /// The setting that is tried.
@@ -248,6 +268,17 @@ mod tests {
         };
         assert_eq!(defaults(&["epochs"]).len(), 4);
         assert_eq!(defaults(&["l2", "hidden", "dropout"]), ["learning-rate=0.0001..0.01"]);
+        let by_pictures = |optimizer: Option<&str>| {
+            let optimizer = optimizer.map(|text| text.parse().unwrap());
+            let given = ["dropout".to_owned(), "batch".to_owned()];
+            let all = Try::defaults_by_pictures(optimizer, &given);
+            all.iter().map(Try::to_string).collect::<Vec<_>>()
+        };
+        for (optimizer, rates) in [(None, "0.005..0.05"), (Some("adam"), "0.0001..0.01")] {
+            let expected =
+                [format!("learning-rate={rates}"), "label-smoothing=0|0.05|0.1".to_owned()];
+            assert_eq!(by_pictures(optimizer), expected);
+        }
     }
 
     #[test]

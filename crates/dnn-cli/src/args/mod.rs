@@ -194,9 +194,10 @@ pub(crate) struct SearchArguments {
     pub(crate) train: TrainArguments,
     /// A setting of train and what to try for it: values, as in `hidden=64|256,128`, or a range, as in
     /// `learning-rate=0.001..0.1`, drawn evenly by its logarithm if both ends are above 0. May be given
-    /// again for other settings [default: `hidden=128|256|256,128|512,128`, a learning rate from a tenth of
-    /// the default one to ten times it, `l2=0|1|10|100` and `dropout=0|0.2|0.4`, but for what is given a
-    /// value]
+    /// again for other settings [default, but for what is given a value: where the pictures choose the network,
+    /// a learning rate of 0.005 to 0.05, `label-smoothing=0|0.05|0.1`, `dropout=0|0.2` and `batch=16|32|64`;
+    /// for dense networks `hidden=128|256|256,128|512,128`, a learning rate from a tenth of the default one to ten
+    /// times it, `l2=0|1|10|100` and `dropout=0|0.2|0.4`]
     #[arg(id = "try", long = "try", value_name = "NAME=VALUES")]
     pub(crate) tries: Vec<Try>,
     /// How many combinations to draw, by --seed
