@@ -1,9 +1,11 @@
 //! Convolutions and their gradients, a picture at a time, and the memory that they work in.
 
+mod bands;
 mod weights;
 
 use ndarray::{ArrayView1, ArrayViewMut2, s};
 
+use self::bands::Picture;
 pub use self::weights::ConvolutionWeights;
 use crate::aligned::aligned;
 use crate::bf16::{ConvolutionPairs, Outputs};
@@ -44,6 +46,10 @@ pub struct Convolution<T> {
     path: KernelPath,
     /// A picture with its border.
     picture: Vec<T>,
+    /// What each of the threads that share a picture works in.
+    bands: Vec<Vec<T>>,
+    /// How many threads share a picture.
+    threads: usize,
     /// The same for products in bf16, if that is what is made.
     pairs: Option<ConvolutionPairs>,
 }
@@ -55,18 +61,26 @@ pub struct Epilogue<'e, T> {
     pub bias: Option<ArrayView1<'e, T>>,
     /// Whether what is not above 0 becomes 0.
     pub relu: bool,
+    /// Whether the largest number of each 2 x 2 takes their place, after all else. Not by products in bf16.
+    pub maximum: bool,
 }
 
 impl<T> Default for Epilogue<'_, T> {
     /// Nothing.
     fn default() -> Self {
-        Self { bias: None, relu: false }
+        Self { bias: None, relu: false, maximum: false }
     }
 }
 
 impl<T> Default for Convolution<T> {
     fn default() -> Self {
-        Self { path: KernelPath::best(), picture: Vec::new(), pairs: None }
+        Self {
+            path: KernelPath::best(),
+            picture: Vec::new(),
+            bands: vec![Vec::new()],
+            threads: 1,
+            pairs: None,
+        }
     }
 }
 
@@ -88,6 +102,15 @@ impl<T: Number> Convolution<T> {
         self.pairs.as_mut().filter(|_| !geometry.is_depthwise())
     }
 
+    /// How many threads of the surrounding pool share a picture on its way [forward](Self::forward) from now on, where it
+    /// is worth that; 1 at first. No bit depends on it.
+    pub fn set_threads(&mut self, threads: usize) {
+        self.threads = threads.max(1);
+        if self.bands.len() < self.threads {
+            self.bands.resize(self.threads, Vec::new());
+        }
+    }
+
     /// Takes all memory that convolutions of this geometry work in, forward and back.
     ///
     /// # Panics
@@ -95,6 +118,9 @@ impl<T: Number> Convolution<T> {
     pub fn reserve(&mut self, geometry: &Geometry) {
         geometry.check();
         aligned(&mut self.picture, geometry.bordered_numbers());
+        for memory in &mut self.bands {
+            aligned(memory, bands::memory(geometry, true));
+        }
         if let Some(pairs) = self.pairs(geometry) {
             pairs.reserve(geometry);
         }
@@ -105,10 +131,11 @@ impl<T: Number> Convolution<T> {
     /// # Shapes
     /// | `x` | bias | `out` |
     /// |---|---|---|
-    /// | those of [`Geometry::input`] | `units` | those of [`Geometry::output`] |
+    /// | those of [`Geometry::input`] | `units` | those of [`Geometry::output`], or a fourth of them |
     ///
     /// # Panics
-    /// If they have other lengths, or the weights were not [packed](ConvolutionWeights::pack) for this geometry.
+    /// If they have other lengths, the weights were not [packed](ConvolutionWeights::pack) for this geometry, or the
+    /// maximum is asked for of rows or columns that are not even, or of products in bf16.
     pub fn forward(
         &mut self,
         geometry: &Geometry,
@@ -117,12 +144,16 @@ impl<T: Number> Convolution<T> {
         epilogue: Epilogue<'_, T>,
         out: &mut [T],
     ) {
-        let Epilogue { bias, relu } = epilogue;
+        let Epilogue { bias, relu, maximum } = epilogue;
         let (packed, in_pairs) = (weights.forward(geometry), weights.pairs.as_ref());
         let bias = bias.as_ref().map(|bias| bias.as_slice().expect("a contiguous bias"));
-        assert_eq!(out.len(), geometry.numbers_out(), "outputs of another convolution");
+        let [rows, columns, _] = geometry.output;
+        assert!(!maximum || (rows | columns).is_multiple_of(2), "pairs of rows and columns");
+        let outputs = geometry.numbers_out() / if maximum { 4 } else { 1 };
+        assert_eq!(out.len(), outputs, "outputs of another convolution");
         assert_eq!(x.len(), geometry.numbers_in(), "inputs of another convolution");
         if let Some(pairs) = self.pairs(geometry) {
+            assert!(!maximum, "no maximum of products in bf16");
             let outputs = Outputs { bias: bias.map(f32s), out: f32s_mut(out) };
             let weights = in_pairs.expect(FOR_THESE);
             pairs.forward(geometry, weights, f32s(x), outputs);
@@ -131,8 +162,9 @@ impl<T: Number> Convolution<T> {
             }
             return;
         }
-        let (x, taps) = bordered(geometry, x, &mut self.picture);
-        run(self.path, WindowProduct { taps: &taps, x, weights: packed, bias, relu, out });
+        let (path, taps) = (self.path, geometry.taps());
+        let picture = Picture { path, geometry, taps, x, weights: packed, bias, relu, maximum };
+        picture.run(&mut self.bands[..self.threads], out);
     }
 
     /// From the gradient of what a convolution gives to that of what it is given, for one picture.

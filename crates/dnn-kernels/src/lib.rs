@@ -17,6 +17,8 @@
 //! | `X^T Y` of pixels, and products with it | [`gram`] |
 //! | a matrix with rows and columns exchanged | [`Kernels::transpose`], [`TransposeBuffer`] |
 //! | a loop of your own, compiled for each instruction set | [`PlainLoop`], [`KernelPath::vectorized`] |
+//! | the largest of each 2 x 2 of a picture | [`Maximum`] |
+//! | parts of a work that threads take in turn | [`take_turns`] |
 //! | arrays that begin at a line of the cache | [`aligned_zeros`], [`into_aligned`], [`aligned`] |
 //!
 //! Which kernels a number type has is [`Number::Kernels`]. The bits of a result depend on the path, and never on
@@ -51,10 +53,12 @@ mod non_zero;
 mod operands;
 mod packed;
 mod path;
+mod pooling;
 mod prefetch;
 mod products;
 mod simd;
 mod sparse;
+mod take_turns;
 #[cfg(test)]
 mod test_support;
 mod transpose;
@@ -72,8 +76,10 @@ pub use non_zero::{ChunkOfRows, NonZeroIndex, is_sparse, multiply_dense};
 pub use operands::{DenseRows, Linear, SparseRows};
 pub use packed::{PackedScratch, PackedWeights};
 pub use path::KernelPath;
+pub use pooling::Maximum;
 pub use prefetch::prefetch;
 pub use products::Products;
+pub use take_turns::take_turns;
 pub use transpose_buffer::TransposeBuffer;
 
 /// The example of this crate's README, compiled and run.

@@ -32,6 +32,8 @@ pub(crate) struct Place {
     /// Whether it is a convolution or batch normalisation that does the `ReLU` after it, in training and for answers alone,
     /// where nobody else looks at what lies between the two.
     pub(crate) does_relu: bool,
+    /// Whether it is a convolution that does the `ReLU` after it and the maximum of each 2 x 2 after that, for answers.
+    pub(crate) does_maximum: bool,
 }
 
 impl Architecture {
@@ -109,6 +111,7 @@ impl Architecture {
                 output,
                 parameters: kind.parameters(input),
                 does_relu: self.does_relu(position),
+                does_maximum: self.does_maximum(position, output),
             });
             input = output;
         }
@@ -127,6 +130,20 @@ impl Architecture {
             && !self.layers.iter().enumerate().any(begins)
     }
 
+    /// See [`Place::does_maximum`]; what the layer gives has this shape.
+    fn does_maximum(&self, layer: usize, output: Shape) -> bool {
+        let begins = |(to, later): (usize, &Layer)| {
+            later.goes_around().is_some_and(|around| to.checked_sub(around) == Some(layer + 2))
+        };
+        let pool = self.layers.get(layer + 2);
+        let is_halving =
+            matches!(pool, Some(Layer::MaxPool2d(pool)) if pool.window.is_halving(output));
+        matches!(self.layers[layer], Layer::Conv2d(_))
+            && is_halving
+            && self.does_relu(layer)
+            && !self.layers.iter().enumerate().any(begins)
+    }
+
     /// What a layer needs for each example.
     pub(crate) fn buffers<T: Element>(
         &self,
@@ -136,6 +153,12 @@ impl Architecture {
     ) -> Buffers {
         if purpose != BuffersFor::Outputs
             && layer.checked_sub(1).is_some_and(|norm| self.does_relu(norm))
+        {
+            return Buffers { output: false, kept: 0 };
+        }
+        if purpose == BuffersFor::Answers
+            && let Some(convolution) = layer.checked_sub(2)
+            && self.does_maximum(convolution, input)
         {
             return Buffers { output: false, kept: 0 };
         }

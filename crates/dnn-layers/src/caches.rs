@@ -61,7 +61,12 @@ impl<T: Element> ForwardCaches<T> {
         let mut layers = Vec::with_capacity(places.len());
         for (l, place) in places.iter().enumerate() {
             let buffers = architecture.buffers::<T>(l, place.input, purpose);
-            let Place { output: shape, .. } = place;
+            let shape = match buffers.output {
+                true if place.does_maximum && purpose == BuffersFor::Answers => {
+                    places[l + 2].output
+                }
+                _ => place.output,
+            };
             let units = shape.height * shape.width * shape.channels;
             layers.push(LayerBuffers {
                 source,
@@ -86,6 +91,11 @@ impl<T: Element> ForwardCaches<T> {
     /// The most examples that they can hold.
     pub(crate) fn capacity(&self) -> usize {
         self.head.ncols()
+    }
+
+    /// How many threads of the surrounding pool share an example where a layer is large enough for that.
+    pub(crate) fn share_out(&mut self, threads: usize) {
+        self.scratch.convolution.set_threads(threads);
     }
 
     /// How many examples the caches hold now.

@@ -1,13 +1,10 @@
 //! Prediction in memory that is used again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use dnn_core::{Columns, Element, Features};
-use dnn_kernels::{Kernels, PackedWeights, Products};
+use dnn_kernels::{Kernels, PackedWeights, Products, take_turns};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, s};
-use rayon::iter::{
-    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
-};
 
 use crate::error::NO_CLASSES;
 use crate::head::{class_probabilities, most_probable};
@@ -19,9 +16,8 @@ use crate::{
 /// Examples that a task takes through all layers at a time; packed weights are worth it from half as many
 /// on.
 const TILE: usize = 64;
-/// The most tiles at a time, and about the most numbers of one kind in them.
-const TILES: usize = 64;
-const MOST_NUMBERS: usize = 1 << 22;
+/// About the most numbers of all layers in a tile.
+const TILE_NUMBERS: usize = 1 << 16;
 /// Units from which on packed weights are worth it.
 const UNITS: usize = 24;
 
@@ -151,7 +147,7 @@ pub(crate) enum Wanted {
 impl<T: Element> PredictBuffers<T> {
     pub(crate) fn new(network: &Network<T>) -> Self {
         let units = crate::network::units(network);
-        let tile = (MOST_NUMBERS / TILES / units.max(1)).clamp(1, TILE);
+        let tile = (TILE_NUMBERS / units.max(1)).clamp(1, TILE);
         Self { tile, tiles: Vec::new(), packed: Vec::new(), convolutions: None }
     }
 
@@ -169,34 +165,26 @@ impl<T: Element> PredictBuffers<T> {
             dense: if 2 * m >= TILE { &self.packed[..] } else { &[] },
             convolutions: self.convolutions.as_ref(),
         };
-        let tiles = &mut self.tiles;
-        let at_a_time = tile * tiles.len().max(1);
-        let parts = probabilities.axis_chunks_iter_mut(Axis(1), at_a_time);
-        for (start, mut part) in (0..m).step_by(at_a_time).zip(parts) {
-            let work = |(index, (of_tile, out)): (usize, (&mut Tile<T>, _))| {
-                let out: ArrayViewMut2<'_, T> = out;
-                let columns = Columns::Run { start: start + index * tile, len: out.ncols() };
-                of_tile.forward(network, by, ForwardInputs { x, columns });
-                match wanted {
-                    Wanted::Answers => class_probabilities(of_tile.caches.output(), out),
-                    Wanted::Logits => {
-                        let mut out = out;
-                        out.assign(&of_tile.caches.logits());
-                    }
+        let len = |index: usize| tile.min(m - index * tile);
+        let work = |of_tile: &mut Tile<T>, index: usize, out: ArrayViewMut2<'_, T>| {
+            let columns = Columns::Run { start: index * tile, len: len(index) };
+            of_tile.forward(network, by, ForwardInputs { x, columns });
+            match wanted {
+                Wanted::Answers => class_probabilities(of_tile.caches.output(), out),
+                Wanted::Logits => {
+                    let mut out = out;
+                    out.assign(&of_tile.caches.logits());
                 }
-            };
-            if m <= tile {
-                work((0, (&mut tiles[0], part)));
-                continue;
             }
-            let outs = part.axis_chunks_iter_mut(Axis(1), tile);
-            // Of fewer outputs than tiles, the last of these rest.
-            if rayon::current_thread_index().is_some() {
-                tiles.par_iter_mut().zip(outs.into_par_iter()).enumerate().for_each(work);
-            } else {
-                share_out(tiles.iter_mut().zip(outs).enumerate(), work);
-            }
-        }
+        };
+        let threads = if m == 1 && rayon::current_thread_index().is_some() {
+            rayon::current_num_threads()
+        } else {
+            1
+        };
+        self.tiles.iter_mut().for_each(|tile| tile.caches.share_out(threads));
+        let outs = probabilities.axis_chunks_iter_mut(Axis(1), tile).enumerate();
+        take_turns(&mut self.tiles, outs, work);
         let overflow = |column: ndarray::ArrayView1<'_, T>| column.iter().any(|p| !p.is_finite());
         match probabilities.columns().into_iter().position(overflow) {
             Some(example) => Err(NetworkError::Overflow { example }),
@@ -206,7 +194,11 @@ impl<T: Element> PredictBuffers<T> {
 
     /// Makes what `m` examples need and is not there yet.
     fn make_ready(&mut self, network: &Network<T>, m: usize) {
-        let wanted = m.div_ceil(self.tile).clamp(1, TILES);
+        // One for each thread, which stays near its processor from one tile to the next.
+        let wanted = match m.div_ceil(self.tile) {
+            0 | 1 => 1,
+            tiles => tiles.min(rayon::current_num_threads()),
+        };
         // A single picture needs a column alone.
         let width = if m > 1 || !self.tiles.is_empty() { self.tile } else { 1 };
         if self.tiles.first().is_some_and(|first| first.caches.capacity() < self.tile.min(m)) {
@@ -240,28 +232,6 @@ impl<T: Element> PredictBuffers<T> {
         };
         self.packed = (0..network.layers().len()).map(packed).collect();
     }
-}
-
-/// Works on all items, on this thread and those of the pool, which this one is none of. A thread that waited
-/// for the pool would leave its processor to the first of the others, and two of these would often share it
-/// for as long as predictions are short.
-fn share_out<I>(items: I, work: impl Fn(I::Item) + Sync)
-where
-    I: Iterator<Item: Send> + Send,
-{
-    let items = Mutex::new(items);
-    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let take_turns = || {
-        while let Some(item) = next() {
-            work(item);
-        }
-    };
-    rayon::in_place_scope(|scope| {
-        for _ in 1..rayon::current_num_threads() {
-            scope.spawn(|_| take_turns());
-        }
-        take_turns();
-    });
 }
 
 impl<T: Element> Tile<T> {

@@ -11,7 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use dnn_core::{Element, Features, Purpose, RandomStream, Shape};
-use dnn_layers::{Activation, BatchNorm, Dropout, Network, NetworkError, Predictor};
+use dnn_layers::{
+    Activation, BatchNorm, Conv2d, Dropout, Flatten, MaxPool2d, Network, NetworkError, Padding,
+    Predictor, Window,
+};
 use ndarray::{Array2, ShapeBuilder, s};
 
 struct Counting;
@@ -73,10 +76,57 @@ fn answers_are_the_same_in_any_batch<T: Element + dnn_store::Scalar>(classes: us
     }
 }
 
+/// Convolutions that do the `ReLU` and the maximum after them, one with batch normalisation before these, and two that do not.
+fn convolutions<T: Element + dnn_store::Scalar>() -> Network<T> {
+    let halves = MaxPool2d { window: Window::square(2, 2, Padding::Same) };
+    let overlapping = MaxPool2d { window: Window::square(3, 2, Padding::Same) };
+    Network::<T>::builder(Shape::picture(32, 32, 3))
+        .layer(Conv2d::same(24, 3))
+        .layer(Activation::Relu)
+        .layer(halves)
+        .layer(Conv2d::same(24, 3))
+        .layer(BatchNorm::default())
+        .layer(Activation::Relu)
+        .layer(halves)
+        .layer(Conv2d::same(24, 3))
+        .layer(Activation::Relu)
+        .layer(overlapping)
+        .layer(Conv2d::same(8, 3))
+        .layer(Activation::Tanh)
+        .layer(halves)
+        .layer(Flatten {})
+        .hidden(&[], Activation::Relu)
+        .classes(["a", "b", "c"])
+        .build(&mut RandomStream::new(2, Purpose::Initialization, 0))
+        .unwrap()
+}
+
+fn pictures_are_the_same_shared_or_not() {
+    let (network, pixels) = (convolutions::<f32>(), pixels(32 * 32 * 3, 40));
+    let all = network.pixels(pixels.view());
+    // Layer by layer, of which none does what another one is for.
+    let expected = network.folded().forward(&all).unwrap().output().to_owned();
+    let mut predictor = Predictor::new(Arc::new(network.clone())).unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    for m in [1, 40, 2, 1] {
+        let used = s![.., ..m];
+        let x = network.pixels(pixels.slice(used));
+        let alone = predictor.probabilities(&x).unwrap().to_owned();
+        let shared = pool.install(|| predictor.probabilities(&x).unwrap().to_owned());
+        assert_eq!(alone, shared, "{m} pictures");
+        let apart = (&alone - &expected.slice(used)).fold(0.0_f32, |most, it| most.max(it.abs()));
+        assert!(apart < 1e-5, "{m} pictures: {apart:e}");
+    }
+}
+
 fn nothing_is_allocated_after_the_first_call() {
     // The first layer is large enough to be shared out for a single picture.
-    let network = network::<f32>(1400, 10);
-    let pixels = pixels(1400, 256);
+    nothing_is_allocated_by(&network::<f32>(1400, 10), 1400);
+    nothing_is_allocated_by(&convolutions::<f32>(), 32 * 32 * 3);
+}
+
+fn nothing_is_allocated_by(network: &Network<f32>, features: usize) {
+    let pixels = pixels(features, 256);
     let numbers = pixels.mapv(f32::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     pool.broadcast(|_| {});
@@ -151,6 +201,7 @@ fn what_cannot_be_predicted_is_refused() {
 #[test]
 fn predictors_predict() {
     nothing_is_allocated_after_the_first_call();
+    pictures_are_the_same_shared_or_not();
     answers_are_the_same_in_any_batch::<f32>(10, 1e-5);
     answers_are_the_same_in_any_batch::<f32>(2, 1e-5);
     answers_are_the_same_in_any_batch::<f64>(3, 1e-12);

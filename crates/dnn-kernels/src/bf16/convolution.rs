@@ -184,7 +184,7 @@ fn rounded<'p>(
     if is_whole {
         round(instructions, x, picture);
     } else {
-        bordered.fill(x, picture, |from, to| round(instructions, from, to));
+        bordered.fill(0, x, picture, |from, to| round(instructions, from, to));
     }
     to
 }

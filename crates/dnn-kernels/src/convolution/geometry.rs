@@ -232,7 +232,7 @@ pub(crate) struct Bordered {
 
 impl Bordered {
     /// Numbers from one row to the next.
-    fn row_pitch(&self) -> usize {
+    pub(crate) fn row_pitch(&self) -> usize {
         self.size[1] * self.picture[2]
     }
 
@@ -247,9 +247,11 @@ impl Bordered {
         fits.then_some(width * channels)
     }
 
-    /// Writes the picture with its border; `take` writes pieces of rows.
+    /// Writes the picture with its border from row `first` on, as many rows as there is room for; `take` writes pieces of
+    /// rows.
     pub(crate) fn fill<A, B: Copy + Default>(
         &self,
+        first: usize,
         x: &[A],
         to: &mut [B],
         take: impl Fn(&[A], &mut [B]),
@@ -258,7 +260,8 @@ impl Bordered {
         let (pitch, row_of) = (self.row_pitch().max(1), (width * channels).max(1));
         let [above, left] = self.before;
         for (row, to) in to.chunks_exact_mut(pitch).enumerate() {
-            let from = row.checked_sub(above).and_then(|row| x.chunks_exact(row_of).nth(row));
+            let row = (first + row).checked_sub(above);
+            let from = row.and_then(|row| x.chunks_exact(row_of).nth(row));
             let Some(from) = from else {
                 to.fill(B::default());
                 continue;
@@ -282,7 +285,7 @@ impl Bordered {
             return (x, pitch);
         }
         let to = aligned(memory, self.numbers());
-        self.fill(x, to, |from, to| to.copy_from_slice(from));
+        self.fill(0, x, to, |from, to| to.copy_from_slice(from));
         (to, self.row_pitch())
     }
 

@@ -121,13 +121,14 @@ fn check_on<T: Number>(
     let mut packed = weights_for(&convolution);
     let mut out = vec![T::nan(); dz.len()];
     packed.pack(geometry, weights.view());
-    let epilogue = Epilogue { bias: Some(bias.view()), relu: false };
+    let epilogue = Epilogue { bias: Some(bias.view()), ..Epilogue::default() };
     convolution.forward(geometry, &packed, &x, epilogue, &mut out);
     close(&out, &case.out, "forward");
     let epilogue = Epilogue { relu: true, ..epilogue };
     convolution.forward(geometry, &packed, &x, epilogue, &mut out);
     let above_0: Vec<f64> = case.out.iter().map(|out| out.max(0.0)).collect();
     close(&out, &above_0, "forward, ReLU");
+    forward_in_bands(geometry, &packed, &x, (epilogue, &out), &mut convolution);
     let mut dx = vec![T::nan(); x.len()];
     packed.pack_exchanged(geometry, weights.view());
     convolution.input_gradient(geometry, &packed, &dz, &mut dx);
@@ -141,6 +142,44 @@ fn check_on<T: Number>(
     convolution.add_gradient(geometry, &x, &dz, &mut sums, false);
     Convolution::store_gradient(geometry, &sums, narrow(0.5), dw.view_mut());
     close(dw.as_slice().unwrap(), case.dw.as_slice().unwrap(), "gradient of the weights");
+}
+
+/// The same bits however many threads share the picture; the largest of each 2 x 2 where there are such.
+fn forward_in_bands<T: Number>(
+    geometry: &Geometry,
+    packed: &ConvolutionWeights<T>,
+    x: &[T],
+    (epilogue, expected): (Epilogue<'_, T>, &[T]),
+    convolution: &mut Convolution<T>,
+) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    let [rows, columns, units] = geometry.output;
+    let has_maximum = convolution.pairs.is_none() && (rows | columns).is_multiple_of(2);
+    for threads in [1, 3] {
+        convolution.set_threads(threads);
+        let mut forward = |epilogue: Epilogue<'_, T>, len: usize| {
+            let mut out = vec![T::nan(); len];
+            pool.install(|| convolution.forward(geometry, packed, x, epilogue, &mut out));
+            out
+        };
+        assert_eq!(forward(epilogue, expected.len()), expected, "{threads} threads");
+        if !has_maximum {
+            continue;
+        }
+        let epilogue = Epilogue { maximum: true, ..epilogue };
+        let found = forward(epilogue, expected.len() / 4);
+        for (index, &found) in found.iter().enumerate() {
+            let (place, unit) = (index / units, index % units);
+            let (row, column) = (2 * (place / (columns / 2)), 2 * (place % (columns / 2)));
+            let at = |row: usize, column: usize| expected[(row * columns + column) * units + unit];
+            let of_four =
+                [(row, column), (row, column + 1), (row + 1, column), (row + 1, column + 1)];
+            let largest = of_four.map(|(row, column)| at(row, column));
+            let largest = largest.into_iter().fold(T::neg_infinity(), T::max);
+            assert_eq!(found, largest, "{threads} threads, number {index}");
+        }
+    }
+    convolution.set_threads(1);
 }
 
 /// `f32` by vectors on every path, `f64` by the plain form.
@@ -200,6 +239,8 @@ fn common_convolutions_are_what_the_formula_says() {
     for (size, channels, units, kernel, stride, before, groups) in [
         (16, 3, 16, 3, 1, 1, 1),
         (13, 16, 32, 3, 1, 1, 1),
+        // Several bands, the last one shorter.
+        (40, 16, 32, 3, 1, 1, 1),
         (12, 16, 48, 3, 2, 1, 1),
         (9, 32, 33, 1, 1, 0, 1),
         (11, 24, 24, 3, 1, 1, 24),
@@ -240,6 +281,17 @@ fn what_does_not_fit_is_refused() {
     };
     assert!(forward(&geometry, 31, 48));
     assert!(forward(&geometry, 32, 47));
+    // A maximum of 2 x 2 of three rows, and one with as many numbers as there are before it.
+    let three = Geometry { input: [3, 4, 2], output: [3, 4, 3], ..geometry };
+    for geometry in [three, geometry] {
+        let mut packed = ConvolutionWeights::default();
+        packed.pack(&geometry, Array2::zeros((3, 18)).view());
+        let mut out = vec![0.0; geometry.numbers_out()];
+        let x = vec![0.0; geometry.numbers_in()];
+        let epilogue = Epilogue { maximum: true, ..Epilogue::default() };
+        let mut convolution = Convolution::<f32>::default();
+        assert!(refused(&mut || convolution.forward(&geometry, &packed, &x, epilogue, &mut out)));
+    }
     // What was packed for something else.
     let wider = Geometry { before: [0, 1], ..geometry };
     assert!(forward(&wider, 32, 48));

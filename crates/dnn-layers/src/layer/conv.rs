@@ -115,7 +115,15 @@ impl<T: Element> Forward<T> for Conv2d {
 
     fn forward(&self, step: Step<'_, '_, '_, T>) {
         let Step {
-            tensors: [weights, bias @ ..], shape, input, output, scratch, given, relu, ..
+            tensors: [weights, bias @ ..],
+            shape,
+            input,
+            output,
+            scratch,
+            given,
+            relu,
+            maximum,
+            ..
         } = step
         else {
             unreachable!("a convolution has weights")
@@ -129,7 +137,7 @@ impl<T: Element> Forward<T> for Conv2d {
         let mut output = output;
         for (j, mut out) in output.columns_mut().into_iter().enumerate() {
             let out = out.as_slice_mut().expect("columns in one piece");
-            let epilogue = Epilogue { bias: bias.first().map(|bias| bias.unit()), relu };
+            let epilogue = Epilogue { bias: bias.first().map(|bias| bias.unit()), relu, maximum };
             let x = example(&input, j, features);
             convolution.forward(&geometry, packed, x, epilogue, out);
         }

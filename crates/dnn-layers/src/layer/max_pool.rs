@@ -1,7 +1,7 @@
 //! Pooling by the maximum.
 
 use dnn_core::{CoreError, Element, Shape};
-use dnn_kernels::{KernelPath, PlainLoop};
+use dnn_kernels::{KernelPath, Maximum, PlainLoop};
 use serde::{Deserialize, Serialize};
 
 use super::window::{Places, Window};
@@ -44,13 +44,18 @@ impl<T: Element> Forward<T> for MaxPool2d {
         for (x, mut out) in input.numbers().columns().into_iter().zip(output.columns_mut()) {
             let x = x.to_slice().expect("examples in one piece");
             let out = out.as_slice_mut().expect("examples in one piece");
-            KernelPath::best().vectorized(Maximum { window, places, shape, x, out });
+            if window.is_halving(shape) {
+                let Shape { width, channels, .. } = shape;
+                KernelPath::best().vectorized(Maximum { width, channels, x, out });
+            } else {
+                KernelPath::best().vectorized(MaximumOfWindows { window, places, shape, x, out });
+            }
         }
     }
 }
 
 /// The maximum of each window of one picture.
-struct Maximum<'a, T> {
+struct MaximumOfWindows<'a, T> {
     window: &'a Window,
     places: Places,
     shape: Shape,
@@ -58,7 +63,7 @@ struct Maximum<'a, T> {
     out: &'a mut [T],
 }
 
-impl<T: Element> PlainLoop for Maximum<'_, T> {
+impl<T: Element> PlainLoop for MaximumOfWindows<'_, T> {
     type Output = ();
 
     #[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
@@ -66,9 +71,6 @@ impl<T: Element> PlainLoop for Maximum<'_, T> {
     fn run(self) {
         let Self { window, places, shape, x, out } = self;
         let Shape { width, channels, .. } = shape;
-        if window.is_halving(shape) {
-            return maximum_of_fours(shape, x, out);
-        }
         for (place, out) in out.chunks_exact_mut(channels).enumerate() {
             let at = [place / places.count[1], place % places.count[1]];
             let [rows, columns] = window.covers(&places, shape, at);
@@ -81,25 +83,6 @@ impl<T: Element> PlainLoop for Maximum<'_, T> {
                         *largest = if x > *largest { x } else { *largest };
                     }
                 }
-            }
-        }
-    }
-}
-
-/// The commonest case, whose four numbers are at hand at once: windows of 2 x 2 side by side.
-#[expect(clippy::inline_always, reason = "what is not a part of the caller has no vectors")]
-#[inline(always)]
-fn maximum_of_fours<T: Element>(shape: Shape, x: &[T], out: &mut [T]) {
-    let Shape { width, channels, .. } = shape;
-    let larger = |a: T, b: T| if b > a { b } else { a };
-    let rows = x.chunks_exact(2 * width * channels);
-    for (rows, out) in rows.zip(out.chunks_exact_mut(width / 2 * channels)) {
-        let (upper, lower) = rows.split_at(width * channels);
-        let windows = upper.chunks_exact(2 * channels).zip(lower.chunks_exact(2 * channels));
-        for ((upper, lower), out) in windows.zip(out.chunks_exact_mut(channels)) {
-            let ((a, b), (c, d)) = (upper.split_at(channels), lower.split_at(channels));
-            for ((((out, &a), &b), &c), &d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-                *out = larger(larger(larger(a, b), c), d);
             }
         }
     }

@@ -303,6 +303,8 @@ pub(crate) struct Step<'s, 'x, 'g, T> {
     pub(crate) scratch: &'s mut Scratch<T>,
     /// Whether the layer does the `ReLU` after it.
     pub(crate) relu: bool,
+    /// Whether the layer does the pooling after that, too.
+    pub(crate) maximum: bool,
     pub(crate) given: Given<'g, T>,
 }
 

@@ -149,11 +149,23 @@ impl<T: Element> Network<T> {
             let ForwardInputs { x, columns } = inputs;
             let around = self.layers()[layer].goes_around();
             let relu = self.does_relu(layer) && !caches.has_output(layer + 1);
+            let maximum = self.places[layer].does_maximum && !caches.has_output(layer + 2);
             let LayerViews { input, skipped, output, kept, scratch } = caches.views(layer, around);
             let input = input.map_or(Input::Features { x, columns }, Input::Numbers);
             let tensors = self.layer_tensors(layer);
             let shape = self.layer_input(layer);
-            let step = Step { tensors, shape, input, skipped, output, kept, scratch, relu, given };
+            let step = Step {
+                tensors,
+                shape,
+                input,
+                skipped,
+                output,
+                kept,
+                scratch,
+                relu,
+                maximum,
+                given,
+            };
             self.layers()[layer].forward::<T>().forward(step);
         }
         if layer + 1 == self.layers().len()
