@@ -254,6 +254,8 @@ impl<'n, T: Element> WayBack<'n, T> {
                 input: self.caches.layer_input(l),
                 inputs,
                 output: self.caches.layer_output(l),
+                is_first: true,
+                after_relu: false,
                 kept: self.caches.kept(l),
                 gradient: gradient.view_mut(),
                 input_gradient: to.as_mut().map(|to| to.view_mut()),

@@ -53,14 +53,16 @@ impl<T: Element> Backward<T> for Conv2d {
     }
 
     fn parameter_gradient(&self, step: &mut BackwardStep<'_, '_, T>, sums: &mut [Array2<T>]) {
-        let BackwardStep { shape, input, inputs, gradient, convolution, .. } = step;
+        let BackwardStep { shape, input, inputs, gradient, convolution, is_first, .. } = step;
         let geometry = self.geometry(*shape).expect("checked when the network was made");
         let ConvolutionMemory { products, example, .. } = &mut **convolution;
         let [dw, db @ ..] = sums else { unreachable!("a convolution has weights") };
         // A frozen array has no gradient.
         let is_wanted = !dw.is_empty();
         let dw = dw.as_slice_mut().expect("one row");
-        if let [db] = &mut *db {
+        if let [db] = &mut *db
+            && *is_first
+        {
             db.fill(T::zero());
         }
         for (j, dz) in gradient.columns().into_iter().enumerate() {
@@ -73,7 +75,7 @@ impl<T: Element> Backward<T> for Conv2d {
                 None => inputs.x.example(inputs.columns.at(j), example),
             };
             if is_wanted {
-                products.add_gradient(&geometry, x, dz, dw, j == 0);
+                products.add_gradient(&geometry, x, dz, dw, *is_first && j == 0);
             }
             if let [db] = &mut *db
                 && let Some(sums) = db.as_slice_mut()
@@ -98,6 +100,8 @@ impl<T: Element> Backward<T> for Conv2d {
 
 /// Units at a time: a vector, or several of them.
 const LANES: usize = 16;
+/// Sums of each unit side by side, so that none waits for the one before it.
+const CHAINS: usize = 4;
 
 /// Adds the numbers of each unit over all pixels; of a single one, its numbers.
 pub(crate) struct AddPixels<'a, T> {
@@ -119,12 +123,24 @@ impl<T: Element> PlainLoop for AddPixels<'_, T> {
             let vector = |of: &[T]| -> [T; LANES] {
                 of[start..][..LANES].try_into().expect("as many numbers")
             };
-            let mut of_units = vector(sums);
-            for pixel in numbers.chunks_exact(units) {
-                let pixel = vector(pixel);
-                of_units.iter_mut().zip(pixel).for_each(|(sum, number)| *sum += number);
+            let mut of_units = [[T::zero(); LANES]; CHAINS];
+            of_units[0] = vector(sums);
+            let groups = numbers.chunks_exact(CHAINS * units);
+            let rest = groups.remainder();
+            for pixels in groups {
+                for (sums, pixel) in of_units.iter_mut().zip(pixels.chunks_exact(units)) {
+                    let pixel = vector(pixel);
+                    sums.iter_mut().zip(pixel).for_each(|(sum, number)| *sum += number);
+                }
             }
-            sums[start..][..LANES].copy_from_slice(&of_units);
+            for pixel in rest.chunks_exact(units) {
+                let pixel = vector(pixel);
+                of_units[0].iter_mut().zip(pixel).for_each(|(sum, number)| *sum += number);
+            }
+            let [a, b, c, d] = of_units;
+            for (lane, sum) in sums[start..][..LANES].iter_mut().enumerate() {
+                *sum = (a[lane] + b[lane]) + (c[lane] + d[lane]);
+            }
         }
         if whole < units {
             for pixel in numbers.chunks_exact(units) {

@@ -5,7 +5,7 @@
 
 use dnn_core::{Element, Shape};
 use dnn_kernels::{KernelPath, PlainLoop};
-use dnn_layers::{MaxPool2d, Places, Window};
+use dnn_layers::{Activation, MaxPool2d, Places, Window};
 
 use super::{Backward, BackwardStep};
 
@@ -14,8 +14,17 @@ impl<T: Element> Backward<T> for MaxPool2d {
         false
     }
 
+    fn does_relu_before(&self) -> bool {
+        true
+    }
+
     fn input_gradient(&self, step: BackwardStep<'_, '_, T>) {
-        let BackwardStep { shape, input, output, mut gradient, input_gradient, .. } = step;
+        let BackwardStep { shape, input, output, mut gradient, input_gradient, after_relu, .. } =
+            step;
+        if after_relu {
+            // The gradient of a window goes to its largest number, which is the output: its slope is the window's.
+            Activation::Relu.apply_derivative(output, output, gradient.view_mut());
+        }
         let (Some(input), Some(mut to)) = (input, input_gradient) else { return };
         let (window, places) = (&self.window, self.window.places(shape).expect("checked before"));
         let size = [shape.height, shape.width];

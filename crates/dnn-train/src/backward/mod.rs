@@ -100,8 +100,13 @@ pub(crate) trait Backward<T: Element> {
         own
     }
 
-    /// Sets the sums of the layer's arrays to what the examples of a tile give to their gradient; by
-    /// [`GradientBy::Group`].
+    /// Whether the way back through a `ReLU` before it can be done [with its own](BackwardStep::after_relu).
+    fn does_relu_before(&self) -> bool {
+        false
+    }
+
+    /// Adds to the sums of the layer's arrays what the examples of a tile give to their gradient, or sets them to it if
+    /// these are the [first](BackwardStep::is_first); by [`GradientBy::Group`].
     fn parameter_gradient(&self, _step: &mut BackwardStep<'_, '_, T>, _sums: &mut [Array2<T>]) {}
 
     /// The gradient of the layer's array `tensor`: `share` times the sums over all examples; by [`GradientBy::Group`].
@@ -156,6 +161,10 @@ pub(crate) struct BackwardStep<'s, 'x, T> {
     /// Memory for listing what of a gradient is not zero.
     pub(crate) non_zero: &'s mut NonZeroIndex<T>,
     pub(crate) convolution: &'s mut ConvolutionMemory<T>,
+    /// Whether nothing is in the sums of this layer's arrays yet.
+    pub(crate) is_first: bool,
+    /// Whether the way back through the `ReLU` before the layer is to be done here, too.
+    pub(crate) after_relu: bool,
     /// The weights of a convolution, laid out for the way back.
     pub(crate) packed: Option<&'s ConvolutionWeights<T>>,
 }

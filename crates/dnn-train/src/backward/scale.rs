@@ -15,8 +15,10 @@ impl<T: Element> Backward<T> for Scale {
         let (Some(x), [scale, shift]) = (step.input, sums) else {
             unreachable!("scaling has two arrays, and numbers before it")
         };
-        scale.fill(T::zero());
-        shift.fill(T::zero());
+        if step.is_first {
+            scale.fill(T::zero());
+            shift.fill(T::zero());
+        }
         for (x, dy) in x.columns().into_iter().zip(step.gradient.columns()) {
             // An array that is frozen has no room for its gradient.
             for (sum, (&x, &dy)) in scale.iter_mut().zip(x.iter().zip(dy)) {

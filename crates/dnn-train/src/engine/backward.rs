@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use dnn_core::Element;
-use dnn_layers::{ForwardInputs, PackedConvolutions};
+use dnn_layers::{Activation, ForwardInputs, Layer, Network, PackedConvolutions};
 use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
 use super::batch::Batch;
@@ -57,6 +57,24 @@ impl<T: Element> Engine<T> {
     }
 }
 
+/// Whether it is batch normalisation that does the `ReLU` after it.
+fn is_norm_with_relu<T: Element>(network: &Network<T>, l: usize) -> bool {
+    network.layers()[l].needs_whole_batch() && network.does_relu(l)
+}
+
+impl<T: Element> Tile<T> {
+    /// Whether layer `l` does the way back through a `ReLU` before it, to whose output no connection brings a gradient.
+    fn does_relu_before(&self, network: &Network<T>, l: usize) -> bool {
+        let layers = network.layers();
+        layers.get(l).is_some_and(|layer| backward::<T>(layer).does_relu_before())
+            && l.checked_sub(1).is_some_and(|relu| {
+                layers[relu] == Layer::Activation(Activation::Relu)
+                    && !self.has_connection(relu)
+                    && !relu.checked_sub(1).is_some_and(|norm| is_norm_with_relu(network, norm))
+            })
+    }
+}
+
 /// What all tiles know on their way back.
 #[derive(Clone, Copy)]
 struct Back<'b, 'p, 'e, T> {
@@ -79,6 +97,10 @@ impl<T: Element> Back<'_, '_, '_, T> {
             if network.layers()[l].goes_around().is_some() {
                 tile.keep_around(l);
             }
+            let (is_first, after_relu) = (!tile.adds, tile.does_relu_before(network, l));
+            let is_done = tile.does_relu_before(network, l + 1)
+                // Batch normalisation does the activation after it.
+                || l.checked_sub(1).is_some_and(|l| is_norm_with_relu(network, l));
             let Some(way_back) = tile.way_back(l) else { return };
             let WayBack {
                 caches,
@@ -99,14 +121,13 @@ impl<T: Element> Back<'_, '_, '_, T> {
                 input_gradient,
                 non_zero,
                 convolution,
+                is_first,
+                after_relu,
                 packed: packed.of_layer(l),
             };
             if layer.gradient_by() == GradientBy::Group {
                 layer.parameter_gradient(&mut step, &mut sums_of_gradients[range]);
             }
-            // Batch normalisation does the activation after it.
-            let norm = l.checked_sub(1).filter(|&l| network.layers()[l].needs_whole_batch());
-            let is_done = norm.is_some_and(|norm| network.does_relu(norm));
             if l > first_trained && !is_done {
                 layer.input_gradient(step);
             }

@@ -1,10 +1,12 @@
 //! The way forward of a step: outputs and costs, in parallel over tiles of examples.
 
+use std::mem::swap;
 use std::ops::Range;
 
 use dnn_core::{Columns, Element};
 use dnn_layers::{BatchStatistics, DenseBy, ForwardInputs, Given, Layer, PackedConvolutions};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
+use rayon::slice::ParallelSliceMut;
 
 use super::batch::Batch;
 use super::first_layer::FirstLayer;
@@ -73,7 +75,7 @@ impl<T: Element> Engine<T> {
             let (lent, purpose, places) = (&self.lent, self.purpose, &self.places);
             let make = || Tile::new(network, width, purpose, places).into_memory();
             let (first, last) = (index == 0, index + 1 == self.segments.len());
-            tiles.par_iter_mut().enumerate().for_each(|(index, tile)| {
+            let go = |(index, tile): (usize, &mut Tile<T>)| {
                 let positions = positions(index, width, &batch);
                 tile.positions = positions.clone();
                 if first {
@@ -92,6 +94,10 @@ impl<T: Element> Engine<T> {
                         after(tile);
                     }
                 });
+            };
+            let together = self.together;
+            tiles.par_chunks_mut(together).enumerate().for_each(|(index, tiles)| {
+                one_after_another(index * together, tiles, &go);
             });
         }
         self.sum_up(m)?;
@@ -119,6 +125,26 @@ impl<T: Element> Engine<T> {
             self.tally.add(&tile.tally);
         }
         Ok(())
+    }
+}
+
+/// Has tiles go, the first of which has this index, each adding to the sums of gradients of those before it: the first one
+/// has them all at the end.
+fn one_after_another<T: Element>(
+    first: usize,
+    tiles: &mut [Tile<T>],
+    go: &impl Fn((usize, &mut Tile<T>)),
+) {
+    for at in 0..tiles.len() {
+        tiles[at].adds = at > 0;
+        if at > 0 {
+            let (before, behind) = tiles.split_at_mut(at);
+            swap(&mut before[at - 1].sums_of_gradients, &mut behind[0].sums_of_gradients);
+        }
+        go((first + at, &mut tiles[at]));
+    }
+    if let [first, .., last] = tiles {
+        swap(&mut first.sums_of_gradients, &mut last.sums_of_gradients);
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! by block:  dW of some features = sum over all examples of dZ A_prev^T, by one task, 64 examples after 64
-//! by group:  each tile sums its own; ((t0 + t1) + (t2 + t3)) + …, whoever holds a whole subtree may add it alone
+//! by group:  each tile sums its own, or a few tiles one after another the same; ((t0 + t1) + (t2 + t3)) + …, whoever holds a whole subtree may add it alone
 //! ```
 //! Layers go side by side: a small one leaves no thread waiting.
 
@@ -62,13 +62,17 @@ impl<T: Element> Engine<T> {
         let used = m.div_ceil(self.tile_width);
         let parts = &self.parts;
         let by_group = |index: &usize| parts[*index] == Part::Group;
-        add_by_tree(&mut self.tiles[..used], &|left: &mut Tile<T>, right: &mut Tile<T>| {
-            for index in (0..parts.len()).filter(by_group) {
-                let (to, from) =
-                    (&mut left.sums_of_gradients[index], &right.sums_of_gradients[index]);
-                add(to, from);
-            }
-        });
+        add_by_tree(
+            &mut self.tiles[..used],
+            self.together,
+            &|left: &mut Tile<T>, right: &mut Tile<T>| {
+                for index in (0..parts.len()).filter(by_group) {
+                    let (to, from) =
+                        (&mut left.sums_of_gradients[index], &right.sums_of_gradients[index]);
+                    add(to, from);
+                }
+            },
+        );
         for (index, tensor) in network.tensors().iter().enumerate() {
             let gradient = &mut self.gradient[index];
             match self.parts[index] {
@@ -232,14 +236,15 @@ impl<T: Element> Engine<T> {
 }
 
 /// Adds what groups of examples give to that of the first, by a tree that their number alone decides: neighbours, then
-/// pairs of neighbours, and so on. The one seam where several processes would exchange what they have.
-fn add_by_tree<P: Send>(parts: &mut [P], add: &(impl Fn(&mut P, &mut P) + Sync)) {
-    if parts.len() < 2 {
+/// pairs of neighbours, and so on. The first of every `apart` parts has what a group gives. The one seam where several
+/// processes would exchange what they have.
+fn add_by_tree<P: Send>(parts: &mut [P], apart: usize, add: &(impl Fn(&mut P, &mut P) + Sync)) {
+    let groups = parts.len().div_ceil(apart);
+    if groups < 2 {
         return;
     }
-    let half = parts.len().next_power_of_two() / 2;
-    let (left, right) = parts.split_at_mut(half);
-    rayon::join(|| add_by_tree(left, add), || add_by_tree(right, add));
+    let (left, right) = parts.split_at_mut(groups.next_power_of_two() / 2 * apart);
+    rayon::join(|| add_by_tree(left, apart, add), || add_by_tree(right, apart, add));
     add(&mut left[0], &mut right[0]);
 }
 
@@ -319,8 +324,12 @@ mod tests {
     fn groups_are_added_by_a_tree() {
         // ((1e16 + 1) + (1 - 1e16)) + 1: in a chain the first 1 would be lost, and so would the second.
         let mut parts = [1e16, 1.0, 1.0, -1e16, 1.0_f64];
-        add_by_tree(&mut parts, &|left: &mut f64, right: &mut f64| *left += *right);
+        add_by_tree(&mut parts, 1, &|left: &mut f64, right: &mut f64| *left += *right);
         assert_eq!(parts[0], ((1e16 + 1.0) + (1.0 - 1e16)) + 1.0);
-        add_by_tree(&mut [], &|(): &mut (), (): &mut ()| unreachable!("nothing to add"));
+        // Of every two parts the first.
+        let mut parts = [1.0, f64::NAN, 2.0, f64::NAN, 4.0];
+        add_by_tree(&mut parts, 2, &|left: &mut f64, right: &mut f64| *left += *right);
+        assert_eq!(parts[0], 7.0);
+        add_by_tree(&mut [], 1, &|(): &mut (), (): &mut ()| unreachable!("nothing to add"));
     }
 }

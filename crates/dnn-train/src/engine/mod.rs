@@ -51,6 +51,8 @@ use crate::tally::Tally;
 /// The buffers of a training run.
 pub(crate) struct Engine<T> {
     tile_width: usize,
+    /// Tiles that go one after another and add to the same sums of gradients.
+    together: usize,
     /// Examples that go forward and back together, if not the whole batch does.
     group: Option<usize>,
     tiles: Vec<Tile<T>>,
@@ -160,6 +162,7 @@ impl<T: Element> Engine<T> {
         };
         Self {
             tile_width,
+            together: plan::tiles_together(network, tile_width, batch),
             group: None,
             tiles: (0..batch.div_ceil(tile_width)).map(tile).collect(),
             lent,

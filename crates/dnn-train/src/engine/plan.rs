@@ -61,6 +61,23 @@ pub(crate) fn tile_of<T: Element>(network: &Network<T>, batch: usize) -> usize {
     (TILE_NUMBERS / units(network).max(1)).max(batch.div_ceil(most)).clamp(1, batch.max(1))
 }
 
+/// The most partial sums of a batch's gradients: to write and add more of them takes longer than what a thread may have to
+/// wait for another one's last tiles.
+const MOST_SUMS: usize = 16;
+
+/// How many tiles of a batch of `batch`, `width` examples each, go one after another and add to the same sums of gradients.
+pub(super) fn tiles_together<T: Element>(
+    network: &Network<T>,
+    width: usize,
+    batch: usize,
+) -> usize {
+    let waits = network.layers().iter().any(dnn_layers::Layer::needs_whole_batch);
+    if waits || !has_pictures(network) {
+        return 1;
+    }
+    batch.div_ceil(width.max(1)).div_ceil(MOST_SUMS).max(1)
+}
+
 /// Whether a layer gives pictures, and not units alone.
 fn has_pictures<T: Element>(network: &Network<T>) -> bool {
     (0..network.layers().len()).any(|l| is_picture(network.layer_output(l)))
@@ -245,7 +262,7 @@ pub(crate) fn check_memory<T: Element>(
             0
         };
         let tiles = if has_pictures(network) { batch.div_ceil(tile_of(network, batch)) } else { 0 };
-        let sums = tiles as u128 * parameters as u128;
+        let sums = tiles.min(MOST_SUMS) as u128 * parameters as u128;
         parameters as u128 + blocks::numbers::<T>(layers, batch) + ready + sums
     };
     let measured = measured_at_a_time(network, examples);

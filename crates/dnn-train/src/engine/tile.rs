@@ -82,6 +82,8 @@ pub(crate) struct Tile<T> {
     /// Memory for what of a gradient is not zero.
     non_zero: NonZeroIndex<T>,
     convolution: ConvolutionMemory<T>,
+    /// Whether the sums of gradients are those of tiles before this one, which it adds to.
+    pub(super) adds: bool,
     /// Which of the batch's examples the tile holds now, in training.
     pub(super) positions: Range<usize>,
 }
@@ -156,6 +158,7 @@ impl<T: Element> Tile<T> {
                 Use::Training(_) => places.convolution.clone(),
                 Use::Measuring | Use::Slopes => ConvolutionMemory::default(),
             },
+            adds: false,
             positions: 0..0,
         }
     }
@@ -221,6 +224,11 @@ impl<T: Element> Tile<T> {
             let mut gradient = self.gradients[place].slice_mut(used);
             gradient += &self.around[to].slice(used);
         }
+    }
+
+    /// Whether a connection begins with what layer `l` gives.
+    pub(super) fn has_connection(&self, l: usize) -> bool {
+        !self.places.connections[l].is_empty()
     }
 
     /// What the way back through layer `l` reads and writes, where there is a gradient of what it gives.
