@@ -61,12 +61,8 @@ impl<T: Element> ForwardCaches<T> {
         let mut layers = Vec::with_capacity(places.len());
         for (l, place) in places.iter().enumerate() {
             let buffers = architecture.buffers::<T>(l, place.input, purpose);
-            let shape = match buffers.output {
-                true if place.does_maximum && purpose == BuffersFor::Answers => {
-                    places[l + 2].output
-                }
-                _ => place.output,
-            };
+            let does_maximum = place.does_maximum && purpose == BuffersFor::Answers;
+            let shape = if does_maximum { places[l + 2].output } else { place.output };
             let units = shape.height * shape.width * shape.channels;
             layers.push(LayerBuffers {
                 source,

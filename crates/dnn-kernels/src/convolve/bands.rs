@@ -87,12 +87,11 @@ impl<T: Number> Picture<'_, T> {
         let [read, given] = numbers(self.geometry, rows);
         let from = first * self.geometry.stride[0];
         let (own, rest) = memory.split_at_mut(read.next_multiple_of(LINE).min(memory.len()));
-        let (x, row_pitch) = match bordered.without_border() {
-            Some(pitch) => (self.x.get(from * pitch..).unwrap_or(&[]), pitch),
-            None => {
-                bordered.fill(from, self.x, &mut own[..read], |from, to| to.copy_from_slice(from));
-                (&own[..read], bordered.row_pitch())
-            }
+        let (x, row_pitch) = if let Some(pitch) = bordered.without_border() {
+            (self.x.get(from * pitch..).unwrap_or(&[]), pitch)
+        } else {
+            bordered.fill(from, self.x, &mut own[..read], |from, to| to.copy_from_slice(from));
+            (&own[..read], bordered.row_pitch())
         };
         let taps = &Taps { rows, row_pitch, ..self.taps };
         let Self { path, weights, bias, relu, .. } = *self;

@@ -128,7 +128,7 @@ fn check_on<T: Number>(
     convolution.forward(geometry, &packed, &x, epilogue, &mut out);
     let above_0: Vec<f64> = case.out.iter().map(|out| out.max(0.0)).collect();
     close(&out, &above_0, "forward, ReLU");
-    forward_in_bands(geometry, &packed, &x, (epilogue, &out), &mut convolution);
+    forward_in_bands(geometry, &packed, &x, epilogue, &out, &mut convolution);
     let mut dx = vec![T::nan(); x.len()];
     packed.pack_exchanged(geometry, weights.view());
     convolution.input_gradient(geometry, &packed, &dz, &mut dx);
@@ -149,7 +149,8 @@ fn forward_in_bands<T: Number>(
     geometry: &Geometry,
     packed: &ConvolutionWeights<T>,
     x: &[T],
-    (epilogue, expected): (Epilogue<'_, T>, &[T]),
+    epilogue: Epilogue<'_, T>,
+    expected: &[T],
     convolution: &mut Convolution<T>,
 ) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();

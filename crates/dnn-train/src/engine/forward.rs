@@ -75,7 +75,7 @@ impl<T: Element> Engine<T> {
             let (lent, purpose, places) = (&self.lent, self.purpose, &self.places);
             let make = || Tile::new(network, width, purpose, places).into_memory();
             let (first, last) = (index == 0, index + 1 == self.segments.len());
-            let go = |(index, tile): (usize, &mut Tile<T>)| {
+            let go = |index: usize, tile: &mut Tile<T>| {
                 let positions = positions(index, width, &batch);
                 tile.positions = positions.clone();
                 if first {
@@ -133,7 +133,7 @@ impl<T: Element> Engine<T> {
 fn one_after_another<T: Element>(
     first: usize,
     tiles: &mut [Tile<T>],
-    go: &impl Fn((usize, &mut Tile<T>)),
+    go: &impl Fn(usize, &mut Tile<T>),
 ) {
     for at in 0..tiles.len() {
         tiles[at].adds = at > 0;
@@ -141,7 +141,7 @@ fn one_after_another<T: Element>(
             let (before, behind) = tiles.split_at_mut(at);
             swap(&mut before[at - 1].sums_of_gradients, &mut behind[0].sums_of_gradients);
         }
-        go((first + at, &mut tiles[at]));
+        go(first + at, &mut tiles[at]);
     }
     if let [first, .., last] = tiles {
         swap(&mut first.sums_of_gradients, &mut last.sums_of_gradients);
