@@ -9,7 +9,7 @@ use dnn_core::{Element, Features, Shape};
 use dnn_layers::{
     Activation, AveragePool2d, BatchNorm, Branch, Conv2d, ConvSettings, Dense, Dropout, Flatten,
     GlobalPool, Layer, MaxPool2d, Network, NetworkBuilder, Padding, PoolBy, PoolMode, PoolSettings,
-    Predictor, Residual, Window, conv_forward, pool_forward,
+    Predictor, Residual, Scale, Window, conv_forward, pool_forward,
 };
 use dnn_store::Scalar;
 use dnn_train::{
@@ -315,4 +315,38 @@ fn a_plan_says_how_convolutions_are_computed() {
     assert_eq!((plan.layers[0].units, plan.layers[0].inputs, plan.layers[0].blocks()), (5, 27, 0));
     let text = plan.to_string();
     assert!(text.contains("5 x 27          Z a picture at a time; dW by tiles"), "{text}");
+}
+
+#[test]
+fn tiles_that_add_to_the_same_sums_lose_none() {
+    // Pictures so large that a tile has few of them, and so many that there are more than 16 tiles.
+    let (shape, m, part) = (Shape::picture(32, 32, 3), 130, 10);
+    let halving = MaxPool2d { window: Window::square(2, 2, Padding::Valid) };
+    let layers: [Layer; 7] = [
+        Conv2d::same(16, 3).into(),
+        Activation::Relu.into(),
+        halving.into(),
+        Conv2d::same(4, 3).into(),
+        GlobalPool { by: PoolBy::Mean }.into(),
+        Flatten {}.into(),
+        Scale {}.into(),
+    ];
+    let network = network::<f64>(shape, layers.to_vec());
+    let (x, labels) = (normal((32 * 32 * 3, m), 1), labels(3, m, 2));
+    let of = |range: std::ops::Range<usize>| {
+        let x = x.slice(s![.., range.clone()]);
+        let examples = Examples::classes(Features::Real(x), &labels[range]);
+        gradients(&network, &examples, Cost::CategoricalCrossEntropy).unwrap().1
+    };
+    let mut expected = network.zeros();
+    for start in (0..m).step_by(part) {
+        for (sum, gradient) in expected.iter_mut().zip(of(start..start + part)) {
+            sum.scaled_add(part as f64 / m as f64, &gradient);
+        }
+    }
+    for ((found, expected), tensor) in of(0..m).iter().zip(&expected).zip(network.tensors()) {
+        let apart = (found - expected).fold(0.0_f64, |most, it| most.max(it.abs()));
+        assert!(apart < 1e-13, "{}: {apart:e}", tensor.name());
+        assert!(expected.iter().any(|number| *number != 0.0), "{}", tensor.name());
+    }
 }
