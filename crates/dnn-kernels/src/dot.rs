@@ -39,9 +39,8 @@ const NUMBERS: usize = MOST_EXAMPLES * APART;
 const UNITS: usize = 128;
 const SUMS: usize = UNITS * 8 * MOST_EXAMPLES;
 const EXAMPLES: usize = 32 * MOST_EXAMPLES;
-/// Weights from which on a product with one example is worth other threads: below, waking one and waiting for it takes
-/// longer than the half that it would do (200,000 weights: 7.5 µs on one thread, 13.8 µs on two).
-const WORTH_THREADS: usize = 1 << 19;
+/// Weights from which on a product with one example is worth other threads.
+const WORTH_THREADS: usize = 1 << 17;
 
 /// The formula as it stands.
 pub(crate) fn plain<'x, T: NdFloat, E: Copy + Into<T> + 'x>(

@@ -128,8 +128,9 @@ impl Patches {
         }
         let variance = covariance.diag().sum();
         let scale = mean.dot(&mean) + variance;
-        // Written so that what is not a number is refused as well.
-        if !(variance > 1e-12 * scale) {
+        // What is not a number is refused as well.
+        let differ = variance > 1e-12 * scale;
+        if !differ {
             return Err(CoreError::Invalid {
                 what: "whitening",
                 expected: "pictures of at least the size of a window that differ within and from each other",
