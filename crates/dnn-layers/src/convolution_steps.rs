@@ -101,7 +101,7 @@ pub fn conv_output_size(
     let padded = padded_size(n_prev, pad)?;
     if f > padded {
         let found = format!("{f} rows for {padded} rows");
-        return invalid("f", "a window no larger than the padded picture", found);
+        return invalid("f", "a window no larger than the picture with what is around it", found);
     }
     Ok((padded - f) / stride + 1)
 }

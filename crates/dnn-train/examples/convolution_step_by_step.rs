@@ -1,7 +1,7 @@
 //! A convolution, a ReLU and a pooling with every number shown, forward and backward, on one picture of 4 x 4 pixels.
 //!
 //! ```text
-//! cargo run --release --example convolution_step_by_step -p dnn-train [-- FILTERS.svg]
+//! cargo run --release --example convolution_step_by_step [-- FILTERS.svg]
 //! ```
 //!
 //! What to look at: each block has a name, its formula and its shape, then the numbers as they lie in the picture. There
@@ -87,6 +87,9 @@ fn main() -> Outcome<()> {
     heading("7. What each filter sees");
     let path =
         env::args_os().nth(1).map_or_else(|| PathBuf::from("target/filters.svg"), PathBuf::from);
+    if path.to_string_lossy().starts_with('-') {
+        return Err(format!("expected the file to draw into, found {}", path.display()).into());
+    }
     what_filters_see(&path)
 }
 
@@ -213,7 +216,7 @@ const FILTERS: [(&str, &str, [[f64; 3]; 3]); 4] = [
     ),
     ("a slope", "strokes that rise", [[-1.0, -1.0, 2.0], [-1.0, 2.0, -1.0], [2.0, -1.0, -1.0]]),
     (
-        "middle less border",
+        "middle less rim",
         "ends and thin strokes",
         [[-1.0, -1.0, -1.0], [-1.0, 8.0, -1.0], [-1.0, -1.0, -1.0]],
     ),
@@ -255,13 +258,14 @@ fn what_filters_see(path: &Path) -> Outcome<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    fs::write(path, filters::svg(pixels(&x), &rows)?)?;
+    fs::write(path, filters::svg(pixels(&x), &rows)?)
+        .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     say!(
-        "\nX is a digit of 8 x 8 pixels now, W has four filters, (3, 3, 1, 4), and so Z has four channels, (1, 8, 8, 4)."
+        "\nX is a digit of 8 x 8 pixels now, W has four filters, (3, 3, 1, 4), b is 0, and so Z has four channels, (1, 8, 8, 4)."
     );
     for (filter, (name, answers, _)) in FILTERS.iter().enumerate() {
         let (row, column) = strongest(channel(&a, filter).view());
-        say!("  {name:<18}  answers to {answers:<22}  most at row {row}, column {column}");
+        say!("  {name:<18}  answers to {answers:<22}  A is largest at row {row}, column {column}");
     }
     say!("\nDrawn in {}", path.display());
     Ok(())

@@ -154,7 +154,7 @@ pub struct Trainer {
     pub l2: f64,
     /// What is done with a gradient that is too large, after all else.
     pub clip: Clip,
-    /// How much the examples of each class count, beside their own [weights](Examples::weights).
+    /// How much the examples of each class count, beside their own [weights](crate::Examples::weights).
     pub class_weights: ClassWeights,
     /// The share of each class target that goes to all classes alike, from 0 and below 1.
     ///

@@ -40,8 +40,13 @@ pub(crate) fn svg(
          height='{height}' font-family='sans-serif' font-size='13' fill='#222'>\n\
          <rect width='{width}' height='{height}' fill='#fff'/>"
     )?;
-    let heads =
-        ["X: the picture", "W: the filter", "Z = W * X + b", "A = max(Z, 0)", "P: maxima of 2 x 2"];
+    let heads = [
+        "X: the picture",
+        "W: the filter",
+        "Z: sum(window * W)",
+        "A = max(Z, 0)",
+        "P: maxima of 2 x 2",
+    ];
     for (column, head) in heads.into_iter().enumerate() {
         let x = LEFT + column * STEP[0];
         writeln!(out, "<text x='{x}' y='{}' font-weight='bold'>{head}</text>", TOP - 14)?;
