@@ -407,7 +407,7 @@ mod tests {
         assert_eq!(text(conv_output_size(4, 2, 0, 0)), "stride: expected at least 1, found 0");
         assert_eq!(
             text(conv_output_size(3, 6, 1, 1)),
-            "f: expected a window no larger than the padded picture, found 6 rows for 5 rows"
+            "f: expected a window no larger than the picture with what is around it, found 6 rows for 5 rows"
         );
         for pad in [usize::MAX, usize::MAX / 2] {
             assert_eq!(
