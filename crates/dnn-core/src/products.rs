@@ -52,7 +52,7 @@ pub fn kernel_path() -> &'static str {
 /// The same for products of dense layers and convolutions in these numbers.
 pub fn kernel_path_of(products: Products) -> &'static str {
     match products {
-        Products::Full => kernel_path(),
+        Products::Full | Products::Direct => kernel_path(),
         Products::Bf16 => "dnn/avx512-bf16",
     }
 }

@@ -2,13 +2,16 @@
 
 mod bands;
 mod weights;
+mod winograd;
 
 use ndarray::{ArrayView1, ArrayViewMut2, s};
 
 use self::bands::Picture;
 pub use self::weights::ConvolutionWeights;
+use self::winograd::{TiledGradient, TiledPicture};
 use crate::aligned::aligned;
 use crate::bf16::{ConvolutionPairs, Outputs};
+use crate::convolution::winograd::POINTS;
 use crate::convolution::{Geometry, WindowGradient, WindowProduct, bordered, bordered_gradient};
 use crate::dispatch::PlainLoop;
 use crate::kernels::{Kernels, Number};
@@ -50,6 +53,7 @@ pub struct Convolution<T> {
     bands: Vec<Vec<T>>,
     /// How many threads share a picture.
     threads: usize,
+    products: Products,
     /// The same for products in bf16, if that is what is made.
     pairs: Option<ConvolutionPairs>,
 }
@@ -79,6 +83,7 @@ impl<T> Default for Convolution<T> {
             picture: Vec::new(),
             bands: vec![Vec::new()],
             threads: 1,
+            products: Products::Full,
             pairs: None,
         }
     }
@@ -94,6 +99,7 @@ impl<T: Number> Convolution<T> {
     /// If this processor does not make them, or they are not for this type.
     pub fn set_products(&mut self, products: Products) {
         assert!(products.exist_for::<T>(), "products that this processor does not make");
+        self.products = products;
         self.pairs = (products == Products::Bf16).then(ConvolutionPairs::default);
     }
 
@@ -117,6 +123,10 @@ impl<T: Number> Convolution<T> {
     /// If the geometry cannot be.
     pub fn reserve(&mut self, geometry: &Geometry) {
         geometry.check();
+        if geometry.is_tiled::<T>(self.products) {
+            let size = winograd::memory(geometry).max(winograd::memory(&geometry.exchanged()));
+            return self.bands.iter_mut().for_each(|memory| _ = aligned(memory, size));
+        }
         aligned(&mut self.picture, geometry.bordered_numbers());
         for memory in &mut self.bands {
             aligned(memory, bands::memory(geometry, true));
@@ -162,7 +172,13 @@ impl<T: Number> Convolution<T> {
             }
             return;
         }
-        let (path, taps) = (self.path, geometry.taps());
+        let path = self.path;
+        if geometry.is_tiled::<T>(self.products) {
+            let (x, weights, bias) = (f32s(x), f32s(packed), bias.map(f32s));
+            let picture = TiledPicture { path, geometry, x, weights, bias, relu, maximum };
+            return picture.run(&mut self.bands[..self.threads], f32s_mut(out));
+        }
+        let taps = geometry.taps();
         let picture = Picture { path, geometry, taps, x, weights: packed, bias, relu, maximum };
         picture.run(&mut self.bands[..self.threads], out);
     }
@@ -189,6 +205,13 @@ impl<T: Number> Convolution<T> {
             let weights = in_pairs.expect(FOR_THESE);
             return pairs.input_gradient(geometry, weights, f32s(dz), f32s_mut(dx));
         }
+        if geometry.is_tiled::<T>(self.products) {
+            let (path, geometry) = (self.path, &geometry.exchanged());
+            let (x, weights) = (f32s(dz), f32s(packed));
+            let (bias, relu, maximum) = (None, false, false);
+            let picture = TiledPicture { path, geometry, x, weights, bias, relu, maximum };
+            return picture.run(&mut self.bands[..1], f32s_mut(dx));
+        }
         let (dz, row_pitch) = bordered_gradient(geometry, dz, &mut self.picture);
         for phase in geometry.phases().filter(|phase| phase.taps.is_needed()) {
             let weights = &packed[phase.start..][..phase.taps.packed()];
@@ -204,7 +227,7 @@ impl<T: Number> Convolution<T> {
     /// not count.
     ///
     /// # Shapes
-    /// As [`input_gradient`](Self::input_gradient); `sums` are [so many](Geometry::gradient_sums).
+    /// As [`input_gradient`](Self::input_gradient); `sums` are [so many](Self::gradient_sums).
     ///
     /// # Panics
     /// If they have other lengths, or the geometry cannot be.
@@ -216,7 +239,8 @@ impl<T: Number> Convolution<T> {
         sums: &mut [T],
         is_first: bool,
     ) {
-        assert_eq!(sums.len(), geometry.gradient_sums(), "sums of other weights");
+        let count = self.gradient_sums(geometry);
+        assert_eq!(sums.len(), count, "sums of other weights");
         assert_eq!(dz.len(), geometry.numbers_out(), "a gradient of another convolution");
         assert_eq!(x.len(), geometry.numbers_in(), "inputs of another convolution");
         if let Some(pairs) = self.pairs(geometry) {
@@ -225,8 +249,13 @@ impl<T: Number> Convolution<T> {
             }
             return pairs.add_gradient(geometry, f32s(x), f32s(dz), f32s_mut(sums));
         }
-        let (x, taps) = bordered(geometry, x, &mut self.picture);
         let path = self.path;
+        if geometry.is_tiled::<T>(self.products) {
+            let (x, dz, sums) = (f32s(x), f32s(dz), f32s_mut(sums));
+            let gradient = TiledGradient { path, geometry, x, dz, is_first };
+            return gradient.add_to(&mut self.bands[0], sums);
+        }
+        let (x, taps) = bordered(geometry, x, &mut self.picture);
         if taps.is_depthwise {
             let taps = &taps;
             return T::Kernels::depthwise_gradient(
@@ -242,13 +271,32 @@ impl<T: Number> Convolution<T> {
         }
     }
 
+    /// Numbers of [sums](Self::add_gradient) of a gradient of the weights, which are laid out for kernels.
+    pub fn gradient_sums(&self, geometry: &Geometry) -> usize {
+        geometry.check();
+        if geometry.is_tiled::<T>(self.products) {
+            return POINTS * geometry.tap_numbers();
+        }
+        geometry.taps().packed()
+    }
+
     /// Writes `share * sums` to `dw`, which has the shape of the weights.
     ///
     /// # Panics
     /// If either has another shape, or the geometry cannot be.
-    pub fn store_gradient(geometry: &Geometry, sums: &[T], share: T, mut dw: ArrayViewMut2<'_, T>) {
-        assert_eq!(sums.len(), geometry.gradient_sums(), "sums of other weights");
+    pub fn store_gradient(
+        &self,
+        geometry: &Geometry,
+        sums: &[T],
+        share: T,
+        mut dw: ArrayViewMut2<'_, T>,
+    ) {
+        let count = self.gradient_sums(geometry);
+        assert_eq!(sums.len(), count, "sums of other weights");
         assert_eq!(dw.dim(), geometry.weights(), "a gradient of other weights");
+        if geometry.is_tiled::<T>(self.products) {
+            return winograd::store_gradient(geometry, sums, share, dw);
+        }
         let taps = geometry.taps();
         if let Some(by_tap) = taps.by_tap(sums) {
             let by_tap = by_tap.slice_move(s![.., ..dw.nrows()]);

@@ -8,9 +8,12 @@ use crate::kernels::Number;
 /// type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Products {
-    /// In the type of the network.
+    /// In the type of the network; in `f32`, convolutions of 3 x 3 by fewer multiplications (Winograd's) where that takes
+    /// less time.
     #[default]
     Full,
+    /// In the type of the network, every multiplication of the formula.
+    Direct,
     /// In [bf16](crate::bf16), with sums in `f32`.
     Bf16,
 }
@@ -18,13 +21,13 @@ pub enum Products {
 impl Products {
     /// Whether this processor makes them for numbers of this type: in bf16, for `f32` alone.
     pub fn exist_for<T: Number>(self) -> bool {
-        self == Self::Full || (self.exist() && T::f32s(&[]).is_some())
+        self != Self::Bf16 || (self.exist() && T::f32s(&[]).is_some())
     }
 
     /// Whether this processor makes them.
     pub fn exist(self) -> bool {
         match self {
-            Self::Full => true,
+            Self::Full | Self::Direct => true,
             #[cfg(all(target_arch = "x86_64", not(miri)))]
             Self::Bf16 => {
                 is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16")
@@ -39,6 +42,7 @@ impl fmt::Display for Products {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Full => "full",
+            Self::Direct => "direct",
             Self::Bf16 => "bf16",
         })
     }

@@ -54,12 +54,6 @@ impl Geometry {
         self.output.iter().product()
     }
 
-    /// Numbers of [sums](crate::Convolution::add_gradient) of a gradient of the weights, which are laid out for kernels.
-    pub fn gradient_sums(&self) -> usize {
-        self.check();
-        self.taps().packed()
-    }
-
     /// The picture with its border, of exactly the rows and columns that windows read.
     pub(crate) fn bordered(&self) -> Bordered {
         let size = [0, 1].map(|axis| match self.output[axis] {
@@ -223,11 +217,11 @@ impl Phase {
 /// A picture inside a border of zeros.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bordered {
-    picture: [usize; 3],
+    pub(crate) picture: [usize; 3],
     /// Rows above and columns to the left.
-    before: [usize; 2],
+    pub(crate) before: [usize; 2],
     /// Rows and columns with the border; what of the picture lies beyond is not read.
-    size: [usize; 2],
+    pub(crate) size: [usize; 2],
 }
 
 impl Bordered {

@@ -23,6 +23,7 @@ mod geometry;
 mod gradient;
 mod plain;
 mod product;
+pub(crate) mod winograd;
 
 pub(crate) use self::depthwise::{
     by_vectors as depthwise_by_vectors, gradient_by_vectors as depthwise_gradient_by_vectors,

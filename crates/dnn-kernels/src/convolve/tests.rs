@@ -95,6 +95,7 @@ fn case(geometry: &Geometry, seed: u64, of: impl Fn(f32) -> f32) -> Case {
 /// Room for weights in the numbers that products are made in.
 fn weights_for<T: Number>(convolution: &Convolution<T>) -> ConvolutionWeights<T> {
     let mut weights = ConvolutionWeights::default();
+    weights.products = convolution.products;
     weights.pairs = convolution.pairs.as_ref().map(ConvolutionPairs::room);
     weights
 }
@@ -134,13 +135,13 @@ fn check_on<T: Number>(
     convolution.input_gradient(geometry, &packed, &dz, &mut dx);
     close(&dx, &case.dx, "gradient of the input");
     let mut dw = Array2::from_elem(weights.dim(), T::nan());
-    let mut sums = vec![T::nan(); geometry.gradient_sums()];
+    let mut sums = vec![T::nan(); convolution.gradient_sums(geometry)];
     convolution.add_gradient(geometry, &x, &dz, &mut sums, true);
-    Convolution::store_gradient(geometry, &sums, T::one(), dw.view_mut());
+    convolution.store_gradient(geometry, &sums, T::one(), dw.view_mut());
     close(dw.as_slice().unwrap(), case.dw.as_slice().unwrap(), "gradient of the weights");
     // The same picture again: half of twice as much.
     convolution.add_gradient(geometry, &x, &dz, &mut sums, false);
-    Convolution::store_gradient(geometry, &sums, narrow(0.5), dw.view_mut());
+    convolution.store_gradient(geometry, &sums, narrow(0.5), dw.view_mut());
     close(dw.as_slice().unwrap(), case.dw.as_slice().unwrap(), "gradient of the weights");
 }
 
@@ -187,8 +188,10 @@ fn forward_in_bands<T: Number>(
 fn check(geometry: &Geometry, seed: u64) {
     let case = case(geometry, seed, |number| number);
     for path in KernelPath::all() {
-        let convolution = Convolution { path, ..Convolution::default() };
-        check_on(geometry, &case, convolution, narrow, 2e-4);
+        for products in [Products::Full, Products::Direct] {
+            let convolution = Convolution { path, products, ..Convolution::default() };
+            check_on(geometry, &case, convolution, narrow, 2e-4);
+        }
     }
     check_on(geometry, &case, Convolution::default(), |value| value, 1e-10);
     bf16::check(geometry, seed);
@@ -243,6 +246,12 @@ fn common_convolutions_are_what_the_formula_says() {
         // Several bands, the last one shorter.
         (40, 16, 32, 3, 1, 1, 1),
         (12, 16, 48, 3, 2, 1, 1),
+        // By tiles of 2 x 2: parts of vectors, sides that are odd, no border and a wide one.
+        (12, 24, 40, 3, 1, 1, 1),
+        (7, 16, 16, 3, 1, 1, 1),
+        (14, 17, 19, 3, 1, 0, 1),
+        (9, 20, 36, 3, 1, 2, 1),
+        (48, 24, 48, 3, 1, 1, 1),
         (9, 32, 33, 1, 1, 0, 1),
         (11, 24, 24, 3, 1, 1, 24),
         (11, 24, 24, 5, 2, 2, 24),
@@ -304,11 +313,11 @@ fn what_does_not_fit_is_refused() {
     assert!(back(&packed));
     packed.pack_exchanged(&geometry, Array2::zeros((3, 18)).view());
     assert!(!back(&packed));
+    let sums = convolution.gradient_sums(&geometry);
     let mut sum = |sums: usize| {
         let (x, dz, mut sums) = ([0.0; 32], [0.0; 48], vec![0.0; sums]);
         refused(&mut || convolution.add_gradient(&geometry, &x, &dz, &mut sums, true))
     };
-    let sums = geometry.gradient_sums();
     assert!(sum(sums - 1) && !sum(sums));
     let still = Geometry { stride: [0, 1], ..geometry };
     assert!(refused(&mut || packed.pack(&still, Array2::zeros((3, 18)).view())));

@@ -3,8 +3,9 @@
 use ndarray::{Array2, ArrayView2, s};
 
 use super::f32s;
-use crate::aligned::aligned_zeros;
+use crate::aligned::{aligned, aligned_already, aligned_zeros};
 use crate::bf16::WeightPairs;
+use crate::convolution::winograd::{POINTS, TAPS, WeightsOfTiles};
 use crate::convolution::{Geometry, Taps};
 use crate::kernels::{Kernels, Number};
 use crate::path::KernelPath;
@@ -16,6 +17,9 @@ pub struct ConvolutionWeights<T> {
     /// One row.
     numbers: Array2<T>,
     packed_for: Option<(Way, Geometry)>,
+    pub(super) products: Products,
+    /// The same numbers point by point, where the convolution is made by tiles.
+    points: Vec<T>,
     /// The same for products in bf16, if that is what is made.
     pub(super) pairs: Option<WeightPairs>,
 }
@@ -28,7 +32,8 @@ enum Way {
 
 impl<T: Number> Default for ConvolutionWeights<T> {
     fn default() -> Self {
-        Self { numbers: Array2::zeros((1, 0)), packed_for: None, pairs: None }
+        let (numbers, points) = (Array2::zeros((1, 0)), Vec::new());
+        Self { numbers, packed_for: None, products: Products::Full, points, pairs: None }
     }
 }
 
@@ -41,6 +46,7 @@ impl<T: Number> ConvolutionWeights<T> {
     pub fn set_products(&mut self, products: Products) {
         assert!(products.exist_for::<T>(), "products that this processor does not make");
         self.packed_for = None;
+        self.products = products;
         self.pairs = (products == Products::Bf16).then(WeightPairs::default);
     }
 
@@ -60,7 +66,7 @@ impl<T: Number> ConvolutionWeights<T> {
         if let Some(mut by_tap) = taps.by_tap_mut(packed) {
             let out = by_tap.slice_mut(s![.., ..weights.nrows()]);
             T::Kernels::transpose(KernelPath::best(), weights, out);
-            return self.pack_pairs(std::iter::once(taps));
+            return self.lay_out(std::iter::once(taps));
         }
         for (unit, row) in weights.rows().into_iter().enumerate() {
             let (group, column) = taps.place(unit);
@@ -68,7 +74,7 @@ impl<T: Number> ConvolutionWeights<T> {
                 packed[group + tap * taps.columns + column] = weight;
             }
         }
-        self.pack_pairs(std::iter::once(taps));
+        self.lay_out(std::iter::once(taps));
     }
 
     /// Lays out weights for [`input_gradient`](crate::Convolution::input_gradient): those of each of its convolutions,
@@ -106,22 +112,30 @@ impl<T: Number> ConvolutionWeights<T> {
                 }
             }
         }
-        self.pack_pairs(geometry.phases().map(|phase| phase.taps));
+        self.lay_out(geometry.phases().map(|phase| phase.taps));
     }
 
     /// Those for the way forward.
     pub(crate) fn forward(&self, geometry: &Geometry) -> &[T] {
         assert_eq!(self.packed_for, Some((Way::Forward, *geometry)), "other weights were packed");
-        self.first(geometry.taps().packed())
+        self.laid_out(geometry, geometry.taps().packed())
     }
 
     /// Those for the way back.
     pub(crate) fn exchanged(&self, geometry: &Geometry) -> &[T] {
         assert_eq!(self.packed_for, Some((Way::Back, *geometry)), "other weights were packed");
-        self.first(geometry.packed_for_phases())
+        self.laid_out(geometry, geometry.packed_for_phases())
     }
-    /// Takes over what was laid out for these as pairs, where there are any.
-    fn pack_pairs(&mut self, parts: impl Iterator<Item = Taps> + Clone) {
+
+    /// Takes over what was laid out for these as points or as pairs, where there are any.
+    fn lay_out(&mut self, parts: impl Iterator<Item = Taps> + Clone) {
+        let (_, geometry) = self.packed_for.expect("noted before");
+        if geometry.is_tiled::<T>(self.products) {
+            let count = parts.map(|taps| taps.packed()).sum::<usize>();
+            let taps = &self.numbers.as_slice().expect("one row")[..count];
+            let out = aligned(&mut self.points, POINTS * (count / TAPS));
+            return KernelPath::best().vectorized(WeightsOfTiles { taps, out });
+        }
         let is_depthwise = parts.clone().any(|taps| taps.is_depthwise);
         if let Some(pairs) = self.pairs.as_mut().filter(|_| !is_depthwise) {
             let numbers = self.numbers.as_slice().expect("one row");
@@ -139,7 +153,10 @@ impl<T: Number> ConvolutionWeights<T> {
         numbers
     }
 
-    fn first(&self, count: usize) -> &[T] {
+    fn laid_out(&self, geometry: &Geometry, count: usize) -> &[T] {
+        if geometry.is_tiled::<T>(self.products) {
+            return aligned_already(&self.points, POINTS * (count / TAPS));
+        }
         &self.numbers.as_slice().expect("one row")[..count]
     }
 }

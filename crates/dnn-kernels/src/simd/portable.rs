@@ -68,6 +68,20 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    unsafe fn subtract(a: Self::V, b: Self::V) -> Self::V {
+        let mut rest = a;
+        rest.iter_mut().zip(b).for_each(|(rest, b)| *rest -= b);
+        rest
+    }
+
+    #[inline(always)]
+    unsafe fn larger(a: Self::V, b: Self::V) -> Self::V {
+        let mut largest = a;
+        largest.iter_mut().zip(b).for_each(|(a, b)| *a = if b > *a { b } else { *a });
+        largest
+    }
+
+    #[inline(always)]
     unsafe fn relu(v: Self::V) -> Self::V {
         v.map(|value| if value <= 0.0 { 0.0 } else { value })
     }

@@ -42,6 +42,10 @@ pub(crate) trait Simd: Copy {
     unsafe fn multiply_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `a + b`.
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`.
+    unsafe fn subtract(a: Self::V, b: Self::V) -> Self::V;
+    /// `b` where it is larger, else `a`.
+    unsafe fn larger(a: Self::V, b: Self::V) -> Self::V;
     /// 0 in place of what is not above 0; NaN stays NaN.
     unsafe fn relu(v: Self::V) -> Self::V;
     /// The sum of the lanes, in an order that is always the same.

@@ -2,11 +2,11 @@
 //! over all windows of the window times `dZ`, `db` the sum of `dZ`.
 
 use dnn_core::{Element, Shape};
-use dnn_kernels::{Convolution, KernelPath, PlainLoop};
+use dnn_kernels::{KernelPath, PlainLoop};
 use dnn_layers::Conv2d;
 use ndarray::{Array2, Axis};
 
-use super::{Backward, BackwardStep, GradientBy, StoredGradient};
+use super::{Backward, BackwardStep, GradientBy, StoredGradient, SumsOf};
 use crate::convolution_memory::ConvolutionMemory;
 
 impl<T: Element> Backward<T> for Conv2d {
@@ -43,13 +43,13 @@ impl<T: Element> Backward<T> for Conv2d {
     }
 
     /// Those of the weights lie as the kernels want them.
-    fn sums(&self, input: Shape, tensor: usize, own: (usize, usize)) -> (usize, usize) {
+    fn sums(&self, of: SumsOf<'_, T>, own: (usize, usize)) -> (usize, usize) {
         // A frozen array has no gradient.
-        if tensor > 0 || own.0 * own.1 == 0 {
+        if of.tensor > 0 || own.0 * own.1 == 0 {
             return own;
         }
-        let geometry = self.geometry(input).expect("checked when the network was made");
-        (1, geometry.gradient_sums())
+        let geometry = self.geometry(of.shape).expect("checked when the network was made");
+        (1, of.convolution.products.gradient_sums(&geometry))
     }
 
     fn parameter_gradient(&self, step: &mut BackwardStep<'_, '_, T>, sums: &mut [Array2<T>]) {
@@ -86,14 +86,14 @@ impl<T: Element> Backward<T> for Conv2d {
     }
 
     fn store_gradient(&self, stored: StoredGradient<'_, T>) {
-        let StoredGradient { shape, tensor, sums, share, gradient } = stored;
-        if tensor > 0 {
+        let StoredGradient { of, sums, share, gradient } = stored;
+        if of.tensor > 0 {
             return gradient.zip_mut_with(sums, |to, &sum| *to = sum * share);
         }
         if !gradient.is_empty() {
-            let geometry = self.geometry(shape).expect("checked when the network was made");
+            let geometry = self.geometry(of.shape).expect("checked when the network was made");
             let sums = sums.as_slice().expect("one row");
-            Convolution::store_gradient(&geometry, sums, share, gradient.view_mut());
+            of.convolution.products.store_gradient(&geometry, sums, share, gradient.view_mut());
         }
     }
 }

@@ -96,7 +96,7 @@ pub(crate) trait Backward<T: Element> {
 
     /// Sums for the gradient of the layer's array `tensor`, which has this many rows and columns; by
     /// [`GradientBy::Group`].
-    fn sums(&self, _input: Shape, _tensor: usize, own: (usize, usize)) -> (usize, usize) {
+    fn sums(&self, _of: SumsOf<'_, T>, own: (usize, usize)) -> (usize, usize) {
         own
     }
 
@@ -131,12 +131,19 @@ pub(crate) trait Backward<T: Element> {
     }
 }
 
-/// Sums over all examples, and where the gradient goes that they make.
-pub(crate) struct StoredGradient<'s, T> {
+/// Which array it is whose gradient is summed.
+pub(crate) struct SumsOf<'s, T> {
     /// The shape of an example of the layer's input.
     pub(crate) shape: Shape,
     /// Which of the layer's arrays it is.
     pub(crate) tensor: usize,
+    /// What convolutions work in, and how they make their products.
+    pub(crate) convolution: &'s ConvolutionMemory<T>,
+}
+
+/// Sums over all examples, and where the gradient goes that they make.
+pub(crate) struct StoredGradient<'s, T> {
+    pub(crate) of: SumsOf<'s, T>,
     pub(crate) sums: &'s Array2<T>,
     pub(crate) share: T,
     pub(crate) gradient: &'s mut Array2<T>,

@@ -25,7 +25,9 @@ use super::target::GradientTarget;
 use super::tile::{NotFinite, Tile, all_finite};
 use super::{Engine, StepContext};
 use crate::Examples;
-use crate::backward::{AddPixels, StoredGradient, accumulate_bias, backward, share_of_weight};
+use crate::backward::{
+    AddPixels, StoredGradient, SumsOf, accumulate_bias, backward, share_of_weight,
+};
 use crate::tally::Tally;
 
 impl<T: Element> Engine<T> {
@@ -83,8 +85,11 @@ impl<T: Element> Engine<T> {
                 Part::Group => {
                     let l = tensor.layer();
                     backward::<T>(&network.layers()[l]).store_gradient(StoredGradient {
-                        shape: network.layer_input(l),
-                        tensor: index - network.tensor_range(l).start,
+                        of: SumsOf {
+                            shape: network.layer_input(l),
+                            tensor: index - network.tensor_range(l).start,
+                            convolution: &self.places.convolution,
+                        },
                         sums: &self.tiles[0].sums_of_gradients[index],
                         share,
                         gradient,

@@ -11,7 +11,7 @@ use super::blocks;
 use super::tile::GradientPlaces;
 pub(crate) use super::tile::size;
 use crate::TrainError;
-use crate::backward::{GradientBy, backward};
+use crate::backward::{GradientBy, SumsOf, backward};
 use crate::convolution_memory::ConvolutionMemory;
 
 /// A tile is worth a task from about this many multiplications on.
@@ -211,20 +211,25 @@ pub(super) fn gradient_places<T: Element>(
             connections[from].push(to);
         }
     }
-    let sums = sums_by_group(network, &by_group);
+    let sums = sums_by_group(network, &by_group, &convolution);
     GradientPlaces { of, by_block, sums, connections, convolution }
 }
 
 /// The shapes of a tile's sums for the gradient of each array: none where its layer is not among `by_group`.
-fn sums_by_group<T: Element>(network: &Network<T>, by_group: &[usize]) -> Vec<(usize, usize)> {
+fn sums_by_group<T: Element>(
+    network: &Network<T>,
+    by_group: &[usize],
+    convolution: &ConvolutionMemory<T>,
+) -> Vec<(usize, usize)> {
     let of = |(index, tensor): (usize, &Tensor<T>)| {
         let l = tensor.layer();
         if !by_group.contains(&l) {
             return (0, 0);
         }
         let own = if tensor.is_trained() { tensor.values().dim() } else { (0, 0) };
-        let of_layer = index - network.tensor_range(l).start;
-        backward::<T>(&network.layers()[l]).sums(network.layer_input(l), of_layer, own)
+        let (shape, tensor) = (network.layer_input(l), index - network.tensor_range(l).start);
+        let of = SumsOf { shape, tensor, convolution };
+        backward::<T>(&network.layers()[l]).sums(of, own)
     };
     network.tensors().iter().enumerate().map(of).collect()
 }

@@ -79,11 +79,12 @@ impl Passes {
         let mut packed = ConvolutionWeights::default();
         convolution.set_products(products);
         packed.set_products(products);
+        let sums = vec![0.0; convolution.gradient_sums(&geometry)];
         Self {
             geometry,
             convolution,
             packed,
-            sums: vec![0.0; geometry.gradient_sums()],
+            sums,
             weights: Array2::from_elem((picture.units, taps), 0.01),
             weight_gradient: Array2::zeros((picture.units, taps)),
             x: numbers(inputs, 7),
@@ -110,7 +111,7 @@ impl Passes {
                     convolution.add_gradient(geometry, &self.x, &self.dz, sums, picture == 0);
                 }
                 let to = self.weight_gradient.view_mut();
-                Convolution::store_gradient(geometry, sums, 1.0, to);
+                convolution.store_gradient(geometry, sums, 1.0, to);
                 self.weight_gradient[(0, 0)]
             }
             Pass::InputGradient => {

@@ -138,6 +138,9 @@ fn shapes_in(options: &Options, folder: &Path, pictures: &[Picture]) -> Result<S
         let _ = writeln!(std::io::stderr(), "shapes: {}", name(picture));
         let amount = Amount { rounds, operations };
         rows.push(row(picture, Products::Full, amount, &mut rates)?);
+        if picture.kernel == 3 && picture.stride == 1 && picture.groups == 1 {
+            rows.push(row(picture, Products::Direct, amount, &mut rates)?);
+        }
         if Products::Bf16.exist() && picture.groups == 1 {
             rows.push(row(picture, Products::Bf16, amount, &mut rates_of_bf16)?);
         }
@@ -172,7 +175,7 @@ fn row(
     all_rates: &mut Vec<f64>,
 ) -> Result<Row> {
     let loop_rate = || match products {
-        Products::Full => fma_round(1).1,
+        Products::Full | Products::Direct => fma_round(1).1,
         Products::Bf16 => bf16_rate().unwrap_or(f64::INFINITY),
     };
     let mut passes = Passes::of(picture, products);
@@ -220,8 +223,10 @@ fn rate(samples: &[Sample], rates: &[f64], done: f64) -> Option<Rate> {
 
 impl Row {
     fn title(&self) -> String {
-        let in_bf16 = self.products == Products::Bf16.to_string();
-        format!("{}{}", self.name, if in_bf16 { ", bf16" } else { "" })
+        if self.products == Products::Full.to_string() {
+            return self.name.clone();
+        }
+        format!("{}, {}", self.name, self.products)
     }
 
     fn cell(&self, pass: Pass, rate: &Rate) -> String {

@@ -7,7 +7,7 @@ use crate::bf16::{Instructions, from_bf16, to_bf16};
 /// A convolution with products in bf16.
 fn with(instructions: Instructions) -> Convolution<f32> {
     let pairs = Some(ConvolutionPairs::with(instructions));
-    Convolution { pairs, ..Convolution::default() }
+    Convolution { pairs, products: Products::Bf16, ..Convolution::default() }
 }
 
 /// The bits of all that it computes.
@@ -20,11 +20,11 @@ fn outcome(geometry: &Geometry, case: &Case, mut convolution: Convolution<f32>) 
     convolution.forward(geometry, &packed, &x, Epilogue::default(), &mut out);
     packed.pack_exchanged(geometry, weights.view());
     convolution.input_gradient(geometry, &packed, &dz, &mut dx);
-    let mut sums = vec![f32::NAN; geometry.gradient_sums()];
+    let mut sums = vec![f32::NAN; convolution.gradient_sums(geometry)];
     // Twice: sums go on from picture to picture.
     convolution.add_gradient(geometry, &x, &dz, &mut sums, true);
     convolution.add_gradient(geometry, &x, &dz, &mut sums, false);
-    Convolution::store_gradient(geometry, &sums, 1.0, dw.view_mut());
+    convolution.store_gradient(geometry, &sums, 1.0, dw.view_mut());
     out.iter().chain(&dx).chain(&dw).map(|value| value.to_bits()).collect()
 }
 

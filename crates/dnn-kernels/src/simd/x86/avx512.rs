@@ -6,9 +6,9 @@ use std::arch::x86_64::{
     _mm512_castps512_ps256, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32,
     _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps,
     _mm512_maskz_compress_epi32, _mm512_maskz_compress_ps, _mm512_maskz_loadu_ps,
-    _mm512_maskz_mov_ps, _mm512_permutex2var_epi32, _mm512_set1_epi32, _mm512_set1_ps,
-    _mm512_setr_epi32, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_storeu_ps,
-    _mm512_storeu_si512, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
+    _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_permutex2var_epi32, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_storeu_ps,
+    _mm512_storeu_si512, _mm512_sub_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
     _mm512_unpacklo_ps,
 };
 
@@ -80,6 +80,18 @@ impl Simd for Avx512 {
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
         // SAFETY: the caller has AVX-512.
         unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn subtract(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn larger(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the caller has AVX-512. The second operand is what is left unless the first is larger.
+        unsafe { _mm512_max_ps(b, a) }
     }
 
     #[inline(always)]
