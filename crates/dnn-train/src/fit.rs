@@ -1,6 +1,7 @@
 //! Runs from their beginning, and from where they were saved.
 
 use dnn_core::{Columns, Element};
+use dnn_kernels::join;
 use dnn_layers::Network;
 use dnn_store::Scalar;
 
@@ -8,7 +9,7 @@ use crate::augment::Augmented;
 use crate::checkpoint::RunState;
 use crate::event::Observer;
 use crate::run::Run;
-use crate::threads::AdaptiveThreads;
+use crate::threads::{AdaptiveThreads, install};
 use crate::whitening::{PICTURES, Patches};
 use crate::{Checkpoint, Cost, Examples, History, TrainError, Trainer};
 
@@ -130,12 +131,13 @@ impl Trainer {
         };
         match self.threads {
             // Enters the surrounding pool once, for the whole run.
-            None => rayon::scope(|_| work()),
-            Some(threads) => rayon::ThreadPoolBuilder::new()
-                .num_threads(threads.get())
-                .build()
-                .map_err(|source| TrainError::Threads { threads: threads.get(), source })?
-                .install(work),
+            None => join(work, || ()).0,
+            Some(threads) => {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build();
+                let pool =
+                    pool.map_err(|source| TrainError::Threads { threads: threads.get(), source })?;
+                install(&pool, work)
+            }
         }
     }
 

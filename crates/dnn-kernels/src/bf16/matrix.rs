@@ -3,8 +3,6 @@
 use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
-use rayon::iter::{IndexedParallelIterator, ParallelIterator};
-use rayon::slice::ParallelSliceMut;
 
 use super::instructions::Instructions;
 use super::layout::{RowsAt, join_rows_at};
@@ -13,6 +11,7 @@ use super::rounding::round;
 use crate::aligned::{aligned, aligned_already};
 use crate::kernels::{Kernels, Number};
 use crate::layout::row_stride;
+use crate::parallel::{Chunks, Pairs, for_each_part};
 use crate::path::KernelPath;
 
 /// Numbers of a vector.
@@ -171,11 +170,11 @@ impl PairedRows {
     ) {
         let (all, at_a_time) = self.room(shape, scratch);
         let instructions = all.instructions;
-        let numbers = all.numbers.par_chunks_mut(at_a_time.numbers);
-        let turned = all.turned.par_chunks_mut(at_a_time.numbers);
-        let pairs = all.pairs.par_chunks_mut(at_a_time.pairs);
-        let blocks = numbers.zip(turned).zip(pairs).enumerate();
-        blocks.for_each(|(index, ((numbers, turned), pairs))| {
+        let numbers = Chunks::of(all.numbers, at_a_time.numbers);
+        let turned = Chunks::of(all.turned, at_a_time.numbers);
+        let pairs = Chunks::of(all.pairs, at_a_time.pairs);
+        let blocks = Pairs { first: Pairs { first: numbers, second: turned }, second: pairs };
+        for_each_part(blocks, &|index, ((numbers, turned), pairs)| {
             Room { instructions, numbers, turned, pairs }.turn(index, shape, &write);
         });
     }

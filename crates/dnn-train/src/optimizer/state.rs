@@ -6,7 +6,7 @@
 )]
 
 use dnn_core::{CoreError, Element};
-use dnn_kernels::{KernelPath, PlainLoop, prefetch};
+use dnn_kernels::{KernelPath, PlainLoop, join, prefetch};
 use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 
 use super::{Optimizer, Shape};
@@ -117,7 +117,7 @@ impl Step {
         let (upper, lower) = parameter.split_at(Axis(0), at);
         let (upper_gradient, lower_gradient) = gradient.split_at(Axis(0), at);
         let [upper_memory, lower_memory] = split_memory(memory, Axis(0), at);
-        let (first, second) = rayon::join(
+        let (first, second) = join(
             || self.update(upper, upper_gradient, upper_memory, decays),
             || self.update(lower, lower_gradient, lower_memory, decays),
         );
@@ -183,7 +183,7 @@ pub(crate) fn each<T: Element>(
     let (upper, lower) = parameter.split_at(Axis(0), at);
     let (upper_gradient, lower_gradient) = gradient.split_at(Axis(0), at);
     let (first, second) =
-        rayon::join(|| each(upper, upper_gradient, rule), || each(lower, lower_gradient, rule));
+        join(|| each(upper, upper_gradient, rule), || each(lower, lower_gradient, rule));
     first && second
 }
 
