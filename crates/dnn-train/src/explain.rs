@@ -14,7 +14,7 @@
 //! Simonyan, Vedaldi and Zisserman (2014), Deep inside convolutional networks, for the gradient of the input; Selvaraju
 //! and others (2017), Grad-CAM, for class activation.
 
-use dnn_core::{Columns, CoreError, Element, Features};
+use dnn_core::{BothPrecisions, Columns, CoreError, Element, Features};
 use dnn_kernels::{Chunks, NonZeroIndex, Products, for_each_part};
 use dnn_layers::{ForwardCaches, ForwardInputs, Layer, Network, NetworkError, PackedConvolutions};
 use ndarray::{Array2, Axis, ShapeBuilder as _};
@@ -69,6 +69,25 @@ pub struct ClassActivation<T> {
 /// # Ok::<(), dnn_train::TrainError>(())
 /// ```
 pub fn class_activation<T: Element>(
+    network: &Network<T>,
+    x: &Features<'_, T>,
+    classes: &[usize],
+) -> Result<ClassActivation<T>, TrainError> {
+    ACTIVATION.of::<Explain<T, ClassActivation<T>>>()(network, x, classes)
+}
+
+/// What gives an answer for the class of each example.
+type Explain<T, A> = fn(&Network<T>, &Features<'_, T>, &[usize]) -> Result<A, TrainError>;
+
+static ACTIVATION: BothPrecisions<
+    Explain<f32, ClassActivation<f32>>,
+    Explain<f64, ClassActivation<f64>>,
+> = BothPrecisions { f32: activation_here, f64: activation_here };
+
+static GRADIENT: BothPrecisions<Explain<f32, Array2<f32>>, Explain<f64, Array2<f64>>> =
+    BothPrecisions { f32: gradient_here, f64: gradient_here };
+
+fn activation_here<T: Element>(
     network: &Network<T>,
     x: &Features<'_, T>,
     classes: &[usize],
@@ -138,6 +157,14 @@ pub fn has_class_activation<T: Element>(network: &Network<T>) -> bool {
 /// # Ok::<(), dnn_train::TrainError>(())
 /// ```
 pub fn input_gradient<T: Element>(
+    network: &Network<T>,
+    x: &Features<'_, T>,
+    classes: &[usize],
+) -> Result<Array2<T>, TrainError> {
+    GRADIENT.of::<Explain<T, Array2<T>>>()(network, x, classes)
+}
+
+fn gradient_here<T: Element>(
     network: &Network<T>,
     x: &Features<'_, T>,
     classes: &[usize],
