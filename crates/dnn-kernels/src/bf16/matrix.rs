@@ -6,7 +6,7 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 
 use super::instructions::Instructions;
 use super::layout::{RowsAt, join_rows_at};
-use super::product::{Product, Start, Windows};
+use super::product::{Product, Start, Windows, run_windows};
 use super::rounding::round;
 use crate::aligned::{aligned, aligned_already};
 use crate::kernels::{Kernels, Number};
@@ -310,7 +310,7 @@ fn multiply_terms<T: Number>(
     let (x, weights, out) = (numbers.as_ptr(), pairs.as_ptr(), out.as_mut_ptr().cast::<f32>());
     let windows = Windows { product: &product, x, weights, start: Start::Output, out };
     // SAFETY: left and right side are as long as was just seen, and the view has as many rows of f32.
-    unsafe { instructions.run(windows) }
+    unsafe { run_windows(instructions, windows) }
 }
 
 /// Memory for [`linear`], used again from call to call.
