@@ -323,14 +323,19 @@ pub(super) mod text {
         value: &T,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serialize_text(&value.to_string(), serializer)
+        serialize_text(value, serializer)
     }
 
-    fn serialize_text<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    /// The same, once for all types.
+    fn serialize_text<S: Serializer>(
+        value: &dyn Display,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let text = value.to_string();
         // TOML has no whole numbers above this.
         match text.parse::<i64>() {
             Ok(number) if number.to_string() == text => serializer.serialize_i64(number),
-            _ => serializer.serialize_str(text),
+            _ => serializer.serialize_str(&text),
         }
     }
 
