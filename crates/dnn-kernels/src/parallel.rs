@@ -85,7 +85,8 @@ fn halve<P: Parts>(parts: P, first: usize, cuts: Cuts, work: &(dyn Fn(usize, P::
     if middle == 0 || cuts.left == 0 {
         return in_order_from(parts, first, work);
     }
-    let [mut left, mut right] = parts.cut(middle).map(Some);
+    let [left, right] = parts.cut(middle);
+    let (mut left, mut right) = (Some(left), Some(right));
     let go = |half: &mut Option<P>, first, taken| {
         if let Some(half) = half.take() {
             halve(half, first, cuts.of_half(taken), work);
@@ -115,7 +116,8 @@ impl<'a, T: Send> Parts for &'a mut [T] {
     }
 
     fn cut(self, at: usize) -> [Self; 2] {
-        self.split_at_mut(at).into()
+        let (left, right) = self.split_at_mut(at);
+        [left, right]
     }
 
     fn in_order(self) -> impl Iterator<Item = Self::Part> {
@@ -148,7 +150,7 @@ impl<'a, T: Send> Parts for Chunks<'a, T> {
         let Self { values, len } = self;
         let at = values.len().min(at * len);
         let (left, right) = values.split_at_mut(at);
-        [left, right].map(|values| Self { values, len })
+        [Self { values: left, len }, Self { values: right, len }]
     }
 
     fn in_order(self) -> impl Iterator<Item = Self::Part> {
@@ -196,7 +198,8 @@ macro_rules! parts_of_arrays {
             }
 
             fn cut(self, at: usize) -> [Self; 2] {
-                self.split_at(at).into()
+                let (left, right) = self.split_at(at);
+                [left, right]
             }
 
             fn in_order(self) -> impl Iterator<Item = Self::Part> {

@@ -128,6 +128,8 @@ fn maps_of_units<'a, T>(
     weights: &'a ArrayView2<'_, T>,
     bias: &'a ArrayView2<'_, T>,
 ) -> Pairs<AxisChunksIter<'a, T, Ix2>, AxisChunksIter<'a, T, Ix2>> {
-    let [first, second] = [weights, bias].map(|it| it.axis_chunks_iter(Axis(0), UNITS));
-    Pairs { first, second }
+    Pairs {
+        first: weights.axis_chunks_iter(Axis(0), UNITS),
+        second: bias.axis_chunks_iter(Axis(0), UNITS),
+    }
 }

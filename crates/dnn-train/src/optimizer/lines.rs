@@ -23,8 +23,10 @@ pub(crate) type Memory<'a, T> = [Option<ArrayViewMut2<'a, T>>; 2];
 
 /// Cuts all that there is in two.
 pub(crate) fn split_memory<T>(memory: Memory<'_, T>, axis: Axis, at: usize) -> [Memory<'_, T>; 2] {
-    let [first, second] = memory.map(|memory| memory.map(|it| it.split_at(axis, at)).unzip());
-    [[first.0, second.0], [first.1, second.1]]
+    let [first, second] = memory;
+    let (first, other_first) = first.map(|it| it.split_at(axis, at)).unzip();
+    let (second, other_second) = second.map(|it| it.split_at(axis, at)).unzip();
+    [[first, second], [other_first, other_second]]
 }
 
 /// Numbers that are updated together, each in one piece; memory that there is none of is empty.
@@ -66,10 +68,12 @@ impl<T: Element> Arrays<'_, T> {
         let turns = self.gradient.ncols() == 1;
         let gradient = if turns { self.gradient.reversed_axes() } else { self.gradient };
         let mut parameter = turned(self.parameter, turns);
-        let [mut first, mut second] = self.memory.map(|memory| memory.map(|it| turned(it, turns)));
+        let [first, second] = self.memory;
+        let mut first = first.map(|it| turned(it, turns));
+        let mut second = second.map(|it| turned(it, turns));
         if gradient.ncols() < WIDE {
-            let mut memory =
-                [&mut first, &mut second].map(|it| it.as_mut().map(|it| it.view_mut()));
+            let of_first = first.as_mut().map(|it| it.view_mut());
+            let mut memory = [of_first, second.as_mut().map(|it| it.view_mut())];
             if let Some(line) = line(&mut parameter, &gradient, &mut memory) {
                 return rule(line);
             }
@@ -83,8 +87,8 @@ impl<T: Element> Arrays<'_, T> {
                 }
             }
             let (mut parameter, gradient) = (parameter.row_mut(row), gradient.row(row));
-            let mut memory =
-                [&mut first, &mut second].map(|it| it.as_mut().map(|it| it.row_mut(row)));
+            let of_first = first.as_mut().map(|it| it.row_mut(row));
+            let mut memory = [of_first, second.as_mut().map(|it| it.row_mut(row))];
             finite &= match line(&mut parameter, &gradient, &mut memory) {
                 Some(line) => rule(line),
                 None => by_copies(parameter, gradient, memory, rule),
@@ -131,8 +135,10 @@ fn by_copies<T: Element>(
             }
         }
         let [first, second] = &mut remembered;
-        let memories = [(first, &memory[0]), (second, &memory[1])]
-            .map(|(it, memory)| if memory.is_some() { &mut it[..len] } else { &mut [][..] });
+        let memories = [
+            if memory[0].is_some() { &mut first[..len] } else { &mut [] },
+            if memory[1].is_some() { &mut second[..len] } else { &mut [] },
+        ];
         finite &= rule(Line {
             parameter: &mut numbers[..len],
             gradient: &slopes[..len],
