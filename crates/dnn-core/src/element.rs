@@ -1,5 +1,6 @@
 //! The two number types that networks are made of.
 
+use std::any::Any;
 use std::fmt;
 use std::str::FromStr;
 
@@ -44,6 +45,46 @@ impl Element for f64 {
 
     fn erf(self) -> Self {
         libm::erf(self)
+    }
+}
+
+/// A generic function for each of the two types, in a `static`: so the crate that has it compiles both, and those above
+/// compile neither of them again.
+///
+/// # Examples
+/// ```
+/// use dnn_core::{BothPrecisions, Element};
+///
+/// type Sum<T> = fn(&[T]) -> T;
+/// static SUM: BothPrecisions<Sum<f32>, Sum<f64>> = BothPrecisions { f32: sum, f64: sum };
+///
+/// fn sum<T: Element>(values: &[T]) -> T {
+///     values.iter().fold(T::zero(), |sum, &value| sum + value)
+/// }
+///
+/// fn mean<T: Element>(values: &[T]) -> T {
+///     SUM.of::<Sum<T>>()(values) / T::from_f64(values.len() as f64)
+/// }
+///
+/// assert_eq!(mean(&[1.0_f32, 2.0]), 1.5);
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct BothPrecisions<S, D> {
+    /// That of 32-bit floats.
+    pub f32: S,
+    /// That of 64-bit floats.
+    pub f64: D,
+}
+
+impl<S: Copy + 'static, D: Copy + 'static> BothPrecisions<S, D> {
+    /// The one of this type.
+    ///
+    /// # Panics
+    /// If neither is.
+    pub fn of<F: Copy + 'static>(&self) -> F {
+        let (single, double): (&dyn Any, &dyn Any) = (&self.f32, &self.f64);
+        let found = single.downcast_ref().or_else(|| double.downcast_ref());
+        *found.expect("the function for one of the two types")
     }
 }
 

@@ -33,7 +33,7 @@ mod test_support;
 
 pub use columns::Columns;
 pub use eigen::symmetric_eigen;
-pub use element::{Element, Precision};
+pub use element::{BothPrecisions, Element, Precision};
 pub use error::CoreError;
 pub use features::Features;
 pub use gram::{Gram, SparseLeft};

@@ -21,6 +21,7 @@ use ndarray::{ArrayViewMut2, Axis, NdFloat, s};
 use crate::dispatch::{Kernel, dispatch};
 use crate::layout::row_stride;
 use crate::operands::Linear;
+use crate::parallel::join;
 use crate::path::KernelPath;
 use crate::prefetch::prefetch;
 use crate::simd::{Input, MOST_LANES, Simd};
@@ -75,7 +76,7 @@ pub(crate) fn shared_out<'x, E: Example + 'x>(
     let bias = bias.map(|bias| bias.split_at(Axis(0), middle));
     let upper = Linear { weights: upper, scale, bias: bias.map(|(upper, _)| upper) };
     let lower = Linear { weights: lower, scale, bias: bias.map(|(_, lower)| lower) };
-    rayon::join(
+    join(
         || shared_out(path, upper, example, upper_out),
         || shared_out(path, lower, example, lower_out),
     );

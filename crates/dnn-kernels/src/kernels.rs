@@ -237,7 +237,41 @@ impl Kernels<f32> for F32Kernels {
 #[derive(Debug, Clone, Copy)]
 pub struct F64Kernels;
 
+// What is plain is named once more, so that it is compiled here and in no crate that is generic in its numbers.
 impl Kernels<f64> for F64Kernels {
+    fn multiply_sparse(
+        _: KernelPath,
+        left: SparseRows<'_, f64>,
+        right: DenseRows<'_, f64>,
+        out: ArrayViewMut2<'_, f64>,
+    ) {
+        sparse::multiply::plain(left, right.values, out);
+    }
+
+    fn list_non_zero(_: KernelPath, values: ArrayView2<'_, f64>, lists: ListsMut<'_, f64>) {
+        sparse::list::plain(values, lists);
+    }
+
+    fn transpose(_: KernelPath, values: ArrayView2<'_, f64>, out: ArrayViewMut2<'_, f64>) {
+        transpose::plain(values, out);
+    }
+
+    fn convolve(_: KernelPath, product: WindowProduct<'_, f64>) {
+        convolution::plain_product(product);
+    }
+
+    fn convolution_gradient(_: KernelPath, gradient: WindowGradient<'_, f64>) {
+        convolution::plain_gradient(gradient);
+    }
+
+    fn depthwise(_: KernelPath, product: WindowProduct<'_, f64>) {
+        convolution::depthwise(product);
+    }
+
+    fn depthwise_gradient(_: KernelPath, gradient: WindowGradient<'_, f64>) {
+        convolution::depthwise_gradient(gradient);
+    }
+
     fn add_rows(path: KernelPath, sum: SumOfRows<'_, f64>, out: &mut [f64; PANEL]) {
         gram::rows::by_vectors(path, sum, out);
     }

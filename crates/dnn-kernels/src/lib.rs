@@ -18,6 +18,7 @@
 //! | a matrix with rows and columns exchanged | [`Kernels::transpose`], [`TransposeBuffer`] |
 //! | a loop of your own, compiled for each instruction set | [`PlainLoop`], [`KernelPath::vectorized`] |
 //! | the largest of each 2 x 2 of a picture | [`Maximum`] |
+//! | two works side by side, or a part of one for each thread | [`join`], [`for_each_part`] |
 //! | parts of a work that threads take in turn | [`take_turns`] |
 //! | arrays that begin at a line of the cache | [`aligned_zeros`], [`into_aligned`], [`aligned`] |
 //!
@@ -52,6 +53,7 @@ mod layout;
 mod non_zero;
 mod operands;
 mod packed;
+mod parallel;
 mod path;
 mod pooling;
 mod prefetch;
@@ -75,6 +77,7 @@ pub use layout::has_contiguous_rows;
 pub use non_zero::{ChunkOfRows, NonZeroIndex, is_sparse, multiply_dense};
 pub use operands::{DenseRows, Linear, SparseRows};
 pub use packed::{PackedScratch, PackedWeights};
+pub use parallel::{Chunks, Pairs, Parts, for_each_part, join};
 pub use path::KernelPath;
 pub use pooling::Maximum;
 pub use prefetch::prefetch;

@@ -3,13 +3,12 @@
 use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
-use rayon::slice::ParallelSliceMut;
 
 use crate::dispatch::PlainLoop;
 use crate::entry::{CHUNK, Entry, Lists, ListsMut};
 use crate::kernels::{Kernels, Number};
 use crate::operands::{DenseRows, SparseRows};
+use crate::parallel::{Chunks, Pairs, each_in_order, for_each_part};
 use crate::path::KernelPath;
 
 /// Numbers from which on lists of them are made in parallel.
@@ -94,13 +93,14 @@ impl<T: Number> NonZeroIndex<T> {
         let (rows, terms) = c.dim();
         self.grow(rows, terms);
         if rows > 0 {
-            let parts = c.axis_chunks_iter_mut(Axis(1), CHUNK).into_par_iter();
-            let counts = self.counts.par_chunks_mut(rows);
-            let lists = counts.zip(self.entries.par_chunks_mut(rows * CHUNK));
-            let many = rows * terms >= WORTH_THREADS;
-            let at_a_time = if many { 1 } else { terms.div_ceil(CHUNK).max(1) };
-            let parts = parts.zip(lists).enumerate().with_min_len(at_a_time);
-            parts.for_each(|(chunk, (mut part, (counts, entries)))| {
+            let parts = c.axis_chunks_iter_mut(Axis(1), CHUNK);
+            let counts = Chunks::of(&mut self.counts, rows);
+            let second =
+                Pairs { first: counts, second: Chunks::of(&mut self.entries, rows * CHUNK) };
+            let parts = Pairs { first: parts, second };
+            let share_out =
+                if rows * terms >= WORTH_THREADS { for_each_part } else { each_in_order };
+            share_out(parts, &|chunk, (mut part, (counts, entries))| {
                 make(chunk * CHUNK, part.view_mut());
                 let lists = ListsMut { counts, entries };
                 T::Kernels::list_non_zero(KernelPath::best(), part.view(), lists);

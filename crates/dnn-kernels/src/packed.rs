@@ -11,12 +11,12 @@
 use std::ops::Range;
 
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, Zip, s};
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::aligned::{aligned, aligned_zeros};
 use crate::entry::CHUNK;
 use crate::kernels::{Kernels, Number};
 use crate::non_zero::{NonZeroIndex, is_sparse, multiply_dense};
+use crate::parallel::{Pairs, for_each_part};
 use crate::path::KernelPath;
 
 /// The weights of a layer, the weights of each input side by side, so that a vector holds those of some
@@ -67,9 +67,9 @@ impl<T: Number> PackedWeights<T> {
     pub fn fill(&mut self, weights: ArrayView2<'_, T>) {
         assert_eq!(weights.dim(), (self.units, self.inputs()), "weights of another shape");
         let mut all = self.transposed.slice_mut(s![.., ..self.units]);
-        let parts = all.axis_chunks_iter_mut(Axis(0), PART).into_par_iter();
-        let parts = parts.zip(weights.axis_chunks_iter(Axis(1), PART));
-        parts.for_each(|(part, weights)| {
+        let first = all.axis_chunks_iter_mut(Axis(0), PART);
+        let parts = Pairs { first, second: weights.axis_chunks_iter(Axis(1), PART) };
+        for_each_part(parts, &|_, (part, weights)| {
             T::Kernels::transpose(KernelPath::best(), weights, part);
         });
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
+use crate::parallel::for_each_part;
 
 /// Works on all parts, each told its place, in as many memories side by side: on this thread and those of the pool,
 /// which this one may be none of. A thread that waited for the pool would leave its processor to the first of the
@@ -33,7 +33,7 @@ pub fn take_turns<M: Send, P: Send>(
     if others.is_empty() {
         take(first);
     } else if rayon::current_thread_index().is_some() {
-        memories.par_iter_mut().for_each(take);
+        for_each_part(memories, &|_, memory| take(memory));
     } else {
         rayon::in_place_scope(|scope| {
             for memory in others {

@@ -1,8 +1,7 @@
 //! The weights of all convolutions of a network, as the kernels want them.
 
 use dnn_core::Element;
-use dnn_kernels::{ConvolutionWeights, Products};
-use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
+use dnn_kernels::{ConvolutionWeights, Products, for_each_part};
 
 use crate::{Layer, Network};
 
@@ -39,7 +38,7 @@ impl<T: Element> PackedConvolutions<T> {
 
     /// Takes the weights of the network for its way forward.
     pub fn pack(&mut self, network: &Network<T>) {
-        self.layers.par_iter_mut().enumerate().for_each(|(l, packed)| {
+        for_each_part(&mut self.layers[..], &|l, packed| {
             if let (Some(packed), Layer::Conv2d(layer)) = (packed, &network.layers()[l]) {
                 packed.pack(&layer.geometry_of(network, l), network.layer_tensors(l)[0].values());
             }
@@ -49,7 +48,7 @@ impl<T: Element> PackedConvolutions<T> {
     /// Takes the weights of the layers behind the first `from` ones for the way back.
     pub fn pack_exchanged(&mut self, network: &Network<T>, from: usize) {
         let behind = self.layers.get_mut(from..).unwrap_or_default();
-        behind.par_iter_mut().enumerate().for_each(|(index, packed)| {
+        for_each_part(behind, &|index, packed| {
             let l = from + index;
             if let (Some(packed), Layer::Conv2d(layer)) = (packed, &network.layers()[l]) {
                 let weights = network.layer_tensors(l)[0].values();

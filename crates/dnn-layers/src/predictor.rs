@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dnn_core::{Columns, Element, Features};
+use dnn_core::{BothPrecisions, Columns, Element, Features};
 use dnn_kernels::{Kernels, PackedWeights, Products, take_turns};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, s};
 
@@ -144,6 +144,17 @@ pub(crate) enum Wanted {
     Logits,
 }
 
+type Run<T> = fn(
+    &mut PredictBuffers<T>,
+    &Network<T>,
+    &Features<'_, T>,
+    Wanted,
+    ArrayViewMut2<'_, T>,
+) -> Result<(), NetworkError>;
+
+static RUN: BothPrecisions<Run<f32>, Run<f64>> =
+    BothPrecisions { f32: PredictBuffers::run_here, f64: PredictBuffers::run_here };
+
 impl<T: Element> PredictBuffers<T> {
     pub(crate) fn new(network: &Network<T>) -> Self {
         let units = crate::network::units(network);
@@ -153,6 +164,16 @@ impl<T: Element> PredictBuffers<T> {
 
     /// What is wanted of all examples; the caller has checked `x`.
     pub(crate) fn run(
+        &mut self,
+        network: &Network<T>,
+        x: &Features<'_, T>,
+        wanted: Wanted,
+        probabilities: ArrayViewMut2<'_, T>,
+    ) -> Result<(), NetworkError> {
+        RUN.of::<Run<T>>()(self, network, x, wanted, probabilities)
+    }
+
+    fn run_here(
         &mut self,
         network: &Network<T>,
         x: &Features<'_, T>,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use dnn_train::{EpochRecord, Evaluation};
 
 use crate::error::{Context as _, Result, RunError};
-use crate::text_file::read_text;
+use crate::text_file::{from_json, read_text};
 
 const HISTORY: &str = "history.jsonl";
 
@@ -64,7 +64,7 @@ fn read(path: &Path, epochs: u64) -> Result<Vec<EpochRecord>> {
     let text = read_text(path)?.unwrap_or_default();
     let wanted = usize::try_from(epochs).unwrap_or(usize::MAX);
     let records: Vec<EpochRecord> =
-        text.lines().take(wanted).map_while(|line| serde_json::from_str(line).ok()).collect();
+        text.lines().take(wanted).map_while(|line| from_json(line).ok()).collect();
     if records.len() < wanted {
         let message = format!(
             "{} has {} whole records; expected {epochs}, as many as the checkpoint's run has epochs",
@@ -79,7 +79,7 @@ fn read(path: &Path, epochs: u64) -> Result<Vec<EpochRecord>> {
 /// All whole records of the history in a run folder; none if there is no history.
 pub(crate) fn read_all(folder: &Path) -> Result<Vec<EpochRecord>> {
     let text = read_text(&folder.join(HISTORY))?.unwrap_or_default();
-    Ok(text.lines().map_while(|line| serde_json::from_str(line).ok()).collect())
+    Ok(text.lines().map_while(|line| from_json(line).ok()).collect())
 }
 
 /// A record in both forms.

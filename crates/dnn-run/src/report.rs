@@ -10,7 +10,7 @@ use crate::error::{Result, RunError};
 use crate::parts::MeasuredPart;
 use crate::recorder::{Ending, Recorded};
 use crate::run_folder::{MODEL, REPORT, RunFolder};
-use crate::text_file::read_text;
+use crate::text_file::{from_json, read_text};
 
 /// What a run that was not interrupted has come to; `report.json` in its folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -119,7 +119,7 @@ impl Report {
     pub fn read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(REPORT);
         let Some(text) = read_text(&path)? else { return Ok(None) };
-        let report: Self = serde_json::from_str(&text).map_err(|error| {
+        let report: Self = from_json(&text).map_err(|error| {
             RunError::Data(format!("{} is not a run's {REPORT}: {error}", path.display()))
         })?;
         Ok(Some(Self { model: folder.join(MODEL), ..report }))

@@ -4,6 +4,8 @@ use std::io;
 use std::path::Path;
 
 use dnn_store::StoreError;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::error::Result;
 
@@ -17,4 +19,9 @@ pub(crate) fn read_text(path: &Path) -> Result<Option<String>, StoreError> {
         Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
         bytes => Ok(Some(String::from_utf8_lossy(&bytes?).into_owned())),
     }
+}
+
+/// What a text in JSON says; read as whatever it is first, as settings are, so that there is one reader of each type.
+pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    serde_json::from_value(serde_json::from_str::<Value>(text)?)
 }

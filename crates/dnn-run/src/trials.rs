@@ -9,7 +9,7 @@ use crate::config::RunConfig;
 use crate::error::{Result, RunError};
 use crate::run_folder::{RunFolder, SEARCH};
 use crate::space::{Trial, Try};
-use crate::text_file::read_text;
+use crate::text_file::{from_json, read_text};
 
 const RESULTS: &str = "trials.jsonl";
 
@@ -103,7 +103,7 @@ pub(crate) fn read_outcomes(folder: &Path) -> Result<Vec<TrialOutcome>> {
     let path = folder.join(RESULTS);
     let Some(text) = read_text(&path)? else { return Ok(Vec::new()) };
     let line = |line: &str| {
-        serde_json::from_str(line).map_err(|error| {
+        from_json(line).map_err(|error| {
             RunError::Data(format!("{} has a line that is no trial: {error}", path.display()))
         })
     };

@@ -4,9 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use dnn_core::{Columns, Element, Features, PixelScaling, Shape};
+use dnn_kernels::{Chunks, for_each_part};
 use ndarray::{Array2, ArrayView2, Axis, ShapeBuilder, s};
-use rayon::iter::{IndexedParallelIterator, ParallelIterator};
-use rayon::slice::ParallelSliceMut;
 
 use crate::mixing::Mixer;
 use crate::{Examples, Mixing, Targets, TrainError};
@@ -139,7 +138,7 @@ impl<'r, T: Element> Augmented<'r, T> {
         let (m, width) = (columns.len(), self.changed.nrows());
         let changed = self.changed.as_slice_memory_order_mut().expect("made in one piece");
         let (pixels, change) = (self.pixels, self.change);
-        changed.par_chunks_exact_mut(width).take(m).enumerate().for_each(|(position, out)| {
+        for_each_part(Chunks::of(&mut changed[..m * width], width), &|position, out| {
             let example = columns.at(position);
             let pixels = pixels.index_axis_move(Axis(1), example);
             let pixels = pixels.to_slice().expect("checked when made");

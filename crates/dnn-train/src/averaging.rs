@@ -2,10 +2,8 @@
 
 use dnn_core::Element;
 use dnn_layers::Network;
-use ndarray::Zip;
 
-/// Numbers of an array from which on several threads follow it.
-const WORTH_THREADS: usize = 1 << 15;
+use crate::optimizer::each;
 
 /// The share of the average that stays at a step, counted from 1, where `decay` is the share that stays in the end: less
 /// at first, so that the first weights are soon forgotten.
@@ -23,13 +21,10 @@ pub(crate) fn follow<T: Element>(
 ) {
     let share = T::from_f64(1.0 - stays(decay, step));
     for (average, tensor) in average.tensors_mut().iter_mut().zip(network.tensors()) {
-        let arrays = Zip::from(average.values_mut()).and(tensor.values());
-        let follow = |average: &mut T, &value: &T| *average += share * (value - *average);
-        if tensor.values().len() < WORTH_THREADS {
-            arrays.for_each(follow);
-        } else {
-            arrays.par_for_each(follow);
-        }
+        // What is not finite here is so in the network.
+        each(average.values_mut(), tensor.values(), |average, value| {
+            average + share * (value - average)
+        });
     }
 }
 

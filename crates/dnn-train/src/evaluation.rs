@@ -1,6 +1,6 @@
 //! How good a network is.
 
-use dnn_core::{Columns, Element};
+use dnn_core::{BothPrecisions, Columns, Element};
 use dnn_layers::{Head, Network};
 use ndarray::ArrayView2;
 
@@ -69,6 +69,19 @@ use crate::{Cost, Evaluation, Examples, LabelSets, Regression, Targets, TrainErr
 /// # Ok::<(), dnn_train::TrainError>(())
 /// ```
 pub fn evaluate<T: Element>(
+    network: &Network<T>,
+    examples: &Examples<'_, T>,
+    cost: Cost,
+) -> Result<Evaluation, TrainError> {
+    EVALUATE.of::<Evaluate<T>>()(network, examples, cost)
+}
+
+type Evaluate<T> = fn(&Network<T>, &Examples<'_, T>, Cost) -> Result<Evaluation, TrainError>;
+
+static EVALUATE: BothPrecisions<Evaluate<f32>, Evaluate<f64>> =
+    BothPrecisions { f32: evaluate_here, f64: evaluate_here };
+
+fn evaluate_here<T: Element>(
     network: &Network<T>,
     examples: &Examples<'_, T>,
     cost: Cost,

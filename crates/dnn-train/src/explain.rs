@@ -14,11 +14,10 @@
 //! Simonyan, Vedaldi and Zisserman (2014), Deep inside convolutional networks, for the gradient of the input; Selvaraju
 //! and others (2017), Grad-CAM, for class activation.
 
-use dnn_core::{Columns, CoreError, Element, Features};
-use dnn_kernels::{NonZeroIndex, Products};
+use dnn_core::{BothPrecisions, Columns, CoreError, Element, Features};
+use dnn_kernels::{Chunks, NonZeroIndex, Products, for_each_part};
 use dnn_layers::{ForwardCaches, ForwardInputs, Layer, Network, NetworkError, PackedConvolutions};
 use ndarray::{Array2, Axis, ShapeBuilder as _};
-use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use crate::TrainError;
 use crate::backward::{Backward, BackwardStep, backward};
@@ -74,6 +73,25 @@ pub fn class_activation<T: Element>(
     x: &Features<'_, T>,
     classes: &[usize],
 ) -> Result<ClassActivation<T>, TrainError> {
+    ACTIVATION.of::<Explain<T, ClassActivation<T>>>()(network, x, classes)
+}
+
+/// What gives an answer for the class of each example.
+type Explain<T, A> = fn(&Network<T>, &Features<'_, T>, &[usize]) -> Result<A, TrainError>;
+
+static ACTIVATION: BothPrecisions<
+    Explain<f32, ClassActivation<f32>>,
+    Explain<f64, ClassActivation<f64>>,
+> = BothPrecisions { f32: activation_here, f64: activation_here };
+
+static GRADIENT: BothPrecisions<Explain<f32, Array2<f32>>, Explain<f64, Array2<f64>>> =
+    BothPrecisions { f32: gradient_here, f64: gradient_here };
+
+fn activation_here<T: Element>(
+    network: &Network<T>,
+    x: &Features<'_, T>,
+    classes: &[usize],
+) -> Result<ClassActivation<T>, TrainError> {
     check(network, x, classes)?;
     let layer = explained_layer(network).ok_or_else(|| CoreError::Invalid {
         what: "a network whose class activation is asked for",
@@ -82,7 +100,7 @@ pub fn class_activation<T: Element>(
         found: "none".to_owned(),
     })?;
     let shape = network.layer_output(layer);
-    let maps = each_example(network, x, |way_back, inputs, example| {
+    let maps = each_example(network, x, &|way_back, inputs, example| {
         let gradient = way_back.gradient(inputs, classes[example], Some(layer));
         let numbers = way_back.caches.layer_output(layer);
         let channels = shape.channels;
@@ -143,8 +161,16 @@ pub fn input_gradient<T: Element>(
     x: &Features<'_, T>,
     classes: &[usize],
 ) -> Result<Array2<T>, TrainError> {
+    GRADIENT.of::<Explain<T, Array2<T>>>()(network, x, classes)
+}
+
+fn gradient_here<T: Element>(
+    network: &Network<T>,
+    x: &Features<'_, T>,
+    classes: &[usize],
+) -> Result<Array2<T>, TrainError> {
     check(network, x, classes)?;
-    each_example(network, x, |way_back, inputs, example| {
+    each_example(network, x, &|way_back, inputs, example| {
         way_back.gradient(inputs, classes[example], None).into_iter().collect()
     })
 }
@@ -182,20 +208,23 @@ fn explained_layer<T: Element>(network: &Network<T>) -> Option<usize> {
 fn each_example<T: Element>(
     network: &Network<T>,
     x: &Features<'_, T>,
-    of: impl Fn(&mut WayBack<'_, T>, ForwardInputs<'_, '_, T>, usize) -> Vec<T> + Sync,
+    of: &(impl Fn(&mut WayBack<'_, T>, ForwardInputs<'_, '_, T>, usize) -> Vec<T> + Sync),
 ) -> Result<Array2<T>, TrainError> {
-    let columns = (0..x.len()).into_par_iter().map_init(
-        || WayBack::new(network),
-        |way_back, example| {
+    let mut columns = vec![None; x.len()];
+    let at_a_time = x.len().div_ceil(rayon::current_num_threads().max(1)).max(1);
+    for_each_part(Chunks::of(&mut columns, at_a_time), &|part, columns| {
+        let mut way_back = WayBack::new(network);
+        for (index, column) in columns.iter_mut().enumerate() {
+            let example = part * at_a_time + index;
             let inputs = ForwardInputs { x, columns: Columns::Run { start: example, len: 1 } };
             network.forward_into(inputs, &mut way_back.caches);
             if way_back.caches.logits().iter().all(|logit| logit.is_finite()) {
-                Ok(of(way_back, inputs, example))
-            } else {
-                Err(NetworkError::Overflow { example })
+                *column = Some(of(&mut way_back, inputs, example));
             }
-        },
-    );
+        }
+    });
+    let columns = columns.into_iter().enumerate();
+    let columns = columns.map(|(example, it)| it.ok_or(NetworkError::Overflow { example }));
     let columns = columns.collect::<Result<Vec<Vec<T>>, NetworkError>>()?;
     let rows = columns.first().map_or(0, Vec::len);
     let mut all = Array2::zeros((rows, columns.len()).f());

@@ -1,6 +1,7 @@
 //! Runs from their beginning, and from where they were saved.
 
-use dnn_core::{Columns, Element};
+use dnn_core::{BothPrecisions, Columns, Element};
+use dnn_kernels::join;
 use dnn_layers::Network;
 use dnn_store::Scalar;
 
@@ -8,9 +9,21 @@ use crate::augment::Augmented;
 use crate::checkpoint::RunState;
 use crate::event::Observer;
 use crate::run::Run;
-use crate::threads::AdaptiveThreads;
+use crate::threads::{AdaptiveThreads, install};
 use crate::whitening::{PICTURES, Patches};
 use crate::{Checkpoint, Cost, Examples, History, TrainError, Trainer};
+
+type RunOf<T> = fn(
+    &Trainer,
+    &mut Network<T>,
+    Option<(RunState<T>, bool)>,
+    &Examples<'_, T>,
+    Option<&Examples<'_, T>>,
+    &mut Observer<'_>,
+) -> Result<History, TrainError>;
+
+static RUN: BothPrecisions<RunOf<f32>, RunOf<f64>> =
+    BothPrecisions { f32: Trainer::run, f64: Trainer::run };
 
 impl Trainer {
     /// Trains `network` on `training`; measures `validation`, if given, after every epoch.
@@ -32,7 +45,7 @@ impl Trainer {
         validation: Option<&Examples<'_, T>>,
         observer: &mut Observer<'_>,
     ) -> Result<History, TrainError> {
-        self.run(network, None, training, validation, observer)
+        RUN.of::<RunOf<T>>()(self, network, None, training, validation, observer)
     }
 
     /// Goes on with a run from a checkpoint of it, to the same bits as if it had never stopped; `network`
@@ -88,7 +101,7 @@ impl Trainer {
         observer: &mut Observer<'_>,
     ) -> Result<History, TrainError> {
         let opened = checkpoint.open(self, training.len(), network)?;
-        self.run(network, Some(opened), training, validation, observer)
+        RUN.of::<RunOf<T>>()(self, network, Some(opened), training, validation, observer)
     }
 
     fn run<T: Element + Scalar>(
@@ -130,12 +143,13 @@ impl Trainer {
         };
         match self.threads {
             // Enters the surrounding pool once, for the whole run.
-            None => rayon::scope(|_| work()),
-            Some(threads) => rayon::ThreadPoolBuilder::new()
-                .num_threads(threads.get())
-                .build()
-                .map_err(|source| TrainError::Threads { threads: threads.get(), source })?
-                .install(work),
+            None => join(work, || ()).0,
+            Some(threads) => {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build();
+                let pool =
+                    pool.map_err(|source| TrainError::Threads { threads: threads.get(), source })?;
+                install(&pool, work)
+            }
         }
     }
 

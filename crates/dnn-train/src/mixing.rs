@@ -5,8 +5,7 @@ use std::ops::Range;
 use std::str::FromStr;
 
 use dnn_core::{CoreError, Element, Purpose, RandomStream, Shape};
-use rayon::iter::{IndexedParallelIterator, ParallelIterator};
-use rayon::slice::ParallelSliceMut;
+use dnn_kernels::{Parts, for_each_part};
 
 use crate::named_rule::{Rules, Setting};
 
@@ -238,11 +237,7 @@ impl<T: Element> Mixer<T> {
         let mixes = &self.mixes;
         let (front, back) = pictures.split_at_mut(m / 2 * features);
         let back = &mut back[m % 2 * features..];
-        let pairs = front
-            .par_chunks_exact_mut(features)
-            .zip(back.par_chunks_exact_mut(features).rev())
-            .enumerate();
-        pairs.for_each(|(index, (one, other))| {
+        for_each_part(Opposite { front, back, features }, &|index, (one, other)| {
             let (of_one, of_other) = (&mixes[index], &mixes[m - 1 - index]);
             for (at, (x, y)) in one.iter_mut().zip(other).enumerate() {
                 let (at_row, at_column) = (at / row, at % row / channels);
@@ -255,6 +250,33 @@ impl<T: Element> Mixer<T> {
         self.own.clear();
         self.own.extend(mixes.iter().map(|mix| T::from_f64(mix.own)));
         &self.own
+    }
+}
+
+/// Pictures, and beside each the one as far from the other end.
+struct Opposite<'a> {
+    front: &'a mut [u8],
+    back: &'a mut [u8],
+    features: usize,
+}
+
+impl<'a> Parts for Opposite<'a> {
+    type Part = (&'a mut [u8], &'a mut [u8]);
+
+    fn count(&self) -> usize {
+        self.front.len() / self.features
+    }
+
+    fn cut(self, at: usize) -> [Self; 2] {
+        let Self { front, back, features } = self;
+        let (front, later) = front.split_at_mut(at * features);
+        let (earlier, back) = back.split_at_mut(back.len() - at * features);
+        [Self { front, back, features }, Self { front: later, back: earlier, features }]
+    }
+
+    fn in_order(self) -> impl Iterator<Item = Self::Part> {
+        let Self { front, back, features } = self;
+        front.chunks_exact_mut(features).zip(back.chunks_exact_mut(features).rev())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use dnn_core::{Element, LayerParameters, Parameters};
+use dnn_kernels::join;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 
 use crate::optimizer::each;
@@ -88,7 +89,7 @@ pub fn clip_by_value<T: Element>(gradients: &mut Parameters<T>, limit: f64) {
 /// [`clip_by_value`] for one array.
 pub(crate) fn clip_array<T: Element>(gradient: &mut Array2<T>, limit: f64) {
     let limit = T::from_f64(limit);
-    change(gradient, |value| value.max(-limit).min(limit));
+    change(gradient.view_mut(), &|value: T| value.max(-limit).min(limit));
 }
 
 /// Scales a gradient down to the Euclidean norm `limit` if it is longer, all layers as one vector; gives
@@ -138,17 +139,24 @@ fn scale_to<'a, T: Element>(
 ) {
     if norm > limit {
         let scale = T::from_f64(limit / norm);
-        arrays.for_each(|array| change(array, |value| value * scale));
+        arrays.for_each(|array| scale_by(array.view_mut(), scale));
     }
 }
 
-/// Changes every number of an array; in parallel if it is a matrix.
-fn change<T: Element>(array: &mut Array2<T>, of: impl Fn(T) -> T + Sync + Send) {
-    if array.ncols() > 1 {
-        array.par_mapv_inplace(of);
-    } else {
-        array.mapv_inplace(of);
+/// Multiplies every number of an array, in parallel.
+pub(crate) fn scale_by<T: Element>(values: ArrayViewMut2<'_, T>, scale: T) {
+    change(values, &|value| value * scale);
+}
+
+/// Changes every number of an array, in parallel.
+fn change<T: Element>(values: ArrayViewMut2<'_, T>, of: &(impl Fn(T) -> T + Sync)) {
+    let (rows, columns) = values.dim();
+    if rows < 2 || rows * columns <= RUN {
+        let mut values = values;
+        return values.mapv_inplace(of);
     }
+    let (upper, lower) = values.split_at(Axis(0), rows / 2);
+    join(|| change(upper, of), || change(lower, of));
 }
 
 /// The sum of the squares, in `f64` and in an order that follows from the shape alone.
@@ -163,7 +171,7 @@ pub(crate) fn sum_of_squares<T: Element>(values: ArrayView2<'_, T>) -> f64 {
     }
     let (axis, length) = if rows > 1 { (Axis(0), rows) } else { (Axis(1), columns) };
     let (first, second) = values.split_at(axis, length / 2);
-    let (first, second) = rayon::join(|| sum_of_squares(first), || sum_of_squares(second));
+    let (first, second) = join(|| sum_of_squares(first), || sum_of_squares(second));
     first + second
 }
 

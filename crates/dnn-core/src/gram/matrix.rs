@@ -7,9 +7,8 @@
 //! ```
 
 use dnn_kernels::gram::PANEL;
-use dnn_kernels::{Kernels, aligned_zeros};
+use dnn_kernels::{Kernels, aligned_zeros, for_each_part};
 use ndarray::{Array2, ArrayView2, s};
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use super::pixels::{Corner, PixelProducts, PixelSide, Scratch};
 use crate::products::feature_blocks;
@@ -175,7 +174,7 @@ impl<T: Element> Gram<T> {
             let first = first_row(index);
             panels.push((first, &mut panel[(first - layout.first_row(index)) * PANEL..]));
         }
-        let tasks = panels.into_par_iter().enumerate();
+        let tasks = &mut panels[..];
         match (x, y) {
             (&Features::Pixels { values, scaling }, &Features::Pixels { values: right, .. })
                 if has_scaling(y, scaling) =>
@@ -183,15 +182,15 @@ impl<T: Element> Gram<T> {
                 let products = PixelProducts::new::<T>(values, scaling);
                 let left = PixelSide::new(&products, values);
                 let right = PixelSide::new(&products, right);
-                tasks.for_each_init(Scratch::default, |scratch, (index, (from, panel))| {
-                    let corner = Corner { row: from, column: index * PANEL };
-                    products.panel([&left, &right], corner, scratch, panel);
+                for_each_part(tasks, &|index, (from, panel)| {
+                    let corner = Corner { row: *from, column: index * PANEL };
+                    products.panel([&left, &right], corner, &mut Scratch::default(), panel);
                 });
             }
-            _ => tasks.for_each_init(Default::default, |scratch, (index, (from, panel))| {
+            _ => for_each_part(tasks, &|index, (from, panel)| {
                 let first = index * PANEL;
                 let right = Columns::Run { start: first, len: PANEL.min(columns - first) };
-                real_panel(x, from, y, right, scratch, panel);
+                real_panel(x, *from, y, right, &mut Default::default(), panel);
             }),
         }
         Self { numbers, layout }

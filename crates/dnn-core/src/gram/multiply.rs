@@ -7,9 +7,8 @@
 //! ```
 
 use dnn_kernels::gram::PANEL;
-use dnn_kernels::{CHUNK, Kernels};
+use dnn_kernels::{CHUNK, Kernels, for_each_part};
 use ndarray::{ArrayViewMut2, Axis};
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use super::matrix::Gram;
 use super::sparse_left::{Rows, SparseLeft, UNITS, view};
@@ -33,8 +32,8 @@ impl<T: Element> Gram<T> {
         if self.layout.half {
             return Symmetric { gram: self, a }.multiply(out);
         }
-        let parts = out.axis_chunks_iter_mut(Axis(1), PANEL).into_par_iter();
-        parts.enumerate().for_each(|(panel, out)| self.multiply_panel(a, panel, out));
+        let parts = out.axis_chunks_iter_mut(Axis(1), PANEL);
+        for_each_part(parts, &|panel, out| self.multiply_panel(a, panel, out));
     }
 
     /// The columns of a panel of `A K`. Never a part of its caller, which rayon calls from within itself: on each stack

@@ -15,9 +15,8 @@ use dnn_kernels::gram::{
     BYTE_ROWS, BYTE_SHIFT, BYTES, ByteStep, PANEL, ROWS, STEP, Step, add_byte_products,
     add_products, has_byte_products,
 };
-use ndarray::{ArrayView1, ArrayView2, Axis, s};
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
-use rayon::slice::ParallelSliceMut;
+use dnn_kernels::{Pairs, for_each_part};
+use ndarray::{ArrayView2, Axis, s};
 
 use crate::pixel_scaling::Affine;
 use crate::{Element, PixelScaling};
@@ -59,8 +58,12 @@ impl<'a> PixelSide<'a> {
         let is_contiguous = values.nrows() <= 1 || values.strides()[0] == 1;
         let of_bytes = has_byte_products() && products.planes.len() == 1 && is_contiguous;
         let sums = of_bytes.then(|| {
-            let sum = |example: ArrayView1<'_, u8>| example.iter().map(|&x| i64::from(x)).sum();
-            values.axis_iter(Axis(1)).into_par_iter().map(sum).collect()
+            let mut sums = vec![0; values.ncols()];
+            let examples = Pairs { first: &mut sums[..], second: values.axis_iter(Axis(1)) };
+            for_each_part(examples, &|_, (sum, example)| {
+                *sum = example.iter().map(|&x| i64::from(x)).sum();
+            });
+            sums
         });
         Self { values, shifts: products.shifts(values), sums }
     }
@@ -150,12 +153,12 @@ impl PixelProducts {
     pub(super) fn shifts(&self, values: ArrayView2<'_, u8>) -> Vec<f64> {
         let mut shifts = vec![0.0; values.ncols()];
         if self.affines.iter().any(|affine| affine.offset != 0.0) {
-            let examples = values.axis_iter(Axis(1)).into_par_iter();
-            shifts.par_chunks_mut(1).zip(examples).for_each(|(shift, example)| {
+            let examples = Pairs { first: &mut shifts[..], second: values.axis_iter(Axis(1)) };
+            for_each_part(examples, &|_, (shift, example)| {
                 for (channel, Affine { factor, offset }) in self.affines.iter().enumerate() {
                     let pixels = example.iter().skip(channel).step_by(self.affines.len());
                     let sum: u64 = pixels.map(|&pixel| u64::from(pixel)).sum();
-                    shift[0] += factor * offset * sum as f64;
+                    *shift += factor * offset * sum as f64;
                 }
             });
         }

@@ -10,11 +10,11 @@ use std::cmp::Reverse;
 use std::ops::Range;
 
 use dnn_kernels::gram::{PANEL, SumOfRows};
-use dnn_kernels::{CHUNK, ChunkOfRows, DenseRows, KernelPath, Kernels, NonZeroIndex, PlainLoop};
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
-use rayon::iter::{
-    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
+use dnn_kernels::{
+    CHUNK, ChunkOfRows, DenseRows, KernelPath, Kernels, NonZeroIndex, Pairs, PlainLoop,
+    for_each_part,
 };
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 
 use crate::Element;
 
@@ -92,14 +92,15 @@ impl<T: Element> SparseLeft<T> {
         assert_eq!(numbers.dim(), (self.units, self.examples), "the shape of the factor");
         let Self { non_zero, order, blocks, .. } = self;
         if T::Kernels::VECTOR {
-            let rows = numbers.axis_iter(Axis(0)).into_par_iter();
-            non_zero.par_iter_mut().zip(rows).for_each(|(count, row)| {
+            let rows = Pairs { first: &mut non_zero[..], second: numbers.axis_iter(Axis(0)) };
+            for_each_part(rows, &|_, (count, row)| {
                 *count = row.iter().filter(|&&number| number != U::zero()).count();
             });
             order.sort_unstable_by_key(|&unit| (Reverse(non_zero[unit]), unit));
         }
-        let parts = numbers.axis_chunks_iter(Axis(1), PANEL).into_par_iter();
-        blocks.par_iter_mut().zip(parts).for_each(|(block, part)| block.assign(order, part));
+        let second = numbers.axis_chunks_iter(Axis(1), PANEL);
+        let parts = Pairs { first: &mut blocks[..], second };
+        for_each_part(parts, &|_, (block, part)| block.assign(order, part));
     }
 
     /// Units whose sums stay near the processor together, in the order of the blocks.

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use dnn_kernels::gram::PANEL;
-use dnn_kernels::{KernelPath, TransposeBuffer};
+use dnn_kernels::{KernelPath, TransposeBuffer, join};
 use ndarray::{ArrayViewMut2, Axis, s};
 
 use super::matrix::Gram;
@@ -62,7 +62,7 @@ impl<T: Element> Symmetric<'_, T> {
             return self.diagonal(group.panels.start, group.out.view_mut());
         }
         let (mut above, mut below) = group.split();
-        rayon::join(|| self.triangle(&mut above), || self.triangle(&mut below));
+        join(|| self.triangle(&mut above), || self.triangle(&mut below));
         self.square(&mut above, &mut below);
     }
 
@@ -86,8 +86,8 @@ impl<T: Element> Symmetric<'_, T> {
             return self.a.groups().for_each(|units| self.task(&units, above, below));
         }
         let ((mut a, mut b), (mut c, mut d)) = (above.split(), below.split());
-        rayon::join(|| self.square(&mut a, &mut c), || self.square(&mut b, &mut d));
-        rayon::join(|| self.square(&mut a, &mut d), || self.square(&mut b, &mut c));
+        join(|| self.square(&mut a, &mut c), || self.square(&mut b, &mut d));
+        join(|| self.square(&mut a, &mut d), || self.square(&mut b, &mut c));
     }
 
     /// The same for some units by one thread, block after block as they lie.

@@ -6,8 +6,8 @@
 //! a W + S X^T:  for a block of features: for 256 examples: total += the product, in the numbers' precision
 //! ```
 
+use dnn_kernels::for_each_part;
 use ndarray::{Array2, ArrayView2, Axis, ShapeBuilder, s};
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::products::feature_blocks;
 use crate::{Columns, Element, FEATURE_BLOCK, Features, multiply};
@@ -29,7 +29,7 @@ impl<T: Element> Features<'_, T> {
         assert_eq!(weights.ncols(), self.width(), "weights take another number of features");
         let mut out = Array2::zeros((weights.nrows(), self.len()));
         let tiles = out.axis_chunks_iter_mut(Axis(1), TILE);
-        tiles.into_par_iter().enumerate().for_each(|(index, mut out)| {
+        for_each_part(tiles, &|index, mut out| {
             let columns = Columns::Run { start: index * TILE, len: out.ncols() };
             let (mut part, mut scratch) = (Array2::zeros(out.dim().f()), Vec::new());
             for rows in feature_blocks(self.width()) {
@@ -64,7 +64,7 @@ impl<T: Element> Features<'_, T> {
         left.zip_mut_with(&sums, |to, &sum| *to = T::from_f64(sum));
         let mut out = weights.to_owned();
         let blocks = out.axis_chunks_iter_mut(Axis(1), FEATURE_BLOCK);
-        blocks.into_par_iter().enumerate().for_each(|(index, mut out)| {
+        for_each_part(blocks, &|index, mut out| {
             let rows = index * FEATURE_BLOCK..index * FEATURE_BLOCK + out.ncols();
             let mut total = out.mapv(|weight| a * weight.into());
             let (mut part, mut scratch) = (Array2::zeros(out.dim()), Vec::new());

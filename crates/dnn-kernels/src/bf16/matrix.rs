@@ -3,16 +3,15 @@
 use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
-use rayon::iter::{IndexedParallelIterator, ParallelIterator};
-use rayon::slice::ParallelSliceMut;
 
 use super::instructions::Instructions;
 use super::layout::{RowsAt, join_rows_at};
-use super::product::{Product, Start, Windows};
+use super::product::{Product, Start, Windows, run_windows};
 use super::rounding::round;
 use crate::aligned::{aligned, aligned_already};
 use crate::kernels::{Kernels, Number};
 use crate::layout::row_stride;
+use crate::parallel::{Chunks, Pairs, for_each_part};
 use crate::path::KernelPath;
 
 /// Numbers of a vector.
@@ -171,11 +170,11 @@ impl PairedRows {
     ) {
         let (all, at_a_time) = self.room(shape, scratch);
         let instructions = all.instructions;
-        let numbers = all.numbers.par_chunks_mut(at_a_time.numbers);
-        let turned = all.turned.par_chunks_mut(at_a_time.numbers);
-        let pairs = all.pairs.par_chunks_mut(at_a_time.pairs);
-        let blocks = numbers.zip(turned).zip(pairs).enumerate();
-        blocks.for_each(|(index, ((numbers, turned), pairs))| {
+        let numbers = Chunks::of(all.numbers, at_a_time.numbers);
+        let turned = Chunks::of(all.turned, at_a_time.numbers);
+        let pairs = Chunks::of(all.pairs, at_a_time.pairs);
+        let blocks = Pairs { first: Pairs { first: numbers, second: turned }, second: pairs };
+        for_each_part(blocks, &|index, ((numbers, turned), pairs)| {
             Room { instructions, numbers, turned, pairs }.turn(index, shape, &write);
         });
     }
@@ -311,7 +310,7 @@ fn multiply_terms<T: Number>(
     let (x, weights, out) = (numbers.as_ptr(), pairs.as_ptr(), out.as_mut_ptr().cast::<f32>());
     let windows = Windows { product: &product, x, weights, start: Start::Output, out };
     // SAFETY: left and right side are as long as was just seen, and the view has as many rows of f32.
-    unsafe { instructions.run(windows) }
+    unsafe { run_windows(instructions, windows) }
 }
 
 /// Memory for [`linear`], used again from call to call.

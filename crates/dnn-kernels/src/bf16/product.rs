@@ -106,7 +106,17 @@ pub(crate) fn multiply(
     }
     let (x, weights, out) = (x.as_ptr(), weights.as_ptr(), out.as_mut_ptr());
     // SAFETY: the lengths were checked above.
-    unsafe { instructions.run(Windows { product, x, weights, start, out }) }
+    unsafe { run_windows(instructions, Windows { product, x, weights, start, out }) }
+}
+
+/// Compiled here, and not once more by every crate that multiplies matrices of its numbers.
+///
+/// # Safety
+/// As of [`Windows`].
+#[inline(never)]
+pub(super) unsafe fn run_windows(instructions: Instructions, windows: Windows<'_>) {
+    // SAFETY: the caller's.
+    unsafe { instructions.run(windows) }
 }
 
 /// Of so many that are left, how many go into registers at once.

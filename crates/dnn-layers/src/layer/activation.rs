@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use dnn_core::{CoreError, Element, Shape};
 use dnn_kernels::{KernelPath, PlainLoop};
-use ndarray::{ArrayView2, ArrayViewMut2, Zip};
+use ndarray::{ArrayView2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 
 use super::{Forward, Layer, Step};
@@ -266,7 +266,10 @@ fn map<T: Element>(z: ArrayView2<'_, T>, mut a: ArrayViewMut2<'_, T>, g: impl Fn
     if let (Some(z), Some(a)) = (z.to_slice_memory_order(), in_the_order_of(z, &mut a)) {
         return KernelPath::best().vectorized(Map { z, a, g });
     }
-    Zip::from(a).and(z).for_each(|a, &z| *a = g(z));
+    // Hardly ever: by places, which takes the least code for each function.
+    for place in ndarray::indices(z.dim()) {
+        a[place] = g(z[place]);
+    }
 }
 
 /// The numbers as they lie, if those of `other` lie in the same order.
@@ -331,7 +334,9 @@ fn scale<T: Element>(
         let (z, a) = (z_numbers, a_numbers);
         return KernelPath::best().vectorized(ScaleBy { z, a, gradient, derivative });
     }
-    Zip::from(gradient).and(z).and(a).for_each(|gradient, &z, &a| *gradient *= derivative(z, a));
+    for place in ndarray::indices(z.dim()) {
+        gradient[place] *= derivative(z[place], a[place]);
+    }
 }
 
 /// `z`, but at least 0 and at most 6; NaN stays NaN.

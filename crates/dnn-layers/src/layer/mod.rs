@@ -21,7 +21,7 @@ mod scale;
 mod statistics;
 mod window;
 
-use dnn_core::{Columns, CoreError, Element, Features, Shape};
+use dnn_core::{BothPrecisions, Columns, CoreError, Element, Features, Shape};
 use dnn_kernels::{Convolution, ConvolutionWeights, PackedScratch, Products};
 use dnn_store::{Record, StoreError};
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -83,6 +83,12 @@ pub enum Layer {
     ChannelDropout(ChannelDropout),
 }
 
+type ForwardOf<T> = fn(&Layer) -> &dyn Forward<T>;
+
+/// All kinds of layers.
+static FORWARD: BothPrecisions<ForwardOf<f32>, ForwardOf<f64>> =
+    BothPrecisions { f32: Layer::forward_of, f64: Layer::forward_of };
+
 impl Layer {
     /// One of every kind, in an order in which they can follow one another.
     pub const KINDS: [Self; 13] = [
@@ -101,8 +107,13 @@ impl Layer {
         Self::Scale(Scale {}),
     ];
 
-    /// The one place where the kinds are told apart.
+    /// What the kind does on its way forward.
     pub(crate) fn forward<T: Element>(&self) -> &dyn Forward<T> {
+        FORWARD.of::<ForwardOf<T>>()(self)
+    }
+
+    /// The one place where the kinds are told apart.
+    fn forward_of<T: Element>(&self) -> &dyn Forward<T> {
         match self {
             Self::Dense(layer) => layer,
             Self::BatchNorm(layer) => layer,

@@ -314,14 +314,21 @@ pub(super) fn lossy_path<S: Serializer>(
 /// A value by its text; as a number, where the text is one, and read from a list, too.
 pub(super) mod text {
     use std::fmt::{self, Display};
-    use std::marker::PhantomData;
     use std::str::FromStr;
 
     use serde::de::{Error, SeqAccess, Visitor};
-    use serde::{Deserializer, Serializer};
+    use serde::{Deserialize, Deserializer, Serializer};
 
     pub(crate) fn serialize<T: Display, S: Serializer>(
         value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serialize_text(value, serializer)
+    }
+
+    /// The same, once for all types.
+    fn serialize_text<S: Serializer>(
+        value: &dyn Display,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         let text = value.to_string();
@@ -337,56 +344,61 @@ pub(super) mod text {
         T: FromStr<Err: Display>,
         D: Deserializer<'de>,
     {
-        deserializer.deserialize_any(ByText(PhantomData))
+        let Text(text) = Text::deserialize(deserializer)?;
+        parse(&text).map_err(D::Error::custom)
     }
 
-    struct ByText<T>(PhantomData<T>);
+    /// The value, or what is wrong with its text.
+    fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+        text.parse().map_err(|error: T::Err| error.to_string())
+    }
 
-    impl<'de, T: FromStr<Err: Display>> Visitor<'de> for ByText<T> {
-        type Value = T;
+    /// The text of a value, whatever its type.
+    struct Text(String);
+
+    impl<'de> Deserialize<'de> for Text {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_any(TextOf)
+        }
+    }
+
+    struct TextOf;
+
+    impl<'de> Visitor<'de> for TextOf {
+        type Value = Text;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a text or a number")
         }
 
-        fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-            text.parse().map_err(E::custom)
+        fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
+            Ok(Text(text.to_owned()))
         }
 
-        fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
-            self.visit_str(&number.to_string())
+        fn visit_i64<E: Error>(self, number: i64) -> Result<Text, E> {
+            Ok(Text(number.to_string()))
         }
 
-        fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
-            self.visit_str(&number.to_string())
+        fn visit_u64<E: Error>(self, number: u64) -> Result<Text, E> {
+            Ok(Text(number.to_string()))
         }
 
-        fn visit_f64<E: Error>(self, number: f64) -> Result<T, E> {
-            self.visit_str(&number.to_string())
+        fn visit_f64<E: Error>(self, number: f64) -> Result<Text, E> {
+            Ok(Text(number.to_string()))
         }
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<T, A::Error> {
+        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Text, A::Error> {
             let mut texts: Vec<String> = Vec::new();
-            while let Some(Number(text)) = sequence.next_element()? {
+            while let Some(Text(text)) = sequence.next_element()? {
                 texts.push(text);
             }
-            let text = if texts.is_empty() { "none".to_owned() } else { texts.join(",") };
-            text.parse().map_err(A::Error::custom)
-        }
-    }
-
-    /// An element of a list, as text.
-    struct Number(String);
-
-    impl<'de> serde::Deserialize<'de> for Number {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserialize(deserializer).map(Self)
+            Ok(Text(if texts.is_empty() { "none".to_owned() } else { texts.join(",") }))
         }
     }
 
     /// The same for a setting that may be left out.
     pub(crate) mod option {
-        use super::{Deserializer, Display, FromStr, Serializer};
+        use super::{Deserialize, Deserializer, Display, Error, FromStr, Serializer, Text, parse};
 
         #[expect(clippy::ref_option, reason = "as serde calls it")]
         pub(crate) fn serialize<T: Display, S: Serializer>(
@@ -404,9 +416,8 @@ pub(super) mod text {
             T: FromStr<Err: Display>,
             D: Deserializer<'de>,
         {
-            let text: Option<super::Number> = serde::Deserialize::deserialize(deserializer)?;
-            text.map(|super::Number(text)| text.parse().map_err(serde::de::Error::custom))
-                .transpose()
+            let text: Option<Text> = Deserialize::deserialize(deserializer)?;
+            text.map(|Text(text)| parse(&text)).transpose().map_err(D::Error::custom)
         }
     }
 }

@@ -19,7 +19,7 @@ mod model;
 mod residual;
 mod scale;
 
-use dnn_core::{Element, Shape};
+use dnn_core::{BothPrecisions, Element, Shape};
 use dnn_kernels::{ConvolutionWeights, NonZeroIndex};
 use dnn_layers::{BatchStatistics, ForwardInputs, Layer, Tensor};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
@@ -36,8 +36,18 @@ pub use self::model::{ModelGradients, model_backward};
 use crate::convolution_memory::ConvolutionMemory;
 use crate::engine::batch::Batch;
 
-/// The one place where the kinds of layers are told apart.
+type BackwardOf<T> = fn(&Layer) -> &dyn Backward<T>;
+
+static BACKWARD: BothPrecisions<BackwardOf<f32>, BackwardOf<f64>> =
+    BothPrecisions { f32: backward_of, f64: backward_of };
+
+/// What a kind of layer does on the way back.
 pub(crate) fn backward<T: Element>(layer: &Layer) -> &dyn Backward<T> {
+    BACKWARD.of::<BackwardOf<T>>()(layer)
+}
+
+/// The one place where the kinds of layers are told apart.
+fn backward_of<T: Element>(layer: &Layer) -> &dyn Backward<T> {
     match layer {
         Layer::Dense(layer) => layer,
         Layer::BatchNorm(layer) => layer,

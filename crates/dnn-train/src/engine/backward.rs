@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use dnn_core::Element;
+use dnn_kernels::for_each_part;
 use dnn_layers::{Activation, ForwardInputs, Layer, Network, PackedConvolutions};
-use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
 use super::batch::Batch;
 use super::tile::{NotFinite, Tile, WayBack};
@@ -49,7 +49,7 @@ impl<T: Element> Engine<T> {
             let tensors = network.layer_tensors(l);
             let gradients = &mut self.gradient[range];
             layer.batch_gradient(&mut all, tensors, &self.statistics[index], gradients, share);
-            self.tiles[..used].par_iter_mut().for_each(|tile| {
+            for_each_part(&mut self.tiles[..used], &|_, tile| {
                 back.through(tile, segment.clone());
             });
         }

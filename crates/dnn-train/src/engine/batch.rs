@@ -1,8 +1,8 @@
 //! All examples of a batch, for a layer that needs them together: sums over all tiles, in their order.
 
 use dnn_core::Element;
+use dnn_kernels::for_each_part;
 use dnn_layers::Network;
-use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
 use super::tile::Tile;
 use super::tile_numbers::{TileNumbers, most_units};
@@ -63,7 +63,7 @@ impl<T: Element> Batch<'_, T> {
         add: impl Fn(TileNumbers<'_, T>, &mut [f64]) + Sync,
     ) {
         let layer = self.layer;
-        self.tiles.par_iter_mut().for_each(|tile| {
+        for_each_part(&mut *self.tiles, &|_, tile| {
             let (numbers, sums) = tile.at_layer(layer);
             let sums = &mut sums[..count];
             sums.fill(0.0);
@@ -80,6 +80,6 @@ impl<T: Element> Batch<'_, T> {
     /// Works on every tile.
     pub(crate) fn each(&mut self, work: impl Fn(TileNumbers<'_, T>) + Sync) {
         let layer = self.layer;
-        self.tiles.par_iter_mut().for_each(|tile| work(tile.at_layer(layer).0));
+        for_each_part(&mut *self.tiles, &|_, tile| work(tile.at_layer(layer).0));
     }
 }

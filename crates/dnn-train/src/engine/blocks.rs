@@ -18,7 +18,7 @@ use dnn_core::{Columns, Element};
 use dnn_kernels::bf16::{self, PairedRows, RoundedRows};
 use dnn_kernels::{
     CHUNK, ChunkOfRows, KernelPath, Kernels, NonZeroIndex, PlainLoop, Products, aligned,
-    aligned_zeros,
+    aligned_zeros, join,
 };
 use dnn_layers::Network;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
@@ -195,7 +195,7 @@ impl<T: Element> Blocks<T> {
         let (first, second) = (blocks.start..middle, middle..blocks.end);
         let first = || self.part(job, first.clone(), inputs, alone, left);
         let second = || self.part(job, second.clone(), inputs, alone, right);
-        let both = if alone { (first(), second()) } else { rayon::join(first, second) };
+        let both = if alone { (first(), second()) } else { join(first, second) };
         both.0 && both.1
     }
 

@@ -8,10 +8,10 @@ use std::ops::Range;
 
 use dnn_core::{Columns, Element, Features};
 use dnn_kernels::bf16::{self, LinearScratch, PairedRows, TurnScratch};
-use dnn_kernels::{PackedWeights, Products};
+use dnn_kernels::{PackedWeights, Pairs, Products, for_each_part};
 use dnn_layers::{DenseBy, Network};
-use ndarray::{Array2, Axis, ShapeBuilder, s};
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use ndarray::iter::AxisChunksIter;
+use ndarray::{Array2, ArrayView2, Axis, Ix2, ShapeBuilder, s};
 
 use super::plan::{FirstLayerBy, begins_dense, first_layer_by, first_weights};
 
@@ -93,11 +93,10 @@ impl<T: Element> FirstLayer<T> {
             let inputs = &*inputs;
             let (weights, bias) = (weights.values(), bias.values());
             let mut output = self.output.slice_mut(s![.., ..columns.len()]);
-            let outs = output.axis_chunks_iter_mut(Axis(0), UNITS).into_par_iter();
-            let weights = weights.axis_chunks_iter(Axis(0), UNITS).into_par_iter();
-            let biases = bias.axis_chunks_iter(Axis(0), UNITS).into_par_iter();
-            let all = outs.zip(weights).zip(biases).zip(parts);
-            return all.for_each(|(((out, weights), bias), scratch)| {
+            let outs = output.axis_chunks_iter_mut(Axis(0), UNITS);
+            let first = Pairs { first: outs, second: maps_of_units(&weights, &bias) };
+            let all = Pairs { first, second: &mut parts[..] };
+            return for_each_part(all, &|_, ((out, (weights, bias)), scratch)| {
                 bf16::linear(weights, bias.column(0), inputs, scratch, out);
             });
         }
@@ -105,10 +104,9 @@ impl<T: Element> FirstLayer<T> {
         if self.has_output {
             let (weights, bias) = (weights.values(), bias.values());
             let mut output = self.output.slice_mut(s![.., ..columns.len()]);
-            let outs = output.axis_chunks_iter_mut(Axis(0), UNITS).into_par_iter();
-            let weights = weights.axis_chunks_iter(Axis(0), UNITS).into_par_iter();
-            let biases = bias.axis_chunks_iter(Axis(0), UNITS).into_par_iter();
-            outs.zip(weights).zip(biases).for_each(|((out, weights), bias)| {
+            let outs = output.axis_chunks_iter_mut(Axis(0), UNITS);
+            let all = Pairs { first: outs, second: maps_of_units(&weights, &bias) };
+            for_each_part(all, &|_, (out, (weights, bias))| {
                 x.linear_into(weights, bias.column(0), columns, &mut Vec::new(), out);
             });
         }
@@ -122,5 +120,16 @@ impl<T: Element> FirstLayer<T> {
             Some(packed) => DenseBy::Packed(packed),
             None => DenseBy::Weights,
         }
+    }
+}
+
+/// The weights of some units, and their biases, for all units.
+fn maps_of_units<'a, T>(
+    weights: &'a ArrayView2<'_, T>,
+    bias: &'a ArrayView2<'_, T>,
+) -> Pairs<AxisChunksIter<'a, T, Ix2>, AxisChunksIter<'a, T, Ix2>> {
+    Pairs {
+        first: weights.axis_chunks_iter(Axis(0), UNITS),
+        second: bias.axis_chunks_iter(Axis(0), UNITS),
     }
 }

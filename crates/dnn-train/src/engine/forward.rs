@@ -4,9 +4,8 @@ use std::mem::swap;
 use std::ops::Range;
 
 use dnn_core::{Columns, Element};
+use dnn_kernels::{Chunks, for_each_part};
 use dnn_layers::{BatchStatistics, DenseBy, ForwardInputs, Given, Layer, PackedConvolutions};
-use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
-use rayon::slice::ParallelSliceMut;
 
 use super::batch::Batch;
 use super::first_layer::FirstLayer;
@@ -30,7 +29,7 @@ impl<T: Element> Engine<T> {
             let Self { tiles, lent, purpose, places, packed, .. } = self;
             let make = || Tile::new(context.network, width, *purpose, places).into_memory();
             let tiles = &mut tiles[..batch.len().div_ceil(width)];
-            tiles.par_iter_mut().enumerate().for_each(|(index, tile)| {
+            for_each_part(tiles, &|index, tile| {
                 let columns = context.columns.part(positions(index, width, &batch));
                 lent.with(tile, make, |tile| {
                     tile.predict(&context, columns, packed);
@@ -96,7 +95,7 @@ impl<T: Element> Engine<T> {
                 });
             };
             let together = self.together;
-            tiles.par_chunks_mut(together).enumerate().for_each(|(index, tiles)| {
+            for_each_part(Chunks::of(tiles, together), &|index, tiles| {
                 one_after_another(index * together, tiles, &go);
             });
         }

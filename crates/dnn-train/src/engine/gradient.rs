@@ -9,14 +9,12 @@
 //! Layers go side by side: a small one leaves no thread waiting.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dnn_core::{Columns, Element, FEATURE_BLOCK, Features};
-use dnn_kernels::KernelPath;
+use dnn_kernels::{KernelPath, Pairs, for_each_part, join};
 use dnn_layers::Network;
 use ndarray::{Array2, ArrayViewMut2, Axis};
-use rayon::iter::{
-    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
-};
 
 use super::blocks::BlockJob;
 use super::part::Part;
@@ -158,15 +156,18 @@ impl<T: Element> Engine<T> {
         }
         arrays.try_for_each(|(tensor, gradient)| {
             let layer = network.tensors()[tensor].layer();
-            let blocks = gradient.axis_chunks_iter_mut(Axis(1), FEATURE_BLOCK);
-            let blocks = blocks.into_par_iter().zip(self.scratch.par_iter_mut()).enumerate();
-            let finite = blocks.map(|(block, (dw, scratch))| {
+            let first = gradient.axis_chunks_iter_mut(Axis(1), FEATURE_BLOCK);
+            let blocks = Pairs { first, second: &mut self.scratch[..] };
+            let finite = AtomicBool::new(true);
+            for_each_part(blocks, &|block, (dw, scratch)| {
                 let first = block * FEATURE_BLOCK;
                 let features = first..first + dw.ncols();
                 let job = PlainBlock { layer, share, tiles, examples, columns, features };
-                job.sum(scratch, dw)
+                if !job.sum(scratch, dw) {
+                    finite.store(false, Ordering::Relaxed);
+                }
             });
-            stored(layer, finite.reduce(|| true, |a, b| a && b))
+            stored(layer, finite.into_inner())
         })
     }
 
@@ -249,7 +250,7 @@ fn add_by_tree<P: Send>(parts: &mut [P], apart: usize, add: &(impl Fn(&mut P, &m
         return;
     }
     let (left, right) = parts.split_at_mut(groups.next_power_of_two() / 2 * apart);
-    rayon::join(|| add_by_tree(left, apart, add), || add_by_tree(right, apart, add));
+    join(|| add_by_tree(left, apart, add), || add_by_tree(right, apart, add));
     add(&mut left[0], &mut right[0]);
 }
 
@@ -285,7 +286,7 @@ fn first_beside_rest<I: Send>(
     work: &(impl Fn(I) -> Result<(), NotFinite> + Sync),
 ) -> Result<(), NotFinite> {
     let Some(first) = (most > 0).then(|| items.next()).flatten() else { return Ok(()) };
-    let (first, rest) = rayon::join(|| work(first), || first_beside_rest(items, most - 1, work));
+    let (first, rest) = join(|| work(first), || first_beside_rest(items, most - 1, work));
     first.and(rest)
 }
 

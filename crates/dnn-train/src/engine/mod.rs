@@ -32,7 +32,6 @@ use dnn_core::{Element, Features};
 use dnn_kernels::Products;
 use dnn_layers::{BatchStatistics, Network, PackedConvolutions};
 use ndarray::{Array2, ArrayView2};
-use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use self::batch::BatchMemory;
 use self::blocks::Blocks;
@@ -193,12 +192,9 @@ impl<T: Element> Engine<T> {
         self.tile_width
     }
 
-    /// The gradient of what the first layer gives, tile by tile.
-    pub(crate) fn first_dz(
-        &self,
-        first_layer: usize,
-    ) -> impl IndexedParallelIterator<Item = ArrayView2<'_, T>> {
-        self.tiles.par_iter().map(move |tile| tile.gradient(first_layer))
+    /// The gradient of what the first layer gives, of one tile.
+    pub(crate) fn first_dz(&self, first_layer: usize, tile: usize) -> ArrayView2<'_, T> {
+        self.tiles[tile].gradient(first_layer)
     }
 
     /// What the last pass counted.

@@ -87,7 +87,8 @@ impl<T: Element> GradientTarget<'_, T> {
                 let weights = weights.slice_mut(rows);
                 rule.prepare(&mut gradient, Some(weights.view()));
                 let [first, second] = memory;
-                let memory = [first, second].map(|it| it.as_mut().map(|it| it.slice_mut(rows)));
+                let first = first.as_mut().map(|it| it.slice_mut(rows));
+                let memory = [first, second.as_mut().map(|it| it.slice_mut(rows))];
                 rule.step.update_block(weights, gradient.view(), memory, true)
             }
         }

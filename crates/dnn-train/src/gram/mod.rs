@@ -13,9 +13,9 @@ mod plan;
 mod saved;
 
 use dnn_core::{Element, Features, Gram, SparseLeft};
+use dnn_kernels::for_each_part;
 use dnn_layers::Network;
 use ndarray::{Array2, ArrayView2, Axis, Zip};
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 pub use choice::GramChoice;
 pub use plan::{GramOperations, GramPlan};
@@ -222,7 +222,8 @@ impl<T: Element> GramWork<T> {
         let DualStep { layer, share, l2, optimizer, rate } = step;
         let gradient = &mut self.gradient;
         let sums = gradient.sums.axis_chunks_iter_mut(Axis(1), engine.tile_width());
-        sums.into_par_iter().zip(engine.first_dz(layer)).for_each(|(mut sums, dz)| {
+        for_each_part(sums, &|tile, mut sums| {
+            let dz = engine.first_dz(layer, tile);
             for (sums, dz) in sums.rows_mut().into_iter().zip(dz.rows()) {
                 sums.into_iter().zip(dz).for_each(|(sum, &dz)| *sum = dz.into());
             }

@@ -31,7 +31,7 @@ impl AdaGrad {
 
     /// The rule for one number, with its `s`.
     #[inline]
-    pub(super) fn rule<T: Element>(self, rate: T) -> impl Fn(T, T, &mut T) -> T {
+    pub(super) fn rule<T: Element>(self, rate: T) -> impl Fn(T, T, &mut T) -> T + Copy {
         let epsilon = T::from_f64(self.epsilon);
         move |parameter, gradient, s| {
             *s += gradient * gradient;

@@ -67,7 +67,7 @@ impl Adam {
         rate: f64,
         t: u64,
         shrink: f64,
-    ) -> impl Fn(T, T, &mut T, &mut T) -> T {
+    ) -> impl Fn(T, T, &mut T, &mut T) -> T + Copy {
         let of = |value: f64| (T::from_f64(value), T::from_f64(1.0 - value));
         let ((beta1, rest1), (beta2, rest2)) = (of(self.beta1), of(self.beta2));
         let rate = T::from_f64(rate / (1.0 - power(self.beta1, t)));

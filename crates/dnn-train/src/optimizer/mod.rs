@@ -6,6 +6,7 @@
 mod ada_grad;
 mod adam;
 mod lbfgs;
+mod lines;
 mod momentum;
 mod muon;
 mod network;
@@ -25,13 +26,14 @@ use crate::named_rule::{Rules, Setting};
 pub use ada_grad::AdaGrad;
 pub use adam::{Adam, AdamW};
 pub use lbfgs::Lbfgs;
+pub(crate) use lines::{Memory, split_memory};
 pub use momentum::Momentum;
 pub use muon::Muon;
 pub(crate) use muon::MuonSteps;
 pub(crate) use network::update_network;
 pub use rms_prop::RmsProp;
 pub use state::OptimizerState;
-pub(crate) use state::{Memory, Step, each, split_memory};
+pub(crate) use state::{Step, each};
 
 /// How parameters follow their gradient.
 ///

@@ -40,7 +40,7 @@ impl Momentum {
 
     /// The rule for one number, with its `v`.
     #[inline]
-    pub(super) fn rule<T: Element>(self, rate: T) -> impl Fn(T, T, &mut T) -> T {
+    pub(super) fn rule<T: Element>(self, rate: T) -> impl Fn(T, T, &mut T) -> T + Copy {
         let (beta, share) = (T::from_f64(self.beta), T::from_f64(1.0 - self.dampening));
         move |parameter, gradient, v| {
             *v = beta * *v + share * gradient;

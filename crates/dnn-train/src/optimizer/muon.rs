@@ -9,7 +9,7 @@ use super::state::each;
 use super::{AdamW, Momentum, Optimizer, Shape, Step};
 use crate::Adam;
 use crate::named_rule::Setting;
-use crate::regularization::sum_of_squares;
+use crate::regularization::{scale_by, sum_of_squares};
 
 /// Steps that are equally long in all directions for the weights of convolutions, and [`AdamW`] for every other array.
 ///
@@ -139,11 +139,11 @@ fn shapes<T: Element>(network: &Network<T>) -> impl Iterator<Item = Shape> {
 }
 
 /// Scales weights to a norm of the root of their rows; weights of 0 stay. False if the norm is not finite.
-fn set_norm<T: Element>(mut weights: ArrayViewMut2<'_, T>) -> bool {
+fn set_norm<T: Element>(weights: ArrayViewMut2<'_, T>) -> bool {
     let norm = sum_of_squares(weights.view()).sqrt();
     let scale = T::from_f64((weights.nrows() as f64).sqrt() / norm);
     if scale.is_finite() {
-        weights.par_mapv_inplace(|weight| weight * scale);
+        scale_by(weights, scale);
     }
     norm.is_finite()
 }

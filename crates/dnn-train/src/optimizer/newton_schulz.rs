@@ -16,8 +16,9 @@
 use std::mem::swap;
 
 use dnn_core::{Element, multiply};
-use dnn_kernels::{KernelPath, Kernels, Linear, aligned_zeros, multiply_dense};
-use ndarray::parallel::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use dnn_kernels::{
+    KernelPath, Kernels, Linear, Pairs, aligned_zeros, for_each_part, multiply_dense,
+};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Zip, s};
 
 use super::Shape;
@@ -125,8 +126,9 @@ fn multiply_by_panels<T: Element>(
     b: ArrayView2<'_, T>,
     mut out: ArrayViewMut2<'_, T>,
 ) {
-    let panels = out.axis_chunks_iter_mut(Axis(1), PANEL).into_par_iter();
-    panels.zip(b.axis_chunks_iter(Axis(1), PANEL)).for_each(|(mut out, b)| {
+    let panels = out.axis_chunks_iter_mut(Axis(1), PANEL);
+    let panels = Pairs { first: panels, second: b.axis_chunks_iter(Axis(1), PANEL) };
+    for_each_part(panels, &|_, (mut out, b)| {
         if T::Kernels::VECTOR {
             out.fill(T::zero());
             multiply_dense(KernelPath::best(), a, b, out);
@@ -138,8 +140,8 @@ fn multiply_by_panels<T: Element>(
 
 /// `out = x x^T`, of which what is not above the diagonal is computed, and the rest the same.
 fn multiply_by_itself<T: Element>(x: ArrayView2<'_, T>, mut out: ArrayViewMut2<'_, T>) {
-    let blocks = out.axis_chunks_iter_mut(Axis(0), ROWS).into_par_iter();
-    blocks.enumerate().for_each(|(block, mut out)| {
+    let blocks = out.axis_chunks_iter_mut(Axis(0), ROWS);
+    for_each_part(blocks, &|block, mut out| {
         let start = block * ROWS;
         let end = start + out.nrows();
         let (upper, rows) = (x.slice(s![..end, ..]), x.slice(s![start..end, ..]));

@@ -32,7 +32,7 @@ impl RmsProp {
 
     /// The rule for one number, with its `s`.
     #[inline]
-    pub(super) fn rule<T: Element>(self, rate: T) -> impl Fn(T, T, &mut T) -> T {
+    pub(super) fn rule<T: Element>(self, rate: T) -> impl Fn(T, T, &mut T) -> T + Copy {
         let (rho, rest) = (T::from_f64(self.rho), T::from_f64(1.0 - self.rho));
         let epsilon = T::from_f64(self.epsilon);
         move |parameter, gradient, s| {

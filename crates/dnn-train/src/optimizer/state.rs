@@ -1,4 +1,4 @@
-//! What an optimiser remembers, and the loops over all numbers.
+//! What an optimiser remembers, and its steps.
 
 #![allow(
     clippy::inline_always,
@@ -6,16 +6,11 @@
 )]
 
 use dnn_core::{CoreError, Element};
-use dnn_kernels::{KernelPath, PlainLoop, prefetch};
-use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
+use dnn_kernels::{KernelPath, PlainLoop};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
+use super::lines::{Arrays, Line, Memory, Rule};
 use super::{Optimizer, Shape};
-
-/// Numbers of a parameter that one task updates: enough to be worth a task.
-const CHUNK: usize = 1 << 16;
-
-/// Rows that are fetched before it is their turn.
-const AHEAD: usize = 2;
 
 /// What an optimiser remembers from step to step.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,15 +64,6 @@ impl<T: Element> OptimizerState<T> {
     }
 }
 
-/// What an optimiser remembers of one array, in its shape; what it has no use for is `None`.
-pub(crate) type Memory<'a, T> = [Option<ArrayViewMut2<'a, T>>; 2];
-
-/// Cuts all that there is in two.
-pub(crate) fn split_memory<T>(memory: Memory<'_, T>, axis: Axis, at: usize) -> [Memory<'_, T>; 2] {
-    let [first, second] = memory.map(|memory| memory.map(|it| it.split_at(axis, at)).unzip());
-    [[first.0, second.0], [first.1, second.1]]
-}
-
 impl Optimizer {
     /// One step of a rule that is linear in the gradient, on numbers that are no parameters themselves; false
     /// if one stopped being finite.
@@ -111,17 +97,8 @@ impl Step {
         memory: Memory<'_, T>,
         decays: bool,
     ) -> bool {
-        let Some(at) = middle(parameter.dim()) else {
-            return self.update_block(parameter, gradient, memory, decays);
-        };
-        let (upper, lower) = parameter.split_at(Axis(0), at);
-        let (upper_gradient, lower_gradient) = gradient.split_at(Axis(0), at);
-        let [upper_memory, lower_memory] = split_memory(memory, Axis(0), at);
-        let (first, second) = rayon::join(
-            || self.update(upper, upper_gradient, upper_memory, decays),
-            || self.update(lower, lower_gradient, lower_memory, decays),
-        );
-        first && second
+        let arrays = Arrays { parameter, gradient, memory };
+        self.with_rule(decays, |rule| arrays.update(rule))
     }
 
     /// The same in the present thread.
@@ -132,41 +109,34 @@ impl Step {
         memory: Memory<'_, T>,
         decays: bool,
     ) -> bool {
+        let arrays = Arrays { parameter, gradient, memory };
+        self.with_rule(decays, |rule| arrays.update_block(rule))
+    }
+
+    /// Does something with what the optimiser does to a line of numbers.
+    fn with_rule<T: Element>(
+        &self,
+        decays: bool,
+        update: impl FnOnce(Rule<'_, T>) -> bool,
+    ) -> bool {
         let rate = T::from_f64(self.rate);
-        let path = KernelPath::best();
-        match (self.optimizer, memory) {
-            (Optimizer::GradientDescent, _) => {
-                let rule = Plain(|parameter, gradient| parameter - rate * gradient);
-                path.vectorized(Lines { parameter, gradient, memory: [None, None], rule })
+        match self.optimizer {
+            Optimizer::GradientDescent => {
+                update(&plain(move |parameter, gradient| parameter - rate * gradient))
             }
-            (Optimizer::Momentum(it), memory) => {
-                path.vectorized(Lines { parameter, gradient, memory, rule: One(it.rule(rate)) })
-            }
-            (Optimizer::RmsProp(it), memory) => {
-                path.vectorized(Lines { parameter, gradient, memory, rule: One(it.rule(rate)) })
-            }
-            (Optimizer::AdaGrad(it), memory) => {
-                path.vectorized(Lines { parameter, gradient, memory, rule: One(it.rule(rate)) })
-            }
-            (Optimizer::Adam(it), memory) => {
-                let rule = Two(it.rule(self.rate, self.t, 1.0));
-                path.vectorized(Lines { parameter, gradient, memory, rule })
-            }
-            (Optimizer::AdamW(it), memory) => {
+            Optimizer::Momentum(it) => update(&one(it.rule(rate))),
+            Optimizer::RmsProp(it) => update(&one(it.rule(rate))),
+            Optimizer::AdaGrad(it) => update(&one(it.rule(rate))),
+            Optimizer::Adam(it) => update(&two(it.rule(self.rate, self.t, 1.0))),
+            Optimizer::AdamW(it) => {
                 let shrink = if decays { 1.0 - self.rate * it.weight_decay } else { 1.0 };
-                let rule = Two(it.adam.rule(self.rate, self.t, shrink));
-                path.vectorized(Lines { parameter, gradient, memory, rule })
+                update(&two(it.adam.rule(self.rate, self.t, shrink)))
             }
-            (Optimizer::Muon(_) | Optimizer::Lbfgs(_), _) => {
+            Optimizer::Muon(_) | Optimizer::Lbfgs(_) => {
                 unreachable!("their steps are made elsewhere")
             }
         }
     }
-}
-
-/// Where an array of this shape is cut for two tasks, if it is worth two.
-fn middle((rows, columns): (usize, usize)) -> Option<usize> {
-    (rows > 1 && rows * columns > CHUNK).then_some(rows / 2)
 }
 
 /// Gives every number its next value, in parallel; false if one is not finite.
@@ -175,123 +145,93 @@ pub(crate) fn each<T: Element>(
     gradient: ArrayView2<'_, T>,
     rule: impl Fn(T, T) -> T + Sync + Copy,
 ) -> bool {
-    let Some(at) = middle(parameter.dim()) else {
-        let memory = [None, None];
-        let lines = Lines { parameter, gradient, memory, rule: Plain(rule) };
-        return KernelPath::best().vectorized(lines);
-    };
-    let (upper, lower) = parameter.split_at(Axis(0), at);
-    let (upper_gradient, lower_gradient) = gradient.split_at(Axis(0), at);
-    let (first, second) =
-        rayon::join(|| each(upper, upper_gradient, rule), || each(lower, lower_gradient, rule));
-    first && second
+    Arrays { parameter, gradient, memory: [None, None] }.update(&plain(rule))
 }
 
-/// A rule that gives every number its next value, and how much memory it has for each.
-trait Update<T> {
-    fn next(&self, parameter: T, gradient: T, first: &mut T, second: &mut T) -> T;
+/// A rule without memory, for lines.
+fn plain<T: Element>(
+    rule: impl Fn(T, T) -> T + Sync + Copy,
+) -> impl Fn(Line<'_, T>) -> bool + Sync {
+    move |line| KernelPath::best().vectorized(Plain { line, rule })
 }
 
-/// Without memory.
-struct Plain<F>(F);
-/// With one number of memory for each.
-struct One<F>(F);
-/// With two.
-struct Two<F>(F);
-
-impl<T: Element, F: Fn(T, T) -> T> Update<T> for Plain<F> {
-    #[inline(always)]
-    fn next(&self, parameter: T, gradient: T, _: &mut T, _: &mut T) -> T {
-        (self.0)(parameter, gradient)
-    }
+/// One with one number of memory for each.
+fn one<T: Element>(
+    rule: impl Fn(T, T, &mut T) -> T + Sync + Copy,
+) -> impl Fn(Line<'_, T>) -> bool + Sync {
+    move |line| KernelPath::best().vectorized(One { line, rule })
 }
 
-impl<T: Element, F: Fn(T, T, &mut T) -> T> Update<T> for One<F> {
-    #[inline(always)]
-    fn next(&self, parameter: T, gradient: T, first: &mut T, _: &mut T) -> T {
-        (self.0)(parameter, gradient, first)
-    }
+/// One with two.
+fn two<T: Element>(
+    rule: impl Fn(T, T, &mut T, &mut T) -> T + Sync + Copy,
+) -> impl Fn(Line<'_, T>) -> bool + Sync {
+    move |line| KernelPath::best().vectorized(Two { line, rule })
 }
 
-impl<T: Element, F: Fn(T, T, &mut T, &mut T) -> T> Update<T> for Two<F> {
-    #[inline(always)]
-    fn next(&self, parameter: T, gradient: T, first: &mut T, second: &mut T) -> T {
-        (self.0)(parameter, gradient, first, second)
-    }
+struct Plain<'a, T, F> {
+    line: Line<'a, T>,
+    rule: F,
 }
 
-/// Gives every number its next value, line by line; false if one is not finite.
-struct Lines<'a, T, U> {
-    parameter: ArrayViewMut2<'a, T>,
-    gradient: ArrayView2<'a, T>,
-    memory: Memory<'a, T>,
-    rule: U,
-}
-
-impl<T: Element, U: Update<T>> PlainLoop for Lines<'_, T, U> {
+impl<T: Element, F: Fn(T, T) -> T> PlainLoop for Plain<'_, T, F> {
     type Output = bool;
 
     #[inline(always)]
     fn run(self) -> bool {
-        // Loops are along rows; a bias is a single column.
-        let turns = self.gradient.ncols() == 1;
-        let gradient = if turns { self.gradient.reversed_axes() } else { self.gradient };
-        let mut parameter = turned(self.parameter, turns);
-        let [mut first, mut second] = self.memory.map(|memory| memory.map(|it| turned(it, turns)));
-        let (rule, mut finite) = (self.rule, true);
-        for row in 0..gradient.nrows() {
-            if row + AHEAD < gradient.nrows() {
-                let all = [Some(&parameter), first.as_ref(), second.as_ref()];
-                for values in all.into_iter().flatten() {
-                    values.row(row + AHEAD).to_slice().map(prefetch);
-                }
-            }
-            let (mut parameter, gradient) = (parameter.row_mut(row), gradient.row(row));
-            let mut first = first.as_mut().map(|it| it.row_mut(row));
-            let mut second = second.as_mut().map(|it| it.row_mut(row));
-            let has_none = first.is_none() && second.is_none();
-            let memory = [&mut first, &mut second]
-                .map(|it| it.as_mut().and_then(ArrayViewMut1::as_slice_mut));
-            let slices = (parameter.as_slice_mut(), gradient.as_slice());
-            match (slices, memory) {
-                ((Some(parameter), Some(gradient)), [None, None]) if has_none => {
-                    for (parameter, &gradient) in parameter.iter_mut().zip(gradient) {
-                        let (mut v, mut s) = (T::zero(), T::zero());
-                        *parameter = rule.next(*parameter, gradient, &mut v, &mut s);
-                        finite &= parameter.is_finite();
-                    }
-                }
-                ((Some(parameter), Some(gradient)), [Some(v), None]) => {
-                    for ((parameter, &gradient), v) in parameter.iter_mut().zip(gradient).zip(v) {
-                        *parameter = rule.next(*parameter, gradient, v, &mut T::zero());
-                        finite &= parameter.is_finite();
-                    }
-                }
-                ((Some(parameter), Some(gradient)), [Some(v), Some(s)]) => {
-                    let memory = v.iter_mut().zip(s);
-                    for ((parameter, &gradient), (v, s)) in
-                        parameter.iter_mut().zip(gradient).zip(memory)
-                    {
-                        *parameter = rule.next(*parameter, gradient, v, s);
-                        finite &= parameter.is_finite();
-                    }
-                }
-                _ => {
-                    for (index, parameter) in parameter.iter_mut().enumerate() {
-                        let (mut none, mut no_other) = (T::zero(), T::zero());
-                        let v = first.as_mut().map_or(&mut none, |it| &mut it[index]);
-                        let s = second.as_mut().map_or(&mut no_other, |it| &mut it[index]);
-                        *parameter = rule.next(*parameter, gradient[index], v, s);
-                        finite &= parameter.is_finite();
-                    }
-                }
-            }
+        let (Line { parameter, gradient, .. }, mut finite) = (self.line, true);
+        for (parameter, &gradient) in parameter.iter_mut().zip(gradient) {
+            *parameter = (self.rule)(*parameter, gradient);
+            finite &= parameter.is_finite();
         }
         finite
     }
 }
 
-#[inline(always)]
-fn turned<T>(values: ArrayViewMut2<'_, T>, turns: bool) -> ArrayViewMut2<'_, T> {
-    if turns { values.reversed_axes() } else { values }
+struct One<'a, T, F> {
+    line: Line<'a, T>,
+    rule: F,
+}
+
+impl<T: Element, F: Fn(T, T, &mut T) -> T> PlainLoop for One<'_, T, F> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        let (Line { parameter, gradient, memory: [v, _] }, mut finite) = (self.line, true);
+        if v.is_empty() {
+            for (parameter, &gradient) in parameter.iter_mut().zip(gradient) {
+                *parameter = (self.rule)(*parameter, gradient, &mut T::zero());
+                finite &= parameter.is_finite();
+            }
+            return finite;
+        }
+        for ((parameter, &gradient), v) in parameter.iter_mut().zip(gradient).zip(v) {
+            *parameter = (self.rule)(*parameter, gradient, v);
+            finite &= parameter.is_finite();
+        }
+        finite
+    }
+}
+
+struct Two<'a, T, F> {
+    line: Line<'a, T>,
+    rule: F,
+}
+
+impl<T: Element, F: Fn(T, T, &mut T, &mut T) -> T> PlainLoop for Two<'_, T, F> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        let (Line { parameter, gradient, memory: [v, s] }, mut finite) = (self.line, true);
+        assert!(v.len() == parameter.len() && s.len() == parameter.len(), "two memories");
+        for ((parameter, &gradient), (v, s)) in
+            parameter.iter_mut().zip(gradient).zip(v.iter_mut().zip(s))
+        {
+            *parameter = (self.rule)(*parameter, gradient, v, s);
+            finite &= parameter.is_finite();
+        }
+        finite
+    }
 }

@@ -71,10 +71,21 @@ impl<'c> AdaptiveThreads<'c> {
     /// Runs `work` on the threads whose turn it is; it should return when [`StepTimer::step`] says so.
     pub(crate) fn run<R: Send>(&mut self, work: impl FnOnce(&mut StepTimer<'c>) -> R + Send) -> R {
         match (&self.alone, self.timer.threads) {
-            (Some(alone), Threads::One) => alone.install(|| work(&mut self.timer)),
+            (Some(alone), Threads::One) => install(alone, || work(&mut self.timer)),
             _ => work(&mut self.timer),
         }
     }
+}
+
+/// Does the work on the threads of this pool.
+pub(crate) fn install<R: Send>(pool: &ThreadPool, work: impl FnOnce() -> R + Send) -> R {
+    /// One for all kinds of work.
+    fn run(pool: &ThreadPool, work: &mut (dyn FnMut() + Send)) {
+        pool.install(work);
+    }
+    let (mut work, mut made) = (Some(work), None);
+    run(pool, &mut || made = work.take().map(|work| work()));
+    made.unwrap_or_else(|| unreachable!("the work is done"))
 }
 
 /// Pools of one thread that runs which are over leave to those that follow: no thread is made twice, and none
@@ -86,7 +97,7 @@ fn single_thread() -> Option<ThreadPool> {
     let spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let pool = spare.or_else(|| ThreadPoolBuilder::new().num_threads(1).build().ok())?;
     // What a thread allocates at its start is no step's.
-    pool.install(|| ());
+    install(&pool, || ());
     Some(pool)
 }
 

@@ -5,6 +5,6 @@ mod spinning;
 mod system_clock;
 
 pub use adaptive::StepClock;
-pub(crate) use adaptive::{AdaptiveThreads, StepTimer};
+pub(crate) use adaptive::{AdaptiveThreads, StepTimer, install};
 pub(crate) use spinning::with_spinning_workers;
 pub use system_clock::SystemClock;

@@ -9,6 +9,7 @@ use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use dnn_kernels::join;
 use rayon::Yield;
 
 use super::StepClock;
@@ -28,7 +29,10 @@ pub(crate) fn with_spinning_workers<R: Send>(
     work: impl FnOnce() -> R + Send,
 ) -> R {
     let spin = Spin { ended: &AtomicBool::new(false), clock };
-    spin.beside(rayon::current_num_threads().saturating_sub(1), work)
+    let (mut work, mut made) = (Some(work), None);
+    let others = rayon::current_num_threads().saturating_sub(1);
+    spin.beside(others, &mut || made = work.take().map(|work| work()));
+    made.unwrap_or_else(|| unreachable!("the work is done"))
 }
 
 /// What the other threads go by.
@@ -40,12 +44,12 @@ struct Spin<'s> {
 
 impl Spin<'_> {
     /// Runs `work` while so many other threads look for what it has to share.
-    fn beside<R: Send>(self, others: usize, work: impl FnOnce() -> R + Send) -> R {
+    fn beside(self, others: usize, work: &mut (dyn FnMut() + Send)) {
         if others == 0 {
             let _ended = OnDrop(self.ended);
             return work();
         }
-        rayon::join(|| self.beside(others - 1, work), || self.look_for_work()).0
+        join(|| self.beside(others - 1, work), || self.look_for_work());
     }
 
     /// Does what others have to share, until the work has ended, or there has been nothing for a while.
