@@ -18,6 +18,7 @@ mod jpeg;
 mod options;
 mod plan;
 mod preparation;
+mod resize;
 mod sequential;
 mod size;
 mod sniff;

@@ -1,13 +1,10 @@
 //! From the bytes of a file to the pixels that a network sees.
 
-use fast_image_resize as fir;
-use fir::images::TypedImage;
-use fir::pixels::U8x3;
-
 use crate::ImageSize;
-use crate::picture::decode::{Rgb, Upright, decode_for};
+use crate::picture::decode::{Upright, decode_for};
 use crate::picture::plan::{DecodePlan, upright};
-use crate::picture::{Decoding, Filter, Info, PictureError, Preprocessing};
+use crate::picture::resize::Resizer;
+use crate::picture::{Decoding, Info, PictureError, Preprocessing};
 
 /// Prepares one picture after another; keeps its buffers between them. One for each thread.
 ///
@@ -43,7 +40,7 @@ use crate::picture::{Decoding, Filter, Info, PictureError, Preprocessing};
 pub struct Preparer {
     preprocessing: Preprocessing,
     decoding: Decoding,
-    resizer: fir::Resizer,
+    resizer: Resizer,
     /// Red, green and blue of the scaled picture, where they do not go straight to their place.
     scaled: Vec<u8>,
 }
@@ -51,7 +48,7 @@ pub struct Preparer {
 impl Preparer {
     /// A preparer with these settings.
     pub fn new(preprocessing: Preprocessing, decoding: Decoding) -> Self {
-        Self { preprocessing, decoding, resizer: fir::Resizer::new(), scaled: Vec::new() }
+        Self { preprocessing, decoding, resizer: Resizer::default(), scaled: Vec::new() }
     }
 
     /// Decodes the picture in `bytes` and writes its pixels into `out`, row-major, channels
@@ -63,50 +60,24 @@ impl Preparer {
     /// # Panics
     /// When `out` does not have the length of the shape, or the shape has neither 1 nor 3 channels.
     pub fn prepare(&mut self, bytes: &[u8], out: &mut [u8]) -> Result<Info, PictureError> {
-        let Preprocessing { shape, fit, .. } = self.preprocessing;
+        let Preprocessing { shape, fit, filter } = self.preprocessing;
         assert_eq!(Some(out.len()), shape.features(), "expected room for {shape}");
         assert!(matches!(shape.channels, 1 | 3), "expected 1 or 3 channels, found {shape}");
-        let Upright { mut rgb, info, reduction, orientation } =
+        let Upright { rgb, info, reduction, orientation } =
             decode_for(bytes, &self.decoding, &self.preprocessing)?;
         let in_file = ImageSize { width: info.width as usize, height: info.height as usize };
         let size = upright(in_file, orientation);
         let plan = DecodePlan::new(size, shape, fit);
         let area = reduction.area(plan.part, size, orientation);
         if shape.channels == 3 && plan.fills(shape) {
-            self.resize(&mut rgb, area, plan.size, out);
+            self.resizer.resize(&rgb, area, filter, plan.size, out);
             return Ok(info);
         }
         let mut scaled = std::mem::take(&mut self.scaled);
         scaled.resize(3 * plan.size.width * plan.size.height, 0);
-        self.resize(&mut rgb, area, plan.size, &mut scaled);
+        self.resizer.resize(&rgb, area, filter, plan.size, &mut scaled);
         plan.place(&scaled, shape, out);
         self.scaled = scaled;
         Ok(info)
-    }
-
-    /// Brings an area of `rgb` (left, top, width and height) to this size.
-    fn resize(&mut self, rgb: &mut Rgb, area: [f64; 4], to: ImageSize, out: &mut [u8]) {
-        let size = |side: usize| u32::try_from(side).expect("pictures are within u32");
-        // Of this type alone, which is that of the library's own intermediate images: each further pixel type or
-        // view would be another copy of its kernels, a third of this crate's code.
-        let from =
-            TypedImage::<U8x3>::from_buffer(size(rgb.width), size(rgb.height), &mut rgb.pixels)
-                .expect("3 bytes a pixel");
-        let mut to = TypedImage::<U8x3>::from_buffer(size(to.width), size(to.height), out)
-            .expect("the length was chosen for it");
-        let [left, top, crop_width, crop_height] = area;
-        let options = fir::ResizeOptions::new()
-            .resize_alg(algorithm(self.preprocessing.filter))
-            .crop(left, top, crop_width, crop_height);
-        self.resizer.resize_typed(&from, &mut to, &options).expect("the part lies in the picture");
-    }
-}
-
-fn algorithm(filter: Filter) -> fir::ResizeAlg {
-    match filter {
-        Filter::Nearest => fir::ResizeAlg::Nearest,
-        Filter::Bilinear => fir::ResizeAlg::Convolution(fir::FilterType::Bilinear),
-        Filter::Bicubic => fir::ResizeAlg::Convolution(fir::FilterType::CatmullRom),
-        Filter::Lanczos => fir::ResizeAlg::Convolution(fir::FilterType::Lanczos3),
     }
 }

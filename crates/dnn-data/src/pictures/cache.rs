@@ -132,6 +132,7 @@ fn key(listing: &Listing, options: &LoadOptions) -> String {
     let root = listing.root.canonicalize().unwrap_or_else(|_| listing.root.clone());
     let LoadOptions { preprocessing, decoding, .. } = options;
     let root = path_text(&root);
+    // The library whose bytes resizing has: what it made itself is still good.
     format!("{preprocessing}\n{decoding:?}\nfast_image_resize 6, {JPEG_DECODER}\n{root}")
 }
 

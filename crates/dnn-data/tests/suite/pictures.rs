@@ -235,33 +235,6 @@ proptest! {
             prop_assert!((f64::from(*found) - expected).abs() <= 2.0, "{found} {expected}");
         }
     }
-
-    #[test]
-    fn the_resizer_gives_the_same_bytes_with_and_without_vectors(
-        w in 1_u32..90, h in 1_u32..90, width in 1_u32..70, height in 1_u32..70,
-        seed in 0_u64..1000, filter in 0_usize..3,
-    ) {
-        use fast_image_resize::{CpuExtensions, FilterType, ResizeAlg, ResizeOptions, Resizer};
-        use fast_image_resize::{images::TypedImage, pixels::U8x3};
-        let filter = [FilterType::Bilinear, FilterType::CatmullRom, FilterType::Lanczos3][filter];
-        let mut raw = picture(w, h, seed).into_raw();
-        // Of this type alone: all that the library has take a minute to compile.
-        let source = TypedImage::<U8x3>::from_buffer(w, h, &mut raw).unwrap();
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-        let resized = |plain: bool| {
-            let mut resizer = Resizer::new();
-            if plain {
-                // SAFETY: every CPU can do without extensions.
-                #[allow(unsafe_code, reason = "the only way to compare both paths")]
-                unsafe { resizer.set_cpu_extensions(CpuExtensions::None) };
-            }
-            let mut pixels = vec![0; 3 * (width * height) as usize];
-            let mut to = TypedImage::<U8x3>::from_buffer(width, height, &mut pixels).unwrap();
-            resizer.resize_typed(&source, &mut to, &options).unwrap();
-            pixels
-        };
-        prop_assert_eq!(resized(true), resized(false));
-    }
 }
 
 /// A JPEG far larger than what is asked for, as waves; as the file, and as a PNG of all its pixels, which
