@@ -6,6 +6,7 @@ use dnn_train::course::{
     ConvCache, ConvSettings, PoolCache, PoolMode, PoolSettings, conv_backward, conv_forward,
     create_mask_from_window, distribute_value, pool_backward, pool_forward,
 };
+use dnn_train::relu_backward;
 use ndarray::{Array4, ArrayView4, array};
 
 /// Gradients found and slopes may differ by this much: the sums are of some hundred numbers around 1.
@@ -66,6 +67,31 @@ fn pool_backward_is_the_slope_of_pool_forward() {
             });
         }
     }
+}
+
+/// The same bits as for the matrix with as many numbers, in any order of the axes.
+#[test]
+fn relu_backward_of_pictures_is_that_of_matrices() {
+    let (da, mut z) = (draw([2, 3, 4, 5], 8), draw([2, 3, 4, 5], 9));
+    z[[0, 1, 2, 3]] = 0.0;
+    let matrix = |pictures: &Array4<f64>| pictures.to_shape((6, 20)).unwrap().to_owned();
+    let of_matrix = relu_backward(matrix(&da).view(), matrix(&z).view()).unwrap();
+    let of_pictures = relu_backward(da.view(), z.view()).unwrap();
+    assert_eq!(matrix(&of_pictures), of_matrix);
+    assert_eq!(of_pictures[[0, 1, 2, 3]], 0.0);
+    assert!(of_pictures.iter().any(|&dz| dz != 0.0));
+    // Channels first, of which the numbers do not lie in one piece after the other.
+    let axes = [0, 3, 1, 2];
+    let turned = relu_backward(da.view().permuted_axes(axes), z.view().permuted_axes(axes));
+    assert_eq!(turned.unwrap(), of_pictures.view().permuted_axes(axes));
+    let copy = da.view().permuted_axes(axes).as_standard_layout().into_owned();
+    let turned = relu_backward(copy.view(), z.view().permuted_axes(axes)).unwrap();
+    assert_eq!(turned, of_pictures.view().permuted_axes(axes));
+
+    let vector = relu_backward(array![3.0, 4.0].view(), array![-1.0, 1.0].view()).unwrap();
+    assert_eq!(vector, array![0.0, 4.0]);
+    let error = relu_backward(Array4::zeros((2, 3, 4, 1)).view(), z.view()).unwrap_err();
+    assert_eq!(error.to_string(), "dA: expected shape (2, 3, 4, 5), found (2, 3, 4, 1)");
 }
 
 /// All numbers here are small whole numbers, which both precisions have exactly.
