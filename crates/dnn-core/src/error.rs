@@ -1,5 +1,6 @@
 //! The errors of this crate.
 
+use ndarray::{Dimension, IntoDimension};
 use thiserror::Error;
 
 /// What can be wrong with a call into this crate.
@@ -19,14 +20,14 @@ pub enum CoreError {
         found: usize,
     },
     /// An array does not fit the others.
-    #[error("{what}: expected shape {expected:?}, found {found:?}")]
+    #[error("{what}: expected shape {}, found {}", as_text(.expected), as_text(.found))]
     Shape {
         /// Which array.
         what: &'static str,
-        /// The shape that would fit.
-        expected: (usize, usize),
+        /// The shape that would fit, a number for each axis.
+        expected: Vec<usize>,
         /// The shape that was given.
-        found: (usize, usize),
+        found: Vec<usize>,
     },
     /// An input value is NaN or infinite.
     #[error("{what} holds {value} in row {row}, column {column}; expected finite numbers")]
@@ -73,30 +74,29 @@ pub enum CoreError {
 }
 
 impl CoreError {
-    /// [`CoreError::Shape`] unless the shapes agree.
+    /// [`CoreError::Shape`] unless the shapes, of as many axes, agree.
     ///
     /// # Errors
     /// That one.
-    pub fn expect_shape(
+    ///
+    /// # Examples
+    /// ```
+    /// use dnn_core::CoreError;
+    ///
+    /// let error = CoreError::expect_shape("X", [1, 4, 4, 3], [1, 4, 4, 1]).unwrap_err();
+    /// assert_eq!(error.to_string(), "X: expected shape (1, 4, 4, 3), found (1, 4, 4, 1)");
+    /// ```
+    pub fn expect_shape<S: IntoDimension>(
         what: &'static str,
-        expected: (usize, usize),
-        found: (usize, usize),
+        expected: S,
+        found: S,
     ) -> Result<(), Self> {
-        if expected == found { Ok(()) } else { Err(Self::Shape { what, expected, found }) }
-    }
-
-    /// [`CoreError::Shape`] unless two shapes of four axes agree. It has the half that differs, the first two axes or
-    /// the last two, by the name of that half.
-    ///
-    /// # Errors
-    /// That one.
-    pub fn expect_shape_4(
-        what: [&'static str; 2],
-        expected: [usize; 4],
-        found: [usize; 4],
-    ) -> Result<(), Self> {
-        Self::expect_shape(what[0], (expected[0], expected[1]), (found[0], found[1]))?;
-        Self::expect_shape(what[1], (expected[2], expected[3]), (found[2], found[3]))
+        let (expected, found) = (expected.into_dimension(), found.into_dimension());
+        if expected == found {
+            return Ok(());
+        }
+        let numbers = |shape: S::Dim| shape.slice().to_vec();
+        Err(Self::Shape { what, expected: numbers(expected), found: numbers(found) })
     }
 
     /// [`CoreError::Invalid`] if there are no examples.
@@ -109,4 +109,10 @@ impl CoreError {
         }
         Err(Self::Invalid { what: "examples", expected: "at least 1", found: "0".to_owned() })
     }
+}
+
+/// `(2, 3)`.
+fn as_text(shape: &[usize]) -> String {
+    let numbers: Vec<String> = shape.iter().map(ToString::to_string).collect();
+    format!("({})", numbers.join(", "))
 }

@@ -65,11 +65,8 @@ impl<T: Element> Features<'_, T> {
     /// `T` cannot hold the scaling.
     pub fn check(&self, width: usize) -> Result<(), CoreError> {
         if self.width() != width {
-            return Err(CoreError::Shape {
-                what: "features",
-                expected: (width, self.len()),
-                found: (self.width(), self.len()),
-            });
+            let (expected, found) = ([width, self.len()], [self.width(), self.len()]);
+            return CoreError::expect_shape("features", expected, found);
         }
         match self {
             Self::Real(values) => check_finite("features", *values),

@@ -58,11 +58,12 @@ impl<T> ConvCache<'_, T> {
     pub fn output_shape(&self) -> Result<[usize; 4], CoreError> {
         let (m, n_h_prev, n_w_prev, n_c_prev) = self.a_prev.dim();
         let (f, _, _, n_c) = self.weights.dim();
-        let what = ["W (f, f)", "W (n_C_prev, n_C)"];
-        CoreError::expect_shape_4(what, [f, f, n_c_prev, n_c], self.weights.dim().into())?;
+        let fitting = (f, f, n_c_prev, n_c);
+        CoreError::expect_shape("W (f, f, n_C_prev, n_C)", fitting, self.weights.dim())?;
         expect_size("A_prev", self.a_prev.dim().into())?;
         expect_size("W", self.weights.dim().into())?;
         let ConvSettings { stride, pad } = self.settings;
+        expect_room(self.a_prev.dim().into(), f, pad)?;
         let n_h = conv_output_size(n_h_prev, f, pad, stride)?;
         let n_w = conv_output_size(n_w_prev, f, pad, stride)?;
         Ok([m, n_h, n_w, n_c])
@@ -98,7 +99,9 @@ pub fn conv_output_size(
     if stride == 0 {
         return invalid("stride", "at least 1", stride);
     }
-    let padded = padded_size(n_prev, pad)?;
+    let Some(padded) = padded_size(n_prev, pad) else {
+        return invalid("pad", COUNTED, pad);
+    };
     if f > padded {
         let found = format!("{f} rows for {padded} rows");
         return invalid("f", "a window no larger than the picture with what is around it", found);
@@ -132,8 +135,7 @@ pub fn conv_output_size(
 /// ```
 pub fn zero_pad<T: Element>(x: ArrayView4<'_, T>, pad: usize) -> Result<Array4<T>, CoreError> {
     let (m, n_h, n_w, n_c) = x.dim();
-    let shape = [m, padded_size(n_h, pad)?, padded_size(n_w, pad)?, n_c];
-    let mut padded = zeros("padded pictures", shape)?;
+    let mut padded = zeros("padded pictures", padded_shape([m, n_h, n_w, n_c], pad)?)?;
     padded.slice_mut(s![.., pad..pad + n_h, pad..pad + n_w, ..]).assign(&x);
     Ok(padded)
 }
@@ -165,12 +167,8 @@ pub fn conv_single_step<T: Element>(
     weights: ArrayView3<'_, T>,
     bias: ArrayView3<'_, T>,
 ) -> Result<T, CoreError> {
-    let (rows, columns, channels) = a_slice_prev.dim();
-    let found = weights.dim();
-    CoreError::expect_shape("W (f, f)", (rows, columns), (found.0, found.1))?;
-    CoreError::expect_shape("W (f, n_C_prev)", (columns, channels), (found.1, found.2))?;
-    let found = bias.dim();
-    CoreError::expect_shape_4(["b", "b"], [1; 4], [1, found.0, found.1, found.2])?;
+    CoreError::expect_shape("W (f, f, n_C_prev)", a_slice_prev.dim(), weights.dim())?;
+    CoreError::expect_shape("b (1, 1, 1)", (1, 1, 1), bias.dim())?;
     let sum =
         Zip::from(a_slice_prev).and(weights).fold(T::zero(), |sum, &a, &weight| sum + a * weight);
     Ok(sum + bias[[0, 0, 0]])
@@ -214,7 +212,7 @@ pub fn conv_forward<'a, T: Element>(
 ) -> Result<(Array4<T>, ConvCache<'a, T>), CoreError> {
     let cache = ConvCache { a_prev, weights, settings };
     let shape = cache.output_shape()?;
-    CoreError::expect_shape_4(["b (1, 1)", "b (1, n_C)"], [1, 1, 1, shape[3]], bias.dim().into())?;
+    CoreError::expect_shape("b (1, 1, 1, n_C)", (1, 1, 1, shape[3]), bias.dim())?;
     let (f, stride) = (weights.dim().0, settings.stride);
     let a_prev_pad = zero_pad(a_prev, settings.pad)?;
     let mut z = zeros("Z", shape)?;
@@ -284,6 +282,7 @@ impl<T> PoolCache<'_, T> {
         let (m, n_h_prev, n_w_prev, n_c) = self.a_prev.dim();
         let PoolSettings { window: f, stride, .. } = self.settings;
         expect_size("A_prev", self.a_prev.dim().into())?;
+        expect_room(self.a_prev.dim().into(), f, 0)?;
         let n_h = conv_output_size(n_h_prev, f, 0, stride)?;
         let n_w = conv_output_size(n_w_prev, f, 0, stride)?;
         Ok([m, n_h, n_w, n_c])
@@ -333,12 +332,37 @@ pub fn pool_forward<T: Element>(
     Ok((a, cache))
 }
 
-/// `n + 2 pad`.
-fn padded_size(n: usize, pad: usize) -> Result<usize, CoreError> {
-    match pad.checked_mul(2).and_then(|both| both.checked_add(n)) {
-        Some(padded) => Ok(padded),
-        None => invalid("pad", "a border that can be counted", pad),
+/// What a border has to be.
+const COUNTED: &str = "a border that can be counted";
+
+/// `n + 2 pad`, if that is a `usize`.
+fn padded_size(n: usize, pad: usize) -> Option<usize> {
+    pad.checked_mul(2)?.checked_add(n)
+}
+
+/// `(m, n_H + 2 pad, n_W + 2 pad, n_C)`.
+fn padded_shape(shape: [usize; 4], pad: usize) -> Result<[usize; 4], CoreError> {
+    let [m, n_h, n_w, n_c] = shape;
+    match (padded_size(n_h, pad), padded_size(n_w, pad)) {
+        (Some(rows), Some(columns)) => Ok([m, rows, columns, n_c]),
+        _ => invalid("pad", COUNTED, format!("{pad} around {}", as_text(shape))),
     }
+}
+
+/// [`CoreError::Invalid`] if a window of `f` rows and columns does not fit in pictures with their border.
+fn expect_room(pictures: [usize; 4], f: usize, pad: usize) -> Result<(), CoreError> {
+    let padded = padded_shape(pictures, pad)?;
+    if f <= padded[1].min(padded[2]) {
+        return Ok(());
+    }
+    let border = if pad == 0 { "no border".to_owned() } else { format!("a border of {pad}") };
+    let found = format!("({f}, {f}) for pictures of {} with {border}", as_text(pictures));
+    invalid("window (f, f)", "one no larger than the picture with what is around it", found)
+}
+
+/// `(m, n_H, n_W, n_C)` in numbers.
+fn as_text([m, n_h, n_w, n_c]: [usize; 4]) -> String {
+    format!("({m}, {n_h}, {n_w}, {n_c})")
 }
 
 /// An array of zeros, of at most [`MAX_STEP_NUMBERS`].
@@ -358,7 +382,7 @@ fn expect_size(what: &'static str, shape: [usize; 4]) -> Result<usize, CoreError
     let size = shape.iter().try_fold(1_usize, |size, &n| size.checked_mul(n.max(1)));
     match size {
         Some(size) if size <= MAX_STEP_NUMBERS => Ok(shape.iter().product()),
-        _ => invalid(what, "an array of at most 2^28 numbers", format!("shape {shape:?}")),
+        _ => invalid(what, "an array of at most 2^28 numbers", format!("shape {}", as_text(shape))),
     }
 }
 
@@ -436,10 +460,10 @@ mod tests {
         assert_eq!(
             text(zero_pad(pixel.view(), 1 << 13)),
             "padded pictures: expected an array of at most 2^28 numbers, \
-             found shape [1, 16385, 16385, 1]"
+             found shape (1, 16385, 16385, 1)"
         );
         for pad in [1 << 40, usize::MAX / 4, usize::MAX] {
-            assert!(text(zero_pad(pixel.view(), pad)).contains("expected"), "{pad}");
+            assert!(text(zero_pad(pixel.view(), pad)).contains("(1, "), "{pad}");
             assert!(text(zero_pad(numbered([0, 1, 1, 1]).view(), pad)).contains("expected"));
             let settings = ConvSettings { stride: usize::MAX, pad };
             assert!(conv_forward(pixel.view(), pixel.view(), pixel.view(), settings).is_err());
@@ -499,27 +523,45 @@ mod tests {
         };
         assert_eq!(
             forward([1, 4, 4, 3], [2, 3, 3, 8], [1, 1, 1, 8]),
-            "W (f, f): expected shape (2, 2), found (2, 3)"
+            "W (f, f, n_C_prev, n_C): expected shape (2, 2, 3, 8), found (2, 3, 3, 8)"
         );
         assert_eq!(
             forward([1, 4, 4, 3], [2, 2, 4, 8], [1, 1, 1, 8]),
-            "W (n_C_prev, n_C): expected shape (3, 8), found (4, 8)"
+            "W (f, f, n_C_prev, n_C): expected shape (2, 2, 3, 8), found (2, 2, 4, 8)"
         );
         assert_eq!(
             forward([1, 4, 4, 3], [2, 2, 3, 8], [1, 1, 1, 7]),
-            "b (1, n_C): expected shape (1, 8), found (1, 7)"
+            "b (1, 1, 1, n_C): expected shape (1, 1, 1, 8), found (1, 1, 1, 7)"
         );
         assert_eq!(
             forward([1, 4, 4, 3], [2, 2, 3, 8], [8, 1, 1, 8]),
-            "b (1, 1): expected shape (1, 1), found (8, 1)"
+            "b (1, 1, 1, n_C): expected shape (1, 1, 1, 8), found (8, 1, 1, 8)"
+        );
+        assert_eq!(
+            forward([1, 4, 3, 3], [4, 4, 3, 8], [1, 1, 1, 8]),
+            "window (f, f): expected one no larger than the picture with what is around it, \
+             found (4, 4) for pictures of (1, 4, 3, 3) with no border"
+        );
+        let a_prev = numbered([1, 3, 4, 1]);
+        let (weights, settings) = (numbered([6, 6, 1, 1]), ConvSettings { stride: 1, pad: 1 });
+        assert!(
+            text(conv_forward(a_prev.view(), weights.view(), a_prev.view(), settings))
+                .ends_with("found (6, 6) for pictures of (1, 3, 4, 1) with a border of 1")
+        );
+        let settings = PoolSettings { window: 4, stride: 1, mode: PoolMode::Max };
+        assert!(
+            text(pool_forward(a_prev.view(), settings))
+                .ends_with("found (4, 4) for pictures of (1, 3, 4, 1) with no border")
         );
         let window = Array3::<f64>::zeros((2, 2, 3));
-        for (weights, bias) in
-            [([2, 2, 2], [1, 1, 1]), ([2, 1, 3], [1, 1, 1]), ([2, 2, 3], [1, 1, 3])]
-        {
+        for (weights, bias, expected) in [
+            ([2, 2, 2], [1, 1, 1], "W (f, f, n_C_prev): expected shape (2, 2, 3), found (2, 2, 2)"),
+            ([2, 1, 3], [1, 1, 1], "W (f, f, n_C_prev): expected shape (2, 2, 3), found (2, 1, 3)"),
+            ([2, 2, 3], [1, 1, 3], "b (1, 1, 1): expected shape (1, 1, 1), found (1, 1, 3)"),
+        ] {
             let (weights, bias) = (Array3::zeros(weights), Array3::zeros(bias));
             let step = conv_single_step(window.view(), weights.view(), bias.view());
-            assert!(matches!(step, Err(CoreError::Shape { .. })), "{step:?}");
+            assert_eq!(text(step), expected);
         }
     }
 

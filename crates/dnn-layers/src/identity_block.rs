@@ -92,8 +92,7 @@ pub fn identity_block<T: Element>(
     let a = relu(conv_batch_norm(x, first, mode)?);
     let a = relu(conv_batch_norm(a.view(), middle, mode)?);
     let a = conv_batch_norm(a.view(), last, mode)?;
-    let what = ["X, for A + X (m, n_H)", "X, for A + X (n_W, n_C)"];
-    CoreError::expect_shape_4(what, a.dim().into(), x.dim().into())?;
+    CoreError::expect_shape("X (m, n_H, n_W, n_C), for A + X", a.dim(), x.dim())?;
     Ok(relu(a + x))
 }
 
@@ -220,7 +219,7 @@ mod tests {
         assert!(identity_block(x.view(), &fitting, Mode::Training).is_ok());
         assert_eq!(
             refused(&x, &parts([[1, 2, 4], [2, 4, 3], [1, 3, 5]]), Mode::Prediction),
-            "X, for A + X (n_W, n_C): expected shape (3, 5), found (3, 2)"
+            "X (m, n_H, n_W, n_C), for A + X: expected shape (2, 3, 3, 5), found (2, 3, 3, 2)"
         );
         assert!(
             refused(&x, &parts([[1, 2, 4], [0, 4, 3], [1, 3, 2]]), Mode::Training)

@@ -6,10 +6,10 @@
 //!
 //! What to look at: each block has a name, its formula and its shape, then the numbers as they lie in the picture. There
 //! is one picture, one channel and one filter, so that an array of `(1, n_H, n_W, 1)` is shown as `n_H` rows of `n_W`
-//! numbers. Follow the pixel at row 1, column 2 of `Z` up to its window and down to the pooled picture, and then the
+//! numbers. Follow the pixel at row 1, column 1 of `Z` up to its window and down to the pooled picture, and then the
 //! gradient back along the same way. One window of the pooling has four zeros: each of them is its maximum.
 //!
-//! At the end four filters look at a handwritten digit. The drawing, `target/filters.svg` unless named, shows what each of
+//! At the end four filters, the first of them that of the parts before, look at a handwritten digit. The drawing, `target/filters.svg` unless named, shows what each of
 //! them sees: orange where the digit is like the filter, blue where it is the opposite of it.
 
 #[macro_use]
@@ -32,13 +32,13 @@ use dnn_train::course::{
 };
 use dnn_train::relu_backward;
 use filters::Seen;
-use ndarray::{Array2, Array4, ArrayView2, ArrayView4, Axis, array, s};
+use ndarray::{Array2, Array4, ArrayView2, ArrayView4, Axis, arr2, array, s};
 
 const CONV: ConvSettings = ConvSettings { stride: 1, pad: 1 };
 const POOL: PoolSettings = PoolSettings { window: 2, stride: 2, mode: PoolMode::Max };
 /// The pixel that is followed.
 const H: usize = 1;
-const W: usize = 2;
+const W: usize = 1;
 
 /// The digit that the filters see, a 7.
 const DIGIT: usize = 7;
@@ -48,20 +48,17 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 fn main() -> Outcome<()> {
     heading("1. The picture, the filter and the bias");
     let x = picture(array![
-        [1.0, 2.0, 0.0, 0.0],
-        [3.0, 3.0, 2.0, 0.0],
-        [0.0, 4.0, 1.0, 1.0],
-        [0.0, 0.0, 1.0, 3.0]
+        [0.0, 0.0, 2.0, 1.0],
+        [0.0, 2.0, 3.0, 3.0],
+        [1.0, 1.0, 4.0, 0.0],
+        [3.0, 1.0, 0.0, 0.0]
     ]);
-    let weights = array![[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]];
-    let weights = weights.insert_axis(Axis(2)).insert_axis(Axis(3));
+    let (name, _, weights) = FILTERS[0];
+    let weights = arr2(&weights).insert_axis(Axis(2)).insert_axis(Axis(3));
     let bias = array![[[[1.0]]]];
     show("X", "the picture", pixels(&x));
-    show(
-        "W",
-        "the filter: what is left of a pixel less what is right of it",
-        filter(weights.view()),
-    );
+    let formula = format!("the filter, {name} of a pixel: the first of the four in part 7");
+    show("W", &formula, filter(weights.view()));
     say!("\nb = 1");
 
     heading("2. One number of Z: zero_pad, a window, conv_single_step");
@@ -74,15 +71,15 @@ fn main() -> Outcome<()> {
     forward(&z, &a, &p)?;
 
     heading("4. Backward through the pooling");
-    let dp = picture(array![[1.0, 2.0], [3.0, 4.0]]);
+    let dp = picture(array![[2.0, 1.0], [4.0, 3.0]]);
     show("dP", "what the layers behind would give; here just numbers", pixels(&dp));
     let da = pooling_backward(&dp, &pool_cache)?;
 
     heading("5. Backward through ReLU and convolution");
     convolution_backward(&da, &z, &conv_cache)?;
 
-    heading("6. Is it the slope?");
-    slope(&dp, &da, &z, &bias, &conv_cache)?;
+    heading("6. Are they the slopes?");
+    slopes(&dp, &da, &z, &bias, &conv_cache)?;
 
     heading("7. What each filter sees");
     let path =
@@ -131,8 +128,8 @@ fn forward(z: &Array4<f64>, a: &Array4<f64>, p: &Array4<f64>) -> Outcome<()> {
 fn pooling_backward(dp: &Array4<f64>, cache: &PoolCache<'_, f64>) -> Outcome<Array4<f64>> {
     let a = cache.a_prev;
     for (h, w, note) in [
-        (0, 1, "one maximum gets the whole of dP[0, 1]"),
-        (1, 0, "of equal maxima each gets the whole of dP[1, 0]"),
+        (0, 0, "one maximum gets the whole of dP[0, 0]"),
+        (1, 1, "of equal maxima each gets the whole of dP[1, 1]"),
     ] {
         let (top, left) = (h * POOL.stride, w * POOL.stride);
         let window = a.slice(s![0, top..top + 2, left..left + 2, 0]);
@@ -145,8 +142,8 @@ fn pooling_backward(dp: &Array4<f64>, cache: &PoolCache<'_, f64>) -> Outcome<Arr
     let da = pool_backward(dp.view(), cache)?;
     show("dA", "mask * dP, added up over the windows: pool_backward", pixels(&da));
     say!("\nHad P been the average, each pixel would get an equal share:");
-    let shares = distribute_value(dp[[0, 0, 1, 0]], 2, 2)?;
-    show("shares", "dP[0, 1] / (2 * 2): distribute_value", shares.view());
+    let shares = distribute_value(dp[[0, 0, 0, 0]], 2, 2)?;
+    show("shares", "dP[0, 0] / (2 * 2): distribute_value", shares.view());
     let settings = PoolSettings { mode: PoolMode::Average, ..POOL };
     let of_average = pool_backward(dp.view(), &PoolCache { settings, ..cache.clone() })?;
     show("dA of it", "all shares", pixels(&of_average));
@@ -159,7 +156,7 @@ fn convolution_backward(
     z: &Array4<f64>,
     cache: &ConvCache<'_, f64>,
 ) -> Outcome<()> {
-    let dz = picture(relu_backward(pixels(da), pixels(z))?);
+    let dz = relu_backward(da.view(), z.view())?;
     show("dZ", "dA where Z > 0, else 0; so what the maxima of 0 got goes no further", pixels(&dz));
     let one = dz[[0, H, W, 0]];
     say!("\nRow {H}, column {W} of Z came from one window, so dZ[{H}, {W}] = {one} adds");
@@ -171,34 +168,48 @@ fn convolution_backward(
     say!("\nand {one} to db. conv_backward does so for every place of the window:");
     let found = conv_backward(dz.view(), cache)?;
     show("dW", "sum of window * dZ[h, w]", filter(found.weights.view()));
-    show("dX", "sum of W * dZ[h, w] at each window, without the border", pixels(&found.da_prev));
+    // For a picture that is padded already, without a border to come off.
+    let settings = ConvSettings { pad: 0, ..CONV };
+    let of_padded = ConvCache { a_prev: padded.view(), settings, ..cache.clone() };
+    let with_border = conv_backward(dz.view(), &of_padded)?.da_prev;
+    show("dX_pad", "sum of W * dZ[h, w] at each window, border and all", pixels(&with_border));
+    say!(
+        "\nThe border of dX_pad is cut off: no pixel of X is there, X_pad has a 0 there for any X."
+    );
+    show("dX", "dX_pad without its border", pixels(&found.da_prev));
     say!("\ndb = sum(dZ) = {}", found.bias[[0, 0, 0, 0]]);
     say!("\nThese are sums, over the pictures too: nothing is divided by their number.");
     Ok(())
 }
 
-/// The gradient of one weight beside what a small step of that weight does to `sum(dP * P)`.
-fn slope(
+/// The gradient of each weight beside what a small step of that weight does to `sum(dP * P)`.
+fn slopes(
     dp: &Array4<f64>,
     da: &Array4<f64>,
     z: &Array4<f64>,
     bias: &Array4<f64>,
     cache: &ConvCache<'_, f64>,
 ) -> Outcome<()> {
-    let dz = picture(relu_backward(pixels(da), pixels(z))?);
-    let gradient = conv_backward(dz.view(), cache)?.weights[[0, 0, 0, 0]];
-    let cost = |by: f64| -> Outcome<f64> {
+    let dz = relu_backward(da.view(), z.view())?;
+    let gradients = conv_backward(dz.view(), cache)?.weights;
+    let cost = |[row, column]: [usize; 2], by: f64| -> Outcome<f64> {
         let mut weights = cache.weights.to_owned();
-        weights[[0, 0, 0, 0]] += by;
+        weights[[row, column, 0, 0]] += by;
         let (z, _) = conv_forward(cache.a_prev, weights.view(), bias.view(), CONV)?;
         let a = z.mapv(|z| Activation::Relu.value(z));
         let (p, _) = pool_forward(a.view(), POOL)?;
         Ok((p * dp).sum())
     };
     let step = 1e-4;
-    let slope = (cost(step)? - cost(-step)?) / (2.0 * step);
-    say!("\nWith J = sum(dP * P) and W[0, 0] changed by 0.0001 to either side:");
-    say!("dW[0, 0] = {gradient:.6}, (J(W + 0.0001) - J(W - 0.0001)) / 0.0002 = {slope:.6}");
+    say!(
+        "\nWith J = sum(dP * P), and one weight after the other changed by {step} to either side:"
+    );
+    say!("slope = (J(W[h, w] + {step}) - J(W[h, w] - {step})) / {}\n", 2.0 * step);
+    for ((row, column), gradient) in filter(gradients.view()).indexed_iter() {
+        let at = [row, column];
+        let slope = (cost(at, step)? - cost(at, -step)?) / (2.0 * step);
+        say!("  dW[{row}, {column}]   gradient {gradient:10.6}   slope {:10.6}", slope + 0.0);
+    }
     Ok(())
 }
 
@@ -261,7 +272,8 @@ fn what_filters_see(path: &Path) -> Outcome<()> {
     fs::write(path, filters::svg(pixels(&x), &rows)?)
         .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     say!(
-        "\nX is a digit of 8 x 8 pixels now, W has four filters, (3, 3, 1, 4), b is 0, and so Z has four channels, (1, 8, 8, 4)."
+        "\nX is a digit of 8 x 8 pixels now, W has four filters, (3, 3, 1, 4), that of parts 1 to 6 the first, b is 0, and so Z\n\
+         has four channels, (1, 8, 8, 4)."
     );
     for (filter, (name, answers, _)) in FILTERS.iter().enumerate() {
         let (row, column) = strongest(channel(&a, filter).view());

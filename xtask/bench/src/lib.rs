@@ -17,3 +17,8 @@ pub struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/library.md")]
 pub struct Library;
+
+/// That of the page to learn with.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/learn.md")]
+pub struct Learn;

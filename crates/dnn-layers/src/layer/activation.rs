@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use dnn_core::{CoreError, Element, Shape};
 use dnn_kernels::{KernelPath, PlainLoop};
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView, ArrayView2, ArrayViewMut, ArrayViewMut2, Dimension};
 use serde::{Deserialize, Serialize};
 
 use super::{Forward, Layer, Step};
@@ -192,15 +192,15 @@ impl Activation {
     /// `dz = da * g'(z)`, elementwise, in place: `gradient` holds `da` before and `dz` after.
     ///
     /// # Shapes
-    /// All three are alike.
+    /// All three are alike, with any number of axes.
     ///
     /// # Panics
     /// If the shapes differ.
-    pub fn apply_derivative<T: Element>(
+    pub fn apply_derivative<T: Element, D: Dimension>(
         self,
-        z: ArrayView2<'_, T>,
-        a: ArrayView2<'_, T>,
-        gradient: ArrayViewMut2<'_, T>,
+        z: ArrayView<'_, T, D>,
+        a: ArrayView<'_, T, D>,
+        gradient: ArrayViewMut<'_, T, D>,
     ) {
         match self {
             Self::Identity => {}
@@ -273,9 +273,9 @@ fn map<T: Element>(z: ArrayView2<'_, T>, mut a: ArrayViewMut2<'_, T>, g: impl Fn
 }
 
 /// The numbers as they lie, if those of `other` lie in the same order.
-fn in_the_order_of<'a, T: Element>(
-    other: ArrayView2<'_, T>,
-    values: &'a mut ArrayViewMut2<'_, T>,
+fn in_the_order_of<'a, T: Element, D: Dimension>(
+    other: ArrayView<'_, T, D>,
+    values: &'a mut ArrayViewMut<'_, T, D>,
 ) -> Option<&'a mut [T]> {
     if other.strides() == values.strides() { values.as_slice_memory_order_mut() } else { None }
 }
@@ -319,23 +319,23 @@ impl<T: Element, G: Fn(T, T) -> T> PlainLoop for ScaleBy<'_, T, G> {
     }
 }
 
-fn scale<T: Element>(
-    z: ArrayView2<'_, T>,
-    a: ArrayView2<'_, T>,
-    mut gradient: ArrayViewMut2<'_, T>,
+fn scale<T: Element, D: Dimension>(
+    z: ArrayView<'_, T, D>,
+    a: ArrayView<'_, T, D>,
+    mut gradient: ArrayViewMut<'_, T, D>,
     derivative: impl Fn(T, T) -> T,
 ) {
-    assert!(z.dim() == a.dim() && z.dim() == gradient.dim(), "arrays of one shape");
-    let slices = (z.to_slice_memory_order(), a.to_slice_memory_order());
+    assert!(z.shape() == a.shape() && z.shape() == gradient.shape(), "arrays of one shape");
+    let slices = (z.as_slice_memory_order(), a.as_slice_memory_order());
     if let (Some(z_numbers), Some(a_numbers)) = slices
         && z.strides() == a.strides()
-        && let Some(gradient) = in_the_order_of(z, &mut gradient)
+        && let Some(gradient) = in_the_order_of(z.view(), &mut gradient)
     {
         let (z, a) = (z_numbers, a_numbers);
         return KernelPath::best().vectorized(ScaleBy { z, a, gradient, derivative });
     }
-    for place in ndarray::indices(z.dim()) {
-        gradient[place] *= derivative(z[place], a[place]);
+    for ((gradient, &z), &a) in gradient.iter_mut().zip(&z).zip(&a) {
+        *gradient *= derivative(z, a);
     }
 }
 

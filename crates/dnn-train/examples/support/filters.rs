@@ -8,8 +8,11 @@ use ndarray::ArrayView2;
 /// The side of every grid in pixels, and what lies around it.
 const SIDE: usize = 144;
 const LEFT: usize = 170;
-const TOP: usize = 58;
+const TOP: usize = 150;
 const STEP: [usize; 2] = [SIDE + 30, SIDE + 30];
+/// Where the scale of colours begins, right of `LEFT`, and the side of one of its squares.
+const BAR: usize = 62;
+const SWATCH: usize = 14;
 
 /// Red, green and blue of the lowest number, of 0, and of the highest one.
 const BELOW: [f64; 3] = [30.0, 100.0, 190.0];
@@ -40,6 +43,7 @@ pub(crate) fn svg(
          height='{height}' font-family='sans-serif' font-size='13' fill='#222'>\n\
          <rect width='{width}' height='{height}' fill='#fff'/>"
     )?;
+    legend(&mut out)?;
     let heads = [
         "X: the picture",
         "W: the filter",
@@ -70,6 +74,45 @@ pub(crate) fn svg(
     }
     writeln!(out, "</svg>")?;
     Ok(out)
+}
+
+/// What a row, a column and a colour are, above the squares.
+fn legend(out: &mut String) -> Written {
+    let lines = [
+        ("Row", LEFT, "a filter: its name, what it answers to, and what it makes of the picture"),
+        (
+            "Column",
+            LEFT,
+            "a step: the picture X, the filter W, what it gives, Z, the ReLU of that, A, and its pooling, P",
+        ),
+        ("Colour", LEFT, "below 0"),
+        (
+            "",
+            LEFT + BAR + 9 * SWATCH + 12,
+            "above 0; white is 0, and the stronger the colour, the further from 0",
+        ),
+        (
+            "",
+            LEFT,
+            "X and W have a scale each; Z, A and P of a row share one, so that they can be compared",
+        ),
+    ];
+    for ((what, x, text), y) in lines.into_iter().zip([26, 48, 70, 70, 92]) {
+        writeln!(
+            out,
+            "<text x='12' y='{y}' font-weight='bold'>{what}</text><text x='{x}' y='{y}'>{text}</text>"
+        )?;
+    }
+    for step in 0..9 {
+        let x = LEFT + BAR + step * SWATCH;
+        let [red, green, blue] = color(step as f64 / 4.0 - 1.0);
+        writeln!(
+            out,
+            "<rect x='{x}' y='59' width='{SWATCH}' height='{SWATCH}' fill='rgb({red:.0},{green:.0},{blue:.0})' \
+             stroke='#ccc' stroke-width='0.5'/>"
+        )?;
+    }
+    Ok(())
 }
 
 /// The largest size of a number.

@@ -2,7 +2,7 @@
 
 use dnn_core::{CoreError, Element};
 use dnn_layers::Activation;
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array, Array2, ArrayView, ArrayView2, Dimension};
 
 use super::{Backward, BackwardStep};
 
@@ -18,31 +18,43 @@ impl<T: Element> Backward<T> for Activation {
 }
 
 /// `dZ = dA * g'(Z)` for any activation; `a` is `g(Z)`.
-pub(super) fn activation_backward<T: Element>(
-    da: ArrayView2<'_, T>,
-    z: ArrayView2<'_, T>,
-    a: ArrayView2<'_, T>,
+pub(super) fn activation_backward<T: Element, D: Dimension>(
+    da: ArrayView<'_, T, D>,
+    z: ArrayView<'_, T, D>,
+    a: ArrayView<'_, T, D>,
     activation: Activation,
-) -> Result<Array2<T>, CoreError> {
-    CoreError::expect_shape("dA", z.dim(), da.dim())?;
-    CoreError::expect_shape("A", z.dim(), a.dim())?;
+) -> Result<Array<T, D>, CoreError> {
+    CoreError::expect_shape("dA", z.raw_dim(), da.raw_dim())?;
+    CoreError::expect_shape("A", z.raw_dim(), a.raw_dim())?;
     let mut dz = da.to_owned();
     activation.apply_derivative(z, a, dz.view_mut());
     Ok(dz)
 }
 
-/// `dZ` of a `ReLU`: `dA` where `Z > 0`, else 0.
+/// `dZ` of a `ReLU`: `dA` where `Z > 0`, else 0, number by number.
 ///
 /// # Shapes
-/// Both, and the result, are `(n, m)`.
+/// Both, and the result, are of one shape with any number of axes: `(n, m)` behind a dense layer,
+/// `(m, n_H, n_W, n_C)` behind a convolution.
 ///
 /// # Errors
 /// [`CoreError::Shape`] if they differ.
-pub fn relu_backward<T: Element>(
-    da: ArrayView2<'_, T>,
-    z: ArrayView2<'_, T>,
-) -> Result<Array2<T>, CoreError> {
-    activation_backward(da, z, z, Activation::Relu)
+///
+/// # Examples
+/// ```
+/// use dnn_train::relu_backward;
+/// use ndarray::array;
+///
+/// // One picture of 1 x 3 pixels with one channel.
+/// let (da, z) = (array![[[[5.0], [6.0], [7.0]]]], array![[[[-1.0], [0.0], [2.0]]]]);
+/// assert_eq!(relu_backward(da.view(), z.view())?, array![[[[0.0], [0.0], [7.0]]]]);
+/// # Ok::<(), dnn_core::CoreError>(())
+/// ```
+pub fn relu_backward<T: Element, D: Dimension>(
+    da: ArrayView<'_, T, D>,
+    z: ArrayView<'_, T, D>,
+) -> Result<Array<T, D>, CoreError> {
+    activation_backward(da, z.clone(), z, Activation::Relu)
 }
 
 /// `dZ` of a sigmoid `s`: `dA * s * (1 - s)`.

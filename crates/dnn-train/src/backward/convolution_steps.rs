@@ -77,8 +77,7 @@ pub fn conv_backward<T: Element>(
     cache: &ConvCache<'_, T>,
 ) -> Result<ConvGradients<T>, CoreError> {
     let ConvCache { a_prev, weights, settings: ConvSettings { stride, pad } } = *cache;
-    let what = ["dZ (m, n_H)", "dZ (n_W, n_C)"];
-    CoreError::expect_shape_4(what, cache.output_shape()?, dz.dim().into())?;
+    CoreError::expect_shape("dZ (m, n_H, n_W, n_C)", cache.output_shape()?, dz.dim().into())?;
     let (f, _, _, n_c) = weights.dim();
     let (_, n_h_prev, n_w_prev, _) = a_prev.dim();
     let a_prev_pad = zero_pad(a_prev, pad)?;
@@ -147,9 +146,9 @@ pub fn distribute_value<T: Element>(
             Ok(Array2::from_elem((rows, columns), dz / T::from_f64(count as f64)))
         }
         _ => Err(CoreError::Invalid {
-            what: "window",
+            what: "window (rows, columns)",
             expected: "at least 1 and at most 2^28 numbers",
-            found: format!("{rows} rows of {columns}"),
+            found: format!("shape ({rows}, {columns})"),
         }),
     }
 }
@@ -191,8 +190,7 @@ pub fn pool_backward<T: Element>(
     cache: &PoolCache<'_, T>,
 ) -> Result<Array4<T>, CoreError> {
     let PoolCache { a_prev, settings: PoolSettings { window: f, stride, mode } } = *cache;
-    let what = ["dA (m, n_H)", "dA (n_W, n_C)"];
-    CoreError::expect_shape_4(what, cache.output_shape()?, da.dim().into())?;
+    CoreError::expect_shape("dA (m, n_H, n_W, n_C)", cache.output_shape()?, da.dim().into())?;
     let mut da_prev = Array4::zeros(a_prev.raw_dim());
     for ((i, h, w, c), &da) in da.indexed_iter() {
         let (top, left) = (h * stride, w * stride);

@@ -6,6 +6,7 @@ use dnn_train::course::{
     ConvCache, ConvSettings, PoolCache, PoolMode, PoolSettings, conv_backward, conv_forward,
     create_mask_from_window, distribute_value, pool_backward, pool_forward,
 };
+use dnn_train::relu_backward;
 use ndarray::{Array4, ArrayView4, array};
 
 /// Gradients found and slopes may differ by this much: the sums are of some hundred numbers around 1.
@@ -68,6 +69,31 @@ fn pool_backward_is_the_slope_of_pool_forward() {
     }
 }
 
+/// The same bits as for the matrix with as many numbers, in any order of the axes.
+#[test]
+fn relu_backward_of_pictures_is_that_of_matrices() {
+    let (da, mut z) = (draw([2, 3, 4, 5], 8), draw([2, 3, 4, 5], 9));
+    z[[0, 1, 2, 3]] = 0.0;
+    let matrix = |pictures: &Array4<f64>| pictures.to_shape((6, 20)).unwrap().to_owned();
+    let of_matrix = relu_backward(matrix(&da).view(), matrix(&z).view()).unwrap();
+    let of_pictures = relu_backward(da.view(), z.view()).unwrap();
+    assert_eq!(matrix(&of_pictures), of_matrix);
+    assert_eq!(of_pictures[[0, 1, 2, 3]], 0.0);
+    assert!(of_pictures.iter().any(|&dz| dz != 0.0));
+    // Channels first, of which the numbers do not lie in one piece after the other.
+    let axes = [0, 3, 1, 2];
+    let turned = relu_backward(da.view().permuted_axes(axes), z.view().permuted_axes(axes));
+    assert_eq!(turned.unwrap(), of_pictures.view().permuted_axes(axes));
+    let copy = da.view().permuted_axes(axes).as_standard_layout().into_owned();
+    let turned = relu_backward(copy.view(), z.view().permuted_axes(axes)).unwrap();
+    assert_eq!(turned, of_pictures.view().permuted_axes(axes));
+
+    let vector = relu_backward(array![3.0, 4.0].view(), array![-1.0, 1.0].view()).unwrap();
+    assert_eq!(vector, array![0.0, 4.0]);
+    let error = relu_backward(Array4::zeros((2, 3, 4, 1)).view(), z.view()).unwrap_err();
+    assert_eq!(error.to_string(), "dA: expected shape (2, 3, 4, 5), found (2, 3, 4, 1)");
+}
+
 /// All numbers here are small whole numbers, which both precisions have exactly.
 #[test]
 fn single_precision_gives_the_same() {
@@ -107,8 +133,10 @@ fn shapes_and_settings_that_do_not_fit_are_refused() {
     let refused = |dz: [usize; 4], cache: &ConvCache<'_, f64>| {
         conv_backward(Array4::zeros(dz).view(), cache).unwrap_err().to_string()
     };
-    assert_eq!(refused([1, 3, 2, 3], &cache), "dZ (m, n_H): expected shape (1, 2), found (1, 3)");
-    assert_eq!(refused([1, 2, 2, 1], &cache), "dZ (n_W, n_C): expected shape (2, 3), found (2, 1)");
+    for (dz, found) in [([1, 3, 2, 3], "(1, 3, 2, 3)"), ([1, 2, 2, 1], "(1, 2, 2, 1)")] {
+        let expected = "dZ (m, n_H, n_W, n_C): expected shape (1, 2, 2, 3), found ";
+        assert_eq!(refused(dz, &cache), format!("{expected}{found}"));
+    }
     for settings in [
         ConvSettings { stride: 0, pad: 0 },
         ConvSettings { stride: 2, pad: usize::MAX },
@@ -120,17 +148,27 @@ fn shapes_and_settings_that_do_not_fit_are_refused() {
     }
     let others = draw([2, 2, 3, 3], 2);
     let wrong = ConvCache { weights: others.view(), ..cache };
-    assert!(refused([1, 2, 2, 3], &wrong).starts_with("W (n_C_prev, n_C): expected shape (2, 3)"));
+    assert_eq!(
+        refused([1, 2, 2, 3], &wrong),
+        "W (f, f, n_C_prev, n_C): expected shape (2, 2, 2, 3), found (2, 2, 3, 3)"
+    );
 
     let settings = PoolSettings { window: 2, stride: 2, mode: PoolMode::Max };
     let cache = PoolCache { a_prev: a_prev.view(), settings };
     let error = pool_backward(Array4::zeros((1, 2, 2, 3)).view(), &cache).unwrap_err();
-    assert_eq!(error.to_string(), "dA (n_W, n_C): expected shape (2, 2), found (2, 3)");
+    assert_eq!(
+        error.to_string(),
+        "dA (m, n_H, n_W, n_C): expected shape (1, 2, 2, 2), found (1, 2, 2, 3)"
+    );
     let wrong = PoolCache { settings: PoolSettings { window: 5, ..settings }, ..cache };
-    assert!(pool_backward(Array4::zeros((1, 1, 1, 2)).view(), &wrong).is_err());
+    let error = pool_backward(Array4::zeros((1, 1, 1, 2)).view(), &wrong).unwrap_err();
+    assert!(error.to_string().ends_with("(5, 5) for pictures of (1, 4, 4, 2) with no border"));
 
     for [rows, columns] in [[0, 2], [2, 0], [usize::MAX, 2], [1 << 20, 1 << 20]] {
         let error = distribute_value(1.0, rows, columns).unwrap_err();
-        assert!(matches!(error, CoreError::Invalid { what: "window", .. }), "{error}");
+        assert!(
+            error.to_string().ends_with(&format!("found shape ({rows}, {columns})")),
+            "{error}"
+        );
     }
 }
