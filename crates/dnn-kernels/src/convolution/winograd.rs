@@ -394,6 +394,49 @@ impl GradientOfTiles<'_> {
     }
 }
 
+/// Numbers of weights at a time.
+pub(crate) const PIECE: usize = 16;
+
+/// As many of them.
+type Piece<T> = [T; PIECE];
+
+/// The piece that begins at `start`.
+#[inline(always)]
+fn piece<T: Copy>(numbers: &[T], start: usize) -> Piece<T> {
+    numbers[start..][..PIECE].try_into().expect("as many numbers")
+}
+
+/// `a` and `b` joined, number by number.
+#[inline(always)]
+fn each<T: Copy>(a: Piece<T>, b: Piece<T>, join: impl Fn(T, T) -> T) -> Piece<T> {
+    let mut joined = a;
+    for at in 0..PIECE {
+        joined[at] = join(a[at], b[at]);
+    }
+    joined
+}
+
+/// Half of the sum, and of the difference.
+#[inline(always)]
+fn halves<T: Number>(a: Piece<T>, b: Piece<T>) -> [Piece<T>; 2] {
+    let half = T::one() / (T::one() + T::one());
+    [each(a, b, |a, b| (a + b) * half), each(a, b, |a, b| (a - b) * half)]
+}
+
+/// `G w` of a column of three.
+#[inline(always)]
+fn weights_side<T: Number>([a, b, c]: [Piece<T>; 3]) -> [Piece<T>; SIDE] {
+    let [plus, minus] = halves(each(a, c, |a, c| a + c), b);
+    [a, plus, minus, c]
+}
+
+/// `G^T u` of a column of four.
+#[inline(always)]
+fn gradient_of_weights_side<T: Number>([a, b, c, d]: [Piece<T>; SIDE]) -> [Piece<T>; 3] {
+    let [plus, minus] = halves(b, c);
+    [each(a, plus, |a, b| a + b), minus, each(plus, d, |a, b| a + b)]
+}
+
 /// `U = G w G^T` of weights that lie tap by tap, all numbers of a tap in one piece, as those of a point do then.
 pub(crate) struct WeightsOfTiles<'a, T> {
     pub(crate) taps: &'a [T],
@@ -406,45 +449,34 @@ impl<T: Number> PlainLoop for WeightsOfTiles<'_, T> {
     #[inline(always)]
     fn run(self) {
         let size = self.taps.len() / TAPS;
+        assert!(size.is_multiple_of(PIECE), "units that are filled up to whole pieces");
         assert!(self.out.len() == POINTS * size, "weights of as many points");
-        let half = T::one() / (T::one() + T::one());
-        let side = |[a, b, c]: [T; 3]| {
-            let outer = (a + c) * half;
-            [a, outer + b * half, outer - b * half, c]
-        };
-        let mut start = 0;
-        while start < size {
-            let width = PIECE.min(size - start);
-            let mut points = [[T::zero(); PIECE]; POINTS];
-            for at in 0..width {
-                let tap = |tap: usize| self.taps[tap * size + start + at];
-                let columns = [0, 1, 2].map(|j| side([tap(j), tap(3 + j), tap(6 + j)]));
-                for i in 0..SIDE {
-                    let line = side([columns[0][i], columns[1][i], columns[2][i]]);
-                    for j in 0..SIDE {
-                        points[SIDE * i + j][at] = line[j];
-                    }
+        for start in (0..size).step_by(PIECE) {
+            let tap = |tap: usize| piece(self.taps, tap * size + start);
+            let column = |j: usize| weights_side([tap(j), tap(3 + j), tap(6 + j)]);
+            let (a, b, c) = (column(0), column(1), column(2));
+            for i in 0..SIDE {
+                let line = weights_side([a[i], b[i], c[i]]);
+                for j in 0..SIDE {
+                    let to = (SIDE * i + j) * size + start;
+                    self.out[to..][..PIECE].copy_from_slice(&line[j]);
                 }
             }
-            for (point, numbers) in points.iter().enumerate() {
-                let to = point * size + start;
-                self.out[to..to + width].copy_from_slice(&numbers[..width]);
-            }
-            start += width;
         }
     }
 }
 
-/// Numbers of weights at a time.
-const PIECE: usize = 16;
-
-/// `dW = G^T dU G`, from sums that lie point by point to `out`, tap by tap, both as [`WeightsOfTiles`] has them.
+/// `dW = G^T dU G` of some channels and a piece of units.
 pub(crate) struct GradientOfWeights<'a, T> {
-    /// Numbers from one point to the next.
-    pub(crate) apart: usize,
+    /// The first of the sums, which lie point by point, of a point channel by channel.
     pub(crate) sums: &'a [T],
-    /// For each tap, as many numbers of each point, from the first on.
-    pub(crate) out: &'a mut [T],
+    /// Numbers from one point to the next, and from one channel to the next.
+    pub(crate) apart: [usize; 2],
+    /// At most so many as there is room for.
+    pub(crate) channels: usize,
+    pub(crate) share: T,
+    /// For each tap, for each channel, the units.
+    pub(crate) out: &'a mut [[Piece<T>; PIECE]; TAPS],
 }
 
 impl<T: Number> PlainLoop for GradientOfWeights<'_, T> {
@@ -452,19 +484,18 @@ impl<T: Number> PlainLoop for GradientOfWeights<'_, T> {
 
     #[inline(always)]
     fn run(self) {
-        let width = self.out.len() / TAPS;
-        let half = T::one() / (T::one() + T::one());
-        let side =
-            |[a, b, c, d]: [T; SIDE]| [a + (b + c) * half, (b - c) * half, (b + c) * half + d];
-        for at in 0..width {
-            let point = |point: usize| self.sums[point * self.apart + at];
-            let columns = [0, 1, 2, 3].map(|j| {
-                side([point(j), point(SIDE + j), point(2 * SIDE + j), point(3 * SIDE + j)])
-            });
+        let Self { sums, apart: [apart, columns], channels, share, out } = self;
+        for channel in 0..channels.min(PIECE) {
+            let point = |point: usize| piece(sums, point * apart + channel * columns);
+            let column = |j: usize| {
+                let of_row = |i: usize| point(SIDE * i + j);
+                gradient_of_weights_side([of_row(0), of_row(1), of_row(2), of_row(3)])
+            };
+            let (a, b, c, d) = (column(0), column(1), column(2), column(3));
             for i in 0..3 {
-                let line = side([columns[0][i], columns[1][i], columns[2][i], columns[3][i]]);
+                let line = gradient_of_weights_side([a[i], b[i], c[i], d[i]]);
                 for j in 0..3 {
-                    self.out[(3 * i + j) * width + at] = line[j];
+                    out[3 * i + j][channel] = each(line[j], line[j], |it, _| it * share);
                 }
             }
         }

@@ -6,15 +6,16 @@
 //!     V of its tiles; for each of 16 points the product with U; the output of its tiles, with the epilogue
 //! ```
 
-use ndarray::{ArrayViewMut2, s};
+use ndarray::{ArrayViewMut2, Axis, aview2, s};
 
 use super::f32s_mut;
 use crate::aligned::aligned;
 use crate::convolution::winograd::{
-    GradientOfTiles, GradientOfWeights, InputOfTiles, OutputOfTiles, POINTS, TAPS, Tiles,
+    GradientOfTiles, GradientOfWeights, InputOfTiles, OutputOfTiles, PIECE, POINTS, TAPS, Tiles,
 };
 use crate::convolution::{Bordered, Geometry, WindowGradient, WindowProduct};
 use crate::kernels::{F32Kernels, Kernels, Number};
+use crate::parallel::for_each_part;
 use crate::path::KernelPath;
 use crate::products::Products;
 use crate::take_turns::take_turns;
@@ -245,10 +246,7 @@ impl TiledGradient<'_> {
     }
 }
 
-/// Channels, and units, at a time.
-const SQUARE: usize = 16;
-
-/// Writes `share * G^T sums G` to `dw`.
+/// Writes `share * G^T sums G` to `dw`, in parallel.
 pub(super) fn store_gradient<T: Number>(
     geometry: &Geometry,
     sums: &[T],
@@ -256,30 +254,21 @@ pub(super) fn store_gradient<T: Number>(
     mut dw: ArrayViewMut2<'_, T>,
 ) {
     let path = KernelPath::best();
-    let [channels, columns] = [geometry.input[2], geometry.taps().columns];
-    let units = geometry.output[2];
-    for (channel, unit) in (0..channels)
-        .step_by(SQUARE)
-        .flat_map(|channel| (0..columns).step_by(SQUARE).map(move |unit| (channel, unit)))
-    {
-        let of_channels = SQUARE.min(channels - channel);
-        let of_units = SQUARE.min(units.saturating_sub(unit));
-        let mut taps = [[[T::zero(); SQUARE]; SQUARE]; TAPS];
-        for at in 0..of_channels {
-            let sums = &sums[(channel + at) * columns + unit..];
-            let mut line = [T::zero(); TAPS * SQUARE];
-            let apart = geometry.tap_numbers();
-            path.vectorized(GradientOfWeights { apart, sums, out: &mut line });
-            for (taps, line) in taps.iter_mut().zip(line.chunks_exact(SQUARE)) {
-                taps[at].copy_from_slice(line);
+    let apart = [geometry.tap_numbers(), geometry.taps().columns];
+    let all = geometry.input[2];
+    for_each_part(dw.axis_chunks_iter_mut(Axis(0), PIECE), &|block, mut dw| {
+        let units = dw.nrows();
+        for channel in (0..all).step_by(PIECE) {
+            let channels = PIECE.min(all - channel);
+            let mut taps = [[[T::zero(); PIECE]; PIECE]; TAPS];
+            let sums = &sums[channel * apart[1] + block * PIECE..];
+            path.vectorized(GradientOfWeights { sums, apart, channels, share, out: &mut taps });
+            for (tap, square) in taps.iter().enumerate() {
+                let start = tap * all + channel;
+                let square = aview2(square).slice_move(s![..channels, ..units]);
+                let to = dw.slice_mut(s![.., start..start + channels]);
+                T::Kernels::transpose(path, square, to);
             }
         }
-        for (tap, square) in taps.iter().enumerate() {
-            let start = tap * channels + channel;
-            let mut to = dw.slice_mut(s![unit..unit + of_units, start..start + of_channels]);
-            for ((unit, channel), to) in to.indexed_iter_mut() {
-                *to = share * square[channel][unit];
-            }
-        }
-    }
+    });
 }
