@@ -238,6 +238,8 @@ pub enum TrainingPrecision {
     /// All in 32-bit floats.
     #[default]
     F32,
+    /// As [`F32`](Self::F32), but every multiplication of a convolution is made, also where fewer would do.
+    F32Direct,
     /// All in 64-bit floats.
     F64,
     /// As [`F32`](Self::F32), but the products of dense layers and convolutions in bf16; the model's numbers are
@@ -245,13 +247,13 @@ pub enum TrainingPrecision {
     Bf16,
 }
 
-named!(TrainingPrecision, F32 = "f32", F64 = "f64", Bf16 = "bf16");
+named!(TrainingPrecision, F32 = "f32", F64 = "f64", Bf16 = "bf16", F32Direct = "f32-direct");
 
 impl TrainingPrecision {
     /// The type of the network's numbers.
     pub fn of_numbers(self) -> Precision {
         match self {
-            Self::F32 | Self::Bf16 => Precision::F32,
+            Self::F32 | Self::F32Direct | Self::Bf16 => Precision::F32,
             Self::F64 => Precision::F64,
         }
     }
@@ -260,6 +262,7 @@ impl TrainingPrecision {
     pub fn products(self) -> Products {
         match self {
             Self::F32 | Self::F64 => Products::Full,
+            Self::F32Direct => Products::Direct,
             Self::Bf16 => Products::Bf16,
         }
     }
