@@ -25,9 +25,9 @@ pub enum CoreError {
         /// Which array.
         what: &'static str,
         /// The shape that would fit, a number for each axis.
-        expected: Vec<usize>,
+        expected: Box<[usize]>,
         /// The shape that was given.
-        found: Vec<usize>,
+        found: Box<[usize]>,
     },
     /// An input value is NaN or infinite.
     #[error("{what} holds {value} in row {row}, column {column}; expected finite numbers")]
@@ -95,7 +95,7 @@ impl CoreError {
         if expected == found {
             return Ok(());
         }
-        let numbers = |shape: S::Dim| shape.slice().to_vec();
+        let numbers = |shape: S::Dim| shape.slice().into();
         Err(Self::Shape { what, expected: numbers(expected), found: numbers(found) })
     }
 

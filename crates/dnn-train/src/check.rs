@@ -41,8 +41,8 @@ impl<T: Element> Examples<'_, T> {
             Targets::Values(values) if values.nrows() == outputs => check_values(values, cost),
             Targets::Values(values) => Err(CoreError::Shape {
                 what: "targets",
-                expected: vec![outputs, m],
-                found: values.shape().to_vec(),
+                expected: [outputs, m].into(),
+                found: values.shape().into(),
             }
             .into()),
         }
