@@ -185,7 +185,7 @@ pub struct NetworkConfig {
     pub init: Initializer,
     /// Numbers to train in: f32, f64; f32-direct: as f32, but without the fewer multiplications by which 3x3
     /// convolutions are faster; or bf16: as f32, but products of layers in bf16. That needs a processor with
-    /// `AVX512_BF16`, and is faster on AMD's (from Zen 4 on), slower on Intel's
+    /// `AVX512_BF16`, and is faster for some networks on AMD's (from Zen 4 on), slower on Intel's
     #[serde(with = "text")]
     #[cfg_attr(feature = "clap", arg(long, help_heading = "Network", value_name = "TYPE"))]
     pub precision: TrainingPrecision,
