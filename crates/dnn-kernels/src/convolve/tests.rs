@@ -236,6 +236,26 @@ proptest! {
         };
         check(&geometry, seed);
     }
+
+    #[test]
+    fn convolutions_by_tiles_are_what_the_formula_says(
+        input in (3_usize..12, 3_usize..12),
+        before in (0_usize..3, 0_usize..3),
+        after in (0_usize..3, 0_usize..3),
+        channels in 16_usize..40,
+        units in 16_usize..40,
+        seed in any::<u64>(),
+    ) {
+        let geometry = Geometry {
+            input: [input.0, input.1, channels],
+            output: [input.0 + before.0 + after.0 - 2, input.1 + before.1 + after.1 - 2, units],
+            kernel: [3, 3],
+            stride: [1, 1],
+            before: [before.0, before.1],
+            groups: 1,
+        };
+        check(&geometry, seed);
+    }
 }
 
 #[test]

@@ -43,6 +43,7 @@ impl Geometry {
             && self.groups == 1
             && self.before.iter().all(|&before| before < 3)
             && channels.min(units) >= LEAST
+            && rows * columns > 0
             && 5 * tiles.count() * POINTS <= 4 * rows * columns * 9
     }
 
